@@ -1,0 +1,1 @@
+"""Vertical slices: databases now; AI APIs, pipelines, quality, storage and analytics beside it. None imports another."""

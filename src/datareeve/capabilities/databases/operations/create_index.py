@@ -1,0 +1,96 @@
+"""`databases.create-index`: one index, built without blocking writers."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from datareeve.capabilities.databases import sql
+from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Prediction, Step, Systems
+from datareeve.core.value import Value
+
+
+class CreateIndexFacts(Value):
+    """What create-index looks at."""
+
+    table_exists: bool
+    index_state: str | None  # 'valid', 'invalid' or None where there is no index of that name
+    estimated_rows: int
+    table_bytes: int
+
+
+class CreateIndex(Operation[CreateIndexFacts]):
+    """Create an index without blocking writers.
+
+    Builds with CREATE INDEX CONCURRENTLY, waits for locks with a timeout and tries again, and cleans up the invalid index that a failed
+    build leaves. Undo drops the index.
+    """
+
+    name: ClassVar[str] = "databases.create-index"
+    effect: ClassVar[Effect] = Effect.REVERSIBLE
+    examples: ClassVar[tuple[str, ...]] = ("create an index on flights tailnum", "add a btree index to a column", "index this table")
+    goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
+
+    system: str = Field(description="the database's name in the estate")
+    table: str = Field(description="table name, without schema")
+    columns: tuple[str, ...] = Field(min_length=1, description="key columns or expressions in parentheses, in order")
+    schema_name: str = Field("public", description="the table's schema")
+    include: tuple[str, ...] = Field((), description="columns carried along (INCLUDE)")
+    method: str = Field("btree", pattern="^(btree|hash|gin|gist|brin|spgist)$", description="index access method")
+    where: str | None = Field(None, description="predicate of a partial index")
+    index: str | None = Field(None, description="name; default: table_columns_idx")
+
+    def index_name(self) -> str:
+        """The given name, or one made from table and columns as PostgreSQL would (at most 63 bytes)."""
+        made = "_".join([self.table, *(c.strip('()"').replace(" ", "_") for c in self.columns), "idx"])
+        return self.index or made[:63]
+
+    def observe(self, systems: Systems) -> CreateIndexFacts:
+        """Whether the table and an index of that name are there, and how large the table is."""
+        row = systems[self.system].read("query", sql=sql.load("index_target"), parameters={"schema": self.schema_name, "table": self.table, "index": self.index_name()}, shape="row")
+        return CreateIndexFacts(**row)
+
+    def plan(self, facts: CreateIndexFacts) -> Plan:
+        """One step, CREATE INDEX CONCURRENTLY; nothing where a valid one is there."""
+        subject = f"{self.schema_name}.{self.table} ({', '.join(self.columns)})"
+        if facts.index_state == "valid":
+            return self._quiet(f"{self.index_name()} exists and is valid.")
+        if not facts.table_exists:
+            return self._quiet("", blocker=f"There is no table {self.schema_name}.{self.table}.")
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=f"Create index {self.index_name()} on {subject}.",
+            requirements=(self._claim(f"{self.index_name()} is not there yet", facts.index_state),),
+            steps=(self._step(facts),),
+            checks=(self._claim(f"{self.index_name()} is valid", "valid"),),
+        )
+
+    def _quiet(self, reason: str, blocker: str = "") -> Plan:
+        return Plan(operation=self.name, inputs=self.inputs(), summary=reason or blocker, nothing_to_do=reason, blockers=(blocker,) if blocker else ())
+
+    def _step(self, facts: CreateIndexFacts) -> Step:
+        drop = Call(system=self.system, action="execute", arguments={"sql": f"DROP INDEX CONCURRENTLY IF EXISTS {sql.identifier(self.schema_name, self.index_name())}"})
+        return Step(
+            id=f"create-index {self.index_name()}",
+            call=Call(system=self.system, action="execute", arguments={"sql": self.statement()}),
+            why=f"Queries that look up {', '.join(self.columns)} read the index instead of all of {self.table}.",
+            effect=Effect.REVERSIBLE,
+            probe=self._claim(f"{self.index_name()} is valid", "valid"),
+            undo=(drop,),
+            predicted=Prediction(rows=facts.estimated_rows, bytes=facts.estimated_rows * 24, lock="SHARE UPDATE EXCLUSIVE", basis="pg_class estimate"),
+            touches=(f"{self.system}:{self.schema_name}.{self.table}",),
+            schemas=(self.schema_name,),
+        )
+
+    def statement(self) -> str:
+        """The CREATE INDEX statement."""
+        keys = ", ".join(c if c.startswith("(") else sql.identifier(c) for c in self.columns)
+        carried = f" INCLUDE ({', '.join(sql.identifier(c) for c in self.include)})" if self.include else ""
+        only = f" WHERE {self.where}" if self.where else ""
+        return f"CREATE INDEX CONCURRENTLY {sql.identifier(self.index_name())} ON {sql.identifier(self.schema_name, self.table)} USING {self.method} ({keys}){carried}{only}"
+
+    def _claim(self, text: str, expected: str | None) -> Claim:
+        arguments = {"sql": sql.load("index_state"), "parameters": {"schema": self.schema_name, "index": self.index_name()}, "shape": "scalar"}
+        return Claim(text=text, call=Call(system=self.system, action="query", arguments=arguments), expected=expected)

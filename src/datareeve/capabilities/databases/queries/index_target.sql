@@ -1,0 +1,10 @@
+-- Whether the table is there, the state of an index of that name, and the table's size as the catalog estimates it.
+SELECT t.oid IS NOT NULL AS table_exists,
+       (SELECT CASE WHEN i.indisvalid AND i.indisready THEN 'valid' ELSE 'invalid' END
+          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = %(schema)s AND c.relname = %(index)s) AS index_state,
+       greatest(coalesce(t.reltuples, 0), 0)::bigint AS estimated_rows,
+       coalesce(pg_table_size(t.oid), 0) AS table_bytes
+  FROM (SELECT 1) AS one
+  LEFT JOIN (SELECT c.oid, c.reltuples FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+              WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p', 'm')) AS t ON true

@@ -1,0 +1,51 @@
+"""The catalogue: every operation by name. Interfaces, the agent and the runner know operations only through it."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from datareeve.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from datareeve.core.operation import Operation
+
+
+class Catalogue:
+    """Operation types by name, and the making of one from JSON inputs."""
+
+    def __init__(self, operations: Iterable[type[Operation[Any]]]) -> None:
+        self._operations = {operation.name: operation for operation in operations}
+
+    def names(self) -> tuple[str, ...]:
+        """Every operation's name, sorted."""
+        return tuple(sorted(self._operations))
+
+    def get(self, name: str) -> type[Operation[Any]]:
+        """The operation of that name. Errors: `BadInput` `operation.unknown`, with the nearest names."""
+        if name in self._operations:
+            return self._operations[name]
+        near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.4)
+        hint = f"Did you mean {', '.join(near)}? " if near else ""
+        raise BadInput("operation.unknown", f"There is no operation {name!r}.", f"{hint}`datareeve operations` lists them.")
+
+    def make(self, name: str, inputs: Mapping[str, Any]) -> Operation[Any]:
+        """The operation with its inputs. Errors: `BadInput` `operation.input`, naming the field and the nearest one."""
+        operation = self.get(name)
+        try:
+            return operation.model_validate(dict(inputs))
+        except ValidationError as error:
+            problems = "; ".join(self._explain(operation, problem) for problem in error.errors()[:5])
+            raise BadInput("operation.input", f"{name}: {problems}.", f"`datareeve operations {name}` lists its inputs.") from None
+
+    @staticmethod
+    def _explain(operation: type[Operation[Any]], problem: Any) -> str:
+        where = ".".join(str(part) for part in problem["loc"]) or "the inputs"
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(where, operation.model_fields, n=1, cutoff=0.4)
+            return f"unknown field {where!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+        return f"{where}: {problem['msg']}"

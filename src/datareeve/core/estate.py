@@ -1,0 +1,224 @@
+"""The estate: what the owner declared, in one file, `estate.yaml`. Secrets stand in it by reference only.
+
+`Estate.model_json_schema()` is published as `docs/reference/estate.schema.json` for editors.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from datareeve.core.errors import BadInput
+from datareeve.core.operation import Effect, Severity
+from datareeve.core.value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SecretReference = Annotated[str, Field(pattern=r"^(env|file|keyring|vault):.+", description="env:NAME, file:path or keyring:service/name")]
+
+
+class ServerControl(Value):
+    """How Datareeve may start and stop this server: only for a server whose files are on this machine."""
+
+    data: str = Field(description="the server's data directory")
+    bin: str | None = Field(None, description="folder of pg_ctl, pg_basebackup, ...; found by itself where absent")
+    os_user: str | None = Field(None, description="the operating system user that the server runs as")
+    log: str | None = Field(None, description="the server's log file, for starting it")
+
+
+class HostSize(Value):
+    """The machine that the server runs on, where Datareeve cannot see it."""
+
+    memory_bytes: int = Field(gt=0)
+    cores: int = Field(gt=0)
+    storage: Literal["ssd", "disk", "network"] = "ssd"
+
+
+class WorkloadSource(Value):
+    """Where the statements come from that advice is measured on."""
+
+    kind: Literal["pg_stat_statements", "trace", "log", "sql"] = Field(
+        description="trace: JSON lines an application recorded; log: the server's csvlog or jsonlog; sql: a file of statements"
+    )
+    path: str | None = None
+
+
+class BackupSettings(Value):
+    """Where backups go and how long they are kept."""
+
+    directory: str = Field(description="base backups and archived WAL; not on the database's own disk in production")
+    keep: int = Field(7, ge=1, description="how many base backups are kept")
+
+
+class PostgresqlSystem(Value):
+    """A PostgreSQL database, 13 or newer."""
+
+    kind: Literal["postgresql"]
+    url: str = Field(description="postgresql://user@host:port/database, without the password")
+    password: SecretReference | None = None
+    read_role: str | None = Field(None, description="role that reading is done under (SET ROLE); give it no write grants")
+    schemas: tuple[str, ...] = Field((), description="which schemas are ours; empty: all but the system's")
+    server: ServerControl | None = None
+    host: HostSize | None = None
+    workload: WorkloadSource | None = None
+    backups: BackupSettings | None = None
+    read_timeout_seconds: float = 60.0
+
+    @field_validator("url")
+    @classmethod
+    def _no_password_in_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise ValueError("a PostgreSQL URL starts with postgresql://")
+        if parts.password:
+            raise ValueError("the URL holds a password: take it out and give `password: env:NAME` or file:path")
+        return url
+
+
+class PgbouncerSystem(Value):
+    """A PgBouncer in front of a PostgreSQL database of this estate."""
+
+    kind: Literal["pgbouncer"]
+    database: str = Field(description="the system it stands in front of")
+    port: int = 6432
+    directory: str = "data/pgbouncer"
+
+
+SystemEntry = Annotated[PostgresqlSystem | PgbouncerSystem, Field(discriminator="kind")]
+
+
+class Rule(Value):
+    """One sentence of authority. Every condition given must match; `never` wins over everything, else the first match decides."""
+
+    decision: Literal["allow", "approve", "never"]
+    effects: tuple[Effect, ...] = ()
+    systems: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    operations: tuple[str, ...] = Field((), description="operation names; * at the end matches the rest")
+    window: str | None = Field(None, description="'Mon-Fri 22:00-06:00 Europe/Berlin': the rule holds only then")
+    why: str = ""
+
+
+class Budget(Value):
+    """What may be spent unattended."""
+
+    usd_per_month: float = 0.0
+
+
+class Authority(Value):
+    """What may be done unattended, what needs an approval, what never. Default: read; everything else needs an approval."""
+
+    rules: tuple[Rule, ...] = ()
+    file_paths: tuple[str, ...] = ("**/data/**", "**/etl/**", "**/migrations/**")
+    approvals_expire_hours: float = 24.0
+    four_eyes: bool = Field(False, description="an approval cannot be given by the party that asked")
+    budget: Budget = Budget()
+
+
+class Schedule(Value):
+    """An operation that `datareeve serve` runs by itself, within the authority."""
+
+    operation: str
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    cron: str = Field(description="five fields, in `timezone`")
+    timezone: str = "UTC"
+
+
+class AlertRule(Value):
+    """When a watched figure is worth a person's attention. Hysteresis: it fires after `for_samples`, and clears at `clear`."""
+
+    name: str
+    system: str
+    sample: str = Field(description="the name of the sample: connections_used_percent")
+    above: float | None = None
+    below: float | None = None
+    clear: float | None = Field(None, description="the level at which it ends; default: the threshold itself")
+    for_samples: int = Field(2, ge=1)
+    severity: Severity = Severity.WARNING
+    escalates_as: str | None = Field(None, description="data-loss-risk, ai-outage, severe-slowdown, security-incident, compliance-violation")
+
+
+class Targets(Value):
+    """The service levels this estate is held to."""
+
+    query_ms_p95: float = 100.0
+    backup_age_hours: float = 26.0
+    restore_point_seconds: float = 300.0
+    restore_time_seconds: float = 3600.0
+
+
+class Estate(Value):
+    """Everything the owner declared."""
+
+    version: Literal[1] = 1
+    name: str = "estate"
+    ledger: str | None = Field(None, description="postgresql://… to share the ledger; default: SQLite in .datareeve/")
+    ledger_password: SecretReference | None = None
+    systems: dict[str, SystemEntry] = Field(default_factory=dict)
+    authority: Authority = Authority()
+    schedules: dict[str, Schedule] = Field(default_factory=dict)
+    alerts: tuple[AlertRule, ...] = ()
+    targets: Targets = Targets()
+
+
+STATE_FOLDER = ".datareeve"
+ESTATE_FILE = "estate.yaml"
+
+
+def load(path: Path) -> Estate:
+    """The estate of a file.
+
+    Errors: `BadInput`: `estate.missing`, `estate.syntax` (line and column), `estate.invalid` (the key, and the nearest known one).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput(
+            "estate.missing",
+            f"There is no {path.name} in {path.parent}.",
+            "Run `datareeve init postgresql://user@host/database` here, or name another folder with --project.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput("estate.unreadable", f"{path} cannot be read: {error}.", "It must be a UTF-8 text file.") from None
+    return parse(text)
+
+
+def parse(text: str) -> Estate:
+    """The estate of a YAML text. Errors as `load`."""
+    try:
+        data = YAML(typ="safe").load(text) or {}
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise BadInput("estate.syntax", f"estate.yaml is not valid YAML{where}.", "Mend that line.") from None
+    if not isinstance(data, dict):
+        raise BadInput("estate.invalid", "estate.yaml must be a mapping of keys.", "Start it with `version: 1`.")
+    try:
+        return Estate.model_validate(data)
+    except ValidationError as error:
+        problems = "; ".join(_explain(problem) for problem in error.errors()[:5])
+        raise BadInput("estate.invalid", f"estate.yaml: {problems}.", "The schema is docs/reference/estate.schema.json.") from None
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        key = str(problem["loc"][-1])
+        near = difflib.get_close_matches(key, sorted(set(_known_keys(Estate))), n=1, cutoff=0.5)
+        return f"unknown key {where!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _known_keys(model: type[BaseModel]) -> Iterator[str]:
+    """Every key the schema knows anywhere: the nearest of them is offered for an unknown one."""
+    schema = model.model_json_schema()
+    for part in (schema, *schema.get("$defs", {}).values()):
+        yield from part.get("properties", {})

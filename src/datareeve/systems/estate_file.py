@@ -1,0 +1,85 @@
+"""`estate.yaml` as a system: one key at a time is put or taken out, a person's comments and order are kept."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from datareeve.core import estate as estates
+from datareeve.core.errors import BadInput
+from datareeve.systems.adapter import Adapter, effects, reads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class EstateFile(Adapter):
+    """The owner's declaration. `where` is a list of keys from the root: ['schedules', 'back-up-app']."""
+
+    kind = "estate"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("estate")
+        self.path = path
+
+    @reads
+    def get(self, where: list[str]) -> Any:
+        """What stands at `where`, None where nothing does. A list's entry with a `name` is reached by that name."""
+        node: Any = YAML(typ="safe").load(self._text()) or {}
+        for key in where:
+            node = _child(node, key)
+        return node
+
+    @effects
+    def put(self, where: list[str], value: Any) -> dict[str, Any]:
+        """Set what stands at `where` (None takes it out), validated as a whole before the file is replaced."""
+        yaml = YAML()
+        yaml.preserve_quotes = True
+        yaml.width = 120
+        document = yaml.load(self._text()) or {}
+        _set(document, where, value)
+        buffer = io.StringIO()
+        yaml.dump(document, buffer)
+        estates.parse(buffer.getvalue())
+        partial = self.path.with_suffix(".yaml.new")
+        partial.write_text(buffer.getvalue(), encoding="utf-8")
+        partial.replace(self.path)
+        return {}
+
+    def _text(self) -> str:
+        return self.path.read_text(encoding="utf-8") if self.path.exists() else "version: 1\n"
+
+
+def _child(node: Any, key: str) -> Any:
+    if isinstance(node, dict):
+        return node.get(key)
+    if isinstance(node, list):
+        return next((entry for entry in node if isinstance(entry, dict) and entry.get("name") == key), None)
+    return None
+
+
+def _set(document: Any, where: list[str], value: Any) -> None:
+    """Sections that are lists of named entries (alerts) are handled by the entry's name; a section left empty is taken out."""
+    if not where:
+        raise BadInput("estate.where", "No place in estate.yaml was given.", "Name at least one key.")
+    first, *rest = where
+    if isinstance(document, list):
+        _set_named(document, first, value)
+    elif not rest:
+        if value is None:
+            document.pop(first, None)
+        else:
+            document[first] = value
+    else:
+        section = document.setdefault(first, [] if first == "alerts" else {})
+        _set(section, rest, value)
+        if not section:
+            document.pop(first, None)
+
+
+def _set_named(entries: list[Any], name: str, value: Any) -> None:
+    entries[:] = [entry for entry in entries if entry.get("name") != name]
+    if value is not None:
+        entries.append(value)

@@ -1,0 +1,369 @@
+"""PostgreSQL 13 and newer, through psycopg 3.
+
+Reading is done on a connection whose every transaction is READ ONLY, with a statement timeout, under the estate's `read_role` where one
+is given; the extended protocol (one statement a message) is used throughout. Effects go through a second connection, marked with the
+run's id in `application_name`, so that a later worker can find and end what an earlier one left going (`settle`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import time
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import psycopg
+from psycopg import errors as pg
+from psycopg import sql as pgsql
+from psycopg.rows import dict_row
+
+from datareeve.core.errors import BadInput, Failed, Refused, Unreachable
+from datareeve.systems.adapter import Adapter, effects, reads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datareeve.core.errors import DatareeveError
+    from datareeve.core.estate import PostgresqlSystem
+    from datareeve.core.secrets import Secret
+    from datareeve.systems.pg_server import LocalServer
+
+OLDEST = 130000
+ROW_CAP = 100_000  # rows that one read may bring back
+CONNECT_SECONDS = 10
+
+# SQLSTATE classes whose server message may quote a row's value: their text is never passed on.
+CLASSES_WITH_VALUES = {"21", "22", "23", "P0", "HV", "XX", "44"}
+
+
+class Postgres(Adapter):
+    """One database on one server."""
+
+    kind = "postgresql"
+
+    def __init__(self, name: str, entry: PostgresqlSystem, password: Secret | None = None, server: LocalServer | None = None) -> None:
+        super().__init__(name)
+        self.entry = entry
+        self._password = password
+        self.local_server = server
+        self._reader: psycopg.Connection[dict[str, Any]] | None = None
+        self._identity: str | None = None
+
+    # -- reads ---------------------------------------------------------------------------------------------------------------------
+
+    @reads
+    def query(
+        self,
+        sql: str,
+        parameters: dict[str, Any] | list[Any] | None = None,
+        shape: Literal["rows", "row", "scalar", "column"] = "rows",
+        timeout_seconds: float | None = None,
+    ) -> Any:
+        """The answer of one statement, run in a READ ONLY transaction.
+
+        `shape`: rows (list of dicts), row (a dict or None), scalar (first column of the first row, or None), column (first column as
+        a list). At most 100,000 rows come back; a larger answer is an error, not a cut.
+        """
+        with self._reading(timeout_seconds) as cursor:
+            cursor.execute(sql, parameters or None, prepare=None if parameters else True)  # type: ignore[call-overload]
+            rows = cursor.fetchmany(ROW_CAP + 1) if cursor.description else []
+        if len(rows) > ROW_CAP:
+            raise BadInput("postgres.too-many-rows", f"The query gave more than {ROW_CAP:,} rows.", "Add a LIMIT or an aggregate.")
+        table = [{key: to_json(value) for key, value in row.items()} for row in rows]
+        if shape == "rows":
+            return table
+        if shape == "row":
+            return table[0] if table else None
+        column = [next(iter(row.values())) for row in table]
+        return column if shape == "column" else (column[0] if column else None)
+
+    @reads
+    def server(self) -> dict[str, Any]:
+        """What this server is: version_num, version, in_recovery, database, user, superuser, data_directory (None where hidden),
+        system_identifier (None where hidden), local_control (may Datareeve start and stop it?), replication (may the role stream?)."""
+        facts: dict[str, Any] = self.query(SERVER_SQL, shape="row")
+        facts["local_control"] = self.local_server is not None
+        facts["bin"] = str(self.local_server.bin) if self.local_server else None
+        return facts
+
+    @reads
+    def setting_on_file(self, name: str) -> str | None:
+        """The value that ALTER SYSTEM has stored for a setting; None where it has stored none.
+
+        Reads pg_file_settings where the role may, else what pg_settings tells of the source.
+        """
+        if self.query("SELECT has_table_privilege('pg_catalog.pg_file_settings', 'SELECT') AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE')", shape="scalar"):
+            stored = self.query(
+                "SELECT setting FROM pg_file_settings WHERE name = %(name)s AND sourcefile LIKE '%%/postgresql.auto.conf'"
+                " ORDER BY seqno DESC LIMIT 1",
+                {"name": name},
+                shape="scalar",
+            )
+        else:
+            stored = self.query(
+                "SELECT current_setting(name) FROM pg_settings WHERE name = %(name)s AND sourcefile LIKE '%%/postgresql.auto.conf'",
+                {"name": name},
+                shape="scalar",
+            )
+        return None if stored is None else str(stored)
+
+    @reads
+    def explain(self, sql: str, *, generic: bool = False) -> dict[str, Any]:
+        """The planner's plan of a statement, as EXPLAIN (FORMAT JSON) gives it. `generic`: with `$1` parameters left open (16 and newer)."""
+        options = "FORMAT JSON, GENERIC_PLAN" if generic else "FORMAT JSON"
+        with self._reading(None) as cursor:
+            if generic:  # placeholders must reach the server unbound, which only the simple protocol allows; checked to be one statement
+                refuse_several(sql)
+                cursor.execute(f"EXPLAIN ({options}) {sql}")  # type: ignore[call-overload]
+            else:
+                cursor.execute(f"EXPLAIN ({options}) {sql}", prepare=True)  # type: ignore[call-overload]
+            row = cursor.fetchone()
+        plan = next(iter(row.values())) if row else []
+        return plan[0] if plan else {}
+
+    # -- effects -------------------------------------------------------------------------------------------------------------------
+
+    @effects
+    def execute(
+        self,
+        sql: str,
+        *,
+        run: str,
+        connection: Any = None,
+        lock_timeout_ms: int = 5000,
+        statement_timeout_ms: int = 0,
+        attempts: int = 5,
+    ) -> dict[str, Any]:
+        """Carry out one statement outside a transaction block (so CONCURRENTLY works), waiting at most `lock_timeout_ms` for a lock and
+        trying again with growing pauses. With `connection`, inside that transaction instead. Gives {rows}.
+        """
+        if connection is not None:
+            with self._translated():
+                connection.execute(f"SET LOCAL lock_timeout = {int(lock_timeout_ms)}")
+                return {"rows": max(connection.execute(sql, prepare=True).rowcount, 0)}
+        with self._acting(run) as effect:
+            effect.execute(f"SET lock_timeout = {int(lock_timeout_ms)}", prepare=True)
+            effect.execute(f"SET statement_timeout = {int(statement_timeout_ms)}", prepare=True)
+            for attempt in range(1, attempts + 1):
+                try:
+                    return {"rows": max(effect.execute(sql, prepare=True).rowcount, 0)}  # type: ignore[call-overload]
+                except pg.LockNotAvailable:
+                    if attempt == attempts:
+                        raise
+                    time.sleep(min(0.2 * 2**attempt, 5.0))
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    @effects
+    def alter_system(self, name: str, value: str | None, *, run: str) -> dict[str, Any]:
+        """Store a setting in postgresql.auto.conf (None: take it out). It acts after `reload` or `restart`."""
+        statement = (
+            pgsql.SQL("ALTER SYSTEM RESET {}").format(pgsql.Identifier(name))
+            if value is None
+            else pgsql.SQL("ALTER SYSTEM SET {} = {}").format(pgsql.Identifier(name), _setting_literal(name, value))
+        )
+        with self._acting(run) as effect:
+            effect.execute(statement, prepare=True)
+        return {}
+
+    @effects
+    def reload(self, *, run: str) -> dict[str, Any]:
+        """Make the server read its configuration again, and wait until this is seen in a new session."""
+        with self._acting(run) as effect:
+            before = effect.execute("SELECT pg_conf_load_time() AS at", prepare=True).fetchone()
+            effect.execute("SELECT pg_reload_conf()", prepare=True)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with self._acting(run) as effect:
+                after = effect.execute("SELECT pg_conf_load_time() AS at", prepare=True).fetchone()
+            if after != before:
+                return {}
+            time.sleep(0.02)
+        raise Failed("postgres.reload", f"{self.name} did not load its configuration within 10 s.", "Look at the server's log.")
+
+    @effects
+    def restart(self, *, run: str) -> dict[str, Any]:
+        """Restart the server (fast mode: sessions are disconnected, transactions rolled back). Gives {seconds_down}."""
+        del run
+        self.close()
+        return {"seconds_down": self.control().restart()}
+
+    @effects
+    def base_backup(self, directory: str, *, run: str) -> dict[str, Any]:
+        """Take a base backup with the WAL it needs into a new folder. Gives {bytes, label, wal_start}. See `pg_server.base_backup`."""
+        from datareeve.systems import pg_server  # noqa: PLC0415 - psutil and processes only where used
+
+        return pg_server.base_backup(self, directory, run=run)
+
+    # -- what the runner asks -----------------------------------------------------------------------------------------------------
+
+    def identity(self) -> str:
+        """System identifier and database, so that two URLs of one database are one."""
+        if self._identity is None:
+            facts = self.query("SELECT system_identifier::text AS cluster, (SELECT oid::text FROM pg_database WHERE datname = current_database()) AS database FROM pg_control_system()", shape="row")
+            self._identity = f"pg:{facts['cluster']}:{facts['database']}"
+        return self._identity
+
+    def settle(self, run: str) -> None:
+        """Terminate sessions that an earlier worker of this run left, and wait until they are gone."""
+        find = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
+        with self._acting(None) as effect:
+            deadline = time.monotonic() + 30
+            while (left := effect.execute(find, (application_name(run),)).fetchall()) and time.monotonic() < deadline:
+                for row in left:
+                    effect.execute("SELECT pg_terminate_backend(%s)", (row["pid"],))
+                time.sleep(0.02)
+        if left:
+            raise Failed("postgres.settle", f"{len(left)} sessions of run {run} on {self.name} do not end.", "End them with pg_terminate_backend, then resume.")
+
+    def control(self) -> LocalServer:
+        """The means to start and stop this server. Errors: `Refused` where its files are not on this machine."""
+        if self.local_server is None:
+            raise Refused("postgres.no-control", f"Datareeve cannot start or stop {self.name}: its files are not declared to be on this machine.", f"Restart it yourself, or give systems.{self.name}.server in estate.yaml.")
+        return self.local_server
+
+    def close(self) -> None:
+        """Close the reading connection."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    # -- connections -----------------------------------------------------------------------------------------------------------------
+
+    def connect(self, **options: Any) -> psycopg.Connection[dict[str, Any]]:
+        """A new autocommit connection with dict rows. Errors: `Unreachable`, `BadInput` (`postgres.too-old`)."""
+        with self._translated():
+            connection = psycopg.connect(
+                self.entry.url,
+                password=self._password.reveal() if self._password else None,
+                autocommit=True,
+                row_factory=dict_row,
+                connect_timeout=CONNECT_SECONDS,
+                **options,
+            )
+        if connection.info.server_version < OLDEST:
+            connection.close()
+            raise BadInput("postgres.too-old", f"{self.name} is PostgreSQL {connection.info.server_version // 10000}.", "Datareeve works with 13 and newer.")
+        return connection  # type: ignore[return-value]
+
+    @contextmanager
+    def _reading(self, timeout_seconds: float | None) -> Iterator[psycopg.Cursor[dict[str, Any]]]:
+        if self._reader is None or self._reader.broken or self._reader.closed:
+            self._reader = self.connect(application_name="datareeve/read", options="-c default_transaction_read_only=on -c jit=off")
+            self._reader.prepare_threshold = None
+            if self.entry.read_role:
+                with self._translated():
+                    self._reader.execute(pgsql.SQL("SET ROLE {}").format(pgsql.Identifier(self.entry.read_role)))
+        seconds = timeout_seconds or self.entry.read_timeout_seconds
+        with self._translated(), self._reader.transaction(), self._reader.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY", prepare=False)
+            cursor.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            yield cursor
+
+    @contextmanager
+    def _acting(self, run: str | None) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        with self.connect(application_name=application_name(run) if run else "datareeve") as connection, self._translated():
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise translate(error, self.name) from None
+
+
+SERVER_SQL = """
+SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
+       pg_is_in_recovery() AS in_recovery, current_database() AS database, session_user AS user, rolsuper AS superuser, rolreplication OR rolsuper AS replication,
+       CASE WHEN pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') OR rolsuper THEN current_setting('data_directory') END AS data_directory,
+       current_setting('server_encoding') AS encoding
+  FROM pg_roles WHERE rolname = session_user
+"""
+
+
+def application_name(run: str) -> str:
+    """How the sessions of a run are marked; at most 63 bytes, as the server cuts it."""
+    return f"datareeve/{run}"[:63]
+
+
+def to_json(value: Any) -> Any:
+    """A value from the driver as JSON has it: exact numbers stay numbers, moments become ISO 8601 text."""
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
+    if isinstance(value, (dt.datetime, dt.date, dt.time)):
+        return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    if isinstance(value, (list, tuple)):
+        return [to_json(part) for part in value]
+    if isinstance(value, dict):
+        return {str(key): to_json(part) for key, part in value.items()}
+    if isinstance(value, (bytes, memoryview)):
+        return bytes(value).hex()
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def refuse_several(sql: str) -> None:
+    """Refuse a text that holds more than one statement. Errors: `BadInput` `postgres.several-statements`."""
+    import sqlglot  # noqa: PLC0415 - heavy, and rarely needed
+
+    try:
+        statements = [s for s in sqlglot.parse(sql, read="postgres") if s is not None]
+    except sqlglot.errors.SqlglotError:
+        raise BadInput("postgres.unparsed", "The statement cannot be parsed.", "Give one plain SQL statement.") from None
+    if len(statements) != 1:
+        raise BadInput("postgres.several-statements", "More than one statement was given.", "Give one statement at a time.")
+
+
+def _setting_literal(name: str, value: str) -> pgsql.Composable:
+    # List settings must be given as separate literals, or the whole list becomes one quoted name.
+    if name in {"shared_preload_libraries", "search_path", "log_destination", "listen_addresses", "session_preload_libraries"}:
+        return pgsql.SQL(", ").join(pgsql.Literal(part.strip()) for part in value.split(","))
+    return pgsql.Literal(value)
+
+
+def translate(error: psycopg.Error, system: str) -> DatareeveError:
+    """The error as ours: a stable code, names of objects, and never a row's value."""
+    state = error.sqlstate or ""
+    if isinstance(error, pg.OperationalError) and not state:
+        return _connection_error(error, system)
+    if state in {"28P01", "28000"}:
+        return Unreachable("postgres.login", f"{system} refused the login.", "Check the user, the password reference and pg_hba.conf.")
+    if state == "3D000":
+        return Unreachable("postgres.database", f"The database named in the URL of {system} does not exist.", "Correct the URL, or create it.")
+    if state == "42501":
+        return Refused("postgres.grant", f"{system}: {error.diag.message_primary}.", "Let an owner or superuser grant it; `datareeve init` prints the statements.")
+    if state == "55P03":
+        return Failed("postgres.lock-timeout", f"{system}: a lock was not granted in time.", "Another session holds it: see pg_locks, or try in a quieter window.")
+    if state == "57014":
+        return Failed("postgres.timeout", f"{system}: the statement took longer than allowed.", "Give systems.*.read_timeout_seconds more, or try in a quieter hour.")
+    if state == "53100":
+        return Failed("postgres.disk-full", f"{system}: the server's disk is full.", "Free or add space; nothing was left half-done.")
+    if state == "25006":
+        return Refused("postgres.read-only", f"{system} takes no writes here (a standby, or a read-only session).", "Give the primary's URL.")
+    if state[:2] in {"08", "57"}:
+        return Unreachable("postgres.lost", f"The connection to {system} was lost (SQLSTATE {state}).", "Resume when the server is back.")
+    named = [f"{what} {name}" for what, name in (("table", error.diag.table_name), ("column", error.diag.column_name), ("constraint", error.diag.constraint_name)) if name]
+    about = f" ({', '.join(named)})" if named else ""
+    condition = type(error).__name__
+    if state[:2] in CLASSES_WITH_VALUES:
+        return Failed(f"postgres.{state}", f"{system}: {condition}{about}.", "The server's own log has the detail; values are not repeated here.")
+    return Failed(f"postgres.{state or 'error'}", f"{system}: {error.diag.message_primary or condition}{about}.", "")
+
+
+def _connection_error(error: psycopg.Error, system: str) -> DatareeveError:
+    text = str(error)
+    if "password authentication failed" in text or "no pg_hba.conf entry" in text or "no password supplied" in text:
+        return Unreachable("postgres.login", f"{system} refused the login.", "Check the user, the password reference and pg_hba.conf.")
+    if "does not exist" in text:
+        return Unreachable("postgres.database", f"{system}: the role or database named in the URL does not exist.", "Correct the URL.")
+    return Unreachable("postgres.unreachable", f"{system} cannot be reached.", "Check host, port and that the server runs; then try again.")
+
+
+def new_label() -> str:
+    """A short unique label for temporary objects."""
+    return uuid.uuid4().hex[:10]
+
+

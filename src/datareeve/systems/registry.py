@@ -1,0 +1,88 @@
+"""The estate's systems by name, opened when first asked for."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datareeve.core import secrets
+from datareeve.core.errors import BadInput
+from datareeve.core.estate import ESTATE_FILE, Estate, PgbouncerSystem, PostgresqlSystem
+from datareeve.systems.estate_file import EstateFile
+from datareeve.systems.files import Files
+from datareeve.systems.host import Host
+
+if TYPE_CHECKING:
+    from datareeve.core.secrets import Secret
+    from datareeve.systems.adapter import Adapter
+
+
+class Registry:
+    """Every system of an estate, and the built-in `files`, `host`, `estate` (and `ledger`, given with `add`)."""
+
+    def __init__(self, estate: Estate, project: Path) -> None:
+        self.estate = estate
+        self.project = project.resolve()
+        self._open: dict[str, Adapter] = {
+            "files": Files(self.project, estate.authority.file_paths),
+            "host": Host(),
+            "estate": EstateFile(self.project / ESTATE_FILE),
+        }
+
+    def add(self, system: Adapter) -> None:
+        """Add a built-in system, or replace one (a copy, during rehearsal)."""
+        self._open[system.name] = system
+
+    def __getitem__(self, name: str) -> Adapter:
+        """The system of that name. Errors: `BadInput` `system.unknown`, with the nearest name."""
+        if name not in self._open:
+            self._open[name] = self._make(name)
+        return self._open[name]
+
+    def names(self, kind: str | None = None) -> tuple[str, ...]:
+        """The estate's system names, of one kind or all."""
+        return tuple(name for name, entry in self.estate.systems.items() if kind in (None, entry.kind))
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        for system in self._open.values():
+            system.close()
+
+    def _make(self, name: str) -> Adapter:
+        entry = self.estate.systems.get(name)
+        if entry is None:
+            near = difflib.get_close_matches(name, list(self.estate.systems), n=1, cutoff=0.4)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise BadInput("system.unknown", f"The estate has no system {name!r}.{hint}", f"It has: {', '.join(self.estate.systems) or 'none yet; run `datareeve init URL`'}.")
+        if isinstance(entry, PostgresqlSystem):
+            return self._postgres(name, entry)
+        if isinstance(entry, PgbouncerSystem):
+            from datareeve.systems.pgbouncer import Pgbouncer  # noqa: PLC0415 - loaded when the estate has one
+
+            return Pgbouncer(name, entry, self.project)
+        raise BadInput("system.kind", f"{name}: this version cannot open a {entry.kind}.", "Upgrade Datareeve.")
+
+    def _postgres(self, name: str, entry: PostgresqlSystem) -> Adapter:
+        from datareeve.systems.pg_server import LocalServer, find_binaries  # noqa: PLC0415 - loaded when the estate has one
+        from datareeve.systems.postgres import Postgres  # noqa: PLC0415
+
+        server = None
+        if entry.server is not None:
+            binaries = Path(entry.server.bin) if entry.server.bin else find_binaries()
+            if binaries is None:
+                raise BadInput("postgres.no-binaries", f"No PostgreSQL binaries are found for {name}.", f"Give systems.{name}.server.bin.")
+            log = Path(entry.server.log) if entry.server.log else None
+            server = LocalServer(data=Path(entry.server.data), bin=binaries, os_user=entry.server.os_user, log=log)
+        return Postgres(name, entry, self._secret(entry.password), server)
+
+    def _secret(self, reference: str | None) -> Secret | None:
+        return secrets.resolve(reference, base=self.project, keyring=_keyring()) if reference else None
+
+
+def _keyring() -> Any:
+    try:
+        import keyring  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return keyring.get_password

@@ -1,0 +1,28 @@
+"""Fixtures: real servers, shared by the session, and one database a test."""
+
+from __future__ import annotations
+
+import pytest
+import servers
+
+
+@pytest.fixture(scope="session")
+def pg18():
+    """The embedded PostgreSQL 18 of this session."""
+    with servers.server() as server:
+        yield server
+
+
+@pytest.fixture
+def database(pg18):
+    """The URL of an empty database of this test."""
+    with pg18.database() as url:
+        yield url
+
+
+@pytest.fixture
+def systems(tmp_path, database):
+    """The systems of an estate whose `app` is that database."""
+    registry = servers.registry(tmp_path, database)
+    yield registry
+    registry.close()

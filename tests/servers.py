@@ -1,0 +1,70 @@
+"""Real PostgreSQL servers for the tests: one embedded server a session, one database a test. Nothing is left running."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from psycopg.rows import dict_row
+
+from datareeve.core.estate import Estate, PostgresqlSystem, ServerControl
+from datareeve.systems import pg_server
+from datareeve.systems.pg_server import LocalServer
+from datareeve.systems.registry import Registry
+
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
+
+
+@dataclass
+class Server:
+    """A running server: its admin URL and local control."""
+
+    local: LocalServer
+    url: str
+
+    def connect(self, database: str = "postgres", **options):
+        return psycopg.connect(self.url_of(database), autocommit=True, row_factory=dict_row, **options)
+
+    def url_of(self, database: str) -> str:
+        return self.url.rsplit("/", 1)[0] + "/" + database
+
+    @contextlib.contextmanager
+    def database(self, *statements: str, template: str = "template1") -> Iterator[str]:
+        """A database of its own with some statements run in it; gives its URL."""
+        name = f"t_{uuid4().hex[:10]}"
+        with self.connect() as admin:
+            admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        try:
+            with self.connect(name) as connection:
+                for statement in statements:
+                    connection.execute(statement)
+            yield self.url_of(name)
+        finally:
+            with self.connect() as admin:
+                admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextlib.contextmanager
+def server(binaries: Path | None = None, **settings: str) -> Iterator[Server]:
+    """A new server, destroyed at the end. Default: the embedded PostgreSQL 18."""
+    folder = Path(tempfile.mkdtemp(prefix="datareeve-test-"))
+    folder.chmod(0o755)
+    local, url = pg_server.initialise(folder / "data", binaries=binaries, settings={**FAST, **settings})
+    try:
+        yield Server(local, url)
+    finally:
+        pg_server.destroy(local)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def registry(project: Path, url: str, local: LocalServer | None = None, **entry) -> Registry:
+    """The systems of an estate with one database, `app`."""
+    control = ServerControl(data=str(local.data), bin=str(local.bin), os_user=local.os_user, log=str(local.log)) if local else None
+    app = PostgresqlSystem(kind="postgresql", url=url, server=control, **entry)
+    return Registry(Estate(systems={"app": app}), project)
