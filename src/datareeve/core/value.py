@@ -16,8 +16,8 @@ class Value(BaseModel):
 
 
 def canonical(value: object) -> str:
-    """`value` as canonical JSON: sorted keys, no spaces, UTF-8 kept as it is. Equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_jsonable)
+    """`value` as canonical JSON: sorted keys, no spaces, ASCII only. Equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_jsonable)
 
 
 def fingerprint(value: object) -> str:

@@ -1,0 +1,558 @@
+"""The ledger: what was asked, planned, approved, done and seen. Append-only rows of JSON, hash-chained; SQLite by default, PostgreSQL by URL.
+
+Every entry's hash covers the hash before it, so that a changed, removed or inserted row is found by `verify`. Writing on behalf of a run is
+*fenced*: it succeeds only while the writer still holds the run's lease (Kleppmann, "How to do distributed locking", 2016: a fencing token
+grows with each holder, and the store refuses an older one).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from datareeve.core import clock
+from datareeve.core.errors import BadInput, Failed, LeaseLost, LedgerDamaged, Unreachable
+from datareeve.core.value import Value, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from datareeve.core.secrets import Secret
+
+HEAD = "0001"  # the newest revision in migrations/versions
+SCHEMA = "datareeve"  # where the tables live on PostgreSQL
+GENESIS = "0" * 64
+LEASE_SECONDS = 30.0
+
+metadata = sa.MetaData()
+entries_table = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Index("entries_run_idx", "run", "seq"),
+    sa.Index("entries_kind_idx", "kind", "subject", "seq"),
+)
+samples_table = sa.Table(
+    "samples",
+    metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("value", sa.Float(53), nullable=False),
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Index("samples_name_idx", "system", "name", "at"),
+)
+chain_table = sa.Table(
+    "chain",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
+leases_table = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("resource", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.Float(53), nullable=False),
+)
+
+
+class Entry(Value):
+    """One row of the ledger."""
+
+    seq: int
+    at: str
+    kind: str  # task, plan, approval, run, part, step, check, event
+    subject: str
+    run: str
+    body: dict[str, Any]
+    hash: str
+
+
+class Sample(Value):
+    """One measured figure at one moment."""
+
+    at: str
+    system: str
+    name: str
+    value: float
+    labels: dict[str, Any] = {}
+
+
+class Ledger:
+    """An open ledger. Use `open_ledger`."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._dialect: _Sqlite | _Postgres = _Postgres() if engine.dialect.name == "postgresql" else _Sqlite()
+
+    # -- entries -----------------------------------------------------------------------------------------------------------------
+
+    def append(self, kind: str, body: dict[str, Any], *, subject: str = "", run: str = "", fence: Fence | None = None) -> int:
+        """Add an entry durably; gives its number. With `fence`, only while that lease is held.
+
+        Errors: `LeaseLost` `lease.lost`; `Failed` `ledger.full`, `ledger.write`.
+        """
+        row = (clock.stamp(), kind, subject, run, canonical(body))
+        with _translated(), self._dialect.transaction(self.engine, single_statement=True) as connection:
+            return self._dialect.append(connection, row, fence)
+
+    @contextmanager
+    def fenced_transaction(self, fence: Fence) -> Iterator[Fenced]:
+        """One transaction in which an effect on the ledger's own database and its outcome commit together, or not at all.
+
+        The lease's row is locked first, so that nobody can take the run over before the commit. PostgreSQL only.
+        """
+        with _translated(), self.engine.begin() as connection:
+            self._dialect.check_fence(connection, fence)
+            yield Fenced(connection, self._dialect, fence)
+
+    def entries(
+        self, kind: str | None = None, *, subject: str | None = None, run: str | None = None, limit: int | None = None
+    ) -> list[Entry]:
+        """Entries in order, oldest first; with `limit`, the newest so many."""
+        wanted = [
+            column == value
+            for column, value in ((entries_table.c.kind, kind), (entries_table.c.subject, subject), (entries_table.c.run, run))
+            if value is not None
+        ]
+        query = sa.select(entries_table).where(*wanted)
+        query = query.order_by(entries_table.c.seq.desc()).limit(limit) if limit else query.order_by(entries_table.c.seq)
+        with _translated(), self.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        found = [Entry(**{**row, "body": json.loads(row["body"])}) for row in rows]
+        return found[::-1] if limit else found
+
+    # -- samples -----------------------------------------------------------------------------------------------------------------
+
+    def add_samples(self, samples: Sequence[Sample]) -> None:
+        """Add measured figures, chained among themselves."""
+        with _translated(), self._dialect.transaction(self.engine) as connection:
+            seq, digest = self._dialect.lock_chain(connection, "samples")
+            rows = []
+            for sample in samples:
+                seq += 1
+                fields = (sample.at, sample.system, sample.name, repr(sample.value), canonical(sample.labels))
+                digest = _link(digest, fields)
+                rows.append(
+                    {"seq": seq, "at": sample.at, "system": sample.system, "name": sample.name, "value": sample.value,
+                     "labels": fields[4], "hash": digest}
+                )  # fmt: skip
+            if rows:
+                connection.execute(sa.insert(samples_table), rows)
+                connection.execute(sa.update(chain_table).where(chain_table.c.name == "samples").values(seq=seq, hash=digest))
+
+    def samples(self, system: str | None = None, *, name: str | None = None, since: str | None = None, limit: int | None = None) -> list[Sample]:
+        """Samples in order, oldest first; with `limit`, the newest so many."""
+        c = samples_table.c
+        wanted = [column == value for column, value in ((c.system, system), (c.name, name)) if value is not None]
+        wanted += [c.at >= since] if since is not None else []
+        query = sa.select(c.at, c.system, c.name, c.value, c.labels).where(*wanted)
+        query = query.order_by(c.seq.desc()).limit(limit) if limit else query.order_by(c.seq)
+        with _translated(), self.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        found = [Sample(**{**row, "labels": json.loads(row["labels"])}) for row in rows]
+        return found[::-1] if limit else found
+
+    # -- integrity ---------------------------------------------------------------------------------------------------------------
+
+    def verify(self) -> dict[str, int]:
+        """Walk both chains; gives the number of rows in each. Errors: `LedgerDamaged` naming the first row that does not add up."""
+        return {name: self._verify_chain(name) for name in ("entries", "samples")}
+
+    def _verify_chain(self, name: str) -> int:
+        table, texts = (
+            (entries_table, ("at", "kind", "subject", "run", "body"))
+            if name == "entries"
+            else (samples_table, ("at", "system", "name", "value", "labels"))
+        )
+        digest, count = GENESIS, 0
+        with _translated(), self.engine.connect() as connection:
+            head = connection.execute(sa.select(chain_table).where(chain_table.c.name == name)).mappings().one()
+            for row in connection.execute(sa.select(table).order_by(table.c.seq)).mappings():
+                count += 1
+                digest = _link(digest, tuple(repr(row[t]) if t == "value" else row[t] for t in texts))
+                if row["seq"] != count or row["hash"] != digest:
+                    raise _damaged(name, count)
+        if (head["seq"], head["hash"]) != (count, digest):
+            raise _damaged(name, count + 1)
+        return count
+
+    # -- leases ------------------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def lease(self, run: str, resources: Sequence[str] = (), *, seconds: float = LEASE_SECONDS, holder: str | None = None) -> Iterator[Fence]:
+        """Hold a run and the resources it touches, renewed by a heartbeat until the block ends.
+
+        Errors: `LeaseLost` `lease.held`, naming the run that holds it.
+        """
+        fence = self.acquire(run, resources, seconds=seconds, holder=holder)
+        stop = threading.Event()
+        beat = threading.Thread(target=self._heartbeat, args=(fence, seconds, stop), daemon=True)
+        beat.start()
+        try:
+            yield fence
+        finally:
+            stop.set()
+            beat.join()
+            with suppress(Failed):
+                self.release(fence)
+
+    def acquire(self, run: str, resources: Sequence[str] = (), *, seconds: float = LEASE_SECONDS, holder: str | None = None) -> Fence:
+        """Take the leases of a run and its resources, all or none. A lease of a process on this machine that is gone is free at once."""
+        who = holder or process_identity()
+        names = (f"run:{run}", *sorted(set(resources) - {f"run:{run}"}))
+        with _translated(), self._dialect.transaction(self.engine) as connection:
+            tokens = [self._take(connection, name, run, who, seconds) for name in names]
+        return Fence(resource=names[0], token=tokens[0], run=run, others=tuple(zip(names[1:], tokens[1:], strict=True)))
+
+    def release(self, fence: Fence) -> None:
+        """Give the leases back; quiet where they were taken meanwhile. The tokens stay, so that they only ever grow."""
+        with _translated(), self._dialect.transaction(self.engine) as connection:
+            for resource, token in fence.all():
+                connection.execute(
+                    sa.update(leases_table)
+                    .where(leases_table.c.resource == resource, leases_table.c.token == token)
+                    .values(holder="", expires_at=0.0)
+                )
+
+    def _take(self, connection: sa.Connection, resource: str, run: str, holder: str, seconds: float) -> int:
+        query = sa.select(leases_table).where(leases_table.c.resource == resource).with_for_update()
+        now = self._dialect.now(connection)
+        self._dialect.ensure_lease_row(connection, resource)
+        row = connection.execute(query).mappings().one()
+        if row["holder"] and row["expires_at"] > now and not _is_gone(row["holder"]):
+            raise LeaseLost(
+                "lease.held",
+                f"Run {row['run']} is at work on {resource.removeprefix('run:')}.",
+                f"Wait until it ends (`datareeve runs {row['run']}`), or stop it; if its machine is gone the lease ends by itself.",
+            )
+        token = int(row["token"]) + 1
+        values = {"holder": holder, "run": run, "token": token, "expires_at": now + seconds}
+        connection.execute(sa.update(leases_table).where(leases_table.c.resource == resource).values(**values))
+        return token
+
+    def _heartbeat(self, fence: Fence, seconds: float, stop: threading.Event) -> None:
+        while not stop.wait(seconds / 3):
+            with suppress(Failed), _translated(), self._dialect.transaction(self.engine) as connection:
+                now = self._dialect.now(connection)
+                for resource, token in fence.all():
+                    connection.execute(
+                        sa.update(leases_table)
+                        .where(leases_table.c.resource == resource, leases_table.c.token == token)
+                        .values(expires_at=now + seconds)
+                    )
+
+    def holds(self, fence: Fence) -> bool:
+        """Whether the lease is still ours: asked just before an effect outside the ledger's database."""
+        query = sa.select(leases_table.c.token).where(leases_table.c.resource == fence.resource)
+        with _translated(), self.engine.connect() as connection:
+            return connection.execute(query).scalar() == fence.token
+
+    def identity(self) -> str | None:
+        """On PostgreSQL, what `Postgres.identity` gives for the same database; else None."""
+        if self.engine.dialect.name != "postgresql":
+            return None
+        text = "SELECT system_identifier::text, (SELECT oid::text FROM pg_database WHERE datname = current_database()) FROM pg_control_system()"
+        with _translated(), self.engine.connect() as connection:
+            cluster, database = connection.exec_driver_sql(text).one()
+        return f"pg:{cluster}:{database}"
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+class Fence(Value):
+    """Proof of holding a run: its lease's resource and token, and those of the other resources held with it."""
+
+    resource: str
+    token: int
+    run: str
+    others: tuple[tuple[str, int], ...] = ()
+
+    def all(self) -> tuple[tuple[str, int], ...]:
+        """Every (resource, token) held."""
+        return ((self.resource, self.token), *self.others)
+
+
+class Fenced:
+    """An open transaction on the ledger's database, in which an effect and its outcome commit together."""
+
+    def __init__(self, connection: sa.Connection, dialect: _Sqlite | _Postgres, fence: Fence) -> None:
+        self._connection = connection
+        self._dialect = dialect
+        self._fence = fence
+
+    @property
+    def driver_connection(self) -> Any:
+        """The driver's own connection, inside this transaction."""
+        return self._connection.connection.driver_connection
+
+    def append(self, kind: str, body: dict[str, Any], *, subject: str, run: str) -> int:
+        """Add an entry to this transaction."""
+        return self._dialect.append(self._connection, (clock.stamp(), kind, subject, run, canonical(body)), self._fence)
+
+
+Row = tuple[str, str, str, str, str]  # at, kind, subject, run, body
+
+
+class _Sqlite:
+    """WAL, synchronous=FULL: a commit is on disk. One writer at a time, taken at the start (BEGIN IMMEDIATE)."""
+
+    @contextmanager
+    def transaction(self, engine: sa.Engine, *, single_statement: bool = False) -> Iterator[sa.Connection]:
+        del single_statement
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+    def append(self, connection: sa.Connection, row: Row, fence: Fence | None) -> int:
+        driver: Any = connection.connection.driver_connection
+        if fence is not None:
+            self._check(driver, fence)
+        seq, digest = driver.execute("SELECT seq + 1, hash FROM chain WHERE name = 'entries'").fetchone()
+        digest = _link(digest, row)
+        driver.execute("INSERT INTO entries (seq, at, kind, subject, run, body, hash) VALUES (?, ?, ?, ?, ?, ?, ?)", (seq, *row, digest))
+        driver.execute("UPDATE chain SET seq = ?, hash = ? WHERE name = 'entries'", (seq, digest))
+        return int(seq)
+
+    def check_fence(self, connection: sa.Connection, fence: Fence) -> None:
+        self._check(connection.connection.driver_connection, fence)
+
+    def _check(self, driver: Any, fence: Fence) -> None:
+        if driver.execute("SELECT 1 FROM leases WHERE resource = ? AND token = ?", (fence.resource, fence.token)).fetchone() is None:
+            raise _lost(fence)
+
+    def lock_chain(self, connection: sa.Connection, name: str) -> tuple[int, str]:
+        row = connection.execute(sa.select(chain_table.c.seq, chain_table.c.hash).where(chain_table.c.name == name)).one()
+        return int(row[0]), str(row[1])
+
+    def ensure_lease_row(self, connection: sa.Connection, resource: str) -> None:
+        connection.exec_driver_sql("INSERT OR IGNORE INTO leases VALUES (?, '', '', 0, 0)", (resource,))
+
+    def now(self, connection: sa.Connection) -> float:
+        del connection
+        return time.time()
+
+
+class _Postgres:
+    """One statement appends: fence, chain and row together, so that a journalled step costs two commits and no more round trips."""
+
+    APPEND = """
+WITH fence AS (SELECT 1 FROM leases WHERE resource = %(resource)s AND token = %(token)s FOR UPDATE),
+     link AS (UPDATE chain SET seq = seq + 1, hash = encode(sha256(convert_to(hash || chr(31) || %(payload)s, 'UTF8')), 'hex')
+               WHERE name = 'entries' AND (%(resource)s = '' OR EXISTS (SELECT 1 FROM fence)) RETURNING seq, hash)
+INSERT INTO entries (seq, at, kind, subject, run, body, hash)
+SELECT seq, %(at)s, %(kind)s, %(subject)s, %(run)s, %(body)s, hash FROM link RETURNING seq
+"""
+
+    @contextmanager
+    def transaction(self, engine: sa.Engine, *, single_statement: bool = False) -> Iterator[sa.Connection]:
+        if single_statement:
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                yield connection
+        else:
+            with engine.begin() as connection:
+                yield connection
+
+    def append(self, connection: sa.Connection, row: Row, fence: Fence | None) -> int:
+        at, kind, subject, run, body = row
+        values = {"resource": fence.resource if fence else "", "token": fence.token if fence else 0, "payload": _payload(row),
+                  "at": at, "kind": kind, "subject": subject, "run": run, "body": body}  # fmt: skip
+        driver: Any = connection.connection.driver_connection
+        found = driver.execute(self.APPEND, values, prepare=True).fetchone()
+        if found is None:
+            assert fence is not None  # noqa: S101 - without a fence the chain's row is always updated
+            raise _lost(fence)
+        return int(found[0])
+
+    def check_fence(self, connection: sa.Connection, fence: Fence) -> None:
+        query = sa.select(leases_table.c.token).where(leases_table.c.resource == fence.resource).with_for_update()
+        if connection.execute(query).scalar() != fence.token:
+            raise _lost(fence)
+
+    def lock_chain(self, connection: sa.Connection, name: str) -> tuple[int, str]:
+        query = sa.select(chain_table.c.seq, chain_table.c.hash).where(chain_table.c.name == name).with_for_update()
+        row = connection.execute(query).one()
+        return int(row[0]), str(row[1])
+
+    def ensure_lease_row(self, connection: sa.Connection, resource: str) -> None:
+        connection.exec_driver_sql("INSERT INTO leases VALUES (%s, '', '', 0, 0) ON CONFLICT DO NOTHING", (resource,))
+
+    def now(self, connection: sa.Connection) -> float:
+        return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
+
+
+def _payload(row: Sequence[str]) -> str:
+    return "\x1f".join(row)
+
+
+def _link(digest: str, row: Sequence[str]) -> str:
+    return hashlib.sha256(f"{digest}\x1f{_payload(row)}".encode()).hexdigest()
+
+
+def _lost(fence: Fence) -> LeaseLost:
+    return LeaseLost("lease.lost", f"Another worker has taken run {fence.run} over.", "This worker stops; look at `datareeve runs`.")
+
+
+def _damaged(name: str, row: int) -> LedgerDamaged:
+    return LedgerDamaged(
+        "ledger.damaged",
+        f"The ledger's {name} do not add up at row {row}: something was changed, removed or added by another hand.",
+        "Compare with a backup of the ledger; entries before that row are sound.",
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise _ledger_error(error.orig or error) from None
+    except Exception as error:
+        # On the hot path the driver is called directly; its errors are told by their module, for no driver is imported here.
+        if type(error).__module__.split(".")[0] in {"sqlite3", "psycopg"}:
+            raise _ledger_error(error) from None
+        raise
+
+
+def _ledger_error(error: BaseException) -> Failed:
+    text = str(error)
+    if "full" in text or getattr(error, "sqlstate", None) == "53100":
+        return Failed("ledger.full", "The ledger's disk is full: nothing can be recorded, so nothing is done.", "Free space, then resume.")
+    if "readonly" in text or "read-only" in text:
+        return Failed("ledger.read-only", "The ledger cannot be written.", "Mend the rights of .datareeve/, or the ledger's database.")
+    if "malformed" in text or "not a database" in text:
+        return LedgerDamaged("ledger.damaged", "The ledger's file is damaged.", "Restore .datareeve/ledger.sqlite from a copy.")
+    if "locked" in text or getattr(error, "sqlstate", None) in {"55P03", "40P01"}:
+        return Failed("ledger.busy", "The ledger was locked by another process for too long.", "Try again.")
+    return Unreachable("ledger.unreachable", f"The ledger cannot be used ({type(error).__name__}).", "Check `ledger:` in estate.yaml and that its server runs.")
+
+
+def process_identity() -> str:
+    """Host, process and its start: enough to know later whether this very process is still alive."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}:{threading.get_ident()}"
+
+
+def _is_gone(holder: str) -> bool:
+    host, pid, started, _ = [*holder.rsplit(":", 3), "", "", "", ""][:4]
+    return host == socket.gethostname() and pid.isdigit() and _started(int(pid)) != started
+
+
+def _started(pid: int) -> str:
+    """The start time of a process in clock ticks since boot (proc(5), field 22); empty where there is none, or no /proc."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]
+
+
+# -- opening -----------------------------------------------------------------------------------------------------------------------
+
+
+def open_ledger(url: str, password: Secret | None = None) -> Ledger:
+    """Open a ledger, making or migrating its tables: `sqlite:///path` or `postgresql://user@host/database`.
+
+    Errors: `BadInput` `ledger.url`, `ledger.newer`; `Unreachable` `ledger.unreachable`.
+    """
+    engine = _sqlite_engine(url) if url.startswith("sqlite:") else _postgres_engine(url, password)
+    try:
+        with _translated(), _migration_lock(engine):
+            _migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Ledger(engine)
+
+
+def _sqlite_engine(url: str) -> sa.Engine:
+    path = Path(url.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(f"sqlite:///{path}", isolation_level="AUTOCOMMIT", connect_args={"timeout": 30, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    return engine
+
+
+def _postgres_engine(url: str, password: Secret | None) -> sa.Engine:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise BadInput("ledger.url", "A ledger is sqlite:///path or postgresql://user@host/database.", "Correct `ledger:` in estate.yaml.")
+    given = sa.make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
+    if password is not None:
+        given = given.set(password=password.reveal())
+    options = {"options": f"-c search_path={SCHEMA}", "application_name": "datareeve/ledger", "connect_timeout": 10}
+    return sa.create_engine(given, connect_args=options, pool_pre_ping=False, hide_parameters=True)
+
+
+@contextmanager
+def _migration_lock(engine: sa.Engine) -> Iterator[None]:
+    """Two processes opening a new ledger at once: one makes the tables, the other waits."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT pg_advisory_lock(724620)")
+            try:
+                yield
+            finally:
+                connection.exec_driver_sql("SELECT pg_advisory_unlock(724620)")
+        return
+    assert engine.url.database is not None  # noqa: S101 - a SQLite ledger is a file
+    with Path(engine.url.database).with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _migrate(engine: sa.Engine) -> None:
+    if (found := _revision(engine)) == HEAD:
+        return
+    if found is not None and found > HEAD:
+        raise BadInput("ledger.newer", f"The ledger was written by a newer Datareeve (schema {found}).", "Upgrade Datareeve.")
+    from alembic import command  # noqa: PLC0415 - slow to import and rarely needed
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
