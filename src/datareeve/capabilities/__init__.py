@@ -1,1 +1,16 @@
 """Vertical slices: databases now; AI APIs, pipelines, quality, storage and analytics beside it. None imports another."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datareeve.core.operation import Operation
+
+SLICES = ("databases",)
+
+
+def operations() -> tuple[type[Operation[Any]], ...]:
+    """Every operation of every slice."""
+    return tuple(op for name in SLICES for op in import_module(f"datareeve.capabilities.{name}").OPERATIONS)

@@ -158,6 +158,14 @@ class Plan(Value):
             "parts": [p._content() for p in self.parts],
         }
 
+    def labelled(self, part_id: str, *, needs: tuple[str, ...] = (), serves: str = "") -> Plan:
+        """The same plan as part `part_id` of a wider one: the ids of its own parts, and what they need, get it as prefix."""
+        parts = tuple(
+            part.labelled(f"{part_id}.{part.part_id}", needs=tuple(f"{part_id}.{need}" for need in part.needs), serves=serves)
+            for part in self.parts
+        )
+        return self.model_copy(update={"part_id": part_id, "needs": needs, "serves": serves, "parts": parts})
+
     def leaves(self) -> Iterator[Plan]:
         """The plans that hold steps, in the order they are carried out."""
         if not self.parts:
@@ -212,7 +220,7 @@ class PartOutcome(Value):
     operation: str
     serves: str = ""
     summary: str = ""
-    status: Literal["done", "nothing to do", "failed", "undone", "skipped"]
+    status: Literal["done", "nothing to do", "blocked", "failed", "undone", "skipped"]
     reason: str = ""
     steps: tuple[StepOutcome, ...] = ()
     checks: tuple[Check, ...] = ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from datareeve.core.authority import path_matches
 from datareeve.core.errors import Failed, Refused
 from datareeve.core.estate import ESTATE_FILE, STATE_FOLDER
 from datareeve.systems.adapter import Adapter, effects, reads
@@ -103,11 +103,6 @@ def allowed_path(root: Path, path: str, allowed: tuple[str, ...]) -> str:
     if not resolved.is_relative_to(root):
         raise Refused("files.outside", f"{path} leads out of the project.", "Give a path inside it, without links that leave it.")
     inside = resolved.relative_to(root).as_posix()
-    if inside == ESTATE_FILE or inside.startswith(f"{STATE_FOLDER}/") or any(_matches(inside, pattern) for pattern in allowed):
+    if inside == ESTATE_FILE or inside.startswith(f"{STATE_FOLDER}/") or any(path_matches(inside, pattern) for pattern in allowed):
         return inside
     raise Refused("files.not-allowed", f"{inside} is outside the folders that may be written: {', '.join(allowed)}.", "Use one of them, or widen authority.file_paths in estate.yaml.")
-
-
-def _matches(path: str, pattern: str) -> bool:
-    # `**/` also stands for no folder at all, as in gitignore.
-    return fnmatchcase(path, pattern) or (pattern.startswith("**/") and fnmatchcase(path, pattern[3:]))

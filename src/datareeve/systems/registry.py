@@ -14,6 +14,8 @@ from datareeve.systems.files import Files
 from datareeve.systems.host import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from datareeve.core.secrets import Secret
     from datareeve.systems.adapter import Adapter
 
@@ -24,6 +26,7 @@ class Registry:
     def __init__(self, estate: Estate, project: Path) -> None:
         self.estate = estate
         self.project = project.resolve()
+        self._lazy: dict[str, Callable[[], Adapter]] = {}
         self._open: dict[str, Adapter] = {
             "files": Files(self.project, estate.authority.file_paths),
             "host": Host(),
@@ -34,10 +37,14 @@ class Registry:
         """Add a built-in system, or replace one (a copy, during rehearsal)."""
         self._open[system.name] = system
 
+    def add_lazily(self, name: str, make: Callable[[], Adapter]) -> None:
+        """Add a built-in system that is made when first asked for."""
+        self._lazy[name] = make
+
     def __getitem__(self, name: str) -> Adapter:
         """The system of that name. Errors: `BadInput` `system.unknown`, with the nearest name."""
         if name not in self._open:
-            self._open[name] = self._make(name)
+            self._open[name] = self._lazy[name]() if name in self._lazy else self._make(name)
         return self._open[name]
 
     def names(self, kind: str | None = None) -> tuple[str, ...]:
@@ -74,7 +81,7 @@ class Registry:
                 raise BadInput("postgres.no-binaries", f"No PostgreSQL binaries are found for {name}.", f"Give systems.{name}.server.bin.")
             log = Path(entry.server.log) if entry.server.log else None
             server = LocalServer(data=Path(entry.server.data), bin=binaries, os_user=entry.server.os_user, log=log)
-        return Postgres(name, entry, self._secret(entry.password), server)
+        return Postgres(name, entry, self._secret(entry.password), server, self.project)
 
     def _secret(self, reference: str | None) -> Secret | None:
         return secrets.resolve(reference, base=self.project, keyring=_keyring()) if reference else None

@@ -1,0 +1,161 @@
+"""The application: the only file that knows every part. Interfaces call it; it decides nothing itself."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from datareeve import capabilities
+from datareeve.core import estate as estates
+from datareeve.core import secrets
+from datareeve.core.authority import Gate
+from datareeve.core.catalogue import Catalogue
+from datareeve.core.ledger import open_ledger
+from datareeve.core.runner import Runner, silent
+from datareeve.systems.ledger_system import LedgerSystem
+from datareeve.systems.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+    from pathlib import Path
+
+    from datareeve.agent.planner import TaskPlan
+    from datareeve.core.estate import Estate
+    from datareeve.core.journal import Boundary
+    from datareeve.core.ledger import Ledger
+    from datareeve.core.operation import Check, Operation, Outcome, Plan
+    from datareeve.core.runner import Progress, RunSummary
+
+
+def catalogue() -> Catalogue:
+    """Every operation of every capability."""
+    return Catalogue(capabilities.operations())
+
+
+class App:
+    """One project folder, opened: its estate, its ledger, its systems, and what can be done with them."""
+
+    def __init__(self, project: Path, estate: Estate, *, boundary: Boundary | None = None) -> None:
+        self.project = project.resolve()
+        self.estate = estate
+        self.catalogue = catalogue()
+        self.systems = Registry(estate, self.project)
+        self._boundary = boundary
+        self._install()
+
+    @classmethod
+    def open(cls, project: Path, *, boundary: Boundary | None = None) -> App:
+        """Open a project. Errors: those of `estate.load`."""
+        return cls(project, estates.load(project / estates.ESTATE_FILE), boundary=boundary)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger, opened when first asked for."""
+        url = self.estate.ledger or f"sqlite:///{self.project / estates.STATE_FOLDER / 'ledger.sqlite'}"
+        password = secrets.resolve(self.estate.ledger_password, base=self.project) if self.estate.ledger_password else None
+        return open_ledger(url, password)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """The authority with the approvals that the ledger knows."""
+        return Gate(self.estate.authority, self.ledger)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The one place where anything is changed."""
+        return Runner(self.ledger, self.systems, self.catalogue, self.gate, boundary=self._boundary)
+
+    # -- planning ------------------------------------------------------------------------------------------------------------------
+
+    def preview(self, operation: Operation[Any]) -> Plan:
+        """Observe and plan one operation."""
+        return operation.plan(operation.observe(self.systems))
+
+    def plan_task(self, text: str, *, today: date | None = None) -> TaskPlan:
+        """Plan a delegated task: the template, or a sentence."""
+        from datareeve.agent.planner import Planner  # noqa: PLC0415 - not needed for single operations
+        from datareeve.agent.task import parse  # noqa: PLC0415
+
+        planner = Planner(self.catalogue, self.preview, self.systems.names)
+        return planner.plan(parse(text), today=today)
+
+    def rehearse(self, plan: Plan, progress: Progress = silent) -> Plan:
+        """Try a plan on disposable copies; gives it with measured predictions and advice."""
+        from datareeve.core.rehearsal import Rehearsal  # noqa: PLC0415
+
+        return Rehearsal(self.systems, self.catalogue, self._copy_of, progress)(plan)
+
+    def _copy_of(self, name: str) -> Any:
+        from datareeve.systems.pg_copy import copy_of  # noqa: PLC0415 - only where something is rehearsed
+        from datareeve.systems.postgres import Postgres  # noqa: PLC0415
+
+        system = self.systems[name]
+        return copy_of(system, self.project / estates.STATE_FOLDER / "copies") if isinstance(system, Postgres) else None
+
+    # -- acting --------------------------------------------------------------------------------------------------------------------
+
+    def apply(self, plan: Plan, *, by: str, approved: bool = False, task: str = "", progress: Progress = silent) -> Outcome:
+        """Carry a plan out. `approved`: `by` has seen this very plan and approves it, which is recorded."""
+        if approved:
+            self.approve(self.store(plan, asked_by=by, task=task), by=by)
+        return self.runner.apply(plan, by=by, task=task, progress=progress)
+
+    def store(self, plan: Plan, *, asked_by: str, task: str = "") -> str:
+        """Keep a plan for a later approval; gives its fingerprint."""
+        return self.runner.store(plan, asked_by=asked_by, task=task)
+
+    def stored_plan(self, fingerprint: str) -> Plan:
+        """A plan by its fingerprint."""
+        return self.runner.stored(fingerprint)
+
+    def approve(self, fingerprint: str, *, by: str) -> None:
+        """Record a person's approval of a stored plan."""
+        self.gate.approve(fingerprint, by=by)
+
+    def undo(self, run: str, *, by: str, progress: Progress = silent) -> Outcome:
+        """Take a run back."""
+        return self.runner.undo(run, by=by, progress=progress)
+
+    def resume(self, run: str, *, by: str, progress: Progress = silent) -> Outcome:
+        """Carry on a run whose worker died."""
+        return self.runner.resume(run, by=by, progress=progress)
+
+    # -- looking -------------------------------------------------------------------------------------------------------------------
+
+    def recheck(self, run: str) -> tuple[Check, ...]:
+        """Test a run's checks again."""
+        return self.runner.recheck(run)
+
+    def runs(self) -> list[RunSummary]:
+        """Every run, oldest first."""
+        return self.runner.runs()
+
+    def outcome(self, run: str) -> Outcome:
+        """What became of a run."""
+        return self.runner.outcome(run)
+
+    def verify_ledger(self) -> dict[str, int]:
+        """Walk the ledger's hash chains."""
+        return self.ledger.verify()
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.systems.close()
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
+    def _install(self) -> None:
+        """The built-in systems that need more than the estate."""
+        self.systems.add_lazily("ledger", lambda: LedgerSystem(self.ledger, lambda name, inputs: self.preview(self.catalogue.make(name, inputs))))
+
+
+@contextmanager
+def opened(project: Path) -> Iterator[App]:
+    """An `App` that is closed at the end of the block."""
+    app = App.open(project)
+    try:
+        yield app
+    finally:
+        app.close()

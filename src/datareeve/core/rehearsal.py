@@ -1,0 +1,104 @@
+"""Rehearsal: a plan is tried on a disposable copy of each database before anybody is asked to approve it.
+
+Operations enrich their facts on the copy (an index is built and the real queries are run with and without it), and every statement of the plan
+is executed there and timed, in order, so that a later part is tried on what the earlier ones leave. What fails on the copy is taken out of
+the plan and told as a blocker.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Protocol
+
+from datareeve.core.errors import DatareeveError
+from datareeve.core.operation import Plan, Step
+from datareeve.core.runner import silent
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from datareeve.core.operation import CatalogueView, Copy, Systems
+    from datareeve.core.runner import Progress
+
+REHEARSED = "execute"  # the action whose statements are tried; settings, files and backups are not a database's content
+
+
+class Copies(Protocol):
+    """Makes disposable copies."""
+
+    def __call__(self, system: str) -> AbstractContextManager[Copy] | None:
+        """A copy of the system of that name; None where this kind is not copied."""
+
+
+class Rehearsal:
+    """One rehearsal of one plan."""
+
+    def __init__(self, systems: Systems, catalogue: CatalogueView, copies: Copies, progress: Progress = silent) -> None:
+        self._systems = systems
+        self._catalogue = catalogue
+        self._copies = copies
+        self._progress = progress
+        self._made: dict[str, Copy | None] = {}
+
+    def __call__(self, plan: Plan) -> Plan:
+        """The plan with what the copy taught. Errors: those of making the copy."""
+        with ExitStack() as stack:
+            parts = tuple(self._rehearsed(part, stack) for part in plan.parts) if plan.operation == "task" else None
+            return self._rehearsed(plan, stack) if parts is None else plan.model_copy(update={"parts": parts})
+
+    def _rehearsed(self, plan: Plan, stack: ExitStack) -> Plan:
+        target = plan.inputs.get("system")
+        if target is None or not self._worth_trying(plan):
+            return plan
+        copy = self._copy(target, stack)
+        if copy is None:
+            return plan
+        self._progress("rehearsal", text=f"{plan.operation}: {plan.summary}")
+        operation = self._catalogue.make(plan.operation, plan.inputs)
+        facts = operation.rehearse(operation.observe(self._systems), copy)
+        again = operation.plan(facts)
+        if plan.part_id:
+            again = again.labelled(plan.part_id, needs=plan.needs, serves=plan.serves)
+        return self._tried(again, copy)
+
+    def _worth_trying(self, plan: Plan) -> bool:
+        """Whether there is a statement to try, or the operation has something of its own to find out on a copy."""
+        own = self._catalogue.get(plan.operation).rehearse is not _plain_rehearse()
+        return own or any(step.call.action == REHEARSED for step in plan.all_steps())
+
+    def _copy(self, system: str, stack: ExitStack) -> Copy | None:
+        if system not in self._made:
+            made = self._copies(system)
+            if made is not None:
+                self._progress("rehearsal", text=f"copying {system}")
+            self._made[system] = stack.enter_context(made) if made is not None else None
+        return self._made[system]
+
+    def _tried(self, plan: Plan, copy: Copy) -> Plan:
+        if plan.parts:
+            return plan.model_copy(update={"parts": tuple(self._tried(part, copy) for part in plan.parts)})
+        steps = []
+        for step in plan.steps:
+            if step.call.action != REHEARSED or step.call.system != copy.name:
+                steps.append(step)
+                continue
+            began = time.monotonic()
+            try:
+                copy.perform(step.call.action, **step.call.arguments)
+            except DatareeveError as error:
+                reason = f"On a copy, {step.id} failed ({error.code}: {error.what}); it is not done on {copy.name}."
+                return plan.model_copy(update={"steps": (), "checks": (), "requirements": (), "blockers": (*plan.blockers, reason)})
+            steps.append(_timed(step, time.monotonic() - began))
+        return plan.model_copy(update={"steps": tuple(steps)})
+
+
+def _timed(step: Step, seconds: float) -> Step:
+    predicted = step.predicted.model_copy(update={"seconds": round(seconds, 3), "basis": "rehearsed on a copy"})
+    return step.model_copy(update={"predicted": predicted})
+
+
+def _plain_rehearse() -> Any:
+    from datareeve.core.operation import Operation  # noqa: PLC0415 - only for the comparison
+
+    return Operation.rehearse

@@ -1,0 +1,160 @@
+import pytest
+import rig
+from datareeve.core.errors import DatareeveError, LeaseLost, NeedsApproval, Refused, StalePlan
+from datareeve.core.authority import Gate
+from datareeve.core.estate import Authority, Rule
+from datareeve.core.runner import Runner
+from datareeve.core.operation import Plan
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def rigged(request, pg18, tmp_path):
+    """A runner on a database of its own, its ledger in SQLite or in that same database."""
+    with pg18.database(*rig.SCHEMA) as url:
+        ledger_url = url if request.param == "postgresql" else f"sqlite:///{tmp_path}/ledger.sqlite"
+        runner, ledger, registry = rig.make_runner(tmp_path, url, ledger_url)
+        runner.url, runner.ledger = url, ledger
+        yield runner
+        registry.close()
+        ledger.close()
+
+
+def test_a_plan_is_applied_verified_and_undone(rigged, tmp_path):
+    outcome = rigged.apply(rig.two_parts(), by="ann")
+    assert outcome.status == "done"
+    assert [(part.part_id, part.status, len(part.checks)) for part in outcome.parts] == [("1", "done", 3), ("2", "done", 2)]
+    assert rig.truth(rigged.url, tmp_path) == rig.DONE
+    assert all(check.verdict == "holds" for check in rigged.recheck(outcome.run))
+    undone = rigged.undo(outcome.run, by="ann")
+    assert undone.status == "undone"
+    assert rig.truth(rigged.url, tmp_path) == rig.BEFORE
+    assert all(check.verdict == "holds" for part in undone.parts for check in part.checks)
+    assert {check.verdict for check in rigged.recheck(outcome.run)} == {"fails", "holds"}
+    assert rigged.ledger.verify()["entries"] > 20
+    assert [(run.status, run.by) for run in rigged.runs()] == [("undone", "ann")]
+
+
+def test_a_failing_step_is_undone_with_its_part_and_what_needs_it_is_skipped(rigged, tmp_path):
+    nothing = rig.NoFacts()
+    plan = Plan(
+        operation="task",
+        summary="x",
+        parts=(
+            rig.Some(wanted=("a", "bad")).plan(nothing).labelled("1"),
+            rig.Some(wanted=("d",)).plan(nothing).labelled("2", needs=("1",)),
+            rig.Some(wanted=("file",)).plan(nothing).labelled("3"),
+        ),
+    )
+    outcome = rigged.apply(plan, by="ann")
+    assert outcome.status == "partly done"
+    assert [part.status for part in outcome.parts] == ["undone", "skipped", "done"]
+    assert "postgres.23505" in outcome.parts[0].reason
+    assert rig.truth(rigged.url, tmp_path) == ([], [], (False,), True)
+
+
+def test_a_failing_check_undoes_the_part(rigged, tmp_path):
+    plan = rig.Some(wanted=("a", "table"), fails_check=True).plan(rig.NoFacts())
+    outcome = rigged.apply(plan, by="ann")
+    assert outcome.status == "failed"
+    assert rig.truth(rigged.url, tmp_path) == rig.BEFORE
+
+
+def test_a_stale_plan_is_refused_before_anything_happens(rigged, tmp_path):
+    plan = rig.Some(wanted=("a",)).plan(rig.NoFacts())
+    rigged.apply(plan, by="ann")
+    with pytest.raises(StalePlan):
+        rigged.apply(plan, by="ann")
+    assert rig.truth(rigged.url, tmp_path)[0] == [("a", 1)]
+
+
+def test_two_workers_on_one_run_one_wins(rigged, tmp_path):
+    seen = []
+
+    def second_worker(name):
+        if name.startswith("before effect") and not seen:
+            seen.append(name)
+            with pytest.raises(LeaseLost):
+                rigged.resume(rigged.runs()[0].run, by="other")
+
+    rigged._boundary = second_worker
+    assert rigged.apply(rig.two_parts(), by="ann").status == "done"
+    assert seen
+    assert rig.truth(rigged.url, tmp_path) == rig.DONE
+
+
+def test_a_zombie_cannot_record_nor_commit(rigged, tmp_path):
+    """The first worker sleeps past its lease in the middle of a step; another takes the run over and ends it; then the first wakes up."""
+    taken = []
+
+    def sleep_past_the_lease(name):
+        if name.startswith("after intent of 1/row a") and not taken:
+            run = rigged.runs()[0].run
+            expire(rigged.ledger)
+            taken.append(run)
+            other, ledger, registry = rig.make_runner(tmp_path, rigged.url, str(rigged.ledger.engine.url.render_as_string(hide_password=False)).replace("+psycopg", ""))
+            assert other.resume(run, by="other").status == "done"
+            registry.close()
+            ledger.close()
+
+    rigged._boundary = sleep_past_the_lease
+    with pytest.raises(LeaseLost):
+        rigged.apply(rig.two_parts(), by="ann")
+    assert rig.truth(rigged.url, tmp_path) == rig.DONE
+    assert rigged.outcome(taken[0]).status == "done"
+
+
+def expire(ledger):
+    """As if the holder's machine had been unreachable for longer than the lease."""
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE leases SET expires_at = 0")
+
+
+def gated(rigged, **authority):
+    rigged._gate = Gate(Authority(**authority), rigged.ledger)
+    return rigged
+
+
+def test_an_approval_is_for_one_fingerprint_and_needs_a_person(rigged):
+    gated(rigged)
+    plan, other = (rig.Some(wanted=(name,)).plan(rig.NoFacts()) for name in ("a", "d"))
+    with pytest.raises(NeedsApproval) as caught:
+        rigged.apply(plan, by="ann")
+    assert caught.value.fingerprint == plan.fingerprint
+    fingerprint = rigged.store(plan, asked_by="ann")
+    with pytest.raises(Refused):
+        rigged._gate.approve(fingerprint, by="agent:claude")
+    rigged._gate.approve(fingerprint, by="bob")
+    with pytest.raises(NeedsApproval):
+        rigged.apply(other, by="ann")
+    assert rigged.apply(plan, by="ann").status == "done"
+
+
+def test_four_eyes_means_another_pair(rigged):
+    gated(rigged, four_eyes=True)
+    fingerprint = rigged.store(rig.Some(wanted=("a",)).plan(rig.NoFacts()), asked_by="ann")
+    with pytest.raises(Refused) as caught:
+        rigged._gate.approve(fingerprint, by="ann")
+    assert caught.value.code == "approval.four-eyes"
+    rigged._gate.approve(fingerprint, by="bob")
+
+
+def test_an_approval_expires(rigged):
+    gated(rigged, approvals_expire_hours=0)
+    plan = rig.Some(wanted=("a",)).plan(rig.NoFacts())
+    rigged._gate.approve(rigged.store(plan, asked_by="ann"), by="bob")
+    with pytest.raises(NeedsApproval):
+        rigged.apply(plan, by="ann")
+
+
+def test_never_wins_and_names_the_rule(rigged, tmp_path):
+    gated(rigged, rules=(Rule(decision="allow"), Rule(decision="never", systems=("app",), why="frozen for the audit")))
+    with pytest.raises(Refused, match="frozen for the audit"):
+        rigged.apply(rig.two_parts(), by="ann")
+    assert rig.truth(rigged.url, tmp_path) == rig.BEFORE
+
+
+def test_an_unknown_run_is_said_so(rigged):
+    for call in (rigged.outcome, lambda run: rigged.undo(run, by="ann"), rigged.recheck):
+        with pytest.raises(DatareeveError) as caught:
+            call("nope")
+        assert caught.value.code == "run.unknown"
