@@ -1,0 +1,82 @@
+"""`script/bench [NAME ...] [--json] [--quick]`: run measurements and print figures beside the peers'.
+
+A measurement is a module `bench/NAME.py` with a docstring and `measure(*, quick: bool) -> Measured`. Medians and ratios go into
+`figures`; `peers` holds the same figures of others, measured in the same run on the same machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any, TypedDict
+
+HERE = Path(__file__).parent
+NOT_MEASUREMENTS = {"run", "peers"}
+
+
+class Measured(TypedDict):
+    """What a measurement gives: numbers by name, and those of each peer; a peer that could not be had gives its reason."""
+
+    figures: dict[str, float | None]
+    peers: dict[str, dict[str, float | None] | str]
+
+
+def names() -> list[str]:
+    """Every measurement there is."""
+    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_MEASUREMENTS)
+
+
+def machine() -> dict[str, Any]:
+    """Where it was measured."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": memory,
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+    }
+
+
+def main() -> int:
+    """Run what was asked for, or all."""
+    parser = argparse.ArgumentParser(
+        prog="script/bench", description="Measurements, side by side with peers."
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which: {', '.join(names())} (default: all)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a result")
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - set(names()):
+        parser.error(f"no measurement {', '.join(sorted(unknown))}; there are: {', '.join(names())}")
+    for name in asked.names or names():
+        measured: Measured = importlib.import_module(name).measure(quick=asked.quick)
+        result = {"bench": name, **measured, "machine": machine()}
+        print(json.dumps(result) if asked.json else table(result), flush=True)
+    return 0
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result for a person: one figure a line, then each peer's."""
+    lines = [f"{result['bench']}  ({result['machine']['cores']} cores, {result['machine']['system']})"]
+    for owner, figures in {"datareeve": result["figures"], **result["peers"]}.items():
+        if isinstance(figures, str):
+            lines.append(f"  {owner:<12} not measured: {figures}")
+            continue
+        lines += [f"  {owner:<12} {name:<32} {shown(value)}" for name, value in figures.items()]
+    return "\n".join(lines)
+
+
+def shown(value: float | None) -> str:
+    """A figure with four significant digits; a dash where there is none."""
+    return "-" if value is None else f"{value:,.4g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
