@@ -12,6 +12,7 @@ import decimal
 import time
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
@@ -20,6 +21,7 @@ from psycopg import sql as pgsql
 from psycopg.rows import dict_row
 
 from datareeve.core.errors import BadInput, Failed, Refused, Unreachable
+from datareeve.systems import pg_backup, pg_restore
 from datareeve.systems.adapter import Adapter, effects, reads
 
 if TYPE_CHECKING:
@@ -43,11 +45,19 @@ class Postgres(Adapter):
 
     kind = "postgresql"
 
-    def __init__(self, name: str, entry: PostgresqlSystem, password: Secret | None = None, server: LocalServer | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        entry: PostgresqlSystem,
+        password: Secret | None = None,
+        server: LocalServer | None = None,
+        project: Path | None = None,
+    ) -> None:
         super().__init__(name)
         self.entry = entry
-        self._password = password
+        self.password = password
         self.local_server = server
+        self.project = project or Path.cwd()
         self._reader: psycopg.Connection[dict[str, Any]] | None = None
         self._identity: str | None = None
 
@@ -140,7 +150,7 @@ class Postgres(Adapter):
         trying again with growing pauses. With `connection`, inside that transaction instead. Gives {rows}.
         """
         if connection is not None:
-            with self._translated():
+            with self.translated():
                 connection.execute(f"SET LOCAL lock_timeout = {int(lock_timeout_ms)}")
                 return {"rows": max(connection.execute(sql, prepare=True).rowcount, 0)}
         with self._acting(run) as effect:
@@ -189,12 +199,92 @@ class Postgres(Adapter):
         self.close()
         return {"seconds_down": self.control().restart()}
 
-    @effects
-    def base_backup(self, directory: str, *, run: str) -> dict[str, Any]:
-        """Take a base backup with the WAL it needs into a new folder. Gives {bytes, label, wal_start}. See `pg_server.base_backup`."""
-        from datareeve.systems import pg_server  # noqa: PLC0415 - psutil and processes only where used
+    # -- backups: see pg_backup and pg_restore ----------------------------------------------------------
 
-        return pg_server.base_backup(self, directory, run=run)
+    @reads
+    def backup_folder(self) -> dict[str, Any]:
+        """Where backups really go: path, archive_command, free_bytes, on_data_disk (None where not known)."""
+        return pg_backup.describe_folder(self)
+
+    @reads
+    def streaming_refused(self) -> str | None:
+        """Why this role cannot take a base backup; None where it can."""
+        return pg_backup.streaming_refused(self)
+
+    @reads
+    def backups(self) -> list[dict[str, Any]]:
+        """The catalogue of complete base backups, oldest first."""
+        return pg_backup.catalogue(self)
+
+    @reads
+    def damaged_files(self, label: str | None = None, *, thorough: bool = True) -> list[str] | None:
+        """Files of a backup (default: the newest) that are not as they were taken; None where there is no such backup."""
+        return pg_backup.damaged_files(self, label, thorough=thorough)
+
+    @reads
+    def missing_wal(self, label: str | None = None, *, thorough: bool = False) -> list[str] | None:
+        """Archived WAL that a backup (default: the newest) needs and that is missing or, `thorough`, unreadable."""
+        return pg_backup.missing_wal(self, label, thorough=thorough)
+
+    @reads
+    def wal_before(self, segment: str) -> int:
+        """How many archived WAL files are older than a segment."""
+        return len(pg_backup.wal_before(self, segment))
+
+    @reads
+    def restored_state(self, target: str) -> str | None:
+        """A restored server: 'running' (promoted, takes connections), 'stopped', 'unfinished'; None where there is none."""
+        return pg_restore.restored_state(self, target)
+
+    @reads
+    def drill_verdict(self, drill: str | None = None) -> str | None:
+        """'passed', or why a drill (default: the last one) did not pass; None where none is recorded."""
+        return pg_restore.drill_verdict(self, drill)
+
+    @reads
+    def last_drill(self) -> dict[str, Any] | None:
+        """The record of the last restore drill, None where there was none."""
+        return pg_restore.last_drill(self)
+
+    @effects
+    def configure(self, settings: dict[str, str | None], *, run: str) -> dict[str, Any]:
+        """Store settings (None: take out) and make them act: reload, and restart where one asks for it."""
+        return pg_backup.configure(self, settings, run=run)
+
+    @effects
+    def base_backup(self, label: str, *, run: str, rate_limit: str | None = None) -> dict[str, Any]:
+        """Take a base backup with the WAL it needs, check every byte, then catalogue it. Gives its entry's figures."""
+        return pg_backup.base_backup(self, label, mark=application_name(run), rate_limit=rate_limit)
+
+    @effects
+    def remove_backup(self, label: str) -> dict[str, Any]:
+        """Remove one base backup, whole or half-made; quiet where there is none."""
+        return pg_backup.remove_backup(self, label)
+
+    @effects
+    def remove_wal(self, before: str) -> dict[str, Any]:
+        """Remove archived WAL older than a segment. Gives {files, bytes}."""
+        return pg_backup.remove_wal(self, before)
+
+    @effects
+    def restore_backup(self, label: str, moment: str, target: str, port: int | None = None) -> dict[str, Any]:
+        """Restore a backup to a moment into a new folder, and start a server on it beside this one."""
+        return pg_restore.restore_backup(self, label, moment, target, port=port)
+
+    @effects
+    def remove_restored(self, target: str) -> dict[str, Any]:
+        """Stop a restored server and remove its folder; quiet where there is none."""
+        return pg_restore.remove_restored(self, target)
+
+    @effects
+    def drill_restore(self, drill: str, label: str | None = None, exact_up_to_bytes: int = 2**30) -> dict[str, Any]:
+        """Restore a backup (default: the newest) beside this server, compare, measure, and destroy it again."""
+        return pg_restore.drill(self, drill, label, exact_up_to_bytes=exact_up_to_bytes)
+
+    @effects
+    def remove_drill(self, drill: str) -> dict[str, Any]:
+        """Destroy what a drill left, and its record."""
+        return pg_restore.remove_drill(self, drill)
 
     # -- what the runner asks -----------------------------------------------------------------------------------------------------
 
@@ -233,10 +323,10 @@ class Postgres(Adapter):
 
     def connect(self, **options: Any) -> psycopg.Connection[dict[str, Any]]:
         """A new autocommit connection with dict rows. Errors: `Unreachable`, `BadInput` (`postgres.too-old`)."""
-        with self._translated():
+        with self.translated():
             connection = psycopg.connect(
                 self.entry.url,
-                password=self._password.reveal() if self._password else None,
+                password=self.password.reveal() if self.password else None,
                 autocommit=True,
                 row_factory=dict_row,
                 connect_timeout=CONNECT_SECONDS,
@@ -253,21 +343,22 @@ class Postgres(Adapter):
             self._reader = self.connect(application_name="datareeve/read", options="-c default_transaction_read_only=on -c jit=off")
             self._reader.prepare_threshold = None
             if self.entry.read_role:
-                with self._translated():
+                with self.translated():
                     self._reader.execute(pgsql.SQL("SET ROLE {}").format(pgsql.Identifier(self.entry.read_role)))
         seconds = timeout_seconds or self.entry.read_timeout_seconds
-        with self._translated(), self._reader.transaction(), self._reader.cursor() as cursor:
+        with self.translated(), self._reader.transaction(), self._reader.cursor() as cursor:
             cursor.execute("SET TRANSACTION READ ONLY", prepare=False)
             cursor.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
             yield cursor
 
     @contextmanager
     def _acting(self, run: str | None) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        with self.connect(application_name=application_name(run) if run else "datareeve") as connection, self._translated():
+        with self.connect(application_name=application_name(run) if run else "datareeve") as connection, self.translated():
             yield connection
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """Errors of the driver as ours, without values."""
         try:
             yield
         except psycopg.Error as error:
