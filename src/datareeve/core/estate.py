@@ -144,6 +144,8 @@ class AlertRule(Value):
     for_samples: int = Field(2, ge=1)
     severity: Severity = Severity.WARNING
     escalates_as: str | None = Field(None, description="data-loss-risk, ai-outage, severe-slowdown, security-incident, compliance-violation")
+    advice: str = Field("", description="what to do when it fires, in one sentence")
+    notify: tuple[str, ...] = Field((), description="who is told: file:path, exec:program, webhook:https://… or webhook:env:NAME")
 
 
 class Targets(Value):

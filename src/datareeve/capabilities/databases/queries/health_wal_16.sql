@@ -1,0 +1,8 @@
+-- Checkpoints, WAL written and the archive's failures; archive_failing is 1 when the newest attempt failed. Versions 13 to 16.
+SELECT c.checkpoints_timed AS checkpoints_timed_total,
+       c.checkpoints_req AS checkpoints_requested_total,
+       pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, '0/0') AS wal_bytes_total,
+       a.failed_count AS archive_failures_total,
+       (current_setting('archive_mode') <> 'off' AND a.failed_count > 0
+        AND a.last_failed_time > coalesce(a.last_archived_time, '-infinity'))::int AS archive_failing
+  FROM pg_stat_bgwriter c CROSS JOIN pg_stat_archiver a

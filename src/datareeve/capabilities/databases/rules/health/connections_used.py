@@ -1,0 +1,30 @@
+"""Connections nearly used up: the next client is turned away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datareeve.core.operation import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datareeve.capabilities.databases.health import Health
+
+WARNING_PERCENT = 80.0
+CRITICAL_PERCENT = 95.0
+
+
+def find(health: Health) -> Iterator[Finding]:
+    """One finding from 80 % of the connections an ordinary role may use; critical from 95 %."""
+    used = health.figure("connections_used_percent") or 0.0
+    if used >= WARNING_PERCENT:
+        yield Finding(
+            rule="connections-used",
+            subject=health.system,
+            what=f"{used:g} % of the usable connections are taken.",
+            why="When none is left, clients are refused with 'too many clients already'.",
+            instead="Put a connection pool in front (databases.configure-pool); close what sits idle in a transaction.",
+            severity=Severity.CRITICAL if used >= CRITICAL_PERCENT else Severity.WARNING,
+            figures={name: health.figures[name] for name in ("connections_used", "connections_usable")},
+        )
