@@ -1,0 +1,47 @@
+"""A column all of whose values are another table's keys, without a foreign key that keeps it so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datareeve.capabilities.databases import sql
+from datareeve.core.operation import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datareeve.capabilities.databases.survey import Reference, Survey
+
+RULE = "missing-foreign-key"
+
+
+def findings(survey: Survey) -> Iterator[Finding]:
+    """One finding an inferred reference without orphans."""
+    for reference in survey.references:
+        if not reference.orphan_rows:
+            yield finding(reference)
+
+
+def finding(reference: Reference) -> Finding:
+    """What is to be said of a reference that all rows keep."""
+    table, target = (sql.identifier(*name.split(".", 1)) for name in (reference.table, reference.target))
+    seen = (
+        "by name, and the table is empty"
+        if reference.rows == 0
+        else f"all {reference.values:,} values of {reference.rows:,} rows are there"
+    )
+    return Finding(
+        rule=RULE,
+        subject=f"{reference.table} ({reference.column})",
+        what=f"It refers to {reference.target} ({reference.key}): {seen}; no foreign key keeps it so.",
+        why="The next faulty write leaves a row that refers to nothing, and the planner cannot rely on the relation.",
+        instead="databases.add-foreign-key adds it without a long lock; in SQL: "
+        f"ALTER TABLE {table} ADD FOREIGN KEY ({sql.identifier(reference.column)}) REFERENCES {target} ({sql.identifier(reference.key)});",
+        severity=Severity.WARNING,
+        figures={
+            "values": reference.values,
+            "rows": reference.rows,
+            "references": f"{reference.target} ({reference.key})",
+            "evidence": reference.evidence,
+        },
+    )

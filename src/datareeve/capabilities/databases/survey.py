@@ -1,0 +1,419 @@
+"""What only the rows can tell of a schema: which columns are really unique, and which really refer to another table.
+
+Names and the planner's statistics propose, a sample of the first rows refutes cheaply, an exact query decides. Each stage is one statement
+for the whole schema, and tables larger than the bound are left alone and said to be.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from datareeve.capabilities.databases import sql
+from datareeve.capabilities.databases.schema import Column, Schema, Table, read_schema
+from datareeve.core.value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from datareeve.core.operation import Reader, Systems
+
+KEY_SAMPLE = 2000  # rows that refute a would-be composite key
+INCLUSION_SAMPLE = 500  # rows that refute a would-be reference
+VALUE_SAMPLE = 300  # rows looked at for what a column's text really holds
+PAIRS = 300  # would-be references tried on the sample
+COMBINATIONS = 40  # would-be composite keys of one table tried on the sample
+NEARLY_UNIQUE = 0.9  # distinct values per row, by statistics, below which a key is not worth an exact test
+
+FAMILIES = {
+    "smallint": "integer", "integer": "integer", "bigint": "integer",
+    "text": "text", "character varying": "text", "character": "text", "citext": "text",
+    "uuid": "uuid",
+}  # fmt: skip
+MOMENTS = {"date", "timestamp without time zone", "timestamp with time zone"}
+GENERIC = {
+    "id",
+    "name",
+    "code",
+    "key",
+    "uuid",
+    "type",
+    "status",
+    "state",
+    "value",
+    "date",
+    "time",
+    "year",
+    "month",
+    "day",
+    "hour",
+    "minute",
+}
+ID_SUFFIXES = ("_id", "_no", "_number", "_code", "_key", "_uuid")
+
+
+class CandidateKey(Value):
+    """Columns that could be a table's primary key, and what an exact test found. `evidence`: 'declared' unique, by 'name', by 'values' alone."""
+
+    table: str
+    columns: tuple[str, ...]
+    evidence: str
+    rows: int = 0
+    repeated: int = 0
+    nulls: int = 0
+    sampled: bool = False  # tested on the first rows only
+
+    @property
+    def is_key(self) -> bool:
+        """Unique and nowhere null."""
+        return self.repeated == 0 and self.nulls == 0
+
+
+class Reference(Value):
+    """A column whose values are those of another table's key, with the exact count of those that are not. `evidence`: 'name' or 'values'."""
+
+    table: str
+    column: str
+    target: str
+    key: str
+    evidence: str
+    values: int = 0
+    rows: int = 0
+    orphan_values: int = 0
+    orphan_rows: int = 0
+    orphan_keys: tuple[str, ...] = ()
+
+
+class ColumnSample(Value):
+    """How many of the first rows' values of a column read as something narrower than its type."""
+
+    table: str
+    column: str
+    values: int
+    whole: int
+    moments: int
+    booleans: int
+
+
+class Survey(Value):
+    """A schema and what its rows tell. `keys`: the best tested candidate of each table without a primary key."""
+
+    schema_facts: Schema
+    keys: tuple[CandidateKey, ...] = ()
+    references: tuple[Reference, ...] = ()
+    samples: tuple[ColumnSample, ...] = ()
+    untested: tuple[str, ...] = ()  # tables too large, or not readable
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of the schema."""
+        return self.schema_facts.tables
+
+    def table(self, full_name: str) -> Table:
+        """The table of that full name."""
+        return next(t for t in self.tables if t.full_name == full_name)
+
+    def key_of(self, table: Table) -> CandidateKey | None:
+        """The best candidate of a table without a primary key."""
+        return next((k for k in self.keys if k.table == table.full_name), None)
+
+
+def survey(
+    systems: Systems,
+    system: str,
+    schema_name: str | None = None,
+    *,
+    largest_bytes: int,
+    composites_bytes: int | None = None,
+) -> Survey:
+    """Read the catalog, then test keys and references on the rows of tables of at most `largest_bytes`.
+
+    `composites_bytes`: a smaller bound for the dearest test, the one of composite keys; above it they are tested on a sample.
+    """
+    schema = read_schema(systems, system, schema_name)
+    reader = systems[system]
+    tables = [t for t in schema.tables if t.readable and t.bytes <= largest_bytes]
+    keys = find_keys(reader, tables, largest_bytes if composites_bytes is None else composites_bytes)
+    return Survey(
+        schema_facts=schema,
+        keys=tuple(keys),
+        references=tuple(find_references(reader, tables, keys)),
+        samples=tuple(sample_values(reader, tables)),
+        untested=tuple(t.full_name for t in schema.tables if t not in tables),
+    )
+
+
+# -- keys ------------------------------------------------------------------------------------------------------------------------------
+
+
+def find_keys(reader: Reader, tables: Sequence[Table], composites_bytes: int) -> list[CandidateKey]:
+    """For each table without a primary key the best candidate that is really unique; where none is, the best by name with its counts."""
+    keyless = [t for t in tables if not t.primary_key]
+    tested = _test_keys(reader, [c for t in keyless for c in single_candidates(t, tables)])
+    without = [t for t in keyless if not any(c.table == t.full_name and c.is_key for c in tested)]
+    composites = _unrefuted(reader, [c for t in without for c in composite_candidates(t)])
+    small = {t.full_name for t in without if t.bytes <= composites_bytes}
+    tested += _test_keys(reader, [c for c in composites if c.table in small])
+    tested += [c for c in composites if c.table not in small]
+    best: dict[str, CandidateKey] = {}
+    for candidate in sorted(
+        tested, key=lambda c: not c.is_key
+    ):  # stable: among equals the first proposed wins
+        best.setdefault(candidate.table, candidate)
+    return [best[t.full_name] for t in keyless if t.full_name in best]
+
+
+def single_candidates(table: Table, tables: Sequence[Table]) -> list[CandidateKey]:
+    """Declared unique keys, then columns whose name or place says they identify a row and that statistics do not refute."""
+    declared = [columns for columns in table.unique_keys if all(_has(table, name) for name in columns)]
+    found = [
+        CandidateKey(table=table.full_name, columns=columns, evidence="declared") for columns in declared
+    ]
+    shared = {c.name for t in tables if t is not table for c in t.columns} - GENERIC
+    for column in sorted(table.columns, key=lambda c: not _named_as_key(table, c)):
+        promising = column.name in shared or column is table.columns[0]
+        if column.base_type in FAMILIES and (
+            _named_as_key(table, column) or (promising and _may_be_unique(table, column))
+        ):
+            found.append(CandidateKey(table=table.full_name, columns=(column.name,), evidence="name"))
+    return found
+
+
+def composite_candidates(table: Table) -> list[CandidateKey]:
+    """Two or three identifying columns, at most one of them a moment, whose distinct values could tell all rows apart."""
+    full = [c for c in table.columns if not c.null_share]
+    identifying = [c for c in full if FAMILIES.get(c.base_type) in ("text", "uuid") or _numbered(table, c)]
+    moments = [c for c in full if c.base_type in MOMENTS]
+    choices = [c for size in (2, 3) for c in combinations([*identifying, *moments], size)]
+    enough = [
+        tuple(column.name for column in choice)
+        for choice in choices
+        if sum(column in moments for column in choice) <= 1 and _enough_values(table, choice)
+    ]
+    return [
+        CandidateKey(table=table.full_name, columns=columns, evidence="values")
+        for columns in enough[:COMBINATIONS]
+    ]
+
+
+def _unrefuted(reader: Reader, candidates: Sequence[CandidateKey]) -> list[CandidateKey]:
+    """Of each table the first candidate that the sample does not refute."""
+    first: dict[str, CandidateKey] = {}
+    for candidate in _test_keys(reader, candidates, sample=KEY_SAMPLE):
+        if candidate.is_key and candidate.rows:
+            first.setdefault(candidate.table, candidate)
+    return list(first.values())
+
+
+def _test_keys(
+    reader: Reader, candidates: Sequence[CandidateKey], sample: int | None = None
+) -> list[CandidateKey]:
+    parts = []
+    for number, candidate in enumerate(candidates):
+        columns = ", ".join(sql.identifier(c) for c in candidate.columns)
+        table = sql.identifier(*candidate.table.split(".", 1))
+        source = f"(SELECT {columns} FROM {table} LIMIT {sample}) AS head" if sample else table  # noqa: S608 - quoted
+        parts.append({"number": number, "columns": columns, "source": source})
+    rows = _together(reader, "schema_key_test", parts)
+    rows.sort(key=lambda row: row["number"])
+    return [
+        candidates[row.pop("number")].model_copy(update=row | {"sampled": sample is not None}) for row in rows
+    ]
+
+
+def singular(name: str) -> str:
+    """'flights' is 'flight', 'companies' is 'company', 'boxes' is 'box', 'address' stays."""
+    for ending, instead in (
+        ("ies", "y"),
+        ("xes", "x"),
+        ("ches", "ch"),
+        ("ses", "s"),
+        ("ss", "ss"),
+        ("s", ""),
+    ):
+        if name.endswith(ending) and len(name) > len(ending) + 1:
+            return name[: -len(ending)] + instead
+    return name
+
+
+def _named_as_key(table: Table, column: Column) -> bool:
+    stems = {table.name, singular(table.name)}
+    return column.name in {"id", "uuid"} | {stem + end for stem in stems for end in (*ID_SUFFIXES, "id")}
+
+
+def _numbered(table: Table, column: Column) -> bool:
+    return FAMILIES.get(column.base_type) == "integer" and (
+        column.name == singular(table.name) or column.name.endswith(ID_SUFFIXES)
+    )
+
+
+def _has(table: Table, name: str) -> bool:
+    return any(c.name == name for c in table.columns)
+
+
+def _distinct(table: Table, column: Column) -> float:
+    """Distinct values by statistics; as many as there could be where nothing is known."""
+    if column.distinct is None or table.estimated_rows is None:
+        return float("inf")
+    return column.distinct if column.distinct >= 0 else -column.distinct * table.estimated_rows
+
+
+def _may_be_unique(table: Table, column: Column) -> bool:
+    return not column.null_share and _distinct(table, column) >= NEARLY_UNIQUE * (table.estimated_rows or 0)
+
+
+def _enough_values(table: Table, columns: Iterable[Column]) -> bool:
+    combined = 1.0
+    for column in columns:
+        combined *= _distinct(table, column)
+    return combined >= NEARLY_UNIQUE * (table.estimated_rows or 0)
+
+
+# -- references ------------------------------------------------------------------------------------------------------------------------
+
+
+def find_references(reader: Reader, tables: Sequence[Table], keys: Sequence[CandidateKey]) -> list[Reference]:
+    """Columns without a foreign key that refer to another table's key, each to its best target, tested exactly."""
+    pairs = propose_references(tables, keys)
+    parts = [_pair(number, pair) | {"limit": INCLUSION_SAMPLE} for number, pair in enumerate(pairs)]
+    found = {row["number"]: row for row in _together(reader, "schema_inclusion_sample", parts)}
+    likely = [pair for number, pair in enumerate(pairs) if _likely(pair, found[number])]
+    rows = _together(reader, "schema_inclusion", [_pair(number, pair) for number, pair in enumerate(likely)])
+    tested = [
+        likely[row.pop("number")].model_copy(update=row | {"orphan_keys": tuple(row["orphan_keys"])})
+        for row in rows
+    ]
+    best: dict[tuple[str, str], Reference] = {}
+    for reference in sorted(tested, key=lambda r: (r.evidence != "name", r.orphan_values, r.target)):
+        if _included(reference):
+            best.setdefault((reference.table, reference.column), reference)
+    return sorted(best.values(), key=lambda r: (r.table, r.column))
+
+
+def propose_references(tables: Sequence[Table], keys: Sequence[CandidateKey]) -> list[Reference]:
+    """Pairs of column and key worth a look: by name whatever the type; by values only for text and uuid, for small integers are everywhere."""
+    targets = list(_targets(tables, keys))
+    own = {(table.full_name, key) for table, key in targets}
+    pairs = []
+    for table in tables:
+        for column in table.columns:
+            if column.base_type in FAMILIES and not table.references((column.name,)):
+                pairs += [
+                    r
+                    for target, key in targets
+                    if (r := _proposal(table, column, target, key, own)) is not None
+                ]
+    return sorted(pairs, key=lambda r: r.evidence != "name")[:PAIRS]
+
+
+def _targets(tables: Sequence[Table], keys: Sequence[CandidateKey]) -> Iterator[tuple[Table, str]]:
+    """Every one-column key, declared or found."""
+    chosen = {k.table: k.columns for k in keys if k.is_key}
+    for table in tables:
+        lists = {*table.unique_keys, chosen.get(table.full_name, ())}
+        for columns in sorted(lists):
+            if len(columns) == 1 and _has(table, columns[0]):
+                yield table, columns[0]
+
+
+def _proposal(
+    table: Table, column: Column, target: Table, key: str, own: set[tuple[str, str]]
+) -> Reference | None:
+    family = FAMILIES[column.base_type]
+    if FAMILIES.get(target.column(key).base_type) != family or (table is target and column.name == key):
+        return None
+    is_key = (table.full_name, column.name) in own
+    pair = {"table": table.full_name, "column": column.name, "target": target.full_name, "key": key}
+    if names_match(table, column.name, target, key, is_key=is_key):
+        return Reference(evidence="name", **pair)
+    could = (
+        family != "integer"
+        and not is_key
+        and table is not target
+        and _distinct(table, column) <= 1.5 * (target.estimated_rows or 0)
+    )
+    return Reference(evidence="values", **pair) if could else None
+
+
+def names_match(table: Table, column: str, target: Table, key: str, *, is_key: bool) -> bool:
+    """Whether a column's name says it refers to `target.key`: carrier → airlines.carrier, author_user_id → users.id, parent_id → its own table's id.
+
+    A column that identifies its own table refers to another of the same key's name only when that name speaks of the other (user_id → users).
+    """
+    stem = singular(target.name)
+    if table is target:
+        return column == f"parent_{key}"
+    if is_key:
+        return (column != key and column in {stem, f"{stem}_{key}"}) or (column == key and stem in key)
+    named = {stem, f"{stem}_{key}", f"{stem}{key}", f"{target.name}_{key}"}
+    if key not in GENERIC:
+        named.add(key)
+    return any(column == name or (column.endswith(f"_{name}") and name != stem) for name in named)
+
+
+def _likely(pair: Reference, found: dict[str, Any]) -> bool:
+    return bool(found["found"] >= (0.3 if pair.evidence == "name" else 0.8) * found["values"]) and (
+        found["values"] > 0 or pair.evidence == "name"
+    )
+
+
+def _included(reference: Reference) -> bool:
+    """By name half of the values must be there (the rest are orphans to look at); by values alone nearly all, and at least three."""
+    if reference.evidence == "name":
+        return reference.orphan_values <= 0.5 * reference.values
+    return reference.values >= 3 and reference.orphan_values <= 0.1 * reference.values  # noqa: PLR2004 - as the docstring says
+
+
+def _pair(number: int, pair: Reference) -> dict[str, Any]:
+    return {
+        "number": number,
+        "table": sql.identifier(*pair.table.split(".", 1)),
+        "column": sql.identifier(pair.column),
+        "target": sql.identifier(*pair.target.split(".", 1)),
+        "key": sql.identifier(pair.key),
+    }
+
+
+# -- values ----------------------------------------------------------------------------------------------------------------------------
+
+
+def sample_values(reader: Reader, tables: Sequence[Table]) -> list[ColumnSample]:
+    """What the first rows' texts and numbers really are, for every column that could be narrower than its type."""
+    looked_at = [(t, cs) for t in tables if (cs := [c for c in t.columns if _may_be_narrower(c)])]
+    parts = []
+    for number, (table, columns) in enumerate(looked_at):
+        names = [sql.identifier(c.name) for c in columns]
+        values = ", ".join(f"({place}, head.{name}::text)" for place, name in enumerate(names))
+        parts.append(
+            {
+                "number": number,
+                "columns": ", ".join(names),
+                "table": table.quoted,
+                "values": values,
+                "limit": VALUE_SAMPLE,
+            }
+        )
+    samples = []
+    for row in _together(reader, "schema_value_sample", parts):
+        table, columns = looked_at[row.pop("number")]
+        samples.append(ColumnSample(table=table.full_name, column=columns[row.pop("place")].name, **row))
+    return sorted(samples, key=lambda s: (s.table, s.column))
+
+
+def _may_be_narrower(column: Column) -> bool:
+    return FAMILIES.get(column.base_type) == "text" or column.base_type in {
+        "numeric",
+        "real",
+        "double precision",
+    }
+
+
+def _together(reader: Reader, name: str, parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answers of one named query for all its parts, asked as one statement."""
+    if not parts:
+        return []
+    template = sql.load(name)
+    rows: list[dict[str, Any]] = reader.read(
+        "query", sql="\nUNION ALL\n".join(template.format(**part) for part in parts)
+    )
+    return rows
