@@ -5,7 +5,9 @@ catalogue lists is whole. Below the system's backup folder:
 
     base/<label>/data          the data directory      base/<label>/checksums     for `sha256sum -c checksums`
     base/<label>/tablespaces   by oid, if any          base/<label>/backup.json   the catalogue's entry
-    wal/<segment>.gz           archived WAL            drills/<drill>.json        what restore drills found
+    wal/<cluster>/<segment>.gz archived WAL            drills/<drill>.json        what restore drills found
+
+`cluster` is the server's system identifier: a server made anew under an old name never mixes its WAL with its predecessor's.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg.conninfo import make_conninfo
 
 from datareeve.core import clock
@@ -33,7 +34,6 @@ from datareeve.systems import pg_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datareeve.core.errors import DatareeveError
     from datareeve.systems.postgres import Postgres
 
 ARCHIVE_SECONDS = 60  # how long one WAL segment may take to be archived
@@ -73,32 +73,39 @@ def owner(system: Postgres) -> str | None:
 def describe_folder(system: Postgres) -> dict[str, Any]:
     """Where backups go, how WAL gets there, and how much room there is."""
     path = folder(system)
+    cluster = cluster_of(system)
     there = next(parent for parent in (path, *path.parents) if parent.exists())
     data = system.local_server.data if system.local_server else None
     return {
         "path": str(path),
-        "archive_command": archive_command(path),
+        "cluster": cluster,
+        "archive_command": archive_command(path / "wal" / cluster),
         "free_bytes": shutil.disk_usage(there).free,
         "on_data_disk": there.stat().st_dev == data.stat().st_dev if data and data.exists() else None,
     }
 
 
-def archive_command(path: Path) -> str:
+def cluster_of(system: Postgres) -> str:
+    """The server's system identifier, which initdb made."""
+    return str(system.query("SELECT system_identifier::text FROM pg_control_system()", shape="scalar"))
+
+
+def archive_command(wal: Path) -> str:
     """The shell command that archives one WAL segment: compressed, synced, renamed; never over another file.
 
     A segment that is there already is compared: the server asks again for one after a crash.
     """
-    wal = _in_command(f"{path}/wal/")
-    final, partial = f"{wal}%f.gz", f"{wal}%f.partial"
+    place = _in_command(f"{wal}/")
+    final, partial = f"{place}%f.gz", f"{place}%f.partial"
     return (
-        f"if test -f {final}; then gzip -dc {final} | cmp -s - \"%p\"; "
-        f"else gzip -1 -c < \"%p\" > {partial} && sync {partial} && mv {partial} {final} && sync {wal}; fi {MARK}"
+        f'if test -f {final}; then gzip -dc {final} | cmp -s - "%p"; '
+        f'else gzip -1 -c < "%p" > {partial} && sync {partial} && mv {partial} {final} && sync {place}; fi {MARK}'
     )
 
 
-def restore_command(path: Path) -> str:
+def restore_command(wal: Path) -> str:
     """The shell command that brings one archived WAL segment back; fails where it is not there."""
-    return f'gzip -dc < {_in_command(f"{path}/wal/")}%f.gz > "%p"'
+    return f'gzip -dc < {_in_command(f"{wal}/")}%f.gz > "%p"'
 
 
 def _in_command(text: str) -> str:
@@ -107,11 +114,12 @@ def _in_command(text: str) -> str:
 
 
 def make_folders(system: Postgres) -> Path:
-    """The backup folder with its parts, readable by the server's OS user alone."""
+    """The backup folder with its parts, which only the server's OS user can enter."""
     path = folder(system)
-    for part in (path, path / "base", path / "wal", path / "drills"):
-        pg_server.make_folder(part, owner(system))
-        part.chmod(0o700)
+    pg_server.make_folder(path, None)
+    for part in ("base", "wal", f"wal/{cluster_of(system)}", "drills", "restored"):
+        pg_server.make_folder(path / part, owner(system))
+        (path / part).chmod(0o700)
     return path
 
 
@@ -170,14 +178,18 @@ def base_backup(system: Postgres, label: str, *, mark: str, rate_limit: str | No
             raise
     entry = json.loads((final / ENTRY).read_text())
     if entry["archived"]:
-        wait_archived(system, entry["wal_end"])
+        wait_archived(system, entry["cluster"], entry["wal_end"])
     return {key: entry[key] for key in ("label", "bytes", "files", "wal_start", "started", "finished")}
 
 
 def checked_label(label: str) -> str:
     """The label, where it can be a folder's name. Errors: `BadInput` `backup.label`."""
     if not LABEL.fullmatch(label) or label.endswith(".partial"):
-        raise BadInput("backup.label", "That is not a backup's label.", "Use letters, digits, dot, dash and underscore, at most 63.")
+        raise BadInput(
+            "backup.label",
+            "That is not a backup's label.",
+            "Use letters, digits, dot, dash and underscore, at most 63.",
+        )
     return label
 
 
@@ -192,9 +204,13 @@ def _require_room(system: Postgres, base: Path) -> None:
         )
 
 
-def _take(system: Postgres, label: str, partial: Path, *, mark: str, rate_limit: str | None) -> dict[str, Any]:
+def _take(
+    system: Postgres, label: str, partial: Path, *, mark: str, rate_limit: str | None
+) -> dict[str, Any]:
     started = clock.stamp()
-    archived = bool(system.query(ARCHIVING_SQL, {"command": archive_command(folder(system))}, shape="scalar"))
+    cluster = cluster_of(system)
+    command = archive_command(folder(system) / "wal" / cluster)
+    archived = bool(system.query(ARCHIVING_SQL, {"command": command}, shape="scalar"))
     pg_server.make_folder(partial, owner(system))
     _pg_basebackup(system, label, partial, mark=mark, rate_limit=rate_limit)
     manifest = json.loads((partial / "data" / "backup_manifest").read_text())
@@ -204,9 +220,12 @@ def _take(system: Postgres, label: str, partial: Path, *, mark: str, rate_limit:
     (partial / CHECKSUMS).write_text(lines)
     wal = manifest["WAL-Ranges"][-1]
     server = system.read("server")
-    segment_bytes = int(system.query("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'", shape="scalar"))
+    segment_bytes = int(
+        system.query("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'", shape="scalar")
+    )
     return {
         "label": label,
+        "cluster": cluster,
         "started": started,
         "finished": clock.stamp(),
         "verified": clock.stamp(),
@@ -219,12 +238,17 @@ def _take(system: Postgres, label: str, partial: Path, *, mark: str, rate_limit:
         "archived": archived,
         "version_num": server["version_num"],
         "version": server["version"],
-        "settings": {name: system.query("SELECT current_setting(%(name)s)", {"name": name}, shape="scalar") for name in KEPT_SETTINGS},
+        "settings": {
+            name: system.query("SELECT current_setting(%(name)s)", {"name": name}, shape="scalar")
+            for name in KEPT_SETTINGS
+        },
     }
 
 
 # Whether the server archives by this very command.
-ARCHIVING_SQL = "SELECT current_setting('archive_mode') <> 'off' AND current_setting('archive_command') = %(command)s"
+ARCHIVING_SQL = (
+    "SELECT current_setting('archive_mode') <> 'off' AND current_setting('archive_command') = %(command)s"
+)
 TABLESPACES_SQL = """
 SELECT oid::text AS oid, pg_tablespace_location(oid) AS location
   FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%'
@@ -233,12 +257,22 @@ SELECT oid::text AS oid, pg_tablespace_location(oid) AS location
 
 def _pg_basebackup(system: Postgres, label: str, partial: Path, *, mark: str, rate_limit: str | None) -> None:
     tool = pg_server.tool(system, "pg_basebackup")
-    command = [str(tool), "--pgdata", str(partial / "data"), "--format=plain", "--wal-method=stream", "--checkpoint=fast"]
+    command = [
+        str(tool),
+        "--pgdata",
+        str(partial / "data"),
+        "--format=plain",
+        "--wal-method=stream",
+        "--checkpoint=fast",
+    ]
     command += ["--manifest-checksums=SHA256", "--no-password", f"--label={label}"]
     command += [f"--max-rate={rate_limit}"] if rate_limit else []
     for space in system.query(TABLESPACES_SQL):
         pg_server.make_folder(partial / "tablespaces", owner(system))
-        old, new = (str(path).replace("=", "\\=") for path in (space["location"], partial / "tablespaces" / space["oid"]))
+        old, new = (
+            str(path).replace("=", "\\=")
+            for path in (space["location"], partial / "tablespaces" / space["oid"])
+        )
         command.append(f"--tablespace-mapping={old}={new}")
     # The mark lets `settle` end the streaming sessions of a worker that was killed.
     command += ["--dbname", make_conninfo(system.entry.url, application_name=mark)]
@@ -247,10 +281,10 @@ def _pg_basebackup(system: Postgres, label: str, partial: Path, *, mark: str, ra
         pg_server.run_as(owner(system), command, env=env)
 
 
-def wait_archived(system: Postgres, segment: str) -> float:
+def wait_archived(system: Postgres, cluster: str, segment: str) -> float:
     """Wait until a segment is archived; gives the seconds. Errors: `Failed` `backup.not-archived`."""
     began = time.monotonic()
-    while not (folder(system) / "wal" / f"{segment}.gz").exists():
+    while not (folder(system) / "wal" / cluster / f"{segment}.gz").exists():
         if time.monotonic() - began > ARCHIVE_SECONDS:
             raise Failed(
                 "backup.not-archived",
@@ -266,13 +300,19 @@ def wait_archived(system: Postgres, segment: str) -> float:
 
 def catalogue(system: Postgres) -> list[dict[str, Any]]:
     """Every complete base backup, oldest first."""
-    entries = [json.loads(path.read_text()) for path in (folder(system) / "base").glob(f"*/{ENTRY}") if path.parent.suffix != ".partial"]
+    entries = [
+        json.loads(path.read_text())
+        for path in (folder(system) / "base").glob(f"*/{ENTRY}")
+        if path.parent.suffix != ".partial"
+    ]
     return sorted(entries, key=lambda entry: str(entry["finished"]))
 
 
-def find(system: Postgres, label: str | None) -> dict[str, Any] | None:
-    """The catalogue's entry of a label, or the newest; None where there is none."""
-    entries = [entry for entry in catalogue(system) if label in (None, entry["label"])]
+def find(system: Postgres, label: str | None, cluster: str | None = None) -> dict[str, Any] | None:
+    """The catalogue's entry of a label, or the newest (of a cluster); None where there is none."""
+    entries = [
+        e for e in catalogue(system) if label in {None, e["label"]} and cluster in {None, e["cluster"]}
+    ]
     return entries[-1] if entries else None
 
 
@@ -290,7 +330,11 @@ def damaged_files(system: Postgres, label: str | None, *, thorough: bool) -> lis
     wrong = [f"{path}: missing" for path in wanted if path not in paths]
     wrong += [f"{path}: not part of the backup" for path in paths if path not in wanted]
     if thorough:
-        wrong += [f"{path}: checksum differs" for path, (digest, _) in digests(place).items() if digest != wanted.get(path, digest)]
+        wrong += [
+            f"{path}: checksum differs"
+            for path, (digest, _) in digests(place).items()
+            if digest != wanted.get(path, digest)
+        ]
     elif not wrong and sum(path.stat().st_size for path in paths.values()) != entry["bytes"]:
         wrong.append("sizes differ from the catalogue's")
     return sorted(wrong)[:SHOWN]
@@ -304,21 +348,23 @@ def missing_wal(system: Postgres, label: str | None, *, thorough: bool) -> list[
     entry = find(system, label)
     if entry is None or not entry["archived"]:
         return None
-    numbered = {number_of(name, entry["segment_bytes"]): name for name in _archived(system)}
-    first, last = (number_of(entry[key], entry["segment_bytes"]) for key in ("wal_start", "wal_end"))
-    needed = range(first, max(last, *numbered) + 1) if numbered else range(first, last + 1)
+    wal, size = folder(system) / "wal" / entry["cluster"], entry["segment_bytes"]
+    there = {number_of(path.name, size): path for path in _archived(wal)}
+    first, last = (number_of(entry[key], size) for key in ("wal_start", "wal_end"))
     timeline = int(entry["wal_start"][:8], 16)
-    wrong = [f"{name_of(timeline, n, entry['segment_bytes'])}: missing" for n in needed if n not in numbered]
-    if thorough:
-        wal = folder(system) / "wal"
-        wrong += [f"{numbered[n]}: unreadable" for n in needed if n in numbered and not _unpacks(wal / f"{numbered[n]}.gz", entry["segment_bytes"])]
-    return sorted(wrong)[:SHOWN]
+    wrong = []
+    for number in range(first, max(last, *there, 0) + 1):
+        if number not in there:
+            wrong.append(f"{name_of(timeline, number, size)}: missing")
+        elif thorough and not _unpacks(there[number], size):
+            wrong.append(f"{there[number].name}: unreadable")
+    return wrong[:SHOWN]
 
 
 def wal_before(system: Postgres, segment: str) -> list[Path]:
     """Archived segments older than one; as pg_archivecleanup, without regard to the timeline. Timeline histories stay."""
-    wal = folder(system) / "wal"
-    return [wal / f"{name}.gz" for name in _archived(system) if name[8:] < segment[8:]]
+    wal = folder(system) / "wal" / cluster_of(system)
+    return [path for path in _archived(wal) if path.name[8:24] < segment[8:]]
 
 
 # -- removing ------------------------------------------------------------------------------------------------
@@ -376,13 +422,16 @@ def _compare_with_manifest(sums: dict[str, tuple[str, int]], manifest: dict[str,
         if sums.get(path, ("", -1)) != (file["Checksum"], file["Size"]):
             wrong.append(name)
     if wrong:
-        raise Failed("backup.damaged", f"{len(wrong)} files were not written as the server sent them: {', '.join(wrong[:5])}.", "Check the disk; then back up again.")
+        raise Failed(
+            "backup.damaged",
+            f"{len(wrong)} files were not written as the server sent them: {', '.join(wrong[:5])}.",
+            "Check the disk; then back up again.",
+        )
 
 
-def _archived(system: Postgres) -> list[str]:
-    """Names of the archived segments, oldest first."""
-    names = (path.name.removesuffix(".gz") for path in (folder(system) / "wal").glob("*.gz"))
-    return sorted(name for name in names if SEGMENT.fullmatch(name))
+def _archived(wal: Path) -> list[Path]:
+    """The archived segments, oldest first."""
+    return sorted(path for path in wal.glob("*.gz") if SEGMENT.fullmatch(path.stem))
 
 
 def _unpacks(path: Path, size: int) -> bool:
@@ -407,7 +456,7 @@ def name_of(timeline: int, number: int, size: int) -> str:
 
 def number_of(name: str, size: int) -> int:
     """The number of a WAL segment, counted from the beginning of WAL."""
-    return int(name[8:16], 16) * (2**32 // size) + int(name[16:], 16)
+    return int(name[8:16], 16) * (2**32 // size) + int(name[16:24], 16)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
@@ -428,7 +477,11 @@ def remove_tree(path: Path) -> None:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise Failed("backup.not-removed", f"{path} cannot be removed: {error.strerror}.", "Mend its rights, then undo again.") from None
+            raise Failed(
+                "backup.not-removed",
+                f"{path} cannot be removed: {error.strerror}.",
+                "Mend its rights, then undo again.",
+            ) from None
 
 
 def _sync(path: Path) -> None:

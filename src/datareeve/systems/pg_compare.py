@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Digests = dict[str, tuple[int, str]]  # table: rows and checksum
 
 SHOWN = 20
+WHOLE = 100.0  # per cent of a table's pages
 
 # The permanent tables that this role may read, with their size; partitions stand for their parents.
 TABLES_SQL = """
@@ -49,7 +50,13 @@ SELECT count(*) AS unseen
  WHERE pg_xact_status(xid::xid8) = 'committed'
 """
 # The same text for the same value on both sides.
-SAME_TEXT = ("SET TimeZone = 'UTC'", "SET DateStyle = 'ISO'", "SET IntervalStyle = 'postgres'", "SET extra_float_digits = 1", "SET bytea_output = 'hex'")
+SAME_TEXT = (
+    "SET TimeZone = 'UTC'",
+    "SET DateStyle = 'ISO'",
+    "SET IntervalStyle = 'postgres'",
+    "SET extra_float_digits = 1",
+    "SET bytea_output = 'hex'",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +81,23 @@ def production(system: Postgres, limit: int) -> Then:
         _prepare(connection)
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         moment = connection.execute(MOMENT_SQL).fetchone() or {}
-        shares = {sql.Identifier(t["schema"], t["name"]).as_string(): _share(t["bytes"], limit) for t in connection.execute(TABLES_SQL)}
+        shares = {
+            sql.Identifier(t["schema"], t["name"]).as_string(): _share(t["bytes"], limit)
+            for t in connection.execute(TABLES_SQL)
+        }
         digests = {table: _digest(connection, table, share) for table, share in shares.items()}
         connection.execute("ROLLBACK")
-    return Then(snapshot=moment["snapshot"], lsn=moment["lsn"], at=moment["at"], marker=marker, shares=shares, digests=digests)
+    return Then(
+        snapshot=moment["snapshot"],
+        lsn=moment["lsn"],
+        at=moment["at"],
+        marker=marker,
+        shares=shares,
+        digests=digests,
+    )
 
 
-def compare(then: Then, restored: psycopg.Connection[dict[str, Any]], limit: int, *, exact: bool) -> dict[str, Any]:
+def compare(then: Then, restored: psycopg.Connection[dict[str, Any]], *, exact: bool) -> dict[str, Any]:
     """How the restored database differs from production then.
 
     Where it may hold later commits (`exact` false: a backup without archive; or commits within the moment), a table that differs cannot be
@@ -89,13 +106,19 @@ def compare(then: Then, restored: psycopg.Connection[dict[str, Any]], limit: int
     _prepare(restored)
     there = {sql.Identifier(t["schema"], t["name"]).as_string() for t in restored.execute(TABLES_SQL)}
     here = {table: _digest(restored, table, then.shares[table]) for table in then.shares if table in there}
-    wrong = sorted((then.shares.keys() ^ there) | {table for table in here if here[table] != then.digests[table]})
-    unseen = (restored.execute(UNSEEN_SQL, {"snapshot": then.snapshot}).fetchone() or {})["unseen"] if exact else None
+    wrong = sorted(
+        (then.shares.keys() ^ there) | {table for table in here if here[table] != then.digests[table]}
+    )
+    unseen = (
+        (restored.execute(UNSEEN_SQL, {"snapshot": then.snapshot}).fetchone() or {})["unseen"]
+        if exact
+        else None
+    )
     certain = unseen == 0
     return {
         "tables": len(then.digests),
         "rows": sum(rows for rows, _ in then.digests.values()),
-        "sampled": sum(share < 100 for share in then.shares.values()),
+        "sampled": sum(share < WHOLE for share in then.shares.values()),
         "differing": len(wrong) if certain else 0,
         "differing_tables": wrong[:SHOWN] if certain else [],
         "changed_while_comparing": 0 if certain else len(wrong),
@@ -109,16 +132,19 @@ def _prepare(connection: psycopg.Connection[dict[str, Any]]) -> None:
 
 
 def _share(size: int, limit: int) -> float:
-    return 100.0 if size <= limit else round(100.0 * limit / size, 6)
+    return WHOLE if size <= limit else round(100.0 * limit / size, 6)
 
 
 def _digest(connection: psycopg.Connection[dict[str, Any]], table: str, share: float) -> tuple[int, str]:
-    sample = f" TABLESAMPLE SYSTEM ({share}) REPEATABLE (1)" if share < 100 else ""  # noqa: PLR2004 - all of it
+    sample = f" TABLESAMPLE SYSTEM ({share}) REPEATABLE (1)" if share < WHOLE else ""
     statement = f"SELECT count(*) AS rows, coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text AS checksum FROM {table} AS t{sample}"  # noqa: S608
-    row = connection.execute(statement, prepare=True).fetchone() or {}  # type: ignore[call-overload]
+    row = connection.execute(statement, prepare=True).fetchone() or {}
     return row["rows"], row["checksum"]
 
 
 def _committed(connection: psycopg.Connection[dict[str, Any]], xid: str) -> bool:
-    row = connection.execute("SELECT pg_xact_status(%(xid)s::text::xid8) AS status", {"xid": xid}).fetchone() or {}
+    row = (
+        connection.execute("SELECT pg_xact_status(%(xid)s::text::xid8) AS status", {"xid": xid}).fetchone()
+        or {}
+    )
     return bool(row["status"] == "committed")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 RECORD = "restore.json"
 NOT_REACHED = "recovery ended before configured recovery target was reached"
+SOCKET_PORT = 5432  # names the socket of a server that takes no TCP connections
 LSN = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 
 
@@ -44,19 +45,27 @@ class Restored:
 
     place: Path
     socket: Path
-    port: int
+    port: int | None
     server: LocalServer
     login: dict[str, Any]  # user and dbname
 
     def connect(self) -> psycopg.Connection[dict[str, Any]]:
         """A connection through the socket."""
-        return psycopg.connect(host=str(self.socket), port=self.port, row_factory=dict_row, autocommit=True, **self.login)
+        return psycopg.connect(
+            host=str(self.socket),
+            port=self.port or SOCKET_PORT,
+            row_factory=dict_row,
+            autocommit=True,
+            **self.login,
+        )
 
 
 # -- restoring -----------------------------------------------------------------------------------------------
 
 
-def restore_backup(system: Postgres, label: str, moment: str, target: str, *, port: int | None) -> dict[str, Any]:
+def restore_backup(
+    system: Postgres, label: str, moment: str, target: str, *, port: int | None
+) -> dict[str, Any]:
     """Restore beside production, and leave the server running on loopback. A complete one of the same label and moment stays as it is.
 
     `moment`: 'latest', 'immediate' (where the backup became consistent), or ISO 8601 with a time zone.
@@ -64,10 +73,14 @@ def restore_backup(system: Postgres, label: str, moment: str, target: str, *, po
     """
     place = target_folder(system, target)
     record = _record(place)
-    if record and (record["label"], record["moment"]) == (label, moment) and restored_state(system, target) == "running":
+    if (
+        record
+        and (record["label"], record["moment"]) == (label, moment)
+        and restored_state(system, target) == "running"
+    ):
         return {"port": record["port"], "socket": record["socket"], "bytes": 0}
     remove_restored(system, target)
-    figures, _ = restore(system, label, moment, place, port=port or pg_server.free_port(), listen="127.0.0.1")
+    figures, _ = restore(system, label, moment, place, port=port or pg_server.free_port())
     return figures
 
 
@@ -76,9 +89,17 @@ def target_folder(system: Postgres, target: str) -> Path:
     place = (pg_backup.folder(system) / "restored" / target).resolve()
     data = system.local_server.data.resolve() if system.local_server else None
     if data and (place.is_relative_to(data) or data.is_relative_to(place)):
-        raise Refused("restore.production", f"{place} is where {system.name} itself lives.", "Restore into a new folder.")
+        raise Refused(
+            "restore.production",
+            f"{place} is where {system.name} itself lives.",
+            "Restore into a new folder.",
+        )
     if place.exists() and any(place.iterdir()) and _record(place) is None:
-        raise Refused("restore.occupied", f"{place} holds files that no restore made.", "Restore into a new or empty folder.")
+        raise Refused(
+            "restore.occupied",
+            f"{place} holds files that no restore made.",
+            "Restore into a new or empty folder.",
+        )
     return place
 
 
@@ -101,13 +122,18 @@ def remove_restored(system: Postgres, target: str) -> dict[str, Any]:
     return {}
 
 
-def restore(system: Postgres, label: str, moment: str, place: Path, *, port: int, listen: str) -> tuple[dict[str, Any], Restored]:
-    """Copy, recover, promote. Gives figures {seconds, bytes, port, socket, recovered_to} and the server."""
+def restore(
+    system: Postgres, label: str, moment: str, place: Path, *, port: int | None = None
+) -> tuple[dict[str, Any], Restored]:
+    """Copy, recover, promote. Gives figures {seconds, bytes, port, socket, recovered_to} and the server.
+
+    Without a port it takes no TCP connections.
+    """
     entry = require_sound(system, label, replays=moment != "immediate")
     began = time.monotonic()
     restored = _prepare(system, entry, moment, place, port=port)
     _copy(system, entry, place)
-    _set_up(system, entry, moment, restored, listen=listen)
+    _set_up(system, entry, moment, restored)
     _start(restored)
     record = {**(_record(place) or {}), "finished": clock.stamp()}
     pg_backup.write_json(place / RECORD, record)
@@ -115,34 +141,69 @@ def restore(system: Postgres, label: str, moment: str, place: Path, *, port: int
         row = connection.execute("SELECT pg_last_xact_replay_timestamp() AS at").fetchone() or {}
     recovered_to = row["at"].isoformat() if row.get("at") else None
     seconds = round(time.monotonic() - began, 3)
-    return {"seconds": seconds, "bytes": entry["bytes"], "port": port, "socket": str(restored.socket), "recovered_to": recovered_to}, restored
+    return {
+        "seconds": seconds,
+        "bytes": entry["bytes"],
+        "port": port,
+        "socket": str(restored.socket),
+        "recovered_to": recovered_to,
+    }, restored
 
 
 def require_sound(system: Postgres, label: str | None, *, replays: bool) -> dict[str, Any]:
     """The catalogue's entry, once every byte of it, and of the WAL it will replay, was read and found as it was taken."""
     entry = pg_backup.find(system, label)
     if entry is None:
-        raise BadInput("backup.unknown", f"{system.name} has no backup {label or 'at all'}.", "`databases.back-up` takes one.")
+        raise BadInput(
+            "backup.unknown",
+            f"{system.name} has no backup {label or 'at all'}.",
+            "`databases.back-up` takes one.",
+        )
     if damaged := pg_backup.damaged_files(system, entry["label"], thorough=True):
-        raise Failed("backup.damaged", f"Backup {entry['label']} is damaged: {'; '.join(damaged[:5])}.", "Back up again, and look at that disk.")
+        raise Failed(
+            "backup.damaged",
+            f"Backup {entry['label']} is damaged: {'; '.join(damaged[:5])}.",
+            "Back up again, and look at that disk.",
+        )
     if replays and (gaps := pg_backup.missing_wal(system, entry["label"], thorough=True)):
-        raise Failed("backup.wal-gap", f"Archived WAL is not whole: {'; '.join(gaps[:5])}.", "Back up again: only moments before the gap can be restored.")
+        raise Failed(
+            "backup.wal-gap",
+            f"Archived WAL is not whole: {'; '.join(gaps[:5])}.",
+            "Back up again: only moments before the gap can be restored.",
+        )
     return entry
 
 
-def _prepare(system: Postgres, entry: dict[str, Any], moment: str, place: Path, *, port: int) -> Restored:
+def _prepare(
+    system: Postgres, entry: dict[str, Any], moment: str, place: Path, *, port: int | None
+) -> Restored:
     if not entry["archived"] and moment not in {"latest", "immediate"}:
-        raise BadInput("restore.no-archive", f"Backup {entry['label']} came without archived WAL.", "It restores to its own end alone: moment 'immediate'.")
+        raise BadInput(
+            "restore.no-archive",
+            f"Backup {entry['label']} came without archived WAL.",
+            "It restores to its own end alone: moment 'immediate'.",
+        )
     for parent in reversed(place.parents):
         if not parent.exists():
             pg_server.make_folder(parent, pg_backup.owner(system))
     pg_server.make_folder(place, pg_backup.owner(system))
     place.chmod(0o700)
     if shutil.disk_usage(place).free < entry["bytes"]:
-        raise BadInput("restore.disk", f"The restore needs {entry['bytes']:,} bytes; {place} has less.", "Give a target on a larger disk.")
+        raise BadInput(
+            "restore.disk",
+            f"The restore needs {entry['bytes']:,} bytes; {place} has less.",
+            "Give a target on a larger disk.",
+        )
     socket = Path(tempfile.mkdtemp(prefix="datareeve-"))
     pg_server.make_folder(socket, pg_backup.owner(system))
-    record = {"label": entry["label"], "moment": moment, "port": port, "socket": str(socket), "finished": None, "version_num": entry["version_num"]}
+    record = {
+        "label": entry["label"],
+        "moment": moment,
+        "port": port,
+        "socket": str(socket),
+        "finished": None,
+        "version_num": entry["version_num"],
+    }
     pg_backup.write_json(place / RECORD, record)
     return _restored(system, place, record)
 
@@ -157,15 +218,22 @@ def _copy(system: Postgres, entry: dict[str, Any], place: Path) -> None:
             link.symlink_to(place / "tablespaces" / link.name)
 
 
-def _set_up(system: Postgres, entry: dict[str, Any], moment: str, restored: Restored, *, listen: str) -> None:
+def _set_up(system: Postgres, entry: dict[str, Any], moment: str, restored: Restored) -> None:
     """Its own configuration, appended where the last word counts, so that nothing of production's is touched or joined."""
     data = restored.place / "data"
-    settings = {**ISOLATED, "listen_addresses": listen, "port": str(restored.port), "unix_socket_directories": str(restored.socket)}
+    settings = {
+        **ISOLATED,
+        "listen_addresses": "127.0.0.1" if restored.port else "",
+        "port": str(restored.port or SOCKET_PORT),
+        "unix_socket_directories": str(restored.socket),
+    }
     settings |= _recovery(system, entry, moment)
-    if not (data / "postgresql.conf").exists():  # Debian keeps it elsewhere
-        _append(data / "postgresql.conf", entry["settings"])
+    absent = not (data / "postgresql.conf").exists()  # Debian keeps it elsewhere
+    _append(data / "postgresql.conf", entry["settings"] if absent else {})
     _append(data / "postgresql.auto.conf", settings)
-    hosts = "host all all 127.0.0.1/32 md5\n" if listen else ""  # md5 also stands for SCRAM, by what is stored
+    hosts = (
+        "host all all 127.0.0.1/32 md5\n" if restored.port else ""
+    )  # md5 also stands for SCRAM, by what is stored
     (restored.place / "pg_hba.conf").write_text(f"local all all trust\n{hosts}")
     (restored.place / "pg_ident.conf").write_text("")
     if entry["archived"]:
@@ -193,10 +261,12 @@ ISOLATED = {
 
 
 def _recovery(system: Postgres, entry: dict[str, Any], moment: str) -> dict[str, str]:
-    cleared = dict.fromkeys(("recovery_target", "recovery_target_time", "recovery_target_lsn", "recovery_target_name", "recovery_target_xid"), "")
     if not entry["archived"]:
-        return cleared
-    common = {**cleared, "restore_command": pg_backup.restore_command(pg_backup.folder(system)), "recovery_target_action": "promote"}
+        return {}
+    common = {
+        "restore_command": pg_backup.restore_command(pg_backup.folder(system) / "wal" / entry["cluster"]),
+        "recovery_target_action": "promote",
+    }
     if moment == "latest":
         return common
     if moment == "immediate":
@@ -207,19 +277,32 @@ def _recovery(system: Postgres, entry: dict[str, Any], moment: str) -> dict[str,
 
 
 def _append(path: Path, settings: dict[str, str]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        for name, value in settings.items():
-            quoted = value.replace("'", "''")
-            file.write(f"{name} = '{quoted}'\n")
+    """Add settings to a configuration file, and take out the target of an earlier recovery: two are an error, even an empty one."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = [line for line in lines if not line.lstrip().startswith("recovery_target")]
+    added = [f"{name} = {_quoted(value)}" for name, value in settings.items()]
+    path.write_text("\n".join([*kept, *added, ""]), encoding="utf-8")
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
 
 
 def _start(restored: Restored) -> None:
     """Start, and wait for as long as recovery takes: until it is promoted, or has ended."""
     server, place = restored.server, restored.place
-    places = {"data_directory": server.data, "hba_file": place / "pg_hba.conf", "ident_file": place / "pg_ident.conf"}
+    places = {
+        "data_directory": server.data,
+        "hba_file": place / "pg_hba.conf",
+        "ident_file": place / "pg_ident.conf",
+    }
     options = " ".join(f"-c {name}={shlex.quote(str(path))}" for name, path in places.items())
     log = place / "server.log"
-    pg_server.run_as(server.os_user, [str(server.bin / "pg_ctl"), "start", "-W", "-l", str(log), "-D", str(server.data), "-o", options])
+    pg_server.run_as(
+        server.os_user,
+        [str(server.bin / "pg_ctl"), "start", "-W", "-l", str(log), "-D", str(server.data), "-o", options],
+    )
     began = time.monotonic()
     while not _promoted(restored):
         # The postmaster writes its pid file a moment after pg_ctl has returned.
@@ -241,9 +324,17 @@ def _why_not(log: Path) -> Failed:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     fatal = [line.split("FATAL:", 1)[1].strip() for line in lines if "FATAL:" in line]
     if any(NOT_REACHED in line for line in fatal):
-        return Failed("restore.not-reached", "The archived WAL ends before the moment asked.", "Ask for an earlier moment, or for 'latest'.")
-    said = next((line for line in reversed(fatal) if "the database system is" not in line), "it ended without a word")
-    return Failed("restore.failed", f"The restored server did not come up: {said[:200]}.", "Try another backup.")
+        return Failed(
+            "restore.not-reached",
+            "The archived WAL ends before the moment asked.",
+            "Ask for an earlier moment, or for 'latest'.",
+        )
+    said = next(
+        (line for line in reversed(fatal) if "the database system is" not in line), "it ended without a word"
+    )
+    return Failed(
+        "restore.failed", f"The restored server did not come up: {said[:200]}.", "Try another backup."
+    )
 
 
 def _record(place: Path) -> dict[str, Any] | None:
@@ -254,17 +345,31 @@ def _record(place: Path) -> dict[str, Any] | None:
 def _restored(system: Postgres, place: Path, record: dict[str, Any]) -> Restored:
     known = conninfo_to_dict(system.entry.url)
     login = {key: known[key] for key in ("user", "dbname") if known.get(key)}
-    server = LocalServer(data=place / "data", bin=_binaries(system, record["version_num"] // 10000), os_user=pg_backup.owner(system))
-    return Restored(place=place, socket=Path(record["socket"]), port=record["port"], server=server, login=login)
+    server = LocalServer(
+        data=place / "data",
+        bin=_binaries(system, record["version_num"] // 10000),
+        os_user=pg_backup.owner(system),
+    )
+    return Restored(
+        place=place, socket=Path(record["socket"]), port=record["port"], server=server, login=login
+    )
 
 
 def _binaries(system: Postgres, major: int) -> Path:
     """Server binaries of the very version that wrote the backup. Errors: `BadInput` `postgres.no-binaries`."""
-    candidates = [system.local_server.bin if system.local_server else None, pg_server.find_binaries(major), pg_server.embedded_binaries()]
+    candidates = [
+        system.local_server.bin if system.local_server else None,
+        pg_server.find_binaries(major),
+        pg_server.embedded_binaries(),
+    ]
     for folder in candidates:
         if folder is not None and pg_server.version_of(folder) == major:
             return pg_server.reachable_binaries(folder)
-    raise BadInput("postgres.no-binaries", f"No PostgreSQL {major} is installed here to restore with.", f"Install your system's postgresql-{major} package.")
+    raise BadInput(
+        "postgres.no-binaries",
+        f"No PostgreSQL {major} is installed here to restore with.",
+        f"Install your system's postgresql-{major} package.",
+    )
 
 
 def _destroy(system: Postgres, place: Path) -> None:
@@ -301,21 +406,47 @@ def drill(system: Postgres, name: str, label: str | None, *, exact_up_to_bytes: 
         raise
     finally:
         _destroy(system, drills / name)
-        pg_backup.write_json(drills / f"{name}.json", {"verdict": "interrupted", **record, "ended": clock.stamp()})
+        pg_backup.write_json(
+            drills / f"{name}.json", {"verdict": "interrupted", **record, "ended": clock.stamp()}
+        )
     if record["verdict"] != "passed":
-        raise Failed("drill.differs", f"The restored {system.name} is not as production was: {record['verdict']}.", "Do not rely on this backup; back up again and drill again.")
-    return {key: value for key, value in record.items() if key not in {"drill", "started", "verdict", "differing_tables"}}
+        raise Failed(
+            "drill.differs",
+            f"The restored {system.name} is not as production was: {record['verdict']}.",
+            "Do not rely on this backup; back up again and drill again.",
+        )
+    return {
+        key: value
+        for key, value in record.items()
+        if key not in {"drill", "started", "verdict", "differing_tables"}
+    }
 
 
 def _drill(system: Postgres, place: Path, label: str | None, limit: int) -> dict[str, Any]:
-    entry = require_sound(system, label, replays=True)
+    cluster = pg_backup.cluster_of(system)
+    newest = pg_backup.find(system, label, cluster)
+    if newest is None:
+        raise BadInput(
+            "backup.unknown",
+            f"{system.name} has no backup of this server to drill with.",
+            "`databases.back-up` takes one.",
+        )
+    entry = require_sound(system, newest["label"], replays=True)
     then = pg_compare.production(system, limit)
-    archive_seconds = _archive_now(system) if entry["archived"] else None
-    with _temporary(system, entry, then.lsn if entry["archived"] else "immediate", place) as (figures, restored):
-        with restored.connect() as connection, system.translated():
-            found = pg_compare.compare(then, connection, limit, exact=entry["archived"])
-            replayed = connection.execute("SELECT pg_last_xact_replay_timestamp() AS at").fetchone() or {}
-    timeout = int(system.query("SELECT setting FROM pg_settings WHERE name = 'archive_timeout'", shape="scalar"))
+    archive_seconds = _archive_now(system, cluster) if entry["archived"] else None
+    with (
+        _temporary(system, entry, then.lsn if entry["archived"] else "immediate", place) as (
+            figures,
+            restored,
+        ),
+        restored.connect() as connection,
+        system.translated(),
+    ):
+        found = pg_compare.compare(then, connection, exact=entry["archived"])
+        replayed = connection.execute("SELECT pg_last_xact_replay_timestamp() AS at").fetchone() or {}
+    timeout = int(
+        system.query("SELECT setting FROM pg_settings WHERE name = 'archive_timeout'", shape="scalar")
+    )
     bounded = archive_seconds is not None and timeout > 0
     last = replayed.get("at") or datetime.fromisoformat(entry["started"])
     return {
@@ -330,20 +461,22 @@ def _drill(system: Postgres, place: Path, label: str | None, limit: int) -> dict
 
 
 @contextlib.contextmanager
-def _temporary(system: Postgres, entry: dict[str, Any], moment: str, place: Path) -> Iterator[tuple[dict[str, Any], Restored]]:
+def _temporary(
+    system: Postgres, entry: dict[str, Any], moment: str, place: Path
+) -> Iterator[tuple[dict[str, Any], Restored]]:
     try:
-        yield restore(system, entry["label"], moment, place, port=5432, listen="")  # the port only names the socket
+        yield restore(system, entry["label"], moment, place)
     finally:
         _destroy(system, place)
 
 
-def _archive_now(system: Postgres) -> float:
+def _archive_now(system: Postgres, cluster: str) -> float:
     """Close the WAL segment of this moment and wait until it is archived; gives the seconds that took."""
     with system.connect(application_name="datareeve/drill") as connection, system.translated():
         # A record after the moment, without which recovery could not tell that the moment has been reached.
         connection.execute("SELECT pg_logical_emit_message(false, 'datareeve', 'drill')")
         row = connection.execute("SELECT pg_walfile_name(pg_switch_wal()) AS segment").fetchone() or {}
-    return pg_backup.wait_archived(system, row["segment"])
+    return pg_backup.wait_archived(system, cluster, row["segment"])
 
 
 def _verdict(record: dict[str, Any]) -> str:
