@@ -26,11 +26,13 @@ from datareeve.systems.adapter import Adapter, effects, reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from datareeve.core.errors import DatareeveError
     from datareeve.core.estate import PostgresqlSystem
     from datareeve.core.secrets import Secret
     from datareeve.systems.pg_server import LocalServer
+    from datareeve.systems.workload_source import Recording
 
 OLDEST = 130000
 ROW_CAP = 100_000  # rows that one read may bring back
@@ -44,6 +46,7 @@ class Postgres(Adapter):
     """One database on one server."""
 
     kind = "postgresql"
+    recorded: tuple[tuple[int, int], Recording] | None = None  # the workload's file as last read, by its time and size
 
     def __init__(
         self,
@@ -57,7 +60,7 @@ class Postgres(Adapter):
         self.entry = entry
         self.password = password
         self.local_server = server
-        self.project = project or Path.cwd()
+        self.project = project or Path.cwd()  # relative paths of the entry start here
         self._reader: psycopg.Connection[dict[str, Any]] | None = None
         self._identity: str | None = None
 
@@ -133,6 +136,45 @@ class Postgres(Adapter):
         plan = next(iter(row.values())) if row else []
         return plan[0] if plan else {}
 
+    @reads
+    def workload(self) -> dict[str, Any]:
+        """The recorded workload without any value: {source, families, loops}. See `workload_source.Recording.summary`."""
+        from datareeve.systems import workload_replay  # noqa: PLC0415 - parses statements
+
+        return workload_replay.recording(self).summary()
+
+    @reads
+    def replay(
+        self,
+        fingerprints: list[str] | None = None,
+        *,
+        limit: int = 5,
+        repeats: int = 3,
+        statement_seconds: float = 10.0,
+        budget_seconds: float = 60.0,
+    ) -> dict[str, Any]:
+        """Run the workload's reads, READ ONLY and bounded, and give their timings: {families: [{fingerprint, ms, failed}], left_out}."""
+        from datareeve.systems import workload_replay  # noqa: PLC0415
+
+        with self.translated():
+            return workload_replay.replay(
+                self, fingerprints, limit=limit, repeats=repeats, statement_seconds=statement_seconds, budget_seconds=budget_seconds
+            )
+
+    @reads
+    def scans(self, fingerprints: list[str] | None = None) -> list[dict[str, Any]]:
+        """How the planner would answer each family of the workload: [{fingerprint, cost, scans: [{table, node, index, cost, rows}]}]."""
+        from datareeve.systems import workload_replay  # noqa: PLC0415
+
+        return workload_replay.scans(self, fingerprints)
+
+    @reads
+    def plan_of(self, sql: str | None = None, fingerprint: str | None = None) -> dict[str, Any]:
+        """The plan of a statement, or of a family of the workload, without running it and without any constant in it."""
+        from datareeve.systems import workload_replay  # noqa: PLC0415
+
+        return workload_replay.plan_of(self, sql, fingerprint)
+
     # -- effects -------------------------------------------------------------------------------------------------------------------
 
     @effects
@@ -198,6 +240,18 @@ class Postgres(Adapter):
         del run
         self.close()
         return {"seconds_down": self.control().restart()}
+
+    @effects
+    def revive(self, settings: dict[str, str | None], *, run: str) -> dict[str, Any]:
+        """Start a server that settings stored by ALTER SYSTEM keep from starting: their former values are put back in its file first
+        (None: taken out). Quiet where the server runs."""
+        del run
+        self.close()
+        server = self.control()
+        if not server.running():
+            server.store(settings)
+            server.restart()
+        return {}
 
     # -- backups: see pg_backup and pg_restore ----------------------------------------------------------
 
@@ -336,6 +390,10 @@ class Postgres(Adapter):
             connection.close()
             raise BadInput("postgres.too-old", f"{self.name} is PostgreSQL {connection.info.server_version // 10000}.", "Datareeve works with 13 and newer.")
         return connection  # type: ignore[return-value]
+
+    def reading(self, timeout_seconds: float | None = None) -> AbstractContextManager[psycopg.Cursor[dict[str, Any]]]:
+        """A cursor in a READ ONLY transaction, for the modules of `systems` that read several statements."""
+        return self._reading(timeout_seconds)
 
     @contextmanager
     def _reading(self, timeout_seconds: float | None) -> Iterator[psycopg.Cursor[dict[str, Any]]]:

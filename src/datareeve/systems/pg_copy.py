@@ -1,0 +1,216 @@
+"""A disposable copy of a database, on a server of its own on this machine, on which advice and plans are tried.
+
+The copy is made from a logical dump of one snapshot and has its own statistics. It may be another major version than the original:
+`Copy.differs` says so. It is made without fsync, listens on loopback alone and is removed at the end, whatever happens.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql as pgsql
+
+from datareeve.core.errors import Failed
+from datareeve.systems import pg_server, workload_replay
+from datareeve.systems.adapter import reads
+from datareeve.systems.postgres import Postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from datareeve.systems.workload_source import Recording
+
+GIGABYTE = 10**9
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",  # statistics must not change between two measurements
+    "max_wal_size": "4GB",
+    "maintenance_work_mem": "256MB",
+    "shared_buffers": "256MB",
+}
+# Settings of the original that decide which plan is taken.
+PLANNER = ("work_mem", "random_page_cost", "seq_page_cost", "effective_cache_size", "jit", "default_statistics_target")
+# Debian's PostgreSQL 15.20 stamps columns with an option that other versions reject, and the table with it.
+REJECTED = re.compile(r"^ALTER TABLE .* ALTER COLUMN .* SET \(pg_attver=[^)]*\);$", re.MULTILINE)
+
+
+class Copy(Postgres):
+    """The copy: a database like the original, with its name and its recorded workload, where effects need no run."""
+
+    original: Postgres
+    differs: str = ""  # in what it is not like the original, in a sentence; empty where it is
+
+    def perform(self, action: str, /, *, run: str = "rehearsal", connection: Any = None, **arguments: Any) -> dict[str, Any]:
+        """Carry out one of PostgreSQL's published effects on the copy."""
+        return super().perform(action, run=run, connection=connection, **arguments)
+
+    def recording(self) -> Recording:
+        """The original's workload."""
+        return workload_replay.recording(self.original)
+
+    @reads
+    def trial(
+        self,
+        hidden: list[list[str]],
+        fingerprints: list[str] | None = None,
+        *,
+        limit: int = 3,
+        rounds: int = 3,
+        statement_seconds: float = 10.0,
+    ) -> list[dict[str, dict[str, Any]]]:
+        """Run the recorded workload, writes included, with some indexes hidden, and once more with others hidden, interleaved.
+
+        `hidden` holds sets of indexes ('"public"."flights_tailnum_idx"'). Gives for each set {fingerprint: {ms, buffers, wal_bytes,
+        indexes}}: medians over `rounds`, then over the cases. Every round is rolled back, so nothing is hidden afterwards.
+        """
+        found = self.recording()
+        families = workload_replay.wanted(found, fingerprints)
+        cases = {f.shape.fingerprint: workload_replay.cases(self.original, f, limit) for f in families}
+        measured: list[dict[str, list[list[dict[str, Any]]]]] = [{} for _ in hidden]
+        with self.connect(application_name="datareeve/trial") as connection:
+            connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000)}")
+            for _ in range(rounds):
+                for names, result in zip(hidden, measured, strict=True):
+                    _one_round(connection, names, cases, result)
+        return [{key: _median(runs) for key, runs in result.items()} for result in measured]
+
+
+def _one_round(
+    connection: psycopg.Connection[Any],
+    hidden: Sequence[str],
+    cases: dict[str, list[workload_replay.Case]],
+    result: dict[str, list[list[dict[str, Any]]]],
+) -> None:
+    # An index dropped in a transaction is out of the planner's sight and comes back with the rollback, at no cost.
+    with connection.transaction(force_rollback=True):
+        for name in hidden:
+            connection.execute(f"DROP INDEX {name}")
+        for fingerprint, found in cases.items():
+            runs = [_attempt(connection, case) for case in found]
+            result.setdefault(fingerprint, []).append([run for run in runs if run])
+
+
+def _attempt(connection: psycopg.Connection[Any], case: workload_replay.Case) -> dict[str, Any]:
+    try:
+        with connection.transaction(force_rollback=True):
+            return workload_replay.analysed(connection, case)
+    except psycopg.errors.QueryCanceled:
+        raise Failed("copy.statement-timeout", "A statement of the workload did not end on the copy in time.", "Give it more seconds.") from None
+    except psycopg.Error:
+        return {}  # a duplicate key of a replayed INSERT, a table that is gone: it tells nothing
+
+
+def _median(rounds: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    runs = [run for one in rounds for run in one]
+    figures = {
+        key: round(statistics.median([statistics.fmean(run[key] for run in one) for one in rounds if one]), 3) if runs else None
+        for key in ("ms", "buffers", "wal_bytes")
+    }
+    return {**figures, "indexes": sorted({name for run in runs for name in run["indexes"]})}
+
+
+@contextmanager
+def copy_of(
+    system: Postgres,
+    folder: Path,
+    *,
+    progress: Callable[[str], None] | None = None,
+    max_bytes: int = 20 * GIGABYTE,
+) -> Iterator[Copy]:
+    """A copy of a database below `folder`, removed at the end.
+
+    Errors: `Failed` `copy.too-large`, `copy.dump`, `copy.restore`; `BadInput` `postgres.no-binaries`, `postgres.no-tool`.
+    """
+    say = progress or (lambda _text: None)
+    size = _refuse_too_large(system, folder, max_bytes)
+    say(f"copying {system.name} ({size / 1e6:.0f} MB)")
+    tools = pg_server.tool(system, "pg_dump").parent
+    server, url = pg_server.initialise(folder / "copy", binaries=_binaries(system, tools), settings=SETTINGS)
+    copy = Copy(system.name, system.entry.model_copy(update={"url": url, "password": None, "read_role": None}), None, server)
+    copy.original, copy.project = system, system.project
+    try:
+        _fill(system, copy, tools)
+        say("copied; gathering statistics")
+        copy.perform("execute", sql="VACUUM (ANALYZE)")
+        copy.differs = _difference(system, copy)
+        yield copy
+    finally:
+        copy.close()
+        pg_server.destroy(server)
+
+
+def _refuse_too_large(system: Postgres, folder: Path, max_bytes: int) -> int:
+    size = int(system.query("SELECT pg_database_size(current_database())", shape="scalar"))
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    bound = min(max_bytes, shutil.disk_usage(nearest).free // 2)
+    if size > bound:
+        raise Failed(
+            "copy.too-large",
+            f"{system.name} has {size / 1e9:.1f} GB, and a copy here may have {bound / 1e9:.1f} GB.",
+            "Free space, or plan without rehearsal: advice is then an estimate.",
+        )
+    return size
+
+
+def _binaries(system: Postgres, tools: Path) -> Path:
+    """Binaries for the copy: the embedded server where it is new enough, else those of the dump's tools."""
+    embedded = pg_server.embedded_binaries()
+    major = int(system.read("server")["version_num"]) // 10000
+    return embedded if embedded is not None and pg_server.version_of(embedded) >= major else tools
+
+
+def _fill(system: Postgres, copy: Copy, tools: Path) -> None:
+    """Bring over one snapshot: definitions first, filtered; then rows, indexes and constraints through a pipe."""
+    _planner_settings(system, copy)
+    with system.connect(application_name="datareeve/copy", autocommit=True) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        snapshot = connection.execute("SELECT pg_export_snapshot() AS name").fetchone()
+        password = system.password()
+        with pg_server.password_file(system.entry.url, password) as env:
+            dump = [str(tools / "pg_dump"), "--no-owner", "--no-privileges", f"--snapshot={snapshot['name']}", "-d", system.entry.url]
+            _definitions(dump, env, copy, tools)
+            _rows(dump, env, copy, tools)
+
+
+def _planner_settings(system: Postgres, copy: Copy) -> None:
+    found = system.query(
+        "SELECT name, current_setting(name) AS value FROM pg_settings WHERE name = ANY(%(names)s)", {"names": list(PLANNER)}
+    )
+    for row in found:
+        value = "on" if row["name"] == "jit" else row["value"]  # our reading sessions switch it off
+        copy.perform("alter_system", name=row["name"], value=value)
+    copy.perform("reload")
+
+
+def _definitions(dump: list[str], env: dict[str, str], copy: Copy, tools: Path) -> None:
+    text = pg_server.run_as(None, [*dump, "--section=pre-data"], env=env).stdout
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+        file.write(REJECTED.sub("", text))
+        file.seek(0)
+        # Extensions and languages that are not installed here are left out; the tables that need them fail when rows come.
+        pg_server.run_as(None, [str(tools / "psql"), "-XqAt", "-d", copy.entry.url], stdin=file)
+
+
+def _rows(dump: list[str], env: dict[str, str], copy: Copy, tools: Path) -> None:
+    import os  # noqa: PLC0415
+
+    sections = ["--section=data", "--section=post-data"]
+    with tempfile.TemporaryFile() as complaints:
+        with subprocess.Popen(  # noqa: S603 - our own tools, no shell
+            [*dump, *sections, "-Fc", "-Z0"], stdout=subprocess.PIPE, stderr=complaints, env={**os.environ, **env, "LC_ALL": "C"}
+        ) as source:
+            restore = [str(tools / "pg_restore"), "--no-owner", "--no-privileges", "-d", copy.entry.url]
+            target = subprocess.run(restore, stdin=source.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)  # noqa: S603
+        if source.returncode != 0:
+            raise Failed("copy.dump", f"pg_dump of {copy.name} ended with status {source.returncode}.", "Look at the server's log.")
+        del target

@@ -1,0 +1,275 @@
+"""A recorded workload against a database: what it holds, how long its reads take, how the planner would answer them.
+
+The recorded statements and their parameters are used here as bound parameters and nowhere else; what comes out is counts, timings and
+plans whose constants are taken out. On a live database everything runs in READ ONLY transactions with a statement timeout.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg import sql as pgsql
+
+from datareeve.core.errors import BadInput, DatareeveError
+from datareeve.systems.workload_examples import invent
+from datareeve.systems.workload_source import LEXER, Family, Recording, executable, record, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from datareeve.systems.postgres import Postgres
+
+Case = tuple[str, Any]  # a statement as psycopg takes it, and its parameters
+GENERIC_SINCE = 160000  # EXPLAIN (GENERIC_PLAN)
+
+
+# -- the recording ----------------------------------------------------------------------------------------------------------------
+
+
+def recording(system: Postgres) -> Recording:
+    """The declared workload of a database; where none is declared, pg_stat_statements. Read again only when the file changed."""
+    source = system.entry.workload
+    if source is None or source.kind == "pg_stat_statements" or source.path is None:
+        return from_statistics(system)
+    path = Path(source.path) if system.project is None else system.project / source.path
+    stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else (0, 0)
+    if system.recorded is None or system.recorded[0] != stamp:
+        database = unquote(urlsplit(system.entry.url).path.lstrip("/"))
+        system.recorded = (stamp, record(source.kind, path, source.path, database))
+    return system.recorded[1]
+
+
+STATISTICS_SQL = """
+SELECT query, calls, total_exec_time AS total_ms, rows
+  FROM pg_stat_statements
+ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+ ORDER BY total_exec_time DESC LIMIT 5000
+"""
+INSTALLED_SQL = """
+SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'
+"""
+NO_STATISTICS = (
+    "No workload is declared and pg_stat_statements is not installed: give systems.*.workload in estate.yaml (a trace, a server log or a "
+    "file of statements), or add pg_stat_statements to shared_preload_libraries and run CREATE EXTENSION pg_stat_statements"
+)
+
+
+def from_statistics(system: Postgres) -> Recording:
+    """The families that pg_stat_statements counts; empty, with the reason, where it is not installed."""
+    result = Recording("pg_stat_statements", "the view pg_stat_statements")
+    schema = system.query(INSTALLED_SQL, shape="scalar")
+    if schema is None:
+        result.kind, result.place, result.why_empty = "none", "nowhere", NO_STATISTICS
+        return result
+    view = '"' + str(schema).replace('"', '""') + '".pg_stat_statements'
+    for row in system.query(STATISTICS_SQL.replace("FROM pg_stat_statements", f"FROM {view}")):
+        shape = shape_of(str(row["query"]))
+        if shape.kind not in {"read", "write"}:
+            result.counts[shape.kind] += int(row["calls"])
+            continue
+        family = result.families.setdefault(shape.fingerprint, Family(shape, counts_rows=True))
+        family.calls += int(row["calls"])
+        family.timed += int(row["calls"])
+        family.total_ms += float(row["total_ms"])
+        family.rows += int(row["rows"])
+        result.counts["statements"] += int(row["calls"])
+        result.counts["unparsed"] += not shape.parsed
+    return result
+
+
+def cases(system: Postgres, family: Family, limit: int) -> list[Case]:
+    """Up to `limit` different executions of a family, spread over the recording; invented from the planner's statistics where the
+    source keeps no parameters."""
+    recorded = {repr(case): case for s in family.examples if (case := executable(s)) is not None}
+    found = list(recorded.values()) or invent(system, family.shape, limit)
+    step = max(1, len(found) // limit)
+    return found[::step][:limit]
+
+
+def wanted(found: Recording, fingerprints: Sequence[str] | None) -> list[Family]:
+    """The families of some fingerprints, or all, longest first. Errors: `BadInput` `workload.unknown-family`."""
+    if fingerprints is None:
+        return sorted(found.families.values(), key=lambda f: (-f.total_ms, -f.calls))
+    for fingerprint in fingerprints:
+        if fingerprint not in found.families:
+            raise BadInput("workload.unknown-family", f"The workload has no family {fingerprint!r}.", "`databases.find-slow-queries` lists them.")
+    return [found.families[fingerprint] for fingerprint in fingerprints]
+
+
+# -- replaying --------------------------------------------------------------------------------------------------------------------
+
+
+def replay(
+    system: Postgres,
+    fingerprints: Sequence[str] | None,
+    *,
+    limit: int,
+    repeats: int,
+    statement_seconds: float,
+    budget_seconds: float,
+) -> dict[str, Any]:
+    """Run the read families, and give the median milliseconds of each case as a client sees them.
+
+    Writes are left out, and so is whatever the time budget does not reach; both are counted.
+    """
+    deadline = time.monotonic() + budget_seconds
+    left_out: Counter[str] = Counter()
+    measured = []
+    with system.connect(application_name="datareeve/replay", options="-c default_transaction_read_only=on") as connection:
+        _settle_in(system, connection, statement_seconds)
+        for family in wanted(recording(system), fingerprints):
+            if family.shape.kind != "read":
+                left_out["writes"] += 1
+            elif time.monotonic() > deadline:
+                left_out["out_of_time"] += 1
+            else:
+                measured.append(_replay_family(connection, system, family, limit, repeats))
+    return {"families": measured, "left_out": dict(left_out)}
+
+
+def _settle_in(system: Postgres, connection: psycopg.Connection[Any], statement_seconds: float) -> None:
+    if system.entry.read_role:
+        connection.execute(pgsql.SQL("SET ROLE {}").format(pgsql.Identifier(system.entry.read_role)))
+    connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000)}")
+
+
+def _replay_family(connection: psycopg.Connection[Any], system: Postgres, family: Family, limit: int, repeats: int) -> dict[str, Any]:
+    medians: list[float] = []
+    failed: Counter[str] = Counter()
+    for case in cases(system, family, limit):
+        try:
+            with connection.transaction(force_rollback=True):
+                medians.append(round(statistics.median(_milliseconds(connection, case) for _ in range(repeats)), 3))
+        except psycopg.Error as error:
+            failed[error.sqlstate or "connection"] += 1
+    return {"fingerprint": family.shape.fingerprint, "calls": family.calls, "ms": medians, "failed": dict(failed)}
+
+
+def _milliseconds(connection: psycopg.Connection[Any], case: Case) -> float:
+    began = time.perf_counter()
+    # prepare=False: a plan for these very values, as an application's first execution gets.
+    connection.execute(case[0], case[1], prepare=False).fetchall()
+    return (time.perf_counter() - began) * 1000
+
+
+def analysed(connection: psycopg.Connection[Any], case: Case) -> dict[str, Any]:
+    """One execution as the server measures it: ms (planning included), buffers, wal_bytes and the indexes used."""
+    explain = "EXPLAIN (ANALYZE, BUFFERS, WAL, TIMING OFF, FORMAT JSON) "
+    row = connection.execute(explain + case[0], case[1], prepare=None if case[1] else True).fetchone()
+    plan = next(iter(row.values()))[0]
+    top = plan["Plan"]
+    return {
+        "ms": plan["Execution Time"] + plan["Planning Time"],
+        "buffers": top.get("Shared Hit Blocks", 0) + top.get("Shared Read Blocks", 0),
+        "wal_bytes": top.get("WAL Bytes", 0),
+        "indexes": sorted({node["Index Name"] for node in nodes(top) if "Index Name" in node}),
+    }
+
+
+# -- plans ------------------------------------------------------------------------------------------------------------------------
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan's nodes, from the top."""
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def scans(system: Postgres, fingerprints: Sequence[str] | None) -> list[dict[str, Any]]:
+    """How the planner would answer each family: total cost, and every scan of a table with its cost, rows and index."""
+    result = []
+    for family in wanted(recording(system), fingerprints):
+        try:
+            plan = _plan_of_family(system, family)
+        except DatareeveError:
+            continue  # a table that is gone, a parameter that cannot be known: the family is then judged without a plan
+        result.append(
+            {
+                "fingerprint": family.shape.fingerprint,
+                "cost": plan["Total Cost"],
+                "scans": [_scan(node) for node in nodes(plan) if "Relation Name" in node],
+            }
+        )
+    return result
+
+
+def _scan(node: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "table": node["Relation Name"],
+        "schema": node.get("Schema"),
+        "node": node["Node Type"],
+        "index": node.get("Index Name"),
+        "cost": node["Total Cost"],
+        "rows": node["Plan Rows"],
+    }
+
+
+def plan_of(system: Postgres, sql: str | None, fingerprint: str | None) -> dict[str, Any]:
+    """The plan of a statement or of a family, without running it, and without any constant in it.
+
+    Errors: `BadInput` `workload.no-parameters` where a family's parameters are not known and the server is older than 16.
+    """
+    if fingerprint is not None:
+        plan = _plan_of_family(system, wanted(recording(system), [fingerprint])[0])
+    else:
+        plan = _plan_of_text(system, sql or "")
+    stripped: dict[str, Any] = strip(plan)
+    return stripped
+
+
+def _plan_of_family(system: Postgres, family: Family) -> dict[str, Any]:
+    found = cases(system, family, 1)
+    if not found:
+        return _plan_of_text(system, family.shape.text)
+    with system.reading() as cursor:
+        return _explained(cursor, "VERBOSE, FORMAT JSON", found[0])
+
+
+def _plan_of_text(system: Postgres, text: str) -> dict[str, Any]:
+    open_ones = any(t.lastgroup == "given" for t in LEXER.finditer(text))
+    with system.reading() as cursor:
+        if not open_ones:
+            return _explained(cursor, "VERBOSE, FORMAT JSON", (text, None))
+        if cursor.connection.info.server_version < GENERIC_SINCE:
+            raise BadInput("workload.no-parameters", "The statement has open parameters, which this server cannot explain.", "Give it with values.")
+        shape = shape_of(text)
+        if shape.kind not in {"read", "write"} or not shape.parsed:
+            raise BadInput("postgres.unparsed", "The statement cannot be parsed.", "Give one plain SQL statement.")
+        # Open parameters reach the server only by the simple protocol; a parsed shape is one statement and holds no value.
+        row = cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON, GENERIC_PLAN) {shape.text}").fetchone()  # type: ignore[call-overload]
+    plan: dict[str, Any] = next(iter(row.values()))[0]["Plan"]
+    return plan
+
+
+def _explained(cursor: psycopg.Cursor[Any], options: str, case: Case) -> dict[str, Any]:
+    row = cursor.execute(f"EXPLAIN ({options}) {case[0]}", case[1], prepare=None if case[1] else True).fetchone()
+    plan: dict[str, Any] = next(iter(row.values()))[0]["Plan"]
+    return plan
+
+
+# Names of the catalog and words of the planner; every other text of a plan may quote a constant of the statement.
+NAMES = {
+    "Node Type", "Relation Name", "Schema", "Alias", "Index Name", "Join Type", "Strategy", "Partial Mode", "Parent Relationship", "CTE Name",
+    "Function Name", "Subplan Name", "Scan Direction", "Operation", "Command", "Tuplestore Name",
+}  # fmt: skip
+CAST = re.compile(r"\?(?:::[\w .]+(?:\[\])?(?:\([\d,? ]*\))?)+")
+
+
+def strip(plan: Any, key: str = "") -> Any:
+    """A plan with `?` in place of every constant."""
+    if isinstance(plan, dict):
+        return {name: value if name in NAMES else strip(value, name) for name, value in plan.items() if name != "Output"}
+    if isinstance(plan, list):
+        return [strip(part, key) for part in plan]
+    if isinstance(plan, str):
+        bare = LEXER.sub(lambda t: "?" if t.lastgroup in {"string", "number", "dollar"} else t[0], plan)
+        return CAST.sub("?", bare)
+    return plan

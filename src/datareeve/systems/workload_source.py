@@ -1,0 +1,495 @@
+"""What an application really asks of a database: read from a trace, a server log, a file of statements or pg_stat_statements.
+
+Statements that differ only in their values are one *family*, known by the fingerprint of its text with `$1`, `$2` in place of values.
+Families, counts and timings leave this module. Whole statements and their parameters are personal data: they are kept in this
+process's memory only, as examples, and go nowhere but back to a database (`workload_replay`).
+
+A recording is tolerant: control characters, wrong encodings, a half-written last line and statements that no parser knows are
+counted, and the rest is used.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from datareeve.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_STATEMENTS = 2_000_000  # of one recording; the rest of the file is not read, and `truncated` says so
+EXAMPLES_KEPT = 64  # of one family, spread evenly over the recording
+SHAPES_CACHED = 50_000
+READS = {"select", "with", "values", "table"}
+WRITES = {"insert", "update", "delete", "merge"}
+CONTROL = {"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "set", "reset", "show", "discard", "deallocate"}
+
+
+class Statement(NamedTuple):
+    """One execution, as the source tells it. `ms` and `rows` are None where the source does not say."""
+
+    session: str
+    text: str
+    parameters: list[Any] | dict[str, Any] | None = None
+    ms: float | None = None
+    rows: int | None = None
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A statement without its values. `text` is what was written, `sql` the same in one canonical spelling."""
+
+    fingerprint: str
+    sql: str
+    text: str
+    kind: str  # read, write, control or other
+    parsed: bool
+    tables: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Family:
+    """The executions of one shape."""
+
+    shape: Shape
+    calls: int = 0
+    rows: int = 0
+    counts_rows: bool = False
+    timed: int = 0
+    total_ms: float = 0.0
+    ms: array[float] = field(default_factory=lambda: array("d"))
+    leading_wildcard: bool = False
+    examples: list[Statement] = field(default_factory=list)
+    stride: int = 1
+
+    def add(self, statement: Statement) -> None:
+        """Count one execution, and keep it as an example when its turn comes."""
+        if statement.ms is not None:
+            self.timed += 1
+            self.total_ms += statement.ms
+            self.ms.append(statement.ms)
+        if statement.rows is not None:
+            self.rows += statement.rows
+            self.counts_rows = True
+        if "ike" in statement.text.lower():
+            self.leading_wildcard = self.leading_wildcard or _starts_with_wildcard(statement)
+        if self.calls % self.stride == 0:
+            self.examples.append(statement)
+            if len(self.examples) > EXAMPLES_KEPT:
+                self.examples = self.examples[::2]
+                self.stride *= 2
+        self.calls += 1
+
+    def summary(self) -> dict[str, Any]:
+        """The family as JSON, without any value."""
+        times = sorted(self.ms)
+        return {
+            "fingerprint": self.shape.fingerprint,
+            "sql": self.shape.sql,
+            "calls": self.calls,
+            "total_ms": round(self.total_ms, 3) if self.timed else None,
+            "mean_ms": round(self.total_ms / self.timed, 3) if self.timed else None,
+            **{f"p{p}_ms": round(quantile(times, p), 3) if times else None for p in (50, 95, 99)},
+            "rows": self.rows if self.counts_rows else None,
+            "is_write": self.shape.kind == "write",
+            "parsed": self.shape.parsed,
+            "tables": list(self.shape.tables),
+            "leading_wildcard": self.leading_wildcard,
+            "examples": len(self.examples),
+            "example_ref": self.shape.fingerprint,
+        }
+
+
+class Seen(NamedTuple):
+    """One execution within its session, for recognising loops; `values` is a hash."""
+
+    fingerprint: str
+    values: int
+    ms: float
+    rows: int | None
+
+
+@dataclass
+class Recording:
+    """The families of a source, and what was left out of them."""
+
+    kind: str
+    place: str
+    families: dict[str, Family] = field(default_factory=dict)
+    sessions: dict[str, list[Seen]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    first: str = ""
+    last: str = ""
+    why_empty: str = ""
+
+    def fold(self, statements: Iterator[Statement]) -> Recording:
+        """Take in every statement; gives itself."""
+        shapes: dict[str, Shape] = {}
+        for statement in statements:
+            if self.counts["statements"] >= MAX_STATEMENTS:
+                self.counts["truncated"] = 1
+                break
+            self.counts["statements"] += 1
+            shape = shapes.get(statement.text) or shape_of(statement.text)
+            if len(shapes) < SHAPES_CACHED:
+                shapes[statement.text] = shape
+            self._take(statement, shape)
+        return self
+
+    def _take(self, statement: Statement, shape: Shape) -> None:
+        if statement.at:
+            self.first = self.first or statement.at
+            self.last = statement.at
+        if shape.kind in {"control", "other"}:
+            self.counts[shape.kind] += 1
+            return
+        self.counts["unparsed"] += not shape.parsed
+        family = self.families.get(shape.fingerprint)
+        if family is None:
+            family = self.families[shape.fingerprint] = Family(shape)
+        family.add(statement)
+        if statement.session:
+            values = hash(repr(statement.parameters) if statement.parameters else statement.text)
+            seen = Seen(shape.fingerprint, values, statement.ms or 0.0, statement.rows)
+            self.sessions.setdefault(statement.session, []).append(seen)
+
+    def summary(self) -> dict[str, Any]:
+        """The recording as JSON, without any value: source, families (by total time, longest first) and loops."""
+        families = sorted((f.summary() for f in self.families.values()), key=lambda f: (-(f["total_ms"] or 0), -f["calls"], f["sql"]))
+        source = {
+            "kind": self.kind,
+            "place": self.place,
+            "why_empty": self.why_empty,
+            "sessions": len(self.sessions),
+            "seconds": _seconds_between(self.first, self.last),
+            **{name: self.counts[name] for name in COUNTED},
+        }
+        return {"source": source, "families": families, "loops": find_loops(self.sessions)}
+
+
+COUNTED = ("statements", "skipped", "wrong_encoding", "unparsed", "control", "other", "truncated")
+
+
+def record(kind: str, path: Path, shown: str, database: str) -> Recording:
+    """Read a file of a declared kind. Statements of other databases in a server log are left out.
+
+    Errors: `BadInput` `workload.missing`, `workload.unreadable`.
+    """
+    recording = Recording(kind, shown)
+    reader = {"trace": _trace, "log": _log, "sql": _sql_file}[kind]
+    try:
+        return recording.fold(reader(path, recording.counts, database))
+    except FileNotFoundError:
+        raise BadInput("workload.missing", f"There is no workload file {shown}.", "Correct systems.*.workload.path in estate.yaml.") from None
+    except OSError as error:
+        raise BadInput("workload.unreadable", f"{shown} cannot be read: {error.strerror}.", "Mend its rights.") from None
+
+
+# -- files ------------------------------------------------------------------------------------------------------------------------
+
+DECODE = json.JSONDecoder(strict=False).decode  # strict=False: control characters inside strings are let through
+
+
+def _lines(path: Path, counts: Counter[str]) -> Iterator[str]:
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        for line in file:
+            if "\ufffd" in line:
+                counts["wrong_encoding"] += 1
+            yield line.replace("\0", "")
+
+
+def _objects(path: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file, one a line; other lines are counted."""
+    for line in _lines(path, counts):
+        if not line.strip():
+            continue
+        try:
+            value = DECODE(line.strip())
+        except ValueError:
+            value = None
+        if isinstance(value, dict):
+            yield value
+        else:
+            counts["skipped"] += 1
+
+
+def _trace(path: Path, counts: Counter[str], _database: str) -> Iterator[Statement]:
+    for line in _objects(path, counts):
+        text, parameters = line.get("sql"), line.get("parameters")
+        if not isinstance(text, str) or not text.strip():
+            counts["skipped"] += 1
+            continue
+        given = parameters if isinstance(parameters, (list, dict)) and parameters else None
+        session = str(line.get("session") or "")
+        yield Statement(session, text, given, _number(line.get("ms")), _whole(line.get("rows")), str(line.get("at") or ""))
+
+
+def _log(path: Path, counts: Counter[str], database: str) -> Iterator[Statement]:
+    with path.open("rb") as file:
+        is_json = file.read(1) == b"{"
+    records = _json_log(path, counts) if is_json else _csv_log(path, counts)
+    for at, logged_database, session, message, detail in records:
+        if (match := DURATION.match(message)) is None or (logged_database and logged_database != database):
+            counts["skipped"] += 1
+            continue
+        yield Statement(session, match["text"], _logged_parameters(detail), float(match["ms"]), None, at)
+
+
+# 'duration: 1.2 ms  statement: SELECT ...' or '... execute <unnamed>: SELECT ...'; parse and bind lines are not executions.
+DURATION = re.compile(r"duration: (?P<ms>[\d.]+) ms\s+(?:statement|execute [^:]*): (?P<text>.+)", re.DOTALL)
+LogRecord = tuple[str, str, str, str, str]
+
+
+def _json_log(path: Path, counts: Counter[str]) -> Iterator[LogRecord]:
+    for line in _objects(path, counts):
+        at, database, session, message, detail = (
+            str(line.get(key) or "") for key in ("timestamp", "dbname", "session_id", "message", "detail")
+        )
+        yield at, database, session, message, detail
+
+
+CSV_COLUMNS = 23  # of PostgreSQL 13; later versions add columns at the end
+
+
+def _csv_log(path: Path, counts: Counter[str]) -> Iterator[LogRecord]:
+    csv.field_size_limit(2**24)
+    rows = csv.reader(_lines(path, counts))
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error:
+            counts["skipped"] += 1
+            continue
+        if len(row) < CSV_COLUMNS:
+            counts["skipped"] += 1
+            continue
+        yield row[0], row[2], row[5], row[13], row[14]
+
+
+LOGGED = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')")
+
+
+def _logged_parameters(detail: str) -> list[Any] | None:
+    if not detail[:12].lower().startswith("parameters: "):
+        return None
+    values = {int(n): None if text == "NULL" else text[1:-1].replace("''", "'") for n, text in LOGGED.findall(detail)}
+    return [values.get(n) for n in range(1, max(values, default=0) + 1)] or None
+
+
+def _sql_file(path: Path, counts: Counter[str], _database: str) -> Iterator[Statement]:
+    text = "".join(_lines(path, counts))
+    start = 0
+    for token in LEXER.finditer(text):
+        if token.lastgroup == "end":
+            yield from _nonempty(text[start : token.start()])
+            start = token.end()
+    yield from _nonempty(text[start:])
+
+
+def _nonempty(text: str) -> Iterator[Statement]:
+    if _without_values(text).strip():
+        yield Statement("", text.strip())
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and value >= 0 else None
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if isinstance(value, int) and value >= 0 else None
+
+
+# -- shapes -----------------------------------------------------------------------------------------------------------------------
+
+# Words are tokens too, though they stay: so the other alternatives are tried only where a token can begin.
+LEXER = re.compile(
+    r"""
+    (?P<string>[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)|(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|\Z))
+  | (?P<word>[^\W\d][\w$]*)
+  | (?P<number>0[xXoObB][0-9a-fA-F_]+|(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
+  | (?P<given>\$\d+|%\(\w+\)s|%s)
+  | (?P<dollar>\$(?P<tag>[A-Za-z_]\w*|)\$.*?(?:\$(?P=tag)\$|\Z))
+  | (?P<name>"(?:[^"]|"")*"?)
+  | (?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))
+  | (?P<percent>%%)
+  | (?P<end>;)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+# Most statements hold plain strings and numbers only: one pass without a callback is three times as fast.
+PLAIN = re.compile(r"'[^']*'|\b\d[\w.]*")
+NOT_PLAIN = re.compile(r"[\"$%\\;]|--|/\*|[eEbBxXnN&]'")
+KEPT = {"word", "name"}
+WRITTEN = {"comment": " ", "percent": "%", "end": ";"}
+
+
+def _without_values(text: str) -> str:
+    """Values and parameters become `$0 `, comments and runs of space one space."""
+    if text.count("'") % 2 or NOT_PLAIN.search(text):
+        bare = LEXER.sub(lambda t: t[0] if t.lastgroup in KEPT else WRITTEN.get(t.lastgroup or "", "$0 "), text)
+    else:
+        bare = PLAIN.sub("$0 ", text)
+    return " ".join(bare.translate(CONTROLS).split())
+
+
+CONTROLS = {code: " " for code in (*range(32), 127)}
+MANY = r"\$0(?:\s*,\s*\$0)*"
+TIDY = (
+    (re.compile(r"\$0(?: \$0)+"), "$0"),  # 'it''s', seen as two strings
+    (re.compile(r"\b(interval|timestamptz|timestamp|date|time) ?\$0", re.IGNORECASE), r"$0::\1"),
+    (re.compile(rf"\b(IN) ?\( ?{MANY} ?\)", re.IGNORECASE), r"\1 ($0)"),
+    (re.compile(rf"\b(ARRAY) ?\[ ?{MANY} ?\]", re.IGNORECASE), r"\1[$0]"),
+    (re.compile(rf"\b(VALUES ?\([^()]*\))(?: ?, ?\( ?{MANY} ?\))+", re.IGNORECASE), r"\1"),
+)
+
+
+def shape_of(text: str) -> Shape:
+    """The shape of a statement. What sqlglot cannot parse is known by its text without values."""
+    bare = _without_values(text)
+    if (known := _SHAPES.get(bare)) is None:
+        if len(_SHAPES) >= SHAPES_CACHED:
+            _SHAPES.clear()
+        known = _SHAPES[bare] = _make_shape(bare)
+    return known
+
+
+_SHAPES: dict[str, Shape] = {}
+
+
+def _make_shape(bare: str) -> Shape:
+    for pattern, tidy in TIDY:
+        bare = pattern.sub(tidy, bare)
+    pieces = bare.strip(" ;").split("$0")
+    # The space after `$1` is for sqlglot's tokenizer, which takes `$1,$` for the opening of a dollar-quoted string.
+    text = " ".join((pieces[0] + "".join(f"${n} {piece}" for n, piece in enumerate(pieces[1:], 1))).split())
+    kind = _kind_of(text.lstrip("( ").partition(" ")[0].lower())
+    sql, parsed, tables = text, False, ()
+    if kind in {"read", "write"}:
+        sql, parsed, tables, writes = _canonical(text)
+        kind = "write" if writes else kind
+    return Shape(hashlib.sha256(sql.encode(errors="replace")).hexdigest()[:12], sql, text, kind, parsed, tables)
+
+
+def _kind_of(word: str) -> str:
+    for kind, words in (("read", READS), ("write", WRITES), ("control", CONTROL)):
+        if word in words:
+            return kind
+    return "other"
+
+
+def _canonical(sql: str) -> tuple[str, bool, tuple[str, ...], bool]:
+    """One spelling of a statement, whether it was parsed, its tables, and whether it writes or locks rows."""
+    import sqlglot  # noqa: PLC0415 - heavy, and needed only where a workload is read
+    from sqlglot import exp  # noqa: PLC0415
+
+    try:
+        tree = sqlglot.parse_one(sql, read="postgres")
+        text = tree.sql(dialect="postgres", comments=False)
+    except (sqlglot.errors.SqlglotError, RecursionError):
+        return sql, False, (), False
+    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+    tables = sorted({t.name for t in tree.find_all(exp.Table) if t.name and t.name not in ctes})
+    writes = tree.find(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Lock) is not None
+    return text, True, tuple(tables), writes
+
+
+def _starts_with_wildcard(statement: Statement) -> bool:
+    if re.search(r"like\s+e?'[%_]", statement.text, re.IGNORECASE):
+        return True
+    values = statement.parameters.values() if isinstance(statement.parameters, dict) else statement.parameters or ()
+    return any(isinstance(value, str) and value[:1] in {"%", "_"} for value in values)
+
+
+def executable(statement: Statement) -> tuple[str, Any] | None:
+    """The statement as psycopg takes it; None where its parameters were not recorded."""
+    text = statement.text.replace("\0", "").strip().rstrip(";")
+    placeholders = [t[0] for t in LEXER.finditer(text) if t.lastgroup == "given"]
+    if statement.parameters is None:
+        return None if any(p.startswith("$") for p in placeholders) else (text, None)
+    if not any(p.startswith("$") for p in placeholders):
+        return text, statement.parameters
+    numbered = LEXER.sub(lambda t: f"%(p{t[0][1:]})s" if t.lastgroup == "given" else t[0], text.replace("%", "%%"))
+    return numbered, {f"p{n}": value for n, value in enumerate(statement.parameters, 1)}
+
+
+# -- loops ------------------------------------------------------------------------------------------------------------------------
+
+LEAST_ROUNDS = 3  # fewer repeats than this are not called a loop
+CYCLE_AT_MOST = 3  # statements asked for each row
+
+
+def find_loops(sessions: dict[str, list[Seen]]) -> list[dict[str, Any]]:
+    """N+1: after a query that gave k rows, the same one to three statements follow about k times with changing values."""
+    found: dict[tuple[str, tuple[str, ...]], Counter[str]] = {}
+    time: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for seen in sessions.values():
+        at = 0
+        while at < len(seen) - LEAST_ROUNDS:
+            cycle, rounds = _loop_after(seen, at)
+            if cycle:
+                key = (seen[at].fingerprint, cycle)
+                body = seen[at + 1 : at + 1 + rounds * len(cycle)]
+                found.setdefault(key, Counter()).update(loops=1, calls=len(body), rows=seen[at].rows or 0)
+                time[key] += sum(one.ms for one in body)
+                at += len(body)
+            at += 1
+    loops = [
+        {"parent": parent, "children": list(cycle), **counts, "total_ms": round(time[parent, cycle], 3)}
+        for (parent, cycle), counts in found.items()
+    ]
+    return sorted(loops, key=lambda loop: (-loop["total_ms"], loop["parent"]))
+
+
+def _loop_after(seen: list[Seen], at: int) -> tuple[tuple[str, ...], int]:
+    parent = seen[at]
+    if parent.rows is not None and parent.rows < LEAST_ROUNDS:
+        return (), 0
+    for length in range(1, CYCLE_AT_MOST + 1):
+        cycle = tuple(one.fingerprint for one in seen[at + 1 : at + 1 + length])
+        if len(cycle) < length or parent.fingerprint in cycle or len(set(cycle)) < length:
+            continue
+        rounds = _rounds(seen, at + 1, cycle)
+        changing = len({one.values for one in seen[at + 1 : at + 1 + rounds * length]}) > rounds // 2
+        expected = parent.rows is None or 0.8 * parent.rows <= rounds <= 1.2 * parent.rows + 1
+        if rounds >= LEAST_ROUNDS and changing and expected:
+            return cycle, rounds
+    return (), 0
+
+
+def _rounds(seen: list[Seen], start: int, cycle: tuple[str, ...]) -> int:
+    at = start
+    while at < len(seen) and seen[at].fingerprint == cycle[(at - start) % len(cycle)]:
+        at += 1
+    return (at - start) // len(cycle)
+
+
+# -- figures ----------------------------------------------------------------------------------------------------------------------
+
+
+def quantile(ordered: list[float], percent: float) -> float:
+    """The nearest-rank percentile of values that are sorted already."""
+    return ordered[min(len(ordered) - 1, max(0, -int(-len(ordered) * percent // 100) - 1))]
+
+
+def _seconds_between(first: str, last: str) -> float | None:
+    try:
+        return round((_moment(last) - _moment(first)).total_seconds(), 3)
+    except (ValueError, TypeError):
+        return None
+
+
+def _moment(text: str) -> datetime:
+    # Server logs write '2025-07-20 10:00:00.123 UTC'; the zone's abbreviation does not matter for a difference.
+    return datetime.fromisoformat(re.sub(r" [A-Z]{2,5}$", "", text))
