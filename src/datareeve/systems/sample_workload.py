@@ -13,7 +13,7 @@ import json
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -199,15 +199,9 @@ def record(
 
     `progress` is called with the number of statements done so far, from the sessions' threads.
     """
-    done = 0
-
-    def heard() -> None:
-        nonlocal done
-        done += 1
-        progress(done)
-
+    numbers = count(1)  # next() on it is atomic
     tasks = [task for task, times in MIX for _ in range(max(1, round(times * share / SESSIONS)))]
-    sessions = [Session(url, number, heard) for number in range(SESSIONS)]
+    sessions = [Session(url, number, lambda: progress(next(numbers))) for number in range(SESSIONS)]
     with ThreadPoolExecutor(SESSIONS) as pool:
         traces = list(pool.map(lambda session: session.run(list(tasks)), sessions))
     lines = sorted(chain.from_iterable(traces), key=lambda line: str(line["at"]))
