@@ -194,7 +194,7 @@ def checked_label(label: str) -> str:
 
 
 def _require_room(system: Postgres, base: Path) -> None:
-    needed = int(system.query("SELECT sum(pg_tablespace_size(oid)) FROM pg_tablespace", shape="scalar"))
+    needed = int(system.query(SIZE_SQL, shape="scalar") or 0)
     free = shutil.disk_usage(base).free
     if needed > free:
         raise BadInput(
@@ -245,6 +245,11 @@ def _take(
     }
 
 
+# The bytes that a base backup copies, as far as this role may know them.
+SIZE_SQL = """
+SELECT sum(pg_tablespace_size(oid)) FROM pg_tablespace
+ WHERE spcname = 'pg_default' OR has_tablespace_privilege(oid, 'CREATE') OR pg_has_role('pg_read_all_stats', 'USAGE')
+"""
 # Whether the server archives by this very command.
 ARCHIVING_SQL = (
     "SELECT current_setting('archive_mode') <> 'off' AND current_setting('archive_command') = %(command)s"
