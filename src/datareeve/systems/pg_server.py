@@ -65,6 +65,13 @@ class LocalServer:
         """Whether a postmaster holds this data directory."""
         return run_as(self.os_user, [str(self.bin / "pg_ctl"), "status", "-D", str(self.data)], check=False).returncode == 0
 
+    def store(self, settings: dict[str, str | None]) -> None:
+        """Store settings as ALTER SYSTEM would (None: take one out) while the server is down and cannot do it."""
+        file = self.data / "postgresql.auto.conf"
+        kept = [line for line in file.read_text(encoding="utf-8").splitlines() if line.partition("=")[0].strip() not in settings]
+        kept += [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in settings.items() if value is not None]
+        file.write_text("\n".join(kept) + "\n", encoding="utf-8")
+
     def _pg_ctl(self, verb: str, arguments: Sequence[str], hint: str) -> None:
         done = run_as(self.os_user, [str(self.bin / "pg_ctl"), verb, *arguments], check=False)
         if done.returncode != 0:

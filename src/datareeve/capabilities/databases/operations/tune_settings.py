@@ -1,0 +1,412 @@
+"""`databases.tune-settings`: the server's settings, sized to its machine and to what it was seen doing.
+
+The advice is in `rules/settings/`, one rule a file; here it is weighed against what is stored and what the owner chose, and made steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from datareeve.capabilities.databases import settings as s
+from datareeve.capabilities.databases import sql
+from datareeve.capabilities.databases.rules.settings import RULES
+from datareeve.core.operation import (
+    Call,
+    Claim,
+    Effect,
+    Finding,
+    Operation,
+    Plan,
+    Prediction,
+    Severity,
+    Step,
+    Systems,
+)
+from datareeve.core.value import Value
+
+NAMES = sorted(rule.setting for rule in RULES)
+ALSO_READ = ["checkpoint_timeout"]  # what rules rest on, without advising it
+
+Activation = Literal["reload", "restart"]
+
+
+class TuneSettingsFacts(Value):
+    """What tune-settings looks at."""
+
+    version_num: int
+    local_control: bool
+    data_directory: str | None
+    host: s.HostFacts | None
+    activity: s.Activity
+    settings: dict[str, s.Setting]
+    files: dict[str, s.OnFile]
+    rights: s.Rights
+
+
+class Verdict(Value):
+    """What becomes of one setting's advice."""
+
+    setting: s.Setting
+    advice: s.Advice
+    decision: Literal["set", "as advised", "kept", "no right"]
+    on_file: s.Amount  # what the server would come up with
+    former: str | None  # as ALTER SYSTEM has stored it
+    source: str
+    severity: Severity
+
+    @property
+    def name(self) -> str:
+        """The setting's name."""
+        return self.setting.name
+
+    @property
+    def advised(self) -> str:
+        """The advised value as ALTER SYSTEM is given it: '4GB'."""
+        return self.setting.text(self.advice.value)
+
+    @property
+    def outcome(self) -> s.Amount:
+        """What the setting will be on file."""
+        return self.advice.value if self.decision == "set" else self.on_file
+
+    @property
+    def needs_restart(self) -> bool:
+        """Whether the setting takes effect only at the server's start."""
+        return self.setting.context == "postmaster"
+
+    @property
+    def waits(self) -> bool:
+        """Whether the advised value is on file and only a restart brings it into effect."""
+        return self.decision == "as advised" and self.needs_restart and self.on_file != self.setting.value
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.setting.text(self.on_file)} -> {self.advised}"
+
+
+class TuneSettings(Operation[TuneSettingsFacts]):
+    """Tune the server's settings to its memory, cores, storage and workload.
+
+    Memory, planner, checkpoint and WAL, parallel, autovacuum, JIT, logging and timeout settings, each with its reason and its source.
+    What the owner chose is kept and reported. Settings that need only a reload come first; those that need a restart follow where
+    Datareeve may restart the server, else they are stored and wait for the owner. Undo gives back the former values, in effect.
+    """
+
+    name: ClassVar[str] = "databases.tune-settings"
+    effect: ClassVar[Effect] = Effect.REVERSIBLE
+    examples: ClassVar[tuple[str, ...]] = (
+        "configure performance settings",
+        "tune postgresql.conf for production",
+        "set shared_buffers, work_mem and max_wal_size for this machine",
+        "optimize memory and checkpoint settings of the server",
+        "turn on logging of slow statements, lock waits and checkpoints",
+        "the server runs with default settings",
+    )
+    goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
+
+    system: str = Field(description="the database's name in the estate")
+    workload: s.Workload = Field(
+        "oltp", description="oltp: many short transactions; analytics: few large queries; mixed: both"
+    )
+    memory_share: float = Field(
+        1.0, gt=0, le=1, description="the part of its host's memory that this server may count on"
+    )
+    restart: bool = Field(
+        default=True, description="restart the server, where Datareeve may, for what needs it"
+    )
+    override: bool = Field(default=False, description="replace values that the owner chose, too")
+    only: tuple[str, ...] = Field((), description="settings to look at; empty: all that there is advice on")
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def observe(self, systems: Systems) -> TuneSettingsFacts:
+        """Settings, configuration files, rights, host and activity."""
+        database = systems[self.system]
+        server = database.read("server")
+        names = {"names": [*NAMES, *ALSO_READ]}
+        rights = s.rights_of(systems, self.system, server, NAMES)
+        settings = database.read("query", sql=sql.load("settings_now"), parameters=names)
+        files = (
+            database.read("query", sql=sql.load("settings_stored"), parameters=names)
+            if rights.may_look
+            else []
+        )
+        return TuneSettingsFacts(
+            version_num=server["version_num"],
+            local_control=server["local_control"],
+            data_directory=server["data_directory"],
+            host=s.host_of(systems, self.system, server),
+            activity=s.activity_of(systems, self.system, server["version_num"]),
+            settings={row["name"]: s.Setting(**row) for row in settings},
+            files={row["name"]: s.OnFile(on_file=row["on_file"], stored=row["stored"]) for row in files},
+            rights=rights,
+        )
+
+    # -- deciding ----------------------------------------------------------------------------------------------
+
+    def plan(self, facts: TuneSettingsFacts) -> Plan:
+        """Part 1 reloads, part 2 restarts; nothing where all is as advised or as the owner chose."""
+        verdicts = self._verdicts(facts)
+        parts = self._parts(facts, verdicts)
+        blockers = self._blockers(facts, verdicts)
+        summary = _summary(verdicts, changes=bool(parts))
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=summary,
+            nothing_to_do="" if parts or blockers else summary,
+            findings=self._findings(facts, verdicts),
+            figures=_figures(facts, verdicts),
+            blockers=blockers,
+            parts=parts,
+        )
+
+    def _verdicts(self, facts: TuneSettingsFacts) -> tuple[Verdict, ...]:
+        situation = self._situation(facts)
+        verdicts = []
+        for rule in RULES:
+            setting = facts.settings.get(rule.setting)
+            advice = (
+                rule.advise(situation) if setting and (not self.only or rule.setting in self.only) else None
+            )
+            if setting is not None and advice is not None:
+                verdict = self._judge(rule, advice, setting, facts)
+                verdicts.append(verdict)
+                situation.decided[rule.setting] = verdict.outcome
+        return tuple(verdicts)
+
+    def _situation(self, facts: TuneSettingsFacts) -> s.Situation:
+        host = facts.host
+        if host is not None:
+            host = host.model_copy(update={"memory_bytes": int(host.memory_bytes * self.memory_share)})
+        version = facts.version_num // 10000
+        return s.Situation(
+            version=version,
+            host=host,
+            activity=facts.activity,
+            workload=self.workload,
+            settings=facts.settings,
+        )
+
+    def _judge(self, rule: s.Rule, advice: s.Advice, setting: s.Setting, facts: TuneSettingsFacts) -> Verdict:
+        file = facts.files.get(setting.name)
+        on_file = setting.value if file is None or setting.out_of_reach else setting.amount(file.on_file)
+        chosen = setting.out_of_reach or on_file != setting.built_in
+        rights = facts.rights
+        decision: Literal["set", "as advised", "kept", "no right"] = "set"
+        if advice.met_by(on_file, chosen=chosen):
+            decision = "as advised"
+        elif setting.out_of_reach or (chosen and not self.override):
+            decision = "kept"
+        elif not (rights.may_look and rights.may_reload and setting.name in rights.may_alter):
+            decision = "no right"
+        return Verdict(
+            setting=setting,
+            advice=advice,
+            decision=decision,
+            on_file=on_file,
+            former=file.stored if file else None,
+            source=rule.source,
+            severity=rule.severity,
+        )
+
+    # -- acting ------------------------------------------------------------------------------------------------
+
+    def _parts(self, facts: TuneSettingsFacts, verdicts: tuple[Verdict, ...]) -> tuple[Plan, ...]:
+        soft = [v for v in verdicts if v.decision == "set" and not v.needs_restart]
+        hard = [v for v in verdicts if v.decision == "set" and v.needs_restart]
+        parts = [self._part("1", "reload", soft, [], facts)] if soft else []
+        if self._restarts(facts):
+            waiting = [v for v in verdicts if v.waits]
+            return (
+                (*parts, self._part("2", "restart", hard, waiting, facts))
+                if hard or waiting
+                else tuple(parts)
+            )
+        return (*parts, self._stored_only(hard, facts)) if hard else tuple(parts)
+
+    def _restarts(self, facts: TuneSettingsFacts) -> bool:
+        return facts.local_control and self.restart
+
+    def _part(
+        self,
+        part_id: str,
+        activation: Activation,
+        new: list[Verdict],
+        waiting: list[Verdict],
+        facts: TuneSettingsFacts,
+    ) -> Plan:
+        everything = [*new, *waiting]
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=f"{len(everything)} settings by a {activation}: {', '.join(v.name for v in everything)}.",
+            requirements=(self._unchanged(everything, facts),),
+            steps=(*self._alterations(new, activation), self._activate(activation, everything)),
+            checks=tuple(self._in_effect([v]) for v in everything),
+            part_id=part_id,
+        )
+
+    def _stored_only(self, new: list[Verdict], facts: TuneSettingsFacts) -> Plan:
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=f"{len(new)} settings stored for the owner's next restart: {', '.join(v.name for v in new)}.",
+            requirements=(self._unchanged(new, facts),),
+            steps=self._alterations(new, None),
+            checks=tuple(self._stored(v) for v in new),
+            part_id="2",
+        )
+
+    def _alterations(self, verdicts: list[Verdict], activation: Activation | None) -> tuple[Step, ...]:
+        # Undo goes backwards, so the first step's undo comes when all former values are on file again: it puts them into effect.
+        first = (self._call(activation),) if activation else ()
+        return tuple(self._alter(v, first if n == 0 else ()) for n, v in enumerate(verdicts))
+
+    def _alter(self, verdict: Verdict, then: tuple[Call, ...]) -> Step:
+        return Step(
+            id=f"set {verdict.name}",
+            call=self._call("alter_system", name=verdict.name, value=verdict.advised),
+            why=verdict.advice.why,
+            effect=Effect.REVERSIBLE,
+            probe=self._stored(verdict),
+            undo=(self._call("alter_system", name=verdict.name, value=verdict.former), *then),
+            predicted=Prediction(rows=0, basis="writes postgresql.auto.conf, takes no lock on a table"),
+            touches=(f"{self.system}:settings",),
+        )
+
+    def _activate(self, activation: Activation, verdicts: list[Verdict]) -> Step:
+        names = ", ".join(v.name for v in verdicts)
+        restarts = activation == "restart"
+        # A server that does not come up takes no ALTER SYSTEM: `revive` puts the former values back in its file.
+        revive = self._call("revive", settings={v.name: v.former for v in verdicts})
+        return Step(
+            id=activation,
+            call=self._call(activation),
+            why=f"Only a restart brings {names} into effect; sessions end, and can log in again at once."
+            if restarts
+            else f"The server reads {names} from its files; no session is disturbed.",
+            effect=Effect.REVERSIBLE,
+            probe=self._in_effect(verdicts),
+            undo=(revive,) if restarts else (self._call("reload"),),
+            predicted=Prediction(rows=0, basis="pg_ctl restart -m fast" if restarts else "pg_reload_conf()"),
+            touches=(f"{self.system}:settings",),
+            restarts=restarts,
+        )
+
+    # -- claims ------------------------------------------------------------------------------------------------
+
+    def _stored(self, verdict: Verdict) -> Claim:
+        return Claim(
+            text=f"{verdict.name} = {verdict.advised} is stored",
+            call=self._call("setting_on_file", name=verdict.name),
+            expected=verdict.advised,
+        )
+
+    def _in_effect(self, verdicts: list[Verdict]) -> Claim:
+        ordered = sorted(verdicts, key=lambda v: v.name)
+        names = [v.name for v in ordered]
+        return Claim(
+            text=f"in effect: {', '.join(f'{v.name} = {v.setting.text(v.outcome)}' for v in ordered)}",
+            call=self._call("query", sql=sql.load("settings_in_effect"), parameters={"names": names}),
+            expected=[
+                {"name": v.name, "setting": v.setting.shown(v.outcome), "pending_restart": False}
+                for v in ordered
+            ],
+        )
+
+    def _unchanged(self, verdicts: list[Verdict], facts: TuneSettingsFacts) -> Claim:
+        names = sorted(v.name for v in verdicts)
+        return Claim(
+            text="the configuration files say what they said when this was planned",
+            call=self._call("query", sql=sql.load("settings_stored"), parameters={"names": names}),
+            expected=[{"name": n, **facts.files[n].model_dump()} for n in names if n in facts.files],
+            remedy="Plan again.",
+        )
+
+    def _call(self, action: str, **arguments: Any) -> Call:
+        return Call(system=self.system, action=action, arguments=arguments)
+
+    # -- telling -----------------------------------------------------------------------------------------------
+
+    def _blockers(self, facts: TuneSettingsFacts, verdicts: tuple[Verdict, ...]) -> tuple[str, ...]:
+        blockers = []
+        if facts.host is None:
+            blockers.append(
+                f"The size of {self.system}'s host is not known, so no memory, storage or parallel setting is advised:"
+                f" give systems.{self.system}.host (memory_bytes, cores, storage) in estate.yaml."
+            )
+        if barred := [v for v in verdicts if v.decision == "no right"]:
+            blockers.append(
+                f"{facts.rights.actor} may not store settings ({', '.join(str(v) for v in barred)})."
+                f" Let a superuser run: {_grants(facts, barred)}"
+            )
+        return tuple(blockers)
+
+    def _findings(self, facts: TuneSettingsFacts, verdicts: tuple[Verdict, ...]) -> tuple[Finding, ...]:
+        kept = [_kept(v) for v in verdicts if v.decision == "kept"]
+        if self._restarts(facts):
+            return tuple(kept)
+        where = facts.data_directory or "<data directory>"
+        command = f"pg_ctl restart -m fast -D {where} (or your system's: systemctl restart postgresql)"
+        pending = [v for v in verdicts if v.waits or (v.decision == "set" and v.needs_restart)]
+        return (*kept, *(_pending(v, command) for v in pending))
+
+
+def _summary(verdicts: tuple[Verdict, ...], *, changes: bool) -> str:
+    new = [str(v) for v in verdicts if v.decision == "set"]
+    if new:
+        return f"Change {len(new)} settings: {', '.join(new)}."
+    if changes:
+        return f"Restart for what is stored and waits: {', '.join(v.name for v in verdicts if v.waits)}."
+    kept = [v.name for v in verdicts if v.decision == "kept"]
+    chosen = f", or as the owner chose ({', '.join(kept)})" if kept else ""
+    barred = sum(v.decision == "no right" for v in verdicts)
+    missing = f"; {barred} may not be stored" if barred else ""
+    return f"{len(verdicts)} settings looked at: as advised{chosen}{missing}."
+
+
+def _kept(verdict: Verdict) -> Finding:
+    setting = verdict.setting
+    reason = "something stronger than ALTER SYSTEM gives it" if setting.out_of_reach else "the owner chose it"
+    how = "" if setting.out_of_reach else f": tune-settings with override and only = {verdict.name}"
+    return Finding(
+        rule="setting-kept",
+        subject=verdict.name,
+        what=f"{verdict.name} is {setting.text(verdict.on_file)} ({setting.source}) and is kept: {reason}.",
+        why=f"{verdict.advice.why} Source: {verdict.source}.",
+        instead=f"{verdict.name} = {verdict.advised}{how}",
+        severity=verdict.severity,
+    )
+
+
+def _pending(verdict: Verdict, command: str) -> Finding:
+    return Finding(
+        rule="setting-waits-for-restart",
+        subject=verdict.name,
+        what=f"{verdict.name} = {verdict.setting.text(verdict.outcome)} takes effect only at a restart.",
+        why=verdict.advice.why,
+        instead=f"In a quiet hour: {command}",
+    )
+
+
+def _grants(facts: TuneSettingsFacts, barred: list[Verdict]) -> str:
+    actor, reader = sql.identifier(facts.rights.actor), sql.identifier(facts.rights.reader)
+    if facts.version_num < s.FIFTEEN:
+        return f"ALTER ROLE {actor} SUPERUSER; (before version 15 nothing less may store settings)"
+    return (
+        f"GRANT ALTER SYSTEM ON PARAMETER {', '.join(v.name for v in barred)} TO {actor};"
+        f" GRANT EXECUTE ON FUNCTION pg_reload_conf() TO {actor}; GRANT pg_read_all_settings TO {reader};"
+        f" GRANT SELECT ON pg_file_settings TO {reader};"
+        f" GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO {reader};"
+    )
+
+
+def _figures(facts: TuneSettingsFacts, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
+    settings = {
+        v.name: {"was": v.setting.text(v.on_file), "advised": v.advised, "decision": v.decision}
+        for v in verdicts
+    }
+    host = facts.host.model_dump(exclude={"disk_free_bytes"}) if facts.host else None
+    return {"host": host, **facts.activity.model_dump(), "settings": settings}
