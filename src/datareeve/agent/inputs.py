@@ -1,0 +1,54 @@
+"""An operation's inputs from words: only what was said outright is taken; nothing is inferred.
+
+Understood are a system's name, `field=value`, and `on schema.table (column, column)`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from datareeve.core.operation import Operation
+
+_ON_TABLE = re.compile(
+    r"\bon\s+(?:(?P<schema_name>\w+)\.)?(?P<table>\w+)\s*\((?P<columns>[^()]+)\)", re.IGNORECASE
+)
+_ASSIGNED = re.compile(
+    r"(?<![\w-])(?:--)?(?P<field>[a-z][\w-]*)\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<plain>[^\s,;]+))",
+    re.IGNORECASE,
+)
+
+
+def said(operation: type[Operation[Any]], text: str) -> dict[str, Any]:
+    """The inputs of `operation` that `text` states."""
+    fields = operation.model_fields
+    found: dict[str, Any] = {}
+    table = _ON_TABLE.search(text)
+    if table and {"table", "columns"} <= fields.keys():
+        found["table"] = table["table"]
+        found["columns"] = [column.strip() for column in table["columns"].split(",")]
+        if table["schema_name"] and "schema_name" in fields:
+            found["schema_name"] = table["schema_name"]
+    for match in _ASSIGNED.finditer(text):
+        name = match["field"].replace("-", "_").lower()
+        if name in fields:
+            value = match["quoted"] if match["quoted"] is not None else match["plain"]
+            found[name] = value.split(",") if "tuple" in str(fields[name].annotation) else value
+    return found
+
+
+def missing(operation: type[Operation[Any]], given: dict[str, Any]) -> tuple[str, ...]:
+    """The inputs that are required and not given."""
+    return tuple(
+        name for name, field in operation.model_fields.items() if field.is_required() and name not in given
+    )
+
+
+def systems_named(text: str, systems: Iterable[str]) -> tuple[str, ...]:
+    """Which systems a text names, as whole words."""
+    return tuple(
+        name for name in systems if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE)
+    )

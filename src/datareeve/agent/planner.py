@@ -1,0 +1,340 @@
+"""The planner: a task becomes one composite plan, bullet by bullet, with what it could not plan said beside it.
+
+Bullets keep their numbers everywhere: part '4' answers bullet 4, part '4.2' is the second thing that it takes. The report is read in that
+order; parts are *carried out* in the order that the playbooks ask for (a proven backup before a change), and a note says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datareeve.agent import inputs, playbooks, scope
+from datareeve.agent.describe import describe
+from datareeve.agent.matching import Match, Matcher, Reading
+from datareeve.agent.task import OUR_AGENT, Task
+from datareeve.core import clock
+from datareeve.core.errors import BadInput, DatareeveError, NotOurWork
+from datareeve.core.operation import Plan
+from datareeve.core.value import Value, canonical, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import date
+
+    from datareeve.core.operation import CatalogueView, Operation
+
+__all__ = ["Planner", "Question", "TaskPlan", "describe"]
+
+
+class Question(Value):
+    """What must be answered before a bullet can be planned, with the best readings."""
+
+    number: str
+    bullet: str
+    text: str
+    readings: tuple[Reading, ...] = ()
+
+
+class TaskPlan(Value):
+    """A task, what was noticed while reading it, what is asked back, and the plan of all that is sure."""
+
+    task: Task
+    notes: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
+    plan: Plan
+
+
+class Want(Value):
+    """One operation that a bullet asks for."""
+
+    number: str
+    bullet: str
+    operation: str
+    inputs: dict[str, Any]
+    part_id: str = ""
+
+
+class Planner:
+    """Plans tasks with a catalogue. It reads systems only through `preview`."""
+
+    def __init__(
+        self,
+        catalogue: CatalogueView,
+        preview: Callable[[Operation[Any]], Plan],
+        systems_of_kind: Callable[[str], tuple[str, ...]],
+    ) -> None:
+        self._catalogue = catalogue
+        self._preview = preview
+        self._systems_of_kind = systems_of_kind
+        self._playbooks = playbooks.load()
+        self._matcher = Matcher(catalogue, self._playbooks)
+
+    def plan(self, task: Task, *, today: date | None = None) -> TaskPlan:
+        """The plan of a task. `today` stands in for the clock's date.
+
+        Errors: `NotOurWork` `task.not-our-work`, where all of it is other agents' work.
+        """
+        if task.agent.casefold() not in (OUR_AGENT.casefold(), "data", "datareeve"):
+            raise NotOurWork(
+                "task.not-our-work",
+                f"The task is delegated to the {task.agent} Agent.",
+                f"Give it to that agent, or head it **{OUR_AGENT} Agent**.",
+            )
+        draft = _Draft(self, task, today or clock.now().date())
+        for number, bullet in _numbered(task):
+            draft.take(number, bullet, self._readings(task, bullet))
+        return draft.task_plan()
+
+    def _readings(self, task: Task, bullet: str) -> tuple[Match, ...]:
+        """What a bullet means. Where it is unclear by itself, a headline that is surely not for this version decides against it."""
+        matches = self._matcher.split(bullet)
+        if matches[0].decision in ("question", "unknown"):
+            headline = self._matcher.match(task.title)
+            if headline.decision in ("later", "another's"):
+                return (headline.model_copy(update={"text": bullet}),)
+        return matches
+
+    def want(self, task: Task, number: str, bullet: str, words: str, name: str) -> Want:
+        """An operation with the inputs that the words give. Errors: `BadInput` where some are not given."""
+        operation = self._catalogue.get(name)
+        given: dict[str, Any] = inputs.said(operation, words)
+        if "system" in operation.model_fields and "system" not in given:
+            given["system"] = self._system(task, bullet, operation)
+        if "today" in operation.model_fields and task.today:
+            given.setdefault("today", task.today.isoformat())
+        missing = inputs.missing(operation, given)
+        if missing:
+            flags = " ".join(f"--{field.replace('_', '-')} …" for field in missing)
+            what = f"{name} needs {', '.join(missing)}, which the words do not give."
+            raise BadInput("task.input", what, f"Say {missing[0]}=…, or: datareeve run {name} {flags}")
+        return Want(number=number, bullet=bullet, operation=name, inputs=given)
+
+    def _system(self, task: Task, bullet: str, operation: type[Operation[Any]]) -> str:
+        """The only system of the kinds it works on, or the one that the bullet, else the task, names."""
+        kinds = operation.goes_to or ("postgresql",)
+        systems = tuple(dict.fromkeys(name for kind in kinds for name in self._systems_of_kind(kind)))
+        if not systems:
+            what = f"The estate has no {' or '.join(kinds)}."
+            raise BadInput(
+                "task.no-system", what, "Declare one: datareeve init postgresql://user@host/database"
+            )
+        for text in (bullet, f"{task.title}\n{task.description}"):
+            named = inputs.systems_named(text, systems)
+            if len(named) == 1:
+                return named[0]
+        if len(systems) > 1:
+            raise BadInput(
+                "task.which-system", f"The estate has {', '.join(systems)}.", "Name the one that is meant."
+            )
+        return systems[0]
+
+    def preview(self, want: Want) -> Plan:
+        """The plan of one operation. An error of looking is a blocker of that bullet, not of the task."""
+        try:
+            return self._preview(self._catalogue.make(want.operation, want.inputs))
+        except DatareeveError as error:
+            blocker = f"{want.operation}: {error.what} {error.remedy}".strip()
+            return Plan(operation=want.operation, inputs=want.inputs, summary=error.what, blockers=(blocker,))
+
+    @property
+    def orders(self) -> tuple[playbooks.Order, ...]:
+        """What must come before what."""
+        return playbooks.orders(self._playbooks)
+
+
+class _Draft:
+    """A task's plan while it is made."""
+
+    def __init__(self, planner: Planner, task: Task, today: date) -> None:
+        self._planner = planner
+        self._task = task
+        self._notes = list(_temporal_notes(task, today))
+        self._questions: list[Question] = []
+        self._blockers: list[str] = []
+        self._wants: list[Want] = []
+        self._served: dict[str, list[str]] = {}
+        self._another: list[str] = []
+        self._blocked = 0
+
+    def take(self, number: str, bullet: str, matches: tuple[Match, ...]) -> None:
+        """Take in one bullet."""
+        wanted: list[Want] = []
+        for match in matches:
+            if match.decision == "planned":
+                wanted += self._wanted(number, bullet, match)
+            else:
+                self._not_planned(number, bullet, match)
+        self._served[number] = []
+        for place, want in enumerate(wanted, 1):
+            self._add(
+                want.model_copy(update={"part_id": number if len(wanted) == 1 else f"{number}.{place}"})
+            )
+
+    def task_plan(self) -> TaskPlan:
+        """The whole: previewed in the order of carrying out."""
+        if self._another and not self._wants and len(self._another) == self._blocked:
+            raise NotOurWork("task.not-our-work", " ".join(self._another), "Delegate it to that agent.")
+        wants = _in_order(self._wants, self._planner.orders)
+        self._notes += _order_notes(self._wants, wants, self._planner.orders)
+        parts = [_label(self._planner.preview(want), want.part_id, want.bullet) for want in wants]
+        if self._task.authority:
+            self._notes.append(
+                f"The task says “{self._task.authority}”; what may be done unattended is what estate.yaml says."
+            )
+        return TaskPlan(
+            task=self._task,
+            notes=tuple(self._notes),
+            questions=tuple(self._questions),
+            plan=self._composite(_without_repeats(tuple(parts))),
+        )
+
+    def _composite(self, parts: tuple[Plan, ...]) -> Plan:
+        leaves = [leaf for part in parts for leaf in part.leaves()]
+        steps = sum(len(leaf.steps) for leaf in leaves)
+        quiet = bool(parts) and not steps and not self._blockers and not any(leaf.blockers for leaf in leaves)
+        title = self._task.title or next(iter(self._task.work), "")
+        return Plan(
+            operation="task",
+            inputs={"title": title, "ticket": self._task.ticket, "task": fingerprint(self._task)},
+            summary=f"{title}: {_count(len(leaves), 'operation')}, {_count(steps, 'step')}.",
+            nothing_to_do="Everything asked for is in place already, or only needed looking."
+            if quiet
+            else "",
+            parts=parts,
+            blockers=tuple(self._blockers),
+            figures={"served": {number: parts for number, parts in self._served.items() if parts}},
+        )
+
+    def _wanted(self, number: str, bullet: str, match: Match) -> Iterator[Want]:
+        for name in match.readings[0].operations:
+            try:
+                yield self._planner.want(self._task, number, bullet, match.text, name)
+            except BadInput as error:
+                if error.code in ("task.which-system", "task.input"):
+                    self._ask(number, bullet, f"{error.what} {error.remedy}", match.readings[:1])
+                else:
+                    self._block(number, bullet, f"{error.what} {error.remedy}")
+
+    def _add(self, want: Want) -> None:
+        """Add an operation, once: where two bullets want the same, the first carries it."""
+        for other in self._wants:
+            if (other.operation, canonical(other.inputs)) == (want.operation, canonical(want.inputs)):
+                self._served[want.number].append(other.part_id)
+                if other.number != want.number:
+                    self._notes.append(
+                        f"“{want.bullet}” is also answered by part {other.part_id} ({want.operation})."
+                    )
+                return
+        self._wants.append(want)
+        self._served[want.number].append(want.part_id)
+
+    def _not_planned(self, number: str, bullet: str, match: Match) -> None:
+        if match.decision in ("question", "unknown"):
+            offered = [r for r in match.readings if r.confidence > 0]
+            best = "; ".join(f"{r.title.rstrip('.')} ({r.key.removeprefix('playbook:')})" for r in offered)
+            text = (
+                f"What is meant? {best}."
+                if match.decision == "question"
+                else "No operation is known for this."
+            )
+            self._ask(number, bullet, text, tuple(offered))
+        elif match.decision == "another's":
+            reason = scope.why_another(scope.agent_of(match.readings[0].key))
+            self._another.append(f"“{bullet}”: {reason}")
+            self._block(number, bullet, reason)
+        else:
+            self._block(number, bullet, match.reason or scope.why_later(match.readings[0].key))
+
+    def _ask(self, number: str, bullet: str, text: str, readings: tuple[Reading, ...]) -> None:
+        self._questions.append(Question(number=number, bullet=bullet, text=text, readings=readings))
+        self._block(number, bullet, f"Not planned: {text}")
+
+    def _block(self, number: str, bullet: str, reason: str) -> None:
+        self._blocked += 1
+        self._blockers.append(f"{number}. “{bullet}”: {reason}")
+
+
+def _numbered(task: Task) -> Iterator[tuple[str, str]]:
+    """The work with its numbers: bullets keep theirs, headings among them are passed over."""
+    if not task.bullets:
+        yield from ((str(number), text) for number, text in enumerate(task.work, 1))
+    for number, bullet in enumerate(task.bullets, 1):
+        if not bullet.endswith(":"):
+            yield str(number), bullet
+
+
+def _temporal_notes(task: Task, clock_date: date) -> Iterator[str]:
+    today = task.today or clock_date
+    if task.today and task.today != clock_date:
+        days = abs((task.today - clock_date).days)
+        yield (
+            f"The task says today is {task.today}; the clock says {clock_date} ({_count(days, 'day')} apart). "
+            f"Phrases, schedules and retention are read from the task's date, {task.today}; "
+            "runs and evidence carry the clock's."
+        )
+    elif task.temporal_context and not task.today:
+        yield f"The TEMPORAL CONTEXT names no date; the clock's, {clock_date}, is used."
+    yield from (f"{mention}." for mention in task.mentions(today))
+
+
+def _in_order(wants: list[Want], orders: tuple[playbooks.Order, ...]) -> list[Want]:
+    """As the bullets stand, except where something later must come first. A contradiction among the orders is passed over."""
+    waiting, ordered = list(wants), []
+    while waiting:
+        pending = {want.operation for want in waiting}
+        held = {order.then for order in orders if order.first in pending and order.first != order.then}
+        ready = next((want for want in waiting if want.operation not in held), waiting[0])
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _order_notes(
+    asked: list[Want], ordered: list[Want], orders: tuple[playbooks.Order, ...]
+) -> Iterator[str]:
+    """Why parts are carried out in another order than the bullets'."""
+    place = {want.operation: number for number, want in enumerate(asked)}
+    moved: dict[str, list[str]] = {}
+    for order in orders:
+        if order.first in place and order.then in place and place[order.first] > place[order.then]:
+            moved.setdefault(f"{order.first}|{order.because}", []).append(order.then)
+    for key, then in moved.items():
+        first, because = key.split("|")
+        yield f"{first} is carried out before {', '.join(then)}: {because}."
+    if moved:
+        yield f"Order of carrying out: {', '.join(want.part_id for want in ordered)}."
+
+
+def _label(plan: Plan, part_id: str, bullet: str) -> Plan:
+    """The plan as part `part_id`: ids and needs of what is within it get that prefix, and every part says whom it serves."""
+
+    def within(part: Plan, place: str) -> Plan:
+        parts = tuple(within(p, f"{place}.{number}") for number, p in enumerate(part.parts, 1))
+        own = f"{part_id}.{part.part_id}" if part.part_id else place
+        needs = tuple(f"{part_id}.{need}" for need in part.needs)
+        return part.model_copy(update={"part_id": own, "needs": needs, "serves": bullet, "parts": parts})
+
+    parts = tuple(within(part, f"{part_id}.{number}") for number, part in enumerate(plan.parts, 1))
+    return plan.model_copy(update={"part_id": part_id, "needs": (), "serves": bullet, "parts": parts})
+
+
+def _without_repeats(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
+    """A leaf that an earlier part carries out word for word is left to that part."""
+    done: dict[str, str] = {}
+
+    def once(plan: Plan) -> Plan:
+        if plan.parts:
+            return plan.model_copy(update={"parts": tuple(once(part) for part in plan.parts)})
+        key = f"{plan.operation} {canonical(plan.inputs)}"
+        first = done.setdefault(key, plan.part_id)
+        if first == plan.part_id or not plan.steps:
+            return plan
+        reason = f"Part {first} does this."
+        gone = {"steps": (), "requirements": (), "nothing_to_do": reason, "needs": (*plan.needs, first)}
+        return plan.model_copy(update=gone)
+
+    return tuple(once(part) for part in parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
