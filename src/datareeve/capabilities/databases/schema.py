@@ -130,3 +130,12 @@ def read_schema(systems: Systems, system: str, schema_name: str | None = None) -
     wanted = [schema_name] if schema_name else list(declared)
     rows = systems[system].read("query", sql=sql.load("schema_tables"), parameters={"schemas": wanted})
     return Schema(relations=tuple(Table.model_validate(row) for row in rows))
+
+
+NAME_BYTES = 63
+
+
+def made_name(stem: str, suffix: str) -> str:
+    """'flights' and 'pkey' give 'flights_pkey', the stem cut so that the whole fits PostgreSQL's 63 bytes."""
+    room = NAME_BYTES - len(suffix.encode()) - 1
+    return f"{stem.encode()[:room].decode(errors='ignore')}_{suffix}"

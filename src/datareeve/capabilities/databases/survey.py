@@ -70,18 +70,35 @@ class CandidateKey(Value):
 
 
 class Reference(Value):
-    """A column whose values are those of another table's key, with the exact count of those that are not. `evidence`: 'name' or 'values'."""
+    """Columns whose values are another table's key, with the exact count of those that are not. `evidence`: 'name' or 'values'."""
 
     table: str
-    column: str
+    columns: tuple[str, ...]
     target: str
-    key: str
+    keys: tuple[str, ...]
     evidence: str
     values: int = 0
-    rows: int = 0
+    rows: int = 0  # those without a null in the reference
     orphan_values: int = 0
     orphan_rows: int = 0
     orphan_keys: tuple[str, ...] = ()
+
+    @property
+    def start(self) -> str:
+        """'public.flights (dest)'."""
+        return f"{self.table} ({', '.join(self.columns)})"
+
+    @property
+    def end(self) -> str:
+        """'public.airports (faa)'."""
+        return f"{self.target} ({', '.join(self.keys)})"
+
+    @property
+    def statement(self) -> str:
+        """The ALTER TABLE that makes it a foreign key, without a semicolon."""
+        table, target = (sql.identifier(*name.split(".", 1)) for name in (self.table, self.target))
+        columns, keys = (", ".join(map(sql.identifier, names)) for names in (self.columns, self.keys))
+        return f"ALTER TABLE {table} ADD FOREIGN KEY ({columns}) REFERENCES {target} ({keys})"
 
 
 class ColumnSample(Value):
@@ -149,11 +166,11 @@ def survey(
 def find_keys(reader: Reader, tables: Sequence[Table], composites_bytes: int) -> list[CandidateKey]:
     """For each table without a primary key the best candidate that is really unique; where none is, the best by name with its counts."""
     keyless = [t for t in tables if not t.primary_key]
-    tested = _test_keys(reader, [c for t in keyless for c in single_candidates(t, tables)])
+    tested = measure_keys(reader, [c for t in keyless for c in single_candidates(t, tables)])
     without = [t for t in keyless if not any(c.table == t.full_name and c.is_key for c in tested)]
     composites = _unrefuted(reader, [c for t in without for c in composite_candidates(t)])
     small = {t.full_name for t in without if t.bytes <= composites_bytes}
-    tested += _test_keys(reader, [c for c in composites if c.table in small])
+    tested += measure_keys(reader, [c for c in composites if c.table in small])
     tested += [c for c in composites if c.table not in small]
     best: dict[str, CandidateKey] = {}
     for candidate in sorted(
@@ -199,15 +216,16 @@ def composite_candidates(table: Table) -> list[CandidateKey]:
 def _unrefuted(reader: Reader, candidates: Sequence[CandidateKey]) -> list[CandidateKey]:
     """Of each table the first candidate that the sample does not refute."""
     first: dict[str, CandidateKey] = {}
-    for candidate in _test_keys(reader, candidates, sample=KEY_SAMPLE):
+    for candidate in measure_keys(reader, candidates, sample=KEY_SAMPLE):
         if candidate.is_key and candidate.rows:
             first.setdefault(candidate.table, candidate)
     return list(first.values())
 
 
-def _test_keys(
+def measure_keys(
     reader: Reader, candidates: Sequence[CandidateKey], sample: int | None = None
 ) -> list[CandidateKey]:
+    """The candidates with counts of rows, repeats and nulls, in the order given; one statement for all."""
     parts = []
     for number, candidate in enumerate(candidates):
         columns = ", ".join(sql.identifier(c) for c in candidate.columns)
@@ -278,16 +296,23 @@ def find_references(reader: Reader, tables: Sequence[Table], keys: Sequence[Cand
     parts = [_pair(number, pair) | {"limit": INCLUSION_SAMPLE} for number, pair in enumerate(pairs)]
     found = {row["number"]: row for row in _together(reader, "schema_inclusion_sample", parts)}
     likely = [pair for number, pair in enumerate(pairs) if _likely(pair, found[number])]
-    rows = _together(reader, "schema_inclusion", [_pair(number, pair) for number, pair in enumerate(likely)])
-    tested = [
-        likely[row.pop("number")].model_copy(update=row | {"orphan_keys": tuple(row["orphan_keys"])})
+    measured = measure_references(reader, likely)
+    best: dict[str, Reference] = {}
+    for reference in sorted(measured, key=lambda r: (r.evidence != "name", r.orphan_values, r.target)):
+        if _included(reference):
+            best.setdefault(reference.start, reference)
+    return [best[start] for start in sorted(best)]
+
+
+def measure_references(reader: Reader, references: Sequence[Reference]) -> list[Reference]:
+    """The references with exact counts of values, rows and orphans, in no order; one statement for all."""
+    rows = _together(
+        reader, "schema_inclusion", [_pair(number, pair) for number, pair in enumerate(references)]
+    )
+    return [
+        references[row.pop("number")].model_copy(update=row | {"orphan_keys": tuple(row["orphan_keys"])})
         for row in rows
     ]
-    best: dict[tuple[str, str], Reference] = {}
-    for reference in sorted(tested, key=lambda r: (r.evidence != "name", r.orphan_values, r.target)):
-        if _included(reference):
-            best.setdefault((reference.table, reference.column), reference)
-    return sorted(best.values(), key=lambda r: (r.table, r.column))
 
 
 def propose_references(tables: Sequence[Table], keys: Sequence[CandidateKey]) -> list[Reference]:
@@ -323,16 +348,18 @@ def _proposal(
     if FAMILIES.get(target.column(key).base_type) != family or (table is target and column.name == key):
         return None
     is_key = (table.full_name, column.name) in own
-    pair = {"table": table.full_name, "column": column.name, "target": target.full_name, "key": key}
+    pair = Reference(
+        table=table.full_name, columns=(column.name,), target=target.full_name, keys=(key,), evidence="name"
+    )
     if names_match(table, column.name, target, key, is_key=is_key):
-        return Reference(evidence="name", **pair)
+        return pair
     could = (
         family != "integer"
         and not is_key
         and table is not target
         and _distinct(table, column) <= 1.5 * (target.estimated_rows or 0)
     )
-    return Reference(evidence="values", **pair) if could else None
+    return pair.model_copy(update={"evidence": "values"}) if could else None
 
 
 def names_match(table: Table, column: str, target: Table, key: str, *, is_key: bool) -> bool:
@@ -365,12 +392,17 @@ def _included(reference: Reference) -> bool:
 
 
 def _pair(number: int, pair: Reference) -> dict[str, Any]:
+    columns, keys = [sql.identifier(c) for c in pair.columns], [sql.identifier(k) for k in pair.keys]
+    shown = [f"d.{column}" for column in columns]
     return {
         "number": number,
         "table": sql.identifier(*pair.table.split(".", 1)),
-        "column": sql.identifier(pair.column),
+        "columns": ", ".join(columns),
+        "present": " AND ".join(f"{column} IS NOT NULL" for column in columns),
         "target": sql.identifier(*pair.target.split(".", 1)),
-        "key": sql.identifier(pair.key),
+        "key": keys[0],
+        "match": " AND ".join(f"k.{key} = {column}" for key, column in zip(keys, shown, strict=True)),
+        "shown": f"({shown[0]})::text" if len(shown) == 1 else f"ROW({', '.join(shown)})::text",
     }
 
 

@@ -2,6 +2,6 @@
 SELECT {number} AS number, count(*) AS values, coalesce(sum(d.n), 0)::bigint AS rows,
        count(*) FILTER (WHERE k.{key} IS NULL) AS orphan_values,
        coalesce(sum(d.n) FILTER (WHERE k.{key} IS NULL), 0)::bigint AS orphan_rows,
-       coalesce((array_agg(d.v::text ORDER BY d.n DESC, d.v) FILTER (WHERE k.{key} IS NULL))[1:20], '{{}}') AS orphan_keys
-  FROM (SELECT {column} AS v, count(*) AS n FROM {table} WHERE {column} IS NOT NULL GROUP BY {column}) AS d
-  LEFT JOIN {target} k ON k.{key} = d.v
+       coalesce((array_agg({shown} ORDER BY d.n DESC, {shown}) FILTER (WHERE k.{key} IS NULL))[1:20], '{{}}') AS orphan_keys
+  FROM (SELECT {columns}, count(*) AS n FROM {table} WHERE {present} GROUP BY {columns}) AS d
+  LEFT JOIN {target} k ON {match}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datareeve.capabilities.databases import sql
 from datareeve.core.operation import Finding, Severity
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ def findings(survey: Survey) -> Iterator[Finding]:
 
 def finding(reference: Reference) -> Finding:
     """What is to be said of a reference that all rows keep."""
-    table, target = (sql.identifier(*name.split(".", 1)) for name in (reference.table, reference.target))
     seen = (
         "by name, and the table is empty"
         if reference.rows == 0
@@ -32,16 +30,15 @@ def finding(reference: Reference) -> Finding:
     )
     return Finding(
         rule=RULE,
-        subject=f"{reference.table} ({reference.column})",
-        what=f"It refers to {reference.target} ({reference.key}): {seen}; no foreign key keeps it so.",
+        subject=reference.start,
+        what=f"It refers to {reference.end}: {seen}; no foreign key keeps it so.",
         why="The next faulty write leaves a row that refers to nothing, and the planner cannot rely on the relation.",
-        instead="databases.add-foreign-key adds it without a long lock; in SQL: "
-        f"ALTER TABLE {table} ADD FOREIGN KEY ({sql.identifier(reference.column)}) REFERENCES {target} ({sql.identifier(reference.key)});",
+        instead=f"databases.add-foreign-key adds it without a long lock; in SQL: {reference.statement};",
         severity=Severity.WARNING,
         figures={
             "values": reference.values,
             "rows": reference.rows,
-            "references": f"{reference.target} ({reference.key})",
+            "references": reference.end,
             "evidence": reference.evidence,
         },
     )

@@ -20,7 +20,8 @@ ENOUGH_VALUES = 20
 
 def findings(survey: Survey) -> Iterator[Finding]:
     """One finding a column."""
-    keys = {(r.table, r.column) for r in survey.references} | {(r.target, r.key) for r in survey.references}
+    keys = {(r.table, c) for r in survey.references for c in r.columns}
+    keys |= {(r.target, k) for r in survey.references for k in r.keys}
     for sample in survey.samples:
         if sample.values < ENOUGH_VALUES or (sample.table, sample.column) in keys:
             continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datareeve.capabilities.databases import sql
 from datareeve.core.operation import Finding, Severity
 
 if TYPE_CHECKING:
@@ -24,20 +23,18 @@ def findings(survey: Survey) -> Iterator[Finding]:
 
 def finding(reference: Reference) -> Finding:
     """What is to be said of a reference with orphans."""
-    table, column = sql.identifier(*reference.table.split(".", 1)), sql.identifier(reference.column)
-    target, key = sql.identifier(*reference.target.split(".", 1)), sql.identifier(reference.key)
     return Finding(
         rule=RULE,
-        subject=f"{reference.table} ({reference.column})",
+        subject=reference.start,
         what=f"{reference.orphan_rows:,} of {reference.rows:,} rows refer to {reference.orphan_values:,} keys that {reference.target} does not have.",
         why="An inner join drops such rows in silence, and a foreign key cannot be validated while they are there.",
         instead=f"Add the missing rows to {reference.target}, or set the column to null, or enforce it for new rows only: "
-        f"ALTER TABLE {table} ADD FOREIGN KEY ({column}) REFERENCES {target} ({key}) NOT VALID;",
+        f"{reference.statement} NOT VALID;",
         severity=Severity.WARNING,
         figures={
             "orphan_rows": reference.orphan_rows,
             "orphan_keys_count": reference.orphan_values,
             "orphan_keys": list(reference.orphan_keys),
-            "references": f"{reference.target} ({reference.key})",
+            "references": reference.end,
         },
     )
