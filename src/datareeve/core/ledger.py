@@ -33,6 +33,7 @@ HEAD = "0001"  # the newest revision in migrations/versions
 SCHEMA = "datareeve"  # where the tables live on PostgreSQL
 GENESIS = "0" * 64
 LEASE_SECONDS = 30.0
+LOCK_NOT_AVAILABLE = "55P03"
 
 metadata = sa.MetaData()
 entries_table = sa.Table(
@@ -238,10 +239,16 @@ class Ledger:
                 )
 
     def _take(self, connection: sa.Connection, resource: str, run: str, holder: str, seconds: float) -> int:
-        query = sa.select(leases_table).where(leases_table.c.resource == resource).with_for_update()
+        # No waiting: a locked row is a holder's own transaction at work (an effect that commits with its outcome, or its heartbeat).
+        query = sa.select(leases_table).where(leases_table.c.resource == resource).with_for_update(nowait=True)
         now = self._dialect.now(connection)
         self._dialect.ensure_lease_row(connection, resource)
-        row = connection.execute(query).mappings().one()
+        try:
+            row = connection.execute(query).mappings().one()
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+                raise LeaseLost("lease.held", f"Another worker is at work on {resource.removeprefix('run:')}.", "Wait until it ends.") from None
+            raise
         if row["holder"] and row["expires_at"] > now and not _is_gone(row["holder"]):
             raise LeaseLost(
                 "lease.held",
