@@ -105,7 +105,6 @@ class Escalations:
         """Write the event down and tell it, once."""
         if event.id in self._known:
             return
-        self._known.add(event.id)
         rule = event.rule.model_dump(mode="json", exclude={"notify"})  # a webhook's address may be a secret
         body = {
             "type": f"alert-{event.kind}",
@@ -115,6 +114,7 @@ class Escalations:
         }
         body["to"] = [_key(target) for target in event.rule.notify]
         evidence = self._journal.append("event", body, subject=event.rule.name)
+        self._known.add(event.id)
         self._waiting |= {(event.id, target): (message(event, evidence), 0) for target in event.rule.notify}
         self.deliver()
 
@@ -147,9 +147,10 @@ class Escalations:
                 )
                 states[entry.subject] = State(firing=event.kind == "fired", since=event.since, seen=event.at)
                 self._known.add(body["event"])
-                self._waiting |= {
-                    (body["event"], target): (message(event, entry.seq), 0) for target in event.rule.notify
-                }
+                told = [
+                    target for target in event.rule.notify if _key(target) in body["to"]
+                ]  # not who was named since
+                self._waiting |= {(body["event"], target): (message(event, entry.seq), 0) for target in told}
             elif kind in ("notified", "undelivered"):
                 done = [
                     key for key in self._waiting if key[0] == body["event"] and _key(key[1]) == body["key"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +20,7 @@ from cronsim import CronSim, CronSimError
 from datareeve.agent.escalation import Escalations
 from datareeve.agent.watch import State, evaluate
 from datareeve.core import clock
-from datareeve.core.errors import BadInput, DatareeveError, LeaseLost, NeedsApproval
+from datareeve.core.errors import BadInput, DatareeveError, NeedsApproval
 from datareeve.core.estate import AlertRule, Estate, Schedule
 from datareeve.core.ledger import Sample
 from datareeve.core.operation import Effect
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STANDBY_SECONDS = 10
 LATE = timedelta(minutes=2)  # a run this much after its moment was missed
 MOST_COUNTED = 10_000  # missed occasions; there may have been more
 REPEAT_AFTER = timedelta(hours=1)  # the same trouble of the same schedule is written down again after this
@@ -142,10 +143,24 @@ class Serve:
         self._troubles: dict[str, tuple[str, datetime]] = {}
 
     def run(self, stop: threading.Event | None = None) -> None:
-        """Look once a minute until `stop` is set; in the main thread SIGTERM and SIGINT set it. What is being done is finished first."""
+        """Look once a minute until `stop` is set; in the main thread SIGTERM and SIGINT set it. What is being done is finished first.
+
+        Of several processes on one ledger one is at work; another takes over when its lease ends.
+        """
         stop = stop or threading.Event()
         with _stopped_by_signals(stop):
             while not stop.is_set():
+                try:
+                    self._run_alone(stop)
+                except DatareeveError as error:  # another loop is at work, or the ledger is away
+                    log.warning("The loop is not at work: %s", error.code)
+                    stop.wait(STANDBY_SECONDS)
+
+    def _run_alone(self, stop: threading.Event) -> None:
+        ledger = self._app.ledger
+        with ledger.lease(f"serve {'+'.join(sorted(self._takes))}") as fence:
+            self._states = None  # another may have been at work meanwhile
+            while not stop.is_set() and ledger.holds(fence):
                 self.run_once(clock.now())
                 stop.wait(60 - clock.now().timestamp() % 60)
 
@@ -177,22 +192,14 @@ class Serve:
             self._apply(name, plan)
 
     def _claim(self, name: str, schedule: Schedule, now: datetime) -> Due | None:
-        """What is due of this schedule, marked as run before it is: a crash loses at most this run, and no second process repeats it."""
-        last = self._last_run(name)
-        if last and not due({name: schedule}, last, now):
-            return None
-        with suppress(LeaseLost), self._app.ledger.lease(f"{MARKS}:{name}"):
-            last = self._last_run(name)
-            found = due({name: schedule}, last, now)
-            if found or not last:
-                mark = Sample(at=clock.stamp(now), system=MARKS, name=name, value=now.timestamp())
-                self._app.ledger.add_samples([mark])
-            return found[0] if found else None
-        return None
-
-    def _last_run(self, name: str) -> dict[str, datetime]:
-        marks = self._app.ledger.samples(MARKS, name=name, limit=1)
-        return {name: datetime.fromtimestamp(marks[0].value, UTC)} if marks else {}
+        """What is due of this schedule, marked as run before it is: a crash loses at most this run, and a restart repeats none."""
+        ledger = self._app.ledger
+        marks = ledger.samples(MARKS, name=name, limit=1)
+        last_runs = {name: datetime.fromtimestamp(marks[0].value, UTC)} if marks else {}
+        found = due({name: schedule}, last_runs, now)
+        if found or not marks:
+            ledger.add_samples([Sample(at=clock.stamp(now), system=MARKS, name=name, value=now.timestamp())])
+        return found[0] if found else None
 
     def _missed(self, found: Due) -> None:
         body = {"operation": found.schedule.operation, "occasions": found.occasions}
@@ -223,9 +230,10 @@ class Serve:
     def _look_at_alerts(self, rules: tuple[AlertRule, ...], now: datetime) -> None:
         if self._states is None:
             self._states = self._escalations.restore(self._app.ledger.entries("event"), rules)
-        events, self._states = evaluate(rules, self._history(rules, now), self._states)
+        events, states = evaluate(rules, self._history(rules, now), self._states)
         for event in events:
             self._escalations.announce(event)
+        self._states = states  # not before: what could not be written down comes again
         self._escalations.deliver()
 
     def _history(
