@@ -1,0 +1,602 @@
+"""What a person sees in a terminal: plans, outcomes, lists, progress. Nothing is decided here.
+
+Names and texts come from databases and files, so nothing is printed as markup and control characters are shown, not obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel
+from rich.console import Console, Group
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from datareeve.core import clock
+from datareeve.core.operation import Effect, Severity, Verdict
+from datareeve.interfaces import descriptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from datareeve.agent.planner import Question
+    from datareeve.core.operation import (
+        Call,
+        Check,
+        Finding,
+        Operation,
+        Outcome,
+        PartOutcome,
+        Plan,
+        Prediction,
+        Step,
+        StepOutcome,
+    )
+    from datareeve.core.runner import RunSummary
+    from datareeve.systems.introduce import Joined
+
+PIPE_WIDTH = 140  # where the output is no terminal
+FINDINGS_SHOWN = 5  # of one part of a wide plan
+ARGUMENT_SHOWN = 160  # characters
+EFFECT_STYLES = {
+    Effect.READ: "dim",
+    Effect.REVERSIBLE: "green",
+    Effect.IRREVERSIBLE: "bold red",
+    Effect.COST: "yellow",
+}
+SEVERITY_MARKS = {
+    Severity.INFO: ("·", "dim"),
+    Severity.WARNING: ("!", "yellow"),
+    Severity.CRITICAL: ("‼", "bold red"),
+}
+VERDICT_MARKS = {
+    Verdict.HOLDS: ("✓", "green"),
+    Verdict.FAILS: ("✗", "bold red"),
+    Verdict.NOT_RUN: ("?", "yellow"),
+}
+STATUS_STYLES = {
+    "done": "green",
+    "nothing to do": "green",
+    "skipped": "yellow",
+    "partly done": "yellow",
+    "blocked": "yellow",
+    "under way": "cyan",
+}
+
+
+class Screen:
+    """Where a command's answer goes: text for a person, or one JSON value for a program. Progress and questions go to stderr."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+        self.err = Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH, highlight=False)
+
+    def show(self, value: Any, *rendered: RenderableType) -> None:
+        """Print the answer: `value` as JSON, or what it looks like."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(jsonable(value), ensure_ascii=False, indent=2) + "\n")
+            return
+        for part in rendered:
+            self.out.print(part)
+
+    def tell(self, *rendered: RenderableType) -> None:
+        """Something for a person beside the answer; nothing with --json."""
+        if not self.as_json:
+            for part in rendered:
+                self.out.print(part)
+
+    def can_ask(self) -> bool:
+        """Whether a person is there to answer."""
+        return not self.as_json and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def ask(self, question: str) -> bool:
+        """A yes or no; anything but yes is no."""
+        return self.err.input(Text(f"{question} [y/N] ", "bold")).strip().lower() in {"y", "yes"}
+
+    def progress(self, plan: Plan | None = None) -> Watcher:
+        """What is told while a plan is carried out."""
+        steps = sum(1 for _ in plan.all_steps()) if plan else None
+        return Watcher(self.err, quiet=self.as_json, steps=steps)
+
+
+def jsonable(value: Any) -> Any:
+    """JSON of values, and of lists and mappings of them."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {str(key): jsonable(part) for key, part in value.items()}
+    return [jsonable(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan with what is worked out from it."""
+    return {"fingerprint": plan.fingerprint, "effect": plan.effect.value, **plan.model_dump(mode="json")}
+
+
+def text(content: object, style: str = "") -> Text:
+    """A text with its control characters made visible."""
+    shown = "".join(
+        c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(content).replace("\t", "  ")
+    )
+    return Text(shown, style)
+
+
+def line(*parts: tuple[object, str] | object, indent: int = 0) -> RenderableType:
+    """A line of styled parts, wrapped below its own indent."""
+    joined = Text()
+    for part in parts:
+        joined.append_text(text(*part) if isinstance(part, tuple) else text(part))
+    return Padding(joined, (0, 0, 0, indent))
+
+
+# -- plans -------------------------------------------------------------------------------------------------------------------------
+
+
+def plan_view(plan: Plan) -> RenderableType:
+    """Everything that would happen, for the person who approves it."""
+    wide = bool(plan.parts)
+    parts: list[RenderableType] = [line((plan.summary, "bold"))] if wide else []
+    serves = None
+    for leaf in plan.leaves():
+        if leaf.serves and leaf.serves != serves:
+            parts += ["", line(("• ", "cyan"), (leaf.serves, "bold cyan"))]
+        serves = leaf.serves
+        parts.append(_leaf_view(leaf, 2 if wide else 0, findings=FINDINGS_SHOWN if wide else None))
+    return Group(*parts, *_plan_foot(plan))
+
+
+def _leaf_view(leaf: Plan, indent: int, findings: int | None) -> RenderableType:
+    head = line(
+        (f"{leaf.part_id} " if leaf.part_id else "", "dim"),
+        (leaf.operation, "cyan"),
+        "  ",
+        (leaf.summary, "bold"),
+        indent=indent,
+    )
+    parts: list[RenderableType] = [head]
+    if leaf.nothing_to_do and leaf.nothing_to_do != leaf.summary:
+        parts.append(line(("nothing to do: ", "green"), leaf.nothing_to_do, indent=indent + 2))
+    parts += [line(("blocked: ", "bold yellow"), blocker, indent=indent + 2) for blocker in leaf.blockers]
+    parts += _findings(leaf.findings, indent + 2, findings)
+    parts += [part for step in leaf.steps for part in _step_view(step, indent + 2)]
+    parts += [
+        line(("then checked: ", "dim"), (claim.text, "dim"), indent=indent + 2)
+        for claim in leaf.checks
+        if leaf.steps
+    ]
+    if leaf.figures and not leaf.steps and findings is None:
+        parts.append(Padding(_figures(leaf.figures), (0, 0, 0, indent + 2)))
+    return Group(*parts)
+
+
+def _step_view(step: Step, indent: int) -> Iterator[RenderableType]:
+    marks = [(f"  {step.effect.value}", EFFECT_STYLES[step.effect])]
+    if step.restarts:
+        marks.append(("  interrupts the service for a moment", "bold yellow"))
+    if step.cost_usd:
+        marks.append((f"  costs {step.cost_usd:.2f} USD", "yellow"))
+    yield line(("→ ", "cyan"), (step.id, "bold"), *marks, indent=indent)
+    yield line((call_text(step.call), "bright_blue"), indent=indent + 4)
+    yield line(step.why, indent=indent + 4)
+    if predicted := prediction_text(step.predicted):
+        yield line(("expected  ", "dim"), predicted, indent=indent + 4)
+    if step.undo:
+        yield line(
+            ("undo      ", "dim"),
+            ("; ".join(call_text(call) for call in step.undo), "dim"),
+            indent=indent + 4,
+        )
+    else:
+        yield line(("no way back  ", "bold red"), step.no_undo, indent=indent + 4)
+
+
+def _plan_foot(plan: Plan) -> Iterator[RenderableType]:
+    steps = list(plan.all_steps())
+    if steps:
+        counted = ", ".join(
+            f"{n} {effect.value}" for effect in Effect if (n := sum(step.effect is effect for step in steps))
+        )
+        yield ""
+        yield line(
+            (f"{len(steps)} steps", "bold"), f" ({counted})   ", ("fingerprint ", "dim"), plan.fingerprint
+        )
+
+
+def question_view(question: Question) -> RenderableType:
+    """What is asked back before a bullet can be planned."""
+    return line(
+        ("? ", "bold yellow"), (f"{question.number}. {question.bullet}", "bold"), f"  {question.text}"
+    )
+
+
+def call_text(call: Call) -> str:
+    """A call as a person would write it."""
+    arguments = call.arguments
+    if "sql" in arguments:
+        return str(arguments["sql"])
+    if call.action == "alter_system":
+        value = arguments.get("value")
+        return (
+            f"ALTER SYSTEM RESET {arguments['name']}"
+            if value is None
+            else f"ALTER SYSTEM SET {arguments['name']} = {value!r}"
+        )
+    if call.action == "write" and "text" in arguments:
+        return f"write {arguments['path']} ({size(len(str(arguments['text']).encode()))})"
+    listed = ", ".join(f"{key}={_short(value)}" for key, value in arguments.items())
+    return f"{call.system}: {call.action.replace('_', ' ')} {listed}".rstrip()
+
+
+def _short(value: object) -> str:
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= ARGUMENT_SHOWN else f"{shown[:ARGUMENT_SHOWN]}…"
+
+
+def prediction_text(predicted: Prediction) -> str:
+    """What a step is expected to cost, in one line."""
+    figures = (
+        f"lock {predicted.lock}" if predicted.lock else "",
+        f"{predicted.rows:,} rows" if predicted.rows is not None else "",
+        size(predicted.bytes) if predicted.bytes is not None else "",
+        f"{predicted.seconds:,.2g} s" if predicted.seconds is not None else "",
+    )
+    known = " · ".join(figure for figure in figures if figure)
+    return f"{known} ({predicted.basis})" if known and predicted.basis else known
+
+
+def _findings(findings: Sequence[Finding], indent: int, most: int | None) -> Iterator[RenderableType]:
+    worst_first = sorted(findings, key=lambda f: list(Severity).index(f.severity), reverse=True)
+    for finding in worst_first[:most]:
+        mark, style = SEVERITY_MARKS[finding.severity]
+        yield line((f"{mark} ", style), (finding.subject, "bold"), f"  {finding.what}", indent=indent)
+        told = "  ".join(
+            part for part in (finding.why, finding.instead and f"Instead: {finding.instead}") if part
+        )
+        if told:
+            yield line((told, "dim"), indent=indent + 2)
+    if most is not None and len(findings) > most:
+        yield line((f"… and {len(findings) - most} more findings", "dim"), indent=indent)
+
+
+def _figures(figures: dict[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, value in figures.items():
+        table.add_row(text(name.replace("_", " "), "dim"), text(_figure(name, value)))
+    return table
+
+
+def _figure(name: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value) if isinstance(value, str) else _short(value)
+    if name.endswith("bytes"):
+        return size(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+# -- outcomes ----------------------------------------------------------------------------------------------------------------------
+
+
+def outcome_view(outcome: Outcome, plan: Plan | None = None) -> RenderableType:
+    """What became of a run; with its plan, each step's prediction beside what really happened."""
+    predicted = (
+        {(leaf.part_id, step.id): step.predicted for leaf in plan.leaves() for step in leaf.steps}
+        if plan
+        else {}
+    )
+    parts: list[RenderableType] = []
+    serves = None
+    for part in outcome.parts:
+        if part.serves and part.serves != serves:
+            parts += ["", line(("• ", "cyan"), (part.serves, "bold cyan"))]
+        serves = part.serves
+        parts.append(_part_view(part, predicted))
+    return Group(
+        *parts,
+        "",
+        line(
+            (outcome.status, f"bold {status_style(outcome.status)}"),
+            "   run ",
+            (outcome.run, "bold"),
+            *_took(outcome),
+        ),
+    )
+
+
+def _took(outcome: Outcome) -> Iterable[tuple[str, str]]:
+    if outcome.started_at and outcome.ended_at:
+        seconds = (
+            datetime.fromisoformat(outcome.ended_at) - datetime.fromisoformat(outcome.started_at)
+        ).total_seconds()
+        yield f"   {seconds:,.1f} s", "dim"
+
+
+def _part_view(part: PartOutcome, predicted: dict[tuple[str, str], Prediction]) -> RenderableType:
+    head = line(
+        (f"{part.status}  ", status_style(part.status)), (part.operation, "cyan"), f"  {part.summary}"
+    )
+    parts: list[RenderableType] = [head]
+    if part.reason and part.reason != part.summary:
+        parts.append(line((part.reason, "dim"), indent=4))
+    parts += [line(("blocked: ", "bold yellow"), blocker, indent=4) for blocker in part.blockers]
+    parts += [_step_outcome(step, predicted.get((part.part_id, step.step))) for step in part.steps]
+    parts += [check_view(check, indent=4) for check in part.checks]
+    if not part.steps:
+        parts += _findings(part.findings, 4, FINDINGS_SHOWN if part.part_id else None)
+    if part.figures and not part.part_id:
+        parts.append(Padding(_figures(part.figures), (0, 0, 0, 4)))
+    return Group(*parts)
+
+
+def _step_outcome(step: StepOutcome, predicted: Prediction | None) -> RenderableType:
+    measured = [f"{step.seconds:,.2f} s"] if step.seconds is not None else []
+    measured += [
+        f"{value:,} rows" if key == "rows" else size(value)
+        for key, value in step.result.items()
+        if key in {"rows", "bytes"} and isinstance(value, int)
+    ]
+    told = ", ".join(measured) + (" (found there after a crash)" if step.found_by_probe else "")
+    expected = prediction_text(predicted) if predicted else ""
+    parts = [(f"{step.status:<8}", status_style(step.status)), f"{step.step}  ", (told, "dim")]
+    parts += [(f"  expected {expected}", "dim")] if expected else []
+    return Group(line(*parts, indent=4), *([line((step.error, "red"), indent=8)] if step.error else []))
+
+
+def check_view(check: Check, indent: int = 0) -> RenderableType:
+    """A claim and what looking gave."""
+    mark, style = VERDICT_MARKS[check.verdict]
+    told = f"  {check.reason}" if check.reason else ""
+    return line((f"{mark} ", style), check.claim.text, (told, "yellow"), indent=indent)
+
+
+def status_style(status: str) -> str:
+    """The colour of a status: green where it is well, red where it is not."""
+    return STATUS_STYLES.get(status, "red")
+
+
+# -- lists -------------------------------------------------------------------------------------------------------------------------
+
+
+def runs_view(runs: Sequence[RunSummary]) -> RenderableType:
+    """Runs, newest first."""
+    if not runs:
+        return line(
+            "No runs yet. `datareeve delegate task.txt` or `datareeve run OPERATION` makes the first."
+        )
+    table = _table("run", "when", "status", "by", "what")
+    for run in reversed(runs):
+        table.add_row(
+            text(run.run),
+            text(ago(run.started_at), "dim"),
+            text(run.status, status_style(run.status)),
+            text(run.by, "dim"),
+            text(run.summary),
+        )
+    return table
+
+
+def operations_view(operations: Iterable[type[Operation[Any]]]) -> RenderableType:
+    """The catalogue."""
+    table = _table("operation", "effect", "what it does")
+    for operation in operations:
+        table.add_row(
+            text(operation.name, "cyan"),
+            text(operation.effect.value, EFFECT_STYLES[operation.effect]),
+            text(descriptions.title(operation)),
+        )
+    return table
+
+
+def operation_view(operation: type[Operation[Any]]) -> RenderableType:
+    """One operation: what it does, its inputs, how people ask for it."""
+    table = _table("field", "needed", "what it is")
+    for name, field in operation.model_fields.items():
+        needed = (
+            "yes"
+            if field.is_required()
+            else f"no ({_short(jsonable(field.get_default(call_default_factory=True)))})"
+        )
+        table.add_row(text(f"--{name.replace('_', '-')}"), text(needed, "dim"), text(field.description or ""))
+    asked = [line(("“" + example + "”", "dim"), indent=2) for example in operation.examples]
+    head = line(
+        (operation.name, "bold cyan"),
+        (f"  {operation.effect.value}", EFFECT_STYLES[operation.effect]),
+        f"  {descriptions.title(operation)}",
+    )
+    return Group(
+        head,
+        "",
+        line(descriptions.body(operation)),
+        "",
+        table,
+        "",
+        line(("It is asked for like this:", "dim")),
+        *asked,
+    )
+
+
+def checks_view(checks: Sequence[Check], *, again: bool) -> RenderableType:
+    """Evidence: each claim with what was seen and when; looked at again, whether it still holds."""
+    if not checks:
+        return line("This run recorded no checks.")
+    words = {
+        Verdict.HOLDS: "holds",
+        Verdict.FAILS: "no longer holds" if again else "did not hold",
+        Verdict.NOT_RUN: "cannot be re-run" if again else "was not run",
+    }
+    rows = [
+        Group(
+            line(
+                (
+                    f"{VERDICT_MARKS[check.verdict][0]} {words[check.verdict]}  ",
+                    VERDICT_MARKS[check.verdict][1],
+                ),
+                check.claim.text,
+            ),
+            line(
+                (
+                    f"seen {_short(check.observed)}, expected {_expected(check)}   {check.at[:19]}  {check.reason}".rstrip(),
+                    "dim",
+                ),
+                indent=2,
+            ),
+            line((call_text(check.claim.call), "bright_blue"), indent=2),
+        )
+        for check in checks
+    ]
+    return Group(*rows)
+
+
+def _expected(check: Check) -> str:
+    words = {"equals": "", "at_least": "at least ", "at_most": "at most ", "contains": "one that holds "}
+    return words[check.claim.comparison] + _short(check.claim.expected)
+
+
+def joined_view(joined: Sequence[Joined]) -> RenderableType:
+    """What `init` found, what is missing with the text to paste, and what to do next."""
+    return Group(*(part for system in joined for part in _joined(system)))
+
+
+def _joined(system: Joined) -> Iterator[RenderableType]:
+    found = system.found
+    tables = sum(found.schemas.values())
+    already = "  already in estate.yaml, left as it is" if system.known else ""
+    yield line(
+        (system.name, "bold cyan"),
+        f"  PostgreSQL {found.version}, {size(found.size_bytes)}, {tables} tables in {', '.join(found.schemas) or 'no schema'}",
+        (already, "dim"),
+    )
+    if system.stored:
+        yield line(
+            ("! ", "yellow"),
+            f"The password stood on the command line, where others may have seen it. It is now in {system.password.removeprefix('file:') if system.password else ''}: change it if that matters.",
+            indent=2,
+        )
+    for note in found.notes:
+        yield line(("· ", "dim"), note, indent=2)
+    if found.server:
+        yield line(
+            ("✓ ", "green"),
+            f"Its files are on this machine ({found.server.data}): it can be restarted when you approve it.",
+            indent=2,
+        )
+    for missing in found.missing:
+        yield line(("! ", "yellow"), missing.without, indent=2)
+        yield line(("\n".join(missing.statements), "bright_blue"), indent=6)
+    if found.superuser and found.least_privilege:
+        yield line(
+            ("· ", "dim"),
+            "To have all reading done under a role that can do nothing else, paste this and add `read_role: datareeve_read` to the system:",
+            indent=2,
+        )
+        yield line(("\n".join(found.least_privilege), "bright_blue"), indent=6)
+
+
+def markdown_view(markdown: str) -> RenderableType:
+    """A report as it is read in a terminal."""
+    return Markdown("".join(c if c.isprintable() or c == "\n" else " " for c in markdown))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+# -- progress ----------------------------------------------------------------------------------------------------------------------
+
+
+class Watcher:
+    """Tells a person what the runner is doing: a live bar on a terminal, plain lines elsewhere, nothing with --json."""
+
+    def __init__(self, console: Console, *, quiet: bool, steps: int | None) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._serves = ""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(
+            *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+        )
+        self._task = self._bar.add_task("", total=steps)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """An event of the runner."""
+        if self._quiet:
+            return
+        teller: Callable[..., None] = getattr(self, f"_{event}", self._other)
+        teller(**fields)
+
+    def _part(self, *, serves: str = "", operation: str = "", summary: str = "", **_: Any) -> None:
+        if serves and serves != self._serves:
+            self._print(line(("• ", "cyan"), (serves, "bold")))
+        self._serves = serves
+        self._print(line((f"{operation}  ", "cyan"), summary, indent=2))
+
+    def _step(self, *, step: str, status: str, seconds: float | None = None, **_: Any) -> None:
+        if status == "begins":
+            self._bar.update(self._task, description=text(step).plain)
+            return
+        self._bar.advance(self._task)
+        took = f"  {seconds:,.1f} s" if seconds is not None else ""
+        self._print(line((f"{status:<7} ", status_style(status)), step, (took, "dim"), indent=4))
+
+    def _check(self, *, text: str, verdict: Verdict, **_: Any) -> None:
+        mark, style = VERDICT_MARKS[Verdict(verdict)]
+        self._print(line((f"{mark} ", style), text, indent=4))
+
+    def _other(self, *, text: str = "", **_: Any) -> None:
+        self._print(line((text, "dim"), indent=4))
+
+    def _print(self, rendered: RenderableType) -> None:
+        self._bar.console.print(rendered)
+
+
+# -- words -------------------------------------------------------------------------------------------------------------------------
+
+
+def size(count: float) -> str:
+    """Bytes, as people say them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:  # noqa: PLR2004 - SI prefixes
+            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"
+
+
+def ago(stamp: str) -> str:
+    """How long ago a moment was."""
+    seconds = max(0.0, (clock.now() - datetime.fromisoformat(stamp)).total_seconds())
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"

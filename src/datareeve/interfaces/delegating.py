@@ -1,0 +1,212 @@
+"""From a task or an operation to its outcome: plan, show, ask where the authority asks, carry out, tell."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datareeve.agent.task import MAX_BYTES, parse
+from datareeve.core.errors import BadInput, DatareeveError, NeedsApproval
+from datareeve.core.value import fingerprint
+from datareeve.interfaces import console, fields
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datareeve.agent.planner import TaskPlan
+    from datareeve.app import App
+    from datareeve.core.operation import Outcome, Plan
+    from datareeve.interfaces.console import Screen
+
+SHORTEST_FINGERPRINT = 8
+
+
+def person() -> str:
+    """Who gives the command: the operating system's user."""
+    return getpass.getuser()
+
+
+def read(task: str) -> str:
+    """The text of a task: of a file, of standard input (`-`), or the words themselves where they are a sentence.
+
+    Errors: `BadInput` `task.file`, and those of `task.parse`.
+    """
+    if task == "-":
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    elif _is_file(task):
+        with Path(task).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    elif " " in task.strip():
+        data = task.encode()
+    else:
+        raise BadInput(
+            "task.file",
+            f"There is no file {task}.",
+            "Name a file, - for standard input, or give the task as one sentence in quotes.",
+        )
+    parse(data)
+    return data.decode("utf-8-sig")
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long for a file's name: a sentence
+        return False
+
+
+def kept_plan(app: App, start: str) -> Plan:
+    """The plan that was kept under a fingerprint, or the only one that begins so. Errors: `BadInput` `plan.unknown`, `plan.ambiguous`."""
+    found = {entry.subject for entry in app.ledger.entries("plan") if entry.subject.startswith(start)}
+    if len(start) < SHORTEST_FINGERPRINT or len(found) > 1:
+        raise BadInput(
+            "plan.ambiguous",
+            f"{start} is not enough of a fingerprint.",
+            "Give more of it: the whole one is sure.",
+        )
+    return app.stored_plan(found.pop() if found else start)
+
+
+def run_named(app: App, start: str) -> str:
+    """The run of that name, or the only one whose name begins so. Errors: `BadInput` `run.ambiguous`; an unknown one is told by the ledger."""
+    names = [run.run for run in app.runs()]
+    found = [name for name in names if name.startswith(start)] if start not in names else [start]
+    if len(found) > 1:
+        raise BadInput(
+            "run.ambiguous",
+            f"{len(found)} runs begin with {start}.",
+            "Give more of the name; `datareeve runs` lists them.",
+        )
+    return found[0] if found else start
+
+
+class Work:
+    """What a task and a single operation have in common once there is a plan. `again` is the command to give again."""
+
+    task = ""
+
+    def __init__(self, app: App, screen: Screen, again: str) -> None:
+        self.app = app
+        self.screen = screen
+        self._again = again
+
+    def show_only(self, plan: Plan) -> int:
+        """Show a plan and keep it, so that its fingerprint can be approved."""
+        if any(plan.all_steps()):
+            self.app.store(plan, asked_by=person(), task=self.task)
+        self.screen.show(self.as_json(plan), console.plan_view(plan))
+        return 0
+
+    def carry_out(self, plan: Plan, *, approved: bool) -> Outcome:
+        """Show a plan and carry it out. Where the authority wants an approval, a person at the terminal is asked.
+
+        Errors: `NeedsApproval` with the command to paste, and all those of the runner.
+        """
+        if any(plan.all_steps()):
+            self.screen.tell(console.plan_view(plan), "")
+        try:
+            return self._apply(plan, approved=approved)
+        except NeedsApproval as waiting:
+            if self.screen.can_ask() and self.screen.ask("Carry this out?"):
+                return self._apply(plan, approved=True)
+            print_ = self.app.store(plan, asked_by=person(), task=self.task)
+            command = f"Read the plan, then give:  {self._again} --approve {print_}"
+            raise NeedsApproval(waiting.code, waiting.what, command, fingerprint=print_) from None
+
+    def _apply(self, plan: Plan, *, approved: bool) -> Outcome:
+        with self.screen.progress(plan) as progress:
+            return self.app.apply(plan, by=person(), approved=approved, task=self.task, progress=progress)
+
+    def finish(self, plan: Plan, outcome: Outcome, report: Path | None = None) -> int:
+        """Tell the outcome; gives the exit status: 0 only where all that was asked for is done or was in place."""
+        del report
+        self.screen.show(outcome, console.outcome_view(outcome, plan))
+        undone = plan.blockers or any(leaf.blockers for leaf in outcome.parts if not leaf.part_id)
+        return 0 if outcome.status in {"done", "nothing to do"} and not undone else 1
+
+    def as_json(self, plan: Plan) -> Any:
+        """The plan as `--json` prints it."""
+        return console.plan_json(plan)
+
+
+class SingleOperation(Work):
+    """One operation, with its inputs as they stand on the command line."""
+
+    def __init__(self, app: App, screen: Screen, name: str, words: Sequence[str], *, again: str) -> None:
+        super().__init__(app, screen, again)
+        operation = app.catalogue.get(name)
+        given = fields.with_only_system(operation, fields.inputs_of(operation, words), app.systems)
+        self.operation = app.catalogue.make(name, given)
+
+    def plan(self) -> Plan:
+        """Observe and plan."""
+        return self.app.preview(self.operation)
+
+    def kept(self, start: str) -> Plan:
+        """The kept plan that is approved. Errors: `BadInput` `approval.other-plan` where it is for something else."""
+        plan = kept_plan(self.app, start)
+        return _same(plan, (plan.operation, plan.inputs) == (self.operation.name, self.operation.inputs()))
+
+
+class Delegation(Work):
+    """A task in words."""
+
+    def __init__(self, app: App, screen: Screen, text: str, *, again: str) -> None:
+        super().__init__(app, screen, again)
+        self.task = text
+        self._read: TaskPlan | None = None
+
+    def plan(self, *, rehearse: bool) -> Plan:
+        """Plan the task, and try the plan on a copy. Errors: `BadInput` `task.unclear` where nothing of it can be planned."""
+        with self.screen.progress() as progress:
+            progress("planning", text="Looking and planning")
+            self._read = self.app.plan_task(self.task)
+            if not self._read.plan.parts:
+                raise BadInput(
+                    "task.unclear",
+                    " ".join(self._read.plan.blockers),
+                    "Say it more closely, or choose from `datareeve operations`.",
+                )
+            plan = self._rehearsed(self._read.plan, progress) if rehearse else self._read.plan
+        self.screen.tell(*(console.line(("· ", "dim"), note) for note in self._read.notes))
+        self.screen.tell(*(console.question_view(question) for question in self._read.questions))
+        return plan
+
+    def _rehearsed(self, plan: Plan, progress: console.Watcher) -> Plan:
+        try:
+            return self.app.rehearse(plan, progress)
+        except DatareeveError as error:  # without a copy the plan stands as it was looked up
+            self.screen.tell(
+                console.line(("! ", "yellow"), f"Not tried on a copy: {error.what} {error.remedy}")
+            )
+            return plan
+
+    def kept(self, start: str) -> Plan:
+        """The kept plan that is approved. Errors: `BadInput` `approval.other-plan` where it is for another task."""
+        plan = kept_plan(self.app, start)
+        return _same(plan, plan.inputs.get("task") == fingerprint(parse(self.task)))
+
+    def as_json(self, plan: Plan) -> Any:
+        """The plan with what was noticed and what is asked back."""
+        read = self._read
+        asked = (
+            {
+                "notes": read.notes,
+                "questions": [question.model_dump(mode="json") for question in read.questions],
+            }
+            if read
+            else {}
+        )
+        return {**asked, "plan": console.plan_json(plan)}
+
+
+def _same(plan: Plan, is_same: bool) -> Plan:  # noqa: FBT001 - a private helper
+    if not is_same:
+        raise BadInput(
+            "approval.other-plan",
+            f"The plan {plan.fingerprint[:16]}… is for something else.",
+            "Plan again, and approve the fingerprint it prints.",
+        )
+    return plan
