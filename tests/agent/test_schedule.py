@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datareeve.agent.schedule import Serve, due
 from datareeve.core import clock
-from datareeve.core.errors import BadInput, Failed, NeedsApproval
+from datareeve.core.errors import BadInput, Failed, LeaseLost, NeedsApproval
 from datareeve.core.estate import AlertRule, Estate, Schedule
 from datareeve.core.ledger import open_ledger
 from datareeve.core.operation import Call, Claim, Effect, Outcome, Plan, Step
@@ -173,7 +174,8 @@ def app(tmp_path):
 
 def looks(serve, count, start=NOON, apart=MINUTE):
     for index in range(count):
-        serve.run_once(start + index * apart)
+        with time_machine.travel(start + index * apart, tick=False):
+            serve.run_once(clock.now())
 
 
 def events(app):
@@ -225,6 +227,13 @@ def test_what_needs_an_approval_waits_with_its_fingerprint_and_is_told_once(app)
     looks(Serve(app, nobody), 5)
     (entry,) = app.ledger.entries("event")
     assert entry.body == {"type": "waiting-for-approval", "fingerprint": "f00d"}
+
+
+def test_an_approval_that_is_waited_for_is_told_once_though_the_schedule_rests_between(app):
+    app.operation("drop", lambda: plan_of("drop", steps=(a_step(),)), Effect.REVERSIBLE, cron="*/10 * * * *")
+    app.outcome = NeedsApproval("authority.approval", "needs approval", fingerprint="f00d")
+    looks(Serve(app, nobody), 45)
+    assert events(app) == [("waiting-for-approval", "drop")]
 
 
 def test_one_error_never_ends_the_loop_and_the_next_schedule_runs(app):
@@ -291,20 +300,9 @@ def test_a_restart_within_the_same_minute_runs_nothing_twice(app):
     assert len(app.ledger.samples("app", name="up")) == 3
 
 
-def test_a_second_loop_on_one_ledger_stands_by(app):
-    stop = threading.Event()
-
-    def seen_by_the_first():
-        stop.set()
-        return app.estate
-
-    app.reload = seen_by_the_first
-    with app.ledger.lease("serve " + "+".join(sorted(Effect))):
-        second = threading.Thread(target=Serve(app, nobody).run, args=(stop,))
-        second.start()
-        assert not stop.wait(0.3)
-        stop.set()
-        second.join()
+def test_a_second_loop_on_one_ledger_does_nothing(app):
+    with app.ledger.lease("serve " + "+".join(sorted(Effect))), pytest.raises(LeaseLost):
+        Serve(app, nobody)._run_alone(threading.Event())
 
 
 def test_a_loop_for_reads_leaves_effects_to_another(app):

@@ -1,7 +1,9 @@
 """One look at real servers: what is wrong is found, and nothing is found on a clean one."""
 
 import contextlib
+import dataclasses
 import json
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ import servers
 from datareeve.capabilities.databases.operations.check_health import CheckHealth
 from datareeve.core import clock
 from datareeve.core.ledger import Sample, open_ledger
+from datareeve.systems import pg_server
 from datareeve.systems.ledger_system import LedgerSystem
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
@@ -299,6 +302,58 @@ def test_failed_archiving_and_disk_use_are_seen_on_a_local_server(tmp_path):
         registry.close()
     assert found(plan, "archive-failing").severity == "critical"
     assert 0 < plan.figures["disk_used_percent"] <= 100
+
+
+def test_a_standby_and_its_primary_tell_how_far_it_is_behind(tmp_path):
+    with servers.server() as primary, standby_of(primary) as url:
+        with primary.connect() as app:
+            app.execute("CREATE TABLE t (n int)")
+        wait_until(url, "SELECT to_regclass('t') IS NOT NULL")
+        registry = servers.registry(tmp_path, primary.url)
+        with contextlib.closing(attach(registry, tmp_path)):
+            above = check(registry)
+        registry.close()
+        registry = servers.registry(tmp_path, url)
+        with contextlib.closing(attach(registry, tmp_path)):
+            below = check(registry)
+        registry.close()
+    assert (above.figures["standbys"], below.figures["standbys"]) == (1, 0)
+    assert 0 <= above.figures["replication_lag_seconds"] < 60
+    assert below.figures["replication_lag_seconds"] >= 0
+    assert (above.findings, below.findings) == ((), ())
+    assert below.figures["wal_bytes_total"] > 0
+
+
+@contextlib.contextmanager
+def standby_of(primary):
+    """A streaming standby of a server; gives its URL."""
+    folder = Path(tempfile.mkdtemp(prefix="datareeve-test-"))
+    folder.chmod(0o755)
+    local, port = primary.local, pg_server.free_port()
+    data = folder / "data"
+    pg_server.make_folder(folder, local.os_user)
+    pg_server.run_as(
+        local.os_user,
+        [
+            str(local.bin / "pg_basebackup"),
+            "-D",
+            str(data),
+            "-d",
+            primary.url,
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+        ],
+    )
+    standby = dataclasses.replace(local, data=data, log=data / "server.log", options=(f"-p {port}",))
+    standby.start()
+    try:
+        yield primary.url.rsplit(":", 1)[0] + f":{port}/postgres"
+    finally:
+        pg_server.destroy(standby)
+        folder.rmdir()
 
 
 @pytest.mark.system

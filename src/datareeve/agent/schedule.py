@@ -140,7 +140,9 @@ class Serve:
         self._escalations = Escalations(app.ledger, notify)
         self._estate = Estate()
         self._states: dict[str, State] | None = None
-        self._troubles: dict[str, tuple[str, datetime]] = {}
+        self._troubles: dict[
+            str, tuple[dict[str, str], datetime]
+        ] = {}  # what was last written down, and when
 
     def run(self, stop: threading.Event | None = None) -> None:
         """Look once a minute until `stop` is set; in the main thread SIGTERM and SIGINT set it. What is being done is finished first.
@@ -168,6 +170,7 @@ class Serve:
         """One look: the estate again, everything that is due, the alerts. Never raises an ordinary error."""
         with self._surviving("estate", now):
             self._estate = self._app.reload()
+            self._troubles.pop("estate", None)
         for name, schedule in self._estate.schedules.items():
             with self._surviving(name, now):
                 if self._app.catalogue.get(schedule.operation).effect in self._takes:
@@ -175,6 +178,7 @@ class Serve:
         if Effect.READ in self._takes:
             with self._surviving("alerts", now):
                 self._look_at_alerts(self._estate.alerts, now)
+                self._troubles.pop("alerts", None)
 
     # -- schedules -------------------------------------------------------------------------------------------------------------
 
@@ -185,11 +189,12 @@ class Serve:
         if found.missed(now):
             self._missed(found)
         operation = self._app.catalogue.make(schedule.operation, schedule.inputs)
-        plan = self._app.preview(operation)
+        at, plan = clock.stamp(), self._app.preview(operation)
         if operation.effect is Effect.READ:
-            self._add_samples(name, schedule, plan, now)
+            self._add_samples(name, schedule, plan, at)
         elif any(plan.all_steps()):
             self._apply(name, plan)
+        self._troubles.pop(name, None)
 
     def _claim(self, name: str, schedule: Schedule, now: datetime) -> Due | None:
         """What is due of this schedule, marked as run before it is: a crash loses at most this run, and a restart repeats none."""
@@ -206,19 +211,18 @@ class Serve:
         body |= {"first": clock.stamp(found.first), "last": clock.stamp(found.last)}
         self._record("schedule-missed", found.name, body)
 
-    def _add_samples(self, name: str, schedule: Schedule, plan: Plan, now: datetime) -> None:
-        system, at = str(schedule.inputs.get("system", "")), clock.stamp(now)
-        labels = {"operation": schedule.operation, "schedule": name}
-        numbers = {
-            key: float(v)
-            for key, v in plan.figures.items()
-            if isinstance(v, (int, float)) and not isinstance(v, bool)
-        }
-        samples = [
-            Sample(at=at, system=system, name=key, value=value, labels=labels)
-            for key, value in numbers.items()
-        ]
-        self._app.ledger.add_samples(samples)
+    def _add_samples(self, name: str, schedule: Schedule, plan: Plan, at: str) -> None:
+        system, labels = (
+            str(schedule.inputs.get("system", "")),
+            {"operation": schedule.operation, "schedule": name},
+        )
+        self._app.ledger.add_samples(
+            [
+                Sample(at=at, system=system, name=figure, value=float(value), labels=labels)
+                for figure, value in plan.figures.items()
+                if isinstance(value, (int, float)) and not isinstance(value, bool)
+            ]
+        )
 
     def _apply(self, name: str, plan: Plan) -> None:
         outcome = self._app.apply(plan, by=f"schedule:{name}")
@@ -259,28 +263,19 @@ class Serve:
         try:
             yield
         except NeedsApproval as error:
-            self._trouble(
-                subject, now, "waiting-for-approval", error.fingerprint, {"fingerprint": error.fingerprint}
-            )
+            self._trouble(subject, now, "waiting-for-approval", fingerprint=error.fingerprint)
         except DatareeveError as error:
-            self._trouble(
-                subject, now, "schedule-failed", error.code, {"error": error.code, "what": error.what}
-            )
+            self._trouble(subject, now, "schedule-failed", error=error.code, what=error.what)
         except Exception as error:  # noqa: BLE001 - the loop must go on; the text is left out, for it may hold a row's value
-            self._trouble(
-                subject, now, "schedule-failed", type(error).__name__, {"error": type(error).__name__}
-            )
-        else:
-            self._troubles.pop(subject, None)
+            self._trouble(subject, now, "schedule-failed", error=type(error).__name__)
 
-    def _trouble(self, subject: str, now: datetime, kind: str, what: str, body: dict[str, Any]) -> None:
-        before, at = self._troubles.get(subject, ("", now))
-        if before == what and now - at < REPEAT_AFTER:
-            return
-        self._troubles[subject] = (what, now)
-        self._record(kind, subject, body)
+    def _trouble(self, subject: str, now: datetime, kind: str, **body: str) -> None:
+        before, at = self._troubles.get(subject, ({}, now))
+        if before != body or now - at >= REPEAT_AFTER:
+            self._troubles[subject] = (body, now)
+            self._record(kind, subject, body)
 
-    def _record(self, kind: str, subject: str, body: dict[str, Any], run: str = "") -> None:
+    def _record(self, kind: str, subject: str, body: Mapping[str, Any], run: str = "") -> None:
         try:
             self._app.ledger.append("event", {"type": kind, **body}, subject=subject, run=run)
         except DatareeveError as error:
