@@ -10,7 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from datareeve.capabilities.databases.document.diagram import Box, draw
+from datareeve.capabilities.databases.document.diagram import draw
 from datareeve.capabilities.databases.schema import Constraint, Schema, Table, read_schema
 
 if TYPE_CHECKING:
@@ -98,6 +98,3 @@ def word(text: str) -> str:
     """A name or type as one word that Mermaid accepts."""
     made = re.sub(r"[^\w()\[\]]", "_", text, flags=re.ASCII)
     return made if made[:1].isalpha() or made[:1] == "_" else f"_{made}"
-
-
-__all__ = ["Box", "paths", "render", "render_template"]

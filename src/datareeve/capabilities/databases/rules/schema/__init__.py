@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.databases.rules.schema import (
+    inexact_money,
     key_near_its_end,
     missing_foreign_key,
     missing_primary_key,
@@ -36,6 +37,7 @@ RULES: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
     unvalidated_foreign_key.findings,
     unindexed_foreign_key.findings,
     money_type.findings,
+    inexact_money.findings,
     timestamp_without_time_zone.findings,
     padded_char.findings,
     narrower_type.findings,

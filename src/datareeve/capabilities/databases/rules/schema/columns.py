@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from datareeve.core.operation import Finding, Severity
@@ -11,15 +12,15 @@ if TYPE_CHECKING:
 
     from datareeve.capabilities.databases.survey import Survey
 
+ANY_NAME = re.compile("")
 
-def of_type(survey: Survey, type_name: str, rule: str, **words: str) -> Iterator[Finding]:
-    """A finding for each table that has columns of a type, naming them all; `words` are its what, why and instead."""
+
+def of_type(
+    survey: Survey, types: set[str], rule: str, *, named: re.Pattern[str] = ANY_NAME, **words: str
+) -> Iterator[Finding]:
+    """A finding for each table that has such columns, naming them all; `words` are its what, why and instead."""
     for table in survey.tables:
-        names = [c.name for c in table.columns if c.base_type == type_name]
+        names = [c.name for c in table.columns if c.base_type in types and named.search(c.name)]
         if names:
-            yield Finding(
-                rule=rule,
-                subject=f"{table.full_name} ({', '.join(names)})",
-                **words,
-                severity=Severity.INFO,
-            )
+            subject = f"{table.full_name} ({', '.join(names)})"
+            yield Finding(rule=rule, subject=subject, **words, severity=Severity.INFO)

@@ -17,7 +17,7 @@ def findings(survey: Survey) -> Iterator[Finding]:
     """One finding a table with such columns."""
     return of_type(
         survey,
-        "money",
+        {"money"},
         "money-type",
         what="The type is money.",
         why="It stores no currency, rounds to the locale's smallest unit, and reads differently on a server with another lc_monetary.",

@@ -17,7 +17,7 @@ def findings(survey: Survey) -> Iterator[Finding]:
     """One finding a table with such columns."""
     return of_type(
         survey,
-        "character",
+        {"character"},
         "padded-char",
         what="The type is char(n).",
         why="Values are padded to n with spaces that LIKE and regular expressions see and = does not; it is never faster than text.",

@@ -17,7 +17,7 @@ def findings(survey: Survey) -> Iterator[Finding]:
     """One finding a table with such columns."""
     return of_type(
         survey,
-        "timestamp without time zone",
+        {"timestamp without time zone"},
         "timestamp-without-time-zone",
         what="The type is timestamp without time zone.",
         why="The same value is another moment for a client in another zone, and an hour a year happens twice.",
