@@ -117,7 +117,7 @@ def compare(then: Then, restored: psycopg.Connection[dict[str, Any]], *, exact: 
     certain = unseen == 0
     return {
         "tables": len(then.digests),
-        "rows": sum(rows for rows, _ in then.digests.values()),
+        "rows_compared": sum(rows for rows, _ in then.digests.values()),
         "sampled": sum(share < WHOLE for share in then.shares.values()),
         "differing": len(wrong) if certain else 0,
         "differing_tables": wrong[:SHOWN] if certain else [],

@@ -392,7 +392,7 @@ def _destroy(system: Postgres, place: Path) -> None:
 def drill(system: Postgres, name: str, label: str | None, *, exact_up_to_bytes: int) -> dict[str, Any]:
     """Restore to a moment of now, compare with production as it was at that moment, destroy, and record what was found.
 
-    Gives {rpo_seconds, rpo_at_most_seconds, rto_seconds, tables, rows, differing, ...}. Errors: those of `restore`; `drill.differs`.
+    Gives {rpo_seconds, rpo_at_most_seconds, rto_seconds, tables, rows_compared, differing, ...}. Errors: those of `restore`; `drill.differs`.
     """
     drills = pg_backup.make_folders(system) / "drills"
     for left in drills.glob("*/"):  # a killed drill's server

@@ -11,7 +11,7 @@ from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Pl
 from datareeve.core.value import Value
 
 DRILL = "{run}"  # the runner puts the run's id
-MEASURED = ("rpo_seconds", "rpo_at_most_seconds", "rto_seconds", "tables", "rows", "differing")
+MEASURED = ("rpo_seconds", "rpo_at_most_seconds", "rto_seconds", "tables", "rows_compared", "differing")
 
 
 class DrillFacts(Value):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datareeve.capabilities.databases import backups
+from datareeve.capabilities.databases import backups  # noqa: TC001 - pydantic reads it at run time
 from datareeve.capabilities.databases.operations.back_up import BackUp
 from datareeve.capabilities.databases.operations.drill_restore import DrillFacts, DrillRestore
 from datareeve.capabilities.databases.operations.schedule_backups import ScheduleBackups, ScheduleFacts
@@ -62,11 +62,7 @@ class SetUpBackups(Operation[SetUpFacts]):
         coming = any(step.id == "base-backup" for step in first.steps)
         second = drill.plan(facts.drill.model_copy(update={"coming": coming}))
         third = schedule.plan(facts.schedule)
-        parts = (
-            first.model_copy(update={"part_id": "1"}),
-            second.model_copy(update={"part_id": "2", "needs": ("1",)}),
-            third.model_copy(update={"part_id": "3"}),
-        )
+        parts = (first.labelled("1"), second.labelled("2", needs=("1",)), third.labelled("3"))
         quiet = (
             "Backups are taken, drilled and scheduled." if all(part.nothing_to_do for part in parts) else ""
         )
