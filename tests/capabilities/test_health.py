@@ -13,6 +13,7 @@ import pytest
 import time_machine
 
 import servers
+from datareeve.capabilities.databases.alerts import ANYWHERE, ON_A_LOCAL_DISK
 from datareeve.capabilities.databases.operations.check_health import CheckHealth
 from datareeve.core import clock
 from datareeve.core.ledger import Sample, open_ledger
@@ -244,6 +245,22 @@ def test_rates_are_taken_between_the_newest_sample_and_now(systems, ledger):
     assert plan.figures["wal_bytes_per_second"] >= 100
     assert plan.figures["deadlocks_new"] == 0
     assert plan.summary.endswith("transactions/s over the last 60 s.")
+
+
+@time_machine.travel(NOON, tick=False)
+def test_every_alert_watches_a_figure_that_a_look_gives(tmp_path, pg18, database):
+    registry = servers.registry(tmp_path, database, pg18.local)
+    with contextlib.closing(attach(registry, tmp_path)) as ledger:
+        with psycopg.connect(database, autocommit=True) as app:
+            app.execute("SELECT pg_stat_force_next_flush()")
+        counters = [name for name in check(registry).figures if name.endswith("_total")]
+        remember(ledger, NOON - timedelta(seconds=60), **dict.fromkeys(counters, 0))
+        given = check(registry).figures.keys()
+    registry.close()
+    watched = {fields["sample"] for fields in (*ANYWHERE.values(), *ON_A_LOCAL_DISK.values())}
+    assert watched <= given | {"cache_hit_percent"}  # which a fresh database has too few reads for
+    assert "slot_retained_bytes_worst" in given
+    assert "transaction_ms_mean" in given
 
 
 @time_machine.travel(NOON, tick=False)

@@ -268,24 +268,34 @@ def _age(sample: dict[str, Any], now: datetime) -> float:
 
 
 def _rates(now: Figures, before: Figures, seconds: float) -> tuple[Figures, str]:
-    """Per second and per call, over the time since the earlier look when its counters are not above ours (a reset), else since ever."""
-    fresh = bool(before) and all(
-        now[name] >= value for name, value in before.items() if name.endswith("_total") and name in now
+    """Per second and per call, since the earlier look; since the statistics began where there was none, or was a reset after it."""
+    totals = {name: value for name, value in now.items() if name.endswith("_total")}
+    fresh = bool(before) and all(totals[name] >= before[name] for name in totals.keys() & before.keys())
+    used = (
+        {name: value - before[name] for name, value in totals.items() if name in before} if fresh else totals
     )
-    base = before if fresh else {}
-    window = seconds if fresh else now["statistics_seconds"]
-    used = {
-        name: value - base.get(name, 0.0)
-        for name, value in now.items()
-        if name.endswith("_total") and (not fresh or name in base)
-    }
+    window = max(seconds if fresh else now["statistics_seconds"], 1.0)
     rates = {
-        rate: round(used[name] / max(window, 1.0), 3)
+        rate: round(used[name] / window, 3)
         for name, (rate, always) in RATES.items()
         if name in used and (fresh or always)
     }
-    since = f"over the last {window:.0f} s" if fresh else f"since statistics began {window / 3600:.1f} h ago"
-    return rates | _ratios(used, now) | ({"deadlocks_new": used["deadlocks_total"]} if fresh else {}), since
+    if fresh and "deadlocks_total" in used:
+        rates["deadlocks_new"] = used["deadlocks_total"]
+    since = f"over the last {spell(window)}" if fresh else f"since statistics began {ago(window)}"
+    return rates | _ratios(used, now), since
+
+
+def spell(seconds: float) -> str:
+    """A time in the unit it is said in: '60 s', '5 min', '3.5 h'."""
+    if seconds < 120:  # noqa: PLR2004 - two minutes
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - two hours
+
+
+def ago(seconds: float | None) -> str:
+    """How long since something happened: 'never', '2.5 h ago'."""
+    return "never" if seconds is None else f"{spell(seconds)} ago"
 
 
 def _ratios(used: Figures, now: Figures) -> Figures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.databases.health import ago
 from datareeve.core.operation import Finding
 
 if TYPE_CHECKING:
@@ -27,8 +28,3 @@ def find(health: Health) -> Iterator[Finding]:
                 instead="VACUUM (ANALYZE) it, and lower its autovacuum_vacuum_scale_factor; look for a long transaction first.",
                 figures={"dead_rows": table.dead_rows, "live_rows": table.live_rows},
             )
-
-
-def ago(seconds: float | None) -> str:
-    """An age in words: 'never', '2.5 h ago'."""
-    return "never" if seconds is None else f"{seconds / 3600:.1f} h ago"

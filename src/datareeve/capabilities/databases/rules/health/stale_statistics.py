@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datareeve.capabilities.databases.rules.health.dead_rows import ago
+from datareeve.capabilities.databases.health import ago
 from datareeve.core.operation import Finding
 
 if TYPE_CHECKING:
