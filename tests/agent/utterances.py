@@ -44,7 +44,7 @@ UTTERANCES = (
     ("Size our connection pool", "configure-pool"),
     ("Implement connection pooling with pgbouncer", "configure-pool"),
     # advise-indexes
-    ("Which indexes are we missing?", "advise-indexes|ask"),
+    ("Which indexes are we missing?", "advise-indexes|review-schema|ask"),
     ("Suggest indexes for our workload", "advise-indexes"),
     ("Create a proper indexing strategy", "advise-indexes"),
     ("Recommend indexes", "advise-indexes"),
@@ -79,7 +79,7 @@ UTTERANCES = (
     ("Schedule daily backups at 3 am", "schedule-backups"),
     ("Run a backup every day", "schedule-backups|back-up"),
     ("Set up backups", "set-up-backups"),
-    ("Automate our backups", "set-up-backups"),
+    ("Automate our backups", "set-up-backups|schedule-backups"),
     ("Configure automated database backups", "set-up-backups"),
     ("Backup and recovery", "set-up-backups"),
     ("Set up backup and disaster recovery", "set-up-backups"),

@@ -43,14 +43,14 @@ _PHRASES = (  # one thing in two words, or two spellings of one thing
 _STOP = frozenset(
     "a am an and are as at be been by can could do does for from had has have how i if in into is it its me my need needs of on onto or our "
     "please shall should so some than that the their them then there these they this those to us was we were what when where which "
-    "who will with would you your up also any all just now like want get give let every each tell look today".split()
+    "who will with would you your up also any all just now like want get give let every each tell look today do something anything".split()
 )
 _LIGHT = frozenset(
     "setup configure configuration implement design make ensure handle manage use provide enable proper optimal best good better "
-    "application app system production needs database postgresql server data strategy new existing current".split()
+    "application app system production needs database postgresql server data strategy new existing current fix improve".split()
 )
 _NAME = re.compile(
-    r"(?:\bon\s+[\w.]+\s*)?\([^()]*\)|[\"'`][\w.]+[\"'`]|\b\w+\.\w+\b|\b\d+\b"
+    r"(?:\bon\s+[\w.]+\s*)?\([^()]*\)|[\"'`][\w.]+[\"'`]|\b[\w-]+\s*=\s*\S*|\b\w+\.\w+\b|\b\d+\b"
 )  # columns, quoted and qualified names, numbers
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -99,6 +99,10 @@ class Index:
             whole += worth
         return Score(key=key, rank=rank, coverage=covered / whole if whole else 0.0)
 
+    def knows(self, word: str) -> bool:
+        """Whether any document has a word of that stem."""
+        return any(term in self._found_in for term in terms(word))
+
     def idf(self, term: str) -> float:
         """How much a word tells. One that no document knows counts as one that a single document does, but may be a name: less."""
         known = self._found_in[term]
@@ -116,7 +120,7 @@ def light_stems() -> frozenset[str]:
 
 def terms(text: str) -> list[str]:
     """The words that tell something, as stems."""
-    lowered = text.lower().replace("’", "'").replace("'s ", " ")
+    lowered = text.lower().replace("\u2019", "'").replace("'s ", " ")
     for pattern, word in _PHRASES:
         lowered = pattern.sub(word, lowered)
     lowered = _NAME.sub(" ", lowered)

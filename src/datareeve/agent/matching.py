@@ -75,34 +75,39 @@ class Matcher:
             for said in document.utterances
         }
 
-    def match(self, text: str) -> Match:
-        """What `text` as a whole means."""
+    def match(self, text: str, names: tuple[str, ...] = ()) -> Match:
+        """What `text` as a whole means. `names` are of systems, and tell nothing about what is to be done."""
         refusal = scope.guard(text)
         if refusal:
             return Match(text=text, decision="refused", reason=refusal)
-        exact = self._exact.get(frozenset(terms(text)), "")
-        found = [
-            score
-            for score in self._index.search(text)
-            if not _ASKS.search(text) or score.key not in self._changing
-        ]
+        words = self._without(names, text)
+        exact = self._exact.get(frozenset(terms(words)), "")
+        asks = _ASKS.search(text) is not None
+        found = [score for score in self._index.search(words) if not asks or score.key not in self._changing]
         scores = self._ordered(found, exact)
         readings = tuple(self._reading(score) for score in scores[:OFFERED])
         if not readings or readings[0].confidence < DOUBTFUL:
             return Match(text=text, decision="unknown", readings=readings)
-        sure = scores[0].key == exact or self._is_sure(scores, text)
+        sure = scores[0].key == exact or self._is_sure(scores, words)
         return Match(text=text, decision=_decision(readings[0]) if sure else "question", readings=readings)
 
-    def split(self, text: str) -> tuple[Match, ...]:
+    def split(self, text: str, names: tuple[str, ...] = ()) -> tuple[Match, ...]:
         """The matches of a bullet: of its parts where each is surely something else and surer than the whole, else of the whole."""
-        whole = self.match(text)
+        whole = self.match(text, names)
         if whole.decision == "refused":
             return (whole,)
-        parts = [self.match(part) for part in clauses(text)]
+        parts = [self.match(part, names) for part in clauses(text)]
         keys = {part.readings[0].key for part in parts if part.readings}
         sure = all(part.decision in ("planned", "later", "another's") for part in parts)
         better = min((part.confidence for part in parts), default=0.0) > whole.confidence
         return tuple(parts) if len(parts) > 1 and len(keys) == len(parts) and sure and better else (whole,)
+
+    def _without(self, names: tuple[str, ...], text: str) -> str:
+        """The text without the systems' names, where they are no words of ours."""
+        for name in names:
+            if not self._index.knows(name):
+                text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", " ", text, flags=re.IGNORECASE)
+        return text
 
     def _ordered(self, scores: list[Score], exact: str) -> list[Score]:
         """Best first: what was said word for word, else the weightiest; of two that agree and cover as much, the narrower."""

@@ -87,12 +87,16 @@ class Planner:
 
     def _readings(self, task: Task, bullet: str) -> tuple[Match, ...]:
         """What a bullet means. Where it is unclear by itself, a headline that is surely not for this version decides against it."""
-        matches = self._matcher.split(bullet)
+        matches = self._matcher.split(bullet, self._systems())
         if matches[0].decision in ("question", "unknown"):
             headline = self._matcher.match(task.title)
             if headline.decision in ("later", "another's"):
                 return (headline.model_copy(update={"text": bullet}),)
         return matches
+
+    def _systems(self) -> tuple[str, ...]:
+        kinds = {kind for name in self._catalogue.names() for kind in self._catalogue.get(name).goes_to}
+        return tuple(name for kind in sorted(kinds) for name in self._systems_of_kind(kind))
 
     def want(self, task: Task, number: str, bullet: str, words: str, name: str) -> Want:
         """An operation with the inputs that the words give. Errors: `BadInput` where some are not given."""
@@ -257,7 +261,11 @@ class _Draft:
 def _numbered(task: Task) -> Iterator[tuple[str, str]]:
     """The work with its numbers: bullets keep theirs, headings among them are passed over."""
     if not task.bullets:
-        yield from ((str(number), text) for number, text in enumerate(task.work, 1))
+        whole = task.description or task.title
+        works = (
+            (whole,) if scope.guard(whole) else task.work
+        )  # an order to the program taints the sentences around it
+        yield from ((str(number), text) for number, text in enumerate(works, 1))
     for number, bullet in enumerate(task.bullets, 1):
         if not bullet.endswith(":"):
             yield str(number), bullet

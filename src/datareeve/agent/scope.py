@@ -176,7 +176,7 @@ _DESTROYS = re.compile(
     re.IGNORECASE,
 )
 _FORBIDS = re.compile(
-    r"\b(?:do not|don['’]?t|never|must ?n[o'’]t|should ?n[o'’]t|(?:must|should|may) not)\b|^\s*avoid\b",
+    r"\b(?:do not|don['\u2019]?t|never|must ?n[o'\u2019]t|should ?n[o'\u2019]t|(?:must|should|may) not)\b|^\s*avoid\b",
     re.IGNORECASE,
 )
 _COMMANDS_US = re.compile(

@@ -59,14 +59,14 @@ _HEADINGS = {
 
 _FENCE = re.compile(r"\s*(?:```|~~~)[\w-]*\s*$")
 _BULLET = re.compile(
-    r"(?P<indent>\s*)(?:[-*+•–—▪]|\d{1,3}[.)]|[a-z][.)])\s+(?:\[[ xX]?\]\s+)?(?P<text>\S.*)$"
+    r"(?P<indent>\s*)(?:[-*+•\u2013\u2014▪]|\d{1,3}[.)]|[a-z][.)])\s+(?:\[[ xX]?\]\s+)?(?P<text>\S.*)$"
 )
 _FIELD = re.compile(
-    r"\s*(?:>\s*)?(?:#{1,6}\s+)?(?P<mark>[*_]{0,3})[\"“'‘]?(?P<label>[A-Za-z][A-Za-z /_-]{0,40}?)[\"”'’]?\s?"
+    r"\s*(?:>\s*)?(?:#{1,6}\s+)?(?P<mark>[*_]{0,3})[\"\u201c'\u2018]?(?P<label>[A-Za-z][A-Za-z /_-]{0,40}?)[\"\u201d'\u2019]?\s?"
     r"(?::(?P<inside>[*_]{0,3})|(?P<outside>[*_]{1,3})\s?:)\s*(?P<value>.*)$"
 )
 _PLACEHOLDER = re.compile(r"\[[^\[\]]*\]$")
-_QUOTES = "\"“”'‘’ \t"
+_QUOTES = "\"\u201c\u201d'\u2018\u2019 \t"
 
 
 class Task(Value):
@@ -210,7 +210,7 @@ class _Fields:
             raise BadInput(
                 "task.several", "The text holds more than one delegation.", "Give them one at a time."
             )
-        self.agent = name.title() if name.islower() or name.isupper() else name
+        self.agent = name.title() if name.islower() or (name.isupper() and " " in name) else name
 
     def _open(self, name: str, value: str) -> None:
         self.current = name

@@ -6,6 +6,9 @@ The copy is made from a logical dump of one snapshot and has its own statistics.
 
 from __future__ import annotations
 
+import os
+import os
+import os
 import re
 import shutil
 import statistics
@@ -26,8 +29,6 @@ from datareeve.systems.postgres import Postgres
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from datareeve.systems.workload_source import Recording
-
 GIGABYTE = 10**9
 SETTINGS = {
     "fsync": "off",
@@ -47,16 +48,11 @@ REJECTED = re.compile(r"^ALTER TABLE .* ALTER COLUMN .* SET \(pg_attver=[^)]*\);
 class Copy(Postgres):
     """The copy: a database like the original, with its name and its recorded workload, where effects need no run."""
 
-    original: Postgres
     differs: str = ""  # in what it is not like the original, in a sentence; empty where it is
 
     def perform(self, action: str, /, *, run: str = "rehearsal", connection: Any = None, **arguments: Any) -> dict[str, Any]:
         """Carry out one of PostgreSQL's published effects on the copy."""
         return super().perform(action, run=run, connection=connection, **arguments)
-
-    def recording(self) -> Recording:
-        """The original's workload."""
-        return workload_replay.recording(self.original)
 
     @reads
     def trial(
@@ -73,9 +69,8 @@ class Copy(Postgres):
         `hidden` holds sets of indexes ('"public"."flights_tailnum_idx"'). Gives for each set {fingerprint: {ms, buffers, wal_bytes,
         indexes}}: medians over `rounds`, then over the cases. Every round is rolled back, so nothing is hidden afterwards.
         """
-        found = self.recording()
-        families = workload_replay.wanted(found, fingerprints)
-        cases = {f.shape.fingerprint: workload_replay.cases(self.original, f, limit) for f in families}
+        families = workload_replay.wanted(workload_replay.recording(self), fingerprints)
+        cases = {f.shape.fingerprint: workload_replay.cases(self, f, limit) for f in families}
         measured: list[dict[str, list[list[dict[str, Any]]]]] = [{} for _ in hidden]
         with self.connect(application_name="datareeve/trial") as connection:
             connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000)}")
@@ -172,10 +167,10 @@ def _binaries(system: Postgres, tools: Path) -> Path:
 def _fill(system: Postgres, copy: Copy, tools: Path) -> None:
     """Bring over one snapshot: definitions first, filtered; then rows, indexes and constraints through a pipe."""
     _planner_settings(system, copy)
-    with system.connect(application_name="datareeve/copy", autocommit=True) as connection:
+    with system.connect(application_name="datareeve/copy") as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         snapshot = connection.execute("SELECT pg_export_snapshot() AS name").fetchone()
-        password = system.password()
+        password = system.password.reveal() if system.password else None
         with pg_server.password_file(system.entry.url, password) as env:
             dump = [str(tools / "pg_dump"), "--no-owner", "--no-privileges", f"--snapshot={snapshot['name']}", "-d", system.entry.url]
             _definitions(dump, env, copy, tools)
@@ -202,15 +197,30 @@ def _definitions(dump: list[str], env: dict[str, str], copy: Copy, tools: Path) 
 
 
 def _rows(dump: list[str], env: dict[str, str], copy: Copy, tools: Path) -> None:
-    import os  # noqa: PLC0415
+    command = [*dump, "--section=data", "--section=post-data", "-Fc", "-Z0"]
+    restore = [str(tools / "pg_restore"), "--no-owner", "--no-privileges", "-d", copy.entry.url]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=quiet, env={**os.environ, **env}) as source:  # noqa: S603
+        # What cannot be restored (an extension that is not installed here) is left out, and `differs` tells of it.
+        subprocess.run(restore, stdin=source.stdout, stdout=quiet, stderr=quiet, check=False)  # noqa: S603
+        if source.stdout is not None:
+            source.stdout.close()
+    if source.returncode != 0:
+        raise Failed("copy.dump", f"pg_dump of {copy.name} ended with status {source.returncode}.", "See the server's log.")
 
-    sections = ["--section=data", "--section=post-data"]
-    with tempfile.TemporaryFile() as complaints:
-        with subprocess.Popen(  # noqa: S603 - our own tools, no shell
-            [*dump, *sections, "-Fc", "-Z0"], stdout=subprocess.PIPE, stderr=complaints, env={**os.environ, **env, "LC_ALL": "C"}
-        ) as source:
-            restore = [str(tools / "pg_restore"), "--no-owner", "--no-privileges", "-d", copy.entry.url]
-            target = subprocess.run(restore, stdin=source.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)  # noqa: S603
-        if source.returncode != 0:
-            raise Failed("copy.dump", f"pg_dump of {copy.name} ended with status {source.returncode}.", "Look at the server's log.")
-        del target
+
+RELATIONS_SQL = """
+SELECT count(*) FILTER (WHERE c.relkind IN ('r', 'p', 'm')) AS tables, count(*) FILTER (WHERE c.relkind = 'i') AS indexes
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'
+"""
+
+
+def _difference(system: Postgres, copy: Copy) -> str:
+    said = []
+    versions = [int(one.read("server")["version_num"]) // 10000 for one in (system, copy)]
+    if versions[0] != versions[1]:
+        said.append(f"it is PostgreSQL {versions[1]}, the original {versions[0]}")
+    here, there = (one.query(RELATIONS_SQL, shape="row") for one in (copy, system))
+    said += [f"{there[what] - here[what]} {what} could not be brought over" for what in here if there[what] != here[what]]
+    return f"The copy differs: {'; '.join(said)}." if said else ""

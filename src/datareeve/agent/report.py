@@ -1,0 +1,442 @@
+"""The progress report: the data engineer's own format, every figure from the ledger or a fresh look, never from a sentence.
+
+Figures come by key from the outcome's parts (`PartOutcome.figures`, later parts over earlier ones) and from `figures`, a fresh look that
+wins over them. The keys looked for are those of `FIGURES`; a figure that nobody measured is reported as "not measured" and why. Values
+of a user's rows never get in: of what a check observed only numbers, truths and what the plan itself had said are shown.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from datareeve.agent.describe import predicted, size
+from datareeve.core.operation import (
+    Check,
+    Finding,
+    Outcome,
+    PartOutcome,
+    Plan,
+    Severity,
+    Step,
+    StepOutcome,
+    Verdict,
+)
+from datareeve.core.value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from datareeve.agent.task import Task
+
+TEMPLATES = Path(__file__).parent / "templates"
+EMOJI = "\N{FILE CABINET}\N{VARIATION SELECTOR-16}"
+
+FIGURES = {  # the keys looked for, and how each is written
+    "health": "{}",  # healthy, degraded or down
+    "queries_per_second": "{:,.1f} queries/s",
+    "transactions_per_second": "{:,.1f} transactions/s",
+    "latency_ms_p50": "{:.3g} ms",
+    "latency_ms_p95": "{:.3g} ms",
+    "latency_ms_p99": "{:.3g} ms",
+    "connections_used_percent": "{:.0f} %",
+    "cache_hit_percent": "{:.1f} %",
+    "disk_used_percent": "{:.0f} %",
+    "database_bytes": "bytes",
+    "growth_bytes_per_day": "bytes",
+    "workload_ms_before": "{:,.1f} ms",
+    "workload_ms_predicted": "{:,.1f} ms",  # what the advice expected, from the copy
+    "workload_ms_after": "{:,.1f} ms",
+    "rpo_seconds": "{:,.1f} s",  # restore point: how much would be lost
+    "rto_seconds": "{:,.1f} s",  # restore time: how long it took
+    "backup_bytes": "bytes",
+    "rows_compared": "{:,} rows",
+    "records_processed": "{:,}",
+    "pipeline_status": "{}",
+    "api_status": "{}",
+}
+NOT_MEASURED = "not measured"
+WHY_NOT = {
+    "growth_bytes_per_day": "growth needs size samples of two days: `datareeve serve` takes them",
+    "disk_used_percent": "the database's disk is not on this machine or was not looked at",
+    "queries_per_second": "no part of this run measured the workload",
+}
+MOST_KEYS = 20
+
+
+class Line(Value):
+    """One figure: its name, its words, and its number where it was measured."""
+
+    name: str
+    text: str
+    value: float | int | str | None = None
+
+
+class Comparison(Value):
+    """Something foretold beside what happened."""
+
+    subject: str
+    predicted: str
+    actual: str
+
+
+class Done(Value):
+    """A completed operation with its result in figures."""
+
+    part_id: str
+    operation: str
+    serves: str
+    result: str
+
+
+class Evidence(Value):
+    """One check: what was claimed, what looking gave."""
+
+    part_id: str
+    claim: str
+    verdict: str
+    observed: str = ""
+    at: str = ""
+
+
+class Undo(Value):
+    """Whether a step has a way back."""
+
+    part_id: str
+    step: str
+    way_back: str
+
+
+class Report(Value):
+    """A progress report, to be rendered."""
+
+    title: str
+    ticket: str = ""
+    run: str = ""
+    status: Literal["in progress", "completed", "blocked"]
+    status_reason: str = ""
+    database: tuple[Line, ...] = ()
+    api: str
+    completed: tuple[Done, ...] = ()
+    metrics: tuple[Line, ...] = ()
+    blockers: tuple[str, ...] = ()
+    advice: tuple[Comparison, ...] = ()
+    predictions: tuple[Comparison, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    undo: tuple[Undo, ...] = ()
+    notes: tuple[str, ...] = ()
+    figures: dict[str, Any] = Field(default_factory=dict)
+    started_at: str = ""
+    ended_at: str = ""
+
+    def markdown(self) -> str:
+        """The report as Markdown, the format of the role's description first."""
+        return self._render("report.md")
+
+    def html(self) -> str:
+        """The report as one page that needs nothing else: no script, no font, no network."""
+        return self._render("report.html")
+
+    def json(self, **_: Any) -> str:
+        """The report as JSON (pydantic's own method of that name is deprecated)."""
+        return self.model_dump_json(indent=2)
+
+    def _render(self, name: str) -> str:
+        import jinja2  # noqa: PLC0415 - loaded when rendered
+
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            autoescape=jinja2.select_autoescape(["html"]),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters |= {"cell": _cell, "figures": _finding_figures}
+        return environment.get_template(name).render(report=self, emoji=EMOJI)
+
+
+def report(
+    task: Task | None,
+    outcome: Outcome | None,
+    *,
+    plan: Plan | None = None,
+    figures: Mapping[str, Any] | None = None,
+    notes: Iterable[str] = (),
+) -> Report:
+    """The report of a task: before it is carried out (`outcome` None), while, and after.
+
+    `plan` adds what was foretold, what could not be planned and the ways back; `figures` is a fresh look. No task: the estate now.
+    """
+    parts = sorted(outcome.parts, key=_place) if outcome else []
+    known = _gather(parts, plan, figures or {})
+    blockers = _blockers(plan, parts)
+    status, reason = _status(outcome, plan)
+    return Report(
+        title=task.title if task else "Status of the estate",
+        ticket=task.ticket if task else "",
+        run=outcome.run if outcome else "",
+        status=status,
+        status_reason=reason,
+        database=tuple(_database(known, parts)),
+        api=_written(known, "api_status") if "api_status" in known else "not configured in this estate",
+        completed=tuple(_done(part) for part in parts if part.status in ("done", "nothing to do")),
+        metrics=tuple(_metrics(known)),
+        blockers=blockers,
+        advice=tuple(_advice(known)),
+        predictions=tuple(_predictions(plan, parts)),
+        evidence=tuple(_evidence(part, check) for part in parts for check in part.checks),
+        findings=_findings(plan, parts),
+        undo=tuple(_undo(plan, parts)),
+        notes=tuple(notes),
+        figures=known,
+        started_at=outcome.started_at if outcome else "",
+        ended_at=outcome.ended_at if outcome else "",
+    )
+
+
+def _gather(parts: list[PartOutcome], plan: Plan | None, fresh: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures by key: of the plan's parts, over them the outcome's, over them a fresh look. Only keys and kinds we know."""
+    sources = [leaf.figures for leaf in plan.leaves()] if plan else []
+    known: dict[str, Any] = {}
+    for source in (*sources, *(part.figures for part in parts), fresh):
+        known |= {key: value for key, value in source.items() if key in FIGURES and _is_figure(key, value)}
+    return known
+
+
+def _is_figure(key: str, value: Any) -> bool:
+    if FIGURES[key] == "{}":
+        return isinstance(value, str)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _written(known: Mapping[str, Any], key: str) -> str:
+    if key not in known:
+        return NOT_MEASURED
+    return size(known[key]) if FIGURES[key] == "bytes" else FIGURES[key].format(known[key])
+
+
+def _line(known: Mapping[str, Any], name: str, key: str) -> Line:
+    why = f" ({WHY_NOT[key]})" if key not in known and key in WHY_NOT else ""
+    return Line(name=name, text=_written(known, key) + why, value=known.get(key))
+
+
+def _database(known: Mapping[str, Any], parts: list[PartOutcome]) -> Iterator[Line]:
+    health, why = _health(known, parts)
+    yield Line(name="Health", text=f"{health} ({why})" if why else health, value=health)
+    rate = "queries_per_second" if "queries_per_second" in known else "transactions_per_second"
+    rate = rate if rate in known else "queries_per_second"
+    latency = ", ".join(f"p{p} {_written(known, f'latency_ms_p{p}')}" for p in (50, 95, 99))
+    measured = any(f"latency_ms_p{p}" in known for p in (50, 95, 99))
+    speed = _line(known, "", rate).text
+    yield Line(
+        name="Performance",
+        text=f"{speed}; latency {latency if measured else NOT_MEASURED}",
+        value=known.get(rate),
+    )
+    used, bytes_ = _line(known, "", "disk_used_percent").text, _written(known, "database_bytes")
+    growth = _line(known, "", "growth_bytes_per_day").text
+    per_day = " a day" if "growth_bytes_per_day" in known else ""
+    text = f"disk used {used}; database {bytes_}; growth {growth}{per_day}"
+    yield Line(name="Storage", text=text, value=known.get("disk_used_percent"))
+    if "connections_used_percent" in known:
+        yield _line(known, "Connections", "connections_used_percent")
+
+
+def _health(known: Mapping[str, Any], parts: list[PartOutcome]) -> tuple[str, str]:
+    """As measured; else from what was seen: it answered, and whether a critical finding stands."""
+    if "health" in known:
+        return str(known["health"]), ""
+    if not known.keys() & {
+        "connections_used_percent",
+        "transactions_per_second",
+        "queries_per_second",
+        "database_bytes",
+    }:
+        return NOT_MEASURED, "no part of this run looked at the server's health"
+    critical = [f.rule for part in parts for f in part.findings if f.severity is Severity.CRITICAL]
+    if critical:
+        return "degraded", f"critical: {', '.join(dict.fromkeys(critical))}"
+    return "healthy", "it answered, and nothing critical was found"
+
+
+def _metrics(known: Mapping[str, Any]) -> Iterator[Line]:
+    yield _line(
+        known, "Records Processed", "records_processed" if "records_processed" in known else "rows_compared"
+    )
+    text = str(known.get("pipeline_status", "not configured in this estate"))
+    yield Line(name="Pipeline Status", text=text, value=known.get("pipeline_status"))
+    if "rpo_seconds" in known or "rto_seconds" in known:
+        yield _line(known, "Restore point (RPO)", "rpo_seconds")
+        yield _line(known, "Restore time (RTO)", "rto_seconds")
+
+
+def _advice(known: Mapping[str, Any]) -> Iterator[Comparison]:
+    """The advice's promise beside the measured effect on the same workload."""
+    before = known.get("workload_ms_before")
+    if before is None:
+        return
+    yield Comparison(
+        subject=f"workload, {_written(known, 'workload_ms_before')} before",
+        predicted=_written(known, "workload_ms_predicted")
+        + _change(before, known.get("workload_ms_predicted")),
+        actual=_written(known, "workload_ms_after") + _change(before, known.get("workload_ms_after")),
+    )
+
+
+def _change(before: float, after: float | None) -> str:
+    return f" ({(after - before) / before:+.0%})" if after is not None and before else ""
+
+
+def _status(
+    outcome: Outcome | None, plan: Plan | None
+) -> tuple[Literal["in progress", "completed", "blocked"], str]:
+    unplanned = len(plan.blockers) if plan else 0
+    if outcome is None and plan is None:
+        return "completed", "nothing is being carried out"
+    if outcome is None:
+        return (
+            ("blocked", "nothing could be planned")
+            if plan and not plan.parts and unplanned
+            else ("in progress", "planned, not carried out")
+        )
+    good = [part for part in outcome.parts if part.status in ("done", "nothing to do")]
+    verified = f"{len(good)} of {len(outcome.parts)} operations done and verified"
+    if unplanned or outcome.status not in ("done", "nothing to do"):
+        return "blocked", f"{verified}; {unplanned} not planned" if unplanned else verified
+    waiting = sum(len(part.blockers) for part in outcome.parts)
+    return "completed", f"{verified}; {waiting} waiting for a decision, see Blockers" if waiting else verified
+
+
+def _blockers(plan: Plan | None, parts: list[PartOutcome]) -> tuple[str, ...]:
+    planned = plan.blockers if plan else ()
+    within = [(part.part_id, blocker) for part in parts for blocker in part.blockers]
+    if not parts and plan:
+        within = [
+            (leaf.part_id, blocker) for leaf in plan.leaves() if leaf is not plan for blocker in leaf.blockers
+        ]
+    failed = [
+        (p.part_id, f"{p.operation} {p.status}: {p.reason}")
+        for p in parts
+        if p.status not in ("done", "nothing to do")
+    ]
+    return (*planned, *(f"{part_id}: {text}" for part_id, text in [*within, *failed]))
+
+
+def _findings(plan: Plan | None, parts: list[PartOutcome]) -> tuple[Finding, ...]:
+    """Critical ones first."""
+    found = [finding for part in parts for finding in part.findings]
+    if not parts and plan:
+        found = [finding for leaf in plan.leaves() for finding in leaf.findings]
+    return tuple(
+        _bounded(f) for f in sorted(found, key=lambda finding: -list(Severity).index(finding.severity))
+    )
+
+
+def _bounded(finding: Finding) -> Finding:
+    """The finding with at most twenty keys in any list."""
+    figures = {
+        key: value[:MOST_KEYS] if isinstance(value, list | tuple) else value
+        for key, value in finding.figures.items()
+    }
+    return finding.model_copy(update={"figures": figures})
+
+
+def _done(part: PartOutcome) -> Done:
+    figures = ", ".join(
+        f"{key.replace('_', ' ')} {_written(part.figures, key)}" for key in FIGURES if key in part.figures
+    )
+    reason = (
+        f"nothing to do: {part.reason}" if part.status == "nothing to do" and part.reason else part.summary
+    )
+    holding = sum(check.verdict is Verdict.HOLDS for check in part.checks)
+    checks = f"{holding} of {len(part.checks)} checks hold" if part.checks else ""
+    result = "; ".join(text for text in (reason.rstrip("."), figures, checks) if text)
+    return Done(
+        part_id=part.part_id, operation=part.operation, serves=part.serves, result=result or part.status
+    )
+
+
+def _steps(plan: Plan | None) -> dict[tuple[str, str], Step]:
+    return {(leaf.part_id, step.id): step for leaf in plan.leaves() for step in leaf.steps} if plan else {}
+
+
+def _predictions(plan: Plan | None, parts: list[PartOutcome]) -> Iterator[Comparison]:
+    """Each step's prediction beside what it took. A step without a prediction is left out."""
+    steps = _steps(plan)
+    for part in parts:
+        for taken in part.steps:
+            step = steps.get((part.part_id, taken.step))
+            if step and predicted(step.predicted):
+                subject = f"{part.part_id} {taken.step}"
+                yield Comparison(subject=subject, predicted=predicted(step.predicted), actual=_actual(taken))
+
+
+def _actual(taken: StepOutcome) -> str:
+    result = taken.result
+    known = (
+        f"{result['rows']:,} rows" if isinstance(result.get("rows"), int) else "",
+        size(result["bytes"]) if isinstance(result.get("bytes"), int) else "",
+        f"{taken.seconds:.3g} s" if taken.seconds is not None else "",
+        taken.status if taken.status != "done" else "",
+        "found by its probe" if taken.found_by_probe else "",
+    )
+    return ", ".join(word for word in known if word) or NOT_MEASURED
+
+
+def _undo(plan: Plan | None, parts: list[PartOutcome]) -> Iterator[Undo]:
+    steps = _steps(plan)
+    for part in parts:
+        for taken in part.steps:
+            step = steps.get((part.part_id, taken.step))
+            if taken.status == "done" and step:
+                way = "undo gives back what was before" if step.undo else f"no way back: {step.no_undo}"
+                yield Undo(part_id=part.part_id, step=taken.step, way_back=way)
+            elif taken.status in ("undone", "undo-failed"):
+                yield Undo(part_id=part.part_id, step=taken.step, way_back=taken.status)
+
+
+def _evidence(part: PartOutcome, check: Check) -> Evidence:
+    observed = "" if check.verdict is Verdict.NOT_RUN else _shown(check)
+    return Evidence(
+        part_id=part.part_id,
+        claim=check.claim.text,
+        verdict=f"{check.verdict}: {check.reason}" if check.reason else str(check.verdict),
+        observed=observed,
+        at=check.at,
+    )
+
+
+def _shown(check: Check) -> str:
+    """What was observed, if it cannot be a row's value: a number, a truth, nothing, or what the plan itself had said."""
+    if check.observed is None or isinstance(check.observed, bool | int | float):
+        return "nothing" if check.observed is None else str(check.observed)
+    return (
+        str(check.observed)
+        if check.observed == check.claim.expected and isinstance(check.observed, str)
+        else ""
+    )
+
+
+def _finding_figures(finding: Finding) -> str:
+    """A finding's figures in words; of a list of keys at most twenty."""
+    words = []
+    for key, value in finding.figures.items():
+        shown = (
+            ", ".join(str(v) for v in value[:MOST_KEYS]) if isinstance(value, list | tuple) else str(value)
+        )
+        words.append(f"{key.replace('_', ' ')}: {shown}")
+    return "; ".join(words)
+
+
+def _cell(text: object) -> str:
+    """Text that stays within its line of Markdown and its cell of a table, and is not read as HTML."""
+    words = " ".join(str(text).split())
+    return words.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _place(part: PartOutcome) -> tuple[int, ...]:
+    """By the bullets' numbers: '2' before '10', '2' before '2.1'."""
+    return tuple(int(number) if number.isdigit() else 0 for number in part.part_id.split("."))
