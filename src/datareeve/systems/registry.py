@@ -57,7 +57,7 @@ class Registry:
             system.close()
 
     def _make(self, name: str) -> Adapter:
-        entry = self.estate.systems.get(name)
+        entry = self.estate.systems.get(name) or self._pool(name)
         if entry is None:
             near = difflib.get_close_matches(name, list(self.estate.systems), n=1, cutoff=0.4)
             hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -67,8 +67,14 @@ class Registry:
         if isinstance(entry, PgbouncerSystem):
             from datareeve.systems.pgbouncer import Pgbouncer  # noqa: PLC0415 - loaded when the estate has one
 
-            return Pgbouncer(name, entry, self.project)
+            return Pgbouncer(name, entry, self.project, self[entry.database])  # type: ignore[arg-type]
         raise BadInput("system.kind", f"{name}: this version cannot open a {entry.kind}.", "Upgrade Datareeve.")
+
+    def _pool(self, name: str) -> PgbouncerSystem | None:
+        # `app-pool` can be asked for before it is declared: a plan that declares it also starts it, and looks first.
+        database = name.removesuffix("-pool")
+        front = isinstance(self.estate.systems.get(database), PostgresqlSystem)
+        return PgbouncerSystem(kind="pgbouncer", database=database) if front and database != name else None
 
     def _postgres(self, name: str, entry: PostgresqlSystem) -> Adapter:
         from datareeve.systems.pg_server import LocalServer, find_binaries  # noqa: PLC0415 - loaded when the estate has one

@@ -1,0 +1,387 @@
+"""`databases.configure-pool`: PgBouncer in front of a database, sized by what the database was seen doing."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from datareeve.capabilities.databases import pooling, sql
+from datareeve.capabilities.databases.settings import FOURTEEN, HostFacts, host_of
+from datareeve.core import clock
+from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Prediction, Step, Systems
+from datareeve.core.value import Value
+
+DIRECTORY = "data/pgbouncer"
+HISTORY = timedelta(days=14)  # of samples that the pool is sized by
+
+
+class ConfigurePoolFacts(Value):
+    """What configure-pool looks at."""
+
+    target: pooling.Target
+    server: pooling.PoolServer
+    host: HostFacts | None
+    load: pooling.Load | None
+    login_method: str | None  # of a login from loopback; None: not known
+    verifiers: pooling.Verifiers | None  # None: may not be read
+    installed: tuple[int, ...] | None  # PgBouncer's version
+    running: bool
+    serves: bool  # runs, with what is on file
+    port_taken: bool
+    file: str | None
+    digest: str | None
+    declared: dict[str, Any] | None
+
+
+class ConfigurePool(Operation[ConfigurePoolFacts]):
+    """Put a connection pool (PgBouncer) in front of the database.
+
+    Writes a working configuration with the reasoning in it: pool mode by the session features seen, pool size by Little's law from the
+    observed load and by the cores, bounded by what the server allows. Declares the pool in the estate, starts it where PgBouncer is
+    installed, and asks a query through it. No password is written: logins are checked against the server's own SCRAM verifiers. Undo
+    stops the pool and takes configuration and declaration away.
+    """
+
+    name: ClassVar[str] = "databases.configure-pool"
+    effect: ClassVar[Effect] = Effect.REVERSIBLE
+    examples: ClassVar[tuple[str, ...]] = (
+        "configure connection pooling",
+        "set up PgBouncer in front of the database",
+        "too many connections to the database",
+        "size the connection pool for our application",
+        "manage database connections",
+    )
+    goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
+
+    system: str = Field(description="the database's name in the estate")
+    mode: Literal["auto", "transaction", "session"] = Field(
+        "auto",
+        description="when a connection is given back; auto: after each transaction, unless sessions keep state",
+    )
+    size: int | None = Field(
+        None, ge=1, description="server connections for each user; default: by load and cores"
+    )
+    port: int = Field(6432, ge=1, le=65535, description="TCP port of the pool")
+    listen: str = Field(pooling.LOOPBACK, description="address the pool listens on")
+
+    @property
+    def pool(self) -> str:
+        """The pool's name in the estate."""
+        return f"{self.system}-pool"
+
+    @property
+    def path(self) -> str:
+        """The configuration file, relative to the project."""
+        return f"{DIRECTORY}/{self.pool}.ini"
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def observe(self, systems: Systems) -> ConfigurePoolFacts:
+        """Limits, load, session features, login method, and what of the pool is there already."""
+        front, files = systems[self.pool], systems["files"]
+        about = systems[self.system].read("server")
+        server = pooling.PoolServer(**self._query(systems, "pool_server"))
+        installed = front.read("installed")
+        digest = files.read("digest", path=self.path)
+        return ConfigurePoolFacts(
+            target=front.read("target"),
+            server=server,
+            host=host_of(systems, self.system, about),
+            load=self._load(systems, about["version_num"]),
+            login_method=(self._query(systems, "pool_login_method") or {}).get("auth_method")
+            if server.may_read_hba
+            else None,
+            verifiers=self._query(systems, "pool_verifiers") if server.may_read_verifiers else None,
+            installed=installed["version"] if installed else None,
+            running=front.read("running"),
+            serves=digest is not None and front.read("serves", digest=digest),
+            port_taken=front.read("port_taken", port=self.port),
+            file=files.read("text", path=self.path),
+            digest=digest,
+            declared=systems["estate"].read("get", where=["systems", self.pool]),
+        )
+
+    def _load(self, systems: Systems, version_num: int) -> pooling.Load | None:
+        since = clock.stamp(clock.now() - HISTORY)
+        samples = systems["ledger"].read("samples", system=self.system, since=since)
+        if (busiest := pooling.busiest_interval(samples)) is not None or version_num < FOURTEEN:
+            return busiest
+        row = self._query(systems, "pool_load")
+        worked = row["transactions"] and row["busy_ms"] and row["seconds"]
+        return pooling.Load(**row, basis="mean since the server's statistics began") if worked else None
+
+    def _query(self, systems: Systems, name: str) -> Any:
+        return systems[self.system].read("query", sql=sql.load(name), shape="row")
+
+    # -- deciding ----------------------------------------------------------------------------------------------
+
+    def plan(self, facts: ConfigurePoolFacts) -> Plan:
+        """Write, declare, start; nothing where the pool already serves what is advised."""
+        former = pooling.pool_size(facts.file)
+        sized = pooling.size_of(facts.server, facts.host, facts.load, given=self.size, former=former)
+        blockers = self._blockers(facts, sized)
+        if sized is None or blockers:
+            return self._plan(
+                f"No pool can be put in front of {self.system} yet.", facts, sized, blockers=blockers
+            )
+        text = pooling.render(self._choices(facts, sized))
+        new = facts.file is None or pooling.parse(facts.file) != pooling.parse(text)
+        digest = hashlib.sha256(text.encode()).hexdigest() if new else str(facts.digest)
+        steps = self._steps(facts, text if new else None, sized, digest)
+        checks = self._checks(facts, digest, sized)
+        if steps:
+            mode, _ = self._mode(facts)
+            summary = f"{self.pool}: {mode} mode, {sized.size} server connections, port {self.port}."
+            return self._plan(summary, facts, sized, steps=steps, checks=checks)
+        state = "serves" if facts.installed else "is configured, though PgBouncer is not installed,"
+        quiet = f"{self.pool} {state} as advised: {sized.size} server connections on port {self.port}."
+        return self._plan(quiet, facts, sized, nothing_to_do=quiet, checks=checks)
+
+    def _plan(
+        self, summary: str, facts: ConfigurePoolFacts, sized: pooling.Sized | None, **more: Any
+    ) -> Plan:
+        before = self._claim(f"{self.path} is what it was", "files", "digest", facts.digest, path=self.path)
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=summary,
+            requirements=(before,) if more.get("steps") else (),
+            findings=self._findings(facts),
+            figures=_figures(facts, sized),
+            **more,
+        )
+
+    def _mode(self, facts: ConfigurePoolFacts) -> tuple[str, str]:
+        server = facts.server
+        seen = (
+            ("LISTEN", server.listeners),
+            ("session advisory lock", server.session_locks),
+            ("temporary table", server.temporary_tables),
+        )
+        found = [f"{count} x {what}" for what, count in seen if count]
+        if self.mode != "auto":
+            return self.mode, "As given."
+        if found:
+            return (
+                "session",
+                f"Seen: {', '.join(found)}; a connection shared between transactions would lose them.",
+            )
+        blind = "" if server.sees_sessions else " (though other roles' sessions could not be looked at)"
+        return (
+            "transaction",
+            f"No LISTEN, session lock or temporary table was seen{blind}: connections can be shared.",
+        )
+
+    def _auth(self, facts: ConfigurePoolFacts) -> str:
+        local = self.listen == pooling.LOOPBACK and facts.target.host in {pooling.LOOPBACK, "localhost"}
+        return "trust" if local and facts.login_method == "trust" else "scram-sha-256"
+
+    def _choices(self, facts: ConfigurePoolFacts, sized: pooling.Sized) -> pooling.Choices:
+        mode, mode_why = self._mode(facts)
+        auth = self._auth(facts)
+        auth_why = (
+            "The server trusts logins from this machine: checking them here would protect nothing."
+            if auth == "trust"
+            else "Clients are checked by the server's SCRAM verifiers, and logged in there by the same proof."
+        )
+        return pooling.Choices(
+            system=self.system,
+            target=facts.target,
+            sized=sized,
+            mode=mode,
+            auth=auth,
+            listen=self.listen,
+            port=self.port,
+            prepared=(facts.installed or ()) >= pooling.PREPARED,
+            whys={"auth_type": auth_why, "pool_mode": mode_why, "default_pool_size": sized.why},
+        )
+
+    def _blockers(self, facts: ConfigurePoolFacts, sized: pooling.Sized | None) -> tuple[str, ...]:
+        blockers = []
+        if sized is None:
+            where = f"systems.{self.system}.host in estate.yaml"
+            blockers.append(f"Neither load nor host of {self.system} is known: give {where}, or the size.")
+        if facts.port_taken:
+            blockers.append(f"Something else listens on port {self.port}: give another port.")
+        role = sql.identifier(facts.target.user)
+        if self._auth(facts) == "scram-sha-256" and facts.verifiers is None:
+            blockers.append(
+                f"SCRAM verifiers cannot be read; let a superuser run: GRANT SELECT ON pg_authid TO {role};"
+            )
+        elif self._auth(facts) == "scram-sha-256" and facts.verifiers and not facts.verifiers.own:
+            blockers.append(
+                f"{role} has no SCRAM password: give it one (\\password {role}) with password_encryption = scram-sha-256."
+            )
+        return tuple(blockers)
+
+    # -- acting ------------------------------------------------------------------------------------------------
+
+    def _steps(
+        self, facts: ConfigurePoolFacts, text: str | None, sized: pooling.Sized, digest: str
+    ) -> tuple[Step, ...]:
+        entry = {"kind": "pgbouncer", "database": self.system, "port": self.port}
+        steps = [self._write(facts, text, sized, digest)] if text is not None else []
+        if facts.installed and facts.declared != entry:
+            steps.append(self._declare(facts, entry))
+        if facts.installed and (text is not None or not facts.serves):
+            steps.append(self._start(facts, digest))
+        return tuple(steps)
+
+    def _write(self, facts: ConfigurePoolFacts, text: str, sized: pooling.Sized, digest: str) -> Step:
+        # Undo goes backwards: a pool that ran before takes its former configuration again once that is back on file.
+        again = (Call(system=self.pool, action="start"),) if facts.running else ()
+        return Step(
+            id=f"write {self.path}",
+            call=Call(system="files", action="write", arguments={"path": self.path, "text": text}),
+            why=f"{sized.size} server connections for each user. {sized.why}",
+            effect=Effect.REVERSIBLE,
+            probe=self._claim(
+                f"{self.path} holds this configuration", "files", "digest", digest, path=self.path
+            ),
+            undo=(
+                Call(system="files", action="restore", arguments={"path": self.path, "digest": facts.digest}),
+                *again,
+            ),
+            predicted=Prediction(bytes=len(text.encode()), basis="the text itself"),
+            touches=(f"{self.system}:pool",),
+            paths=(self.path,),
+        )
+
+    def _declare(self, facts: ConfigurePoolFacts, entry: dict[str, Any]) -> Step:
+        where = ["systems", self.pool]
+        return Step(
+            id=f"declare {self.pool}",
+            call=Call(system="estate", action="put", arguments={"where": where, "value": entry}),
+            why=f"As a system of the estate, {self.pool} can be asked and watched.",
+            effect=Effect.REVERSIBLE,
+            probe=self._claim(f"the estate declares {self.pool}", "estate", "get", entry, where=where),
+            undo=(Call(system="estate", action="put", arguments={"where": where, "value": facts.declared}),),
+            touches=(f"{self.system}:pool",),
+            paths=("estate.yaml",),
+        )
+
+    def _start(self, facts: ConfigurePoolFacts, digest: str) -> Step:
+        # Undo leaves a pool that ran before running: `_write` gives it back its former configuration.
+        again = "It takes the new configuration over without losing a client."
+        return Step(
+            id=f"start {self.pool}",
+            call=Call(system=self.pool, action="start"),
+            why=again if facts.running else "Applications can connect through it.",
+            effect=Effect.REVERSIBLE,
+            probe=self._serves(digest),
+            undo=(Call(system=self.pool, action="start" if facts.running else "stop"),),
+            predicted=Prediction(rows=0, basis="a process of a few MB"),
+            touches=(f"{self.system}:pool",),
+        )
+
+    # -- claims ------------------------------------------------------------------------------------------------
+
+    def _checks(self, facts: ConfigurePoolFacts, digest: str, sized: pooling.Sized) -> tuple[Claim, ...]:
+        if not facts.installed:
+            return (self._claim(f"{self.path} is in place", "files", "digest", digest, path=self.path),)
+        question = "SELECT current_database()"
+        size = str(sized.size)
+        return (
+            self._serves(digest),
+            self._claim(
+                "a query through the pool reaches the database",
+                self.pool,
+                "ask",
+                facts.target.dbname,
+                sql=question,
+            ),
+            self._claim(
+                f"the pool opens up to {size} connections",
+                self.pool,
+                "configured",
+                size,
+                name="default_pool_size",
+            ),
+        )
+
+    def _serves(self, digest: str) -> Claim:
+        return self._claim(
+            f"{self.pool} runs with {self.path}", self.pool, "serves", expected=True, digest=digest
+        )
+
+    def _claim(self, text: str, system: str, action: str, expected: Any, **arguments: Any) -> Claim:
+        return Claim(
+            text=text, call=Call(system=system, action=action, arguments=arguments), expected=expected
+        )
+
+    # -- telling -----------------------------------------------------------------------------------------------
+
+    def _findings(self, facts: ConfigurePoolFacts) -> tuple[Finding, ...]:
+        auth = self._auth(facts)
+        found = []
+        if facts.installed is None:
+            found.append(self._not_installed())
+        elif facts.installed < pooling.PREPARED and self._mode(facts)[0] == "transaction":
+            found.append(self._prepared(facts.installed))
+        if auth == "trust":
+            found.append(self._trusts())
+        elif facts.verifiers and facts.verifiers.md5:
+            found.append(self._md5(facts.verifiers.md5))
+        if self.listen != pooling.LOOPBACK:
+            found.append(self._open())
+        return tuple(found)
+
+    def _not_installed(self) -> Finding:
+        return Finding(
+            rule="pool-not-started",
+            subject=self.pool,
+            what=f"PgBouncer is not installed here: {self.path} is only a file, and nothing is started.",
+            instead="Install it (Debian: apt-get install pgbouncer) and run configure-pool again: it starts and checks it.",
+        )
+
+    def _trusts(self) -> Finding:
+        return Finding(
+            rule="pool-trusts-logins",
+            subject=self.pool,
+            what="The server trusts every login from this machine (pg_hba.conf), and so does the pool, on 127.0.0.1 only.",
+            why="Whoever can run a program on this machine can log in as anybody.",
+            instead="Give roles passwords, put scram-sha-256 in the loopback lines of pg_hba.conf, and run this again.",
+        )
+
+    def _prepared(self, version: tuple[int, ...]) -> Finding:
+        return Finding(
+            rule="pool-prepared-statements",
+            subject=self.pool,
+            what=f"PgBouncer {'.'.join(map(str, version))} mixes up drivers' prepared statements in transaction mode.",
+            why="A statement prepared on one server connection is unknown on the next.",
+            instead="PgBouncer 1.21 or newer; or none by name: psycopg prepare_threshold=None, JDBC prepareThreshold=0,"
+            " asyncpg statement_cache_size=0.",
+        )
+
+    def _md5(self, count: int) -> Finding:
+        return Finding(
+            rule="pool-md5-roles",
+            subject=self.pool,
+            what=f"{count} roles have their password stored as md5 and cannot log in through the pool.",
+            instead="Set their passwords anew with password_encryption = scram-sha-256, then run this again.",
+            figures={"roles": count},
+        )
+
+    def _open(self) -> Finding:
+        return Finding(
+            rule="pool-without-tls",
+            subject=self.pool,
+            what=f"The pool listens on {self.listen} without TLS.",
+            why="Queries and rows pass the network in clear.",
+            instead="Listen on 127.0.0.1, or put a TLS proxy in front.",
+        )
+
+
+def _figures(facts: ConfigurePoolFacts, sized: pooling.Sized | None) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "connections": facts.server.connections,
+        "max_connections": facts.server.max_connections,
+    }
+    if facts.load:
+        figures |= {"connections_busy": round(facts.load.concurrency, 3), "littles_law": str(facts.load)}
+    if sized:
+        figures |= {"pool_size": sized.size, "pool_size_reason": sized.why}
+    return figures
