@@ -140,6 +140,17 @@ class App:
         """Walk the ledger's hash chains."""
         return self.ledger.verify()
 
+    def reload(self) -> Estate:
+        """Read estate.yaml again. Where it changed, systems and authority are opened anew; the ledger stays. Errors: those of `estate.load`."""
+        estate = estates.load(self.project / estates.ESTATE_FILE)
+        if estate != self.estate:
+            self.systems.close()
+            self.estate, self.systems = estate, Registry(estate, self.project)
+            for made_of_it in ("gate", "runner"):
+                self.__dict__.pop(made_of_it, None)
+            self._install()
+        return estate
+
     def close(self) -> None:
         """Let go of every connection."""
         self.systems.close()

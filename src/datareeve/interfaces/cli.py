@@ -154,6 +154,7 @@ def delegate(  # noqa: PLR0913 - the command's options
     """
     from datareeve.interfaces import delegating  # noqa: PLC0415 - as above
 
+    delegating.check_report_path(report)
     text = delegating.read(task)
     with common.opened() as (app, screen):
         work = delegating.Delegation(app, screen, text, again=_again(common, "delegate", task))
@@ -161,7 +162,7 @@ def delegate(  # noqa: PLR0913 - the command's options
         if plan:
             return work.show_only(planned)
         outcome = work.carry_out(planned, approved=bool(yes or approve))
-        return work.finish(planned, outcome, report)
+        return work.finish_with(planned, outcome, report)
 
 
 @cli.command(group=WORK, help_flags=())
@@ -212,11 +213,11 @@ def approve(fingerprint: str, /, *, common: Common = COMMON) -> int:
     fingerprint
         The whole fingerprint, or its first eight characters or more.
     """
-    from datareeve.interfaces import delegating  # noqa: PLC0415 - as above
+    from datareeve.interfaces import delegating, picking  # noqa: PLC0415 - as above
     from datareeve.interfaces.console import line, plan_view  # noqa: PLC0415 - as above
 
     with common.opened() as (app, screen):
-        planned = delegating.kept_plan(app, fingerprint)
+        planned = picking.kept_plan(app, fingerprint)
         app.approve(planned.fingerprint, by=delegating.person())
         hours = app.estate.authority.approvals_expire_hours
         told = line(
@@ -297,7 +298,7 @@ def runs(
     verify
         Walk the ledger's hash chains: a changed, removed or inserted row is found.
     """
-    from datareeve.interfaces import console, delegating  # noqa: PLC0415 - as above
+    from datareeve.interfaces import console, picking  # noqa: PLC0415 - as above
 
     with common.opened() as (app, screen):
         if verify:
@@ -305,7 +306,7 @@ def runs(
             told = ", ".join(f"{number:,} {name}" for name, number in counted.items())
             screen.show(counted, console.line(("✓ ", "green"), f"The ledger is whole: {told}."))
         elif run:
-            outcome = app.outcome(delegating.run_named(app, run))
+            outcome = app.outcome(picking.run_named(app, run))
             screen.show(outcome, console.outcome_view(outcome, app.stored_plan(outcome.plan)))
         else:
             screen.show(app.runs(), console.runs_view(app.runs()))
@@ -325,10 +326,10 @@ def evidence(
     recheck
         Look again now, and say what holds, what no longer does and what cannot be re-run.
     """
-    from datareeve.interfaces import console, delegating  # noqa: PLC0415 - as above
+    from datareeve.interfaces import console, picking  # noqa: PLC0415 - as above
 
     with common.opened() as (app, screen):
-        name = delegating.run_named(app, run)
+        name = picking.run_named(app, run)
         checks = (
             app.recheck(name)
             if recheck
@@ -338,14 +339,92 @@ def evidence(
     return 0 if all(check.verdict == "holds" for check in checks) else 1
 
 
+@cli.command(group=LOOK)
+def status(*, common: Common = COMMON) -> int:
+    """Look at every system now, and report; exit status 1 where one is down."""
+    from datareeve.agent import standing  # noqa: PLC0415 - as above
+    from datareeve.interfaces import console  # noqa: PLC0415 - as above
+
+    with common.opened() as (app, screen):
+        looked_at = [name for kind in standing.LOOKS for name in app.systems.names(kind)]
+        with screen.progress():
+            reports = [
+                standing.status(
+                    name, estate=app.estate, catalogue=app.catalogue, ledger=app.ledger, preview=app.preview
+                )
+                for name in looked_at
+            ]
+        none = (
+            []
+            if reports
+            else [
+                console.line(
+                    "The estate has no databases yet: datareeve init postgresql://user@host/database"
+                )
+            ]
+        )
+        screen.show(reports, *none, *(console.markdown_view(report.markdown()) for report in reports))
+    return 0 if all(report.figures.get("health") != "down" for report in reports) else 1
+
+
+@cli.command(group=LOOK)
+def slo(*, common: Common = COMMON) -> int:
+    """Show the targets beside what the last 30 days measured; exit status 1 where the latest misses its target."""
+    from datareeve.agent import standing  # noqa: PLC0415 - as above
+    from datareeve.interfaces import console  # noqa: PLC0415 - as above
+
+    with common.opened() as (app, screen):
+        found = standing.objectives(app.estate, app.ledger)
+        screen.show(
+            [{**objective.model_dump(), "share": objective.share} for objective in found],
+            console.objectives_view(found),
+        )
+    return (
+        0
+        if all(objective.latest is None or objective.latest <= objective.limit for objective in found)
+        else 1
+    )
+
+
+# -- serve -------------------------------------------------------------------------------------------------------------------------
+
+
+@cli.command(group=SERVE)
+def serve(*, common: Common = COMMON) -> int:
+    """Run what estate.yaml schedules, watch, and tell people when it cannot wait; until it is stopped."""
+    from datareeve.agent.schedule import Serve  # noqa: PLC0415 - as above
+    from datareeve.interfaces.console import line  # noqa: PLC0415 - as above
+    from datareeve.systems.notify import Notifier  # noqa: PLC0415 - as above
+
+    with common.opened() as (app, screen):
+        estate = app.estate
+        screen.err.print(
+            line(
+                ("serving ", "bold"),
+                f"{len(estate.schedules)} schedules and {len(estate.alerts)} alerts of {app.project}; Ctrl-C stops, what is being done is finished first",
+            )
+        )
+        Serve(app, Notifier(app.project, estate.authority.file_paths)).run()
+    return 0
+
+
+@cli.command(group=SERVE)
+def mcp(*, common: Common = COMMON) -> int:
+    """Speak MCP over standard input and output, for another agent."""
+    from datareeve.interfaces.mcp import serve as speak  # noqa: PLC0415 - as above
+
+    speak(common.project.resolve())
+    return 0
+
+
 # -- shared ------------------------------------------------------------------------------------------------------------------------
 
 
 def _again_on(common: Common, run: str, verb: str) -> int:
-    from datareeve.interfaces import console, delegating  # noqa: PLC0415 - as above
+    from datareeve.interfaces import console, delegating, picking  # noqa: PLC0415 - as above
 
     with common.opened() as (app, screen):
-        name = delegating.run_named(app, run)
+        name = picking.run_named(app, run)
         plan = app.stored_plan(app.outcome(name).plan)
         with screen.progress(plan) as progress:
             outcome = getattr(app, verb)(name, by=delegating.person(), progress=progress)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from datareeve.agent.planner import Question
+    from datareeve.agent.standing import Objective
     from datareeve.core.operation import (
         Call,
         Check,
@@ -110,9 +111,9 @@ class Screen:
         return self.err.input(Text(f"{question} [y/N] ", "bold")).strip().lower() in {"y", "yes"}
 
     def progress(self, plan: Plan | None = None) -> Watcher:
-        """What is told while a plan is carried out."""
+        """What is told while something is looked at or a plan is carried out; nothing where a plan has no steps."""
         steps = sum(1 for _ in plan.all_steps()) if plan else None
-        return Watcher(self.err, quiet=self.as_json, steps=steps)
+        return Watcher(self.err, quiet=self.as_json or steps == 0, steps=steps)
 
 
 def jsonable(value: Any) -> Any:
@@ -142,7 +143,7 @@ def line(*parts: tuple[object, str] | object, indent: int = 0) -> RenderableType
     joined = Text()
     for part in parts:
         joined.append_text(text(*part) if isinstance(part, tuple) else text(part))
-    return Padding(joined, (0, 0, 0, indent))
+    return Padding(joined, (0, 0, 0, indent), expand=False)
 
 
 # -- plans -------------------------------------------------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ def call_text(call: Call) -> str:
     """A call as a person would write it."""
     arguments = call.arguments
     if "sql" in arguments:
-        return str(arguments["sql"])
+        return _sql(str(arguments["sql"]), arguments.get("parameters"))
     if call.action == "alter_system":
         value = arguments.get("value")
         return (
@@ -241,6 +242,14 @@ def call_text(call: Call) -> str:
         return f"write {arguments['path']} ({size(len(str(arguments['text']).encode()))})"
     listed = ", ".join(f"{key}={_short(value)}" for key, value in arguments.items())
     return f"{call.system}: {call.action.replace('_', ' ')} {listed}".rstrip()
+
+
+def _sql(statement: str, parameters: object) -> str:
+    """A statement on one line, without its comment lines, and what stands for its parameters."""
+    told = " ".join(
+        part.strip() for part in statement.splitlines() if not part.lstrip().startswith("--")
+    ).strip()
+    return f"{told}  with {_short(parameters)}" if parameters else told
 
 
 def _short(value: object) -> str:
@@ -306,11 +315,16 @@ def outcome_view(outcome: Outcome, plan: Plan | None = None) -> RenderableType:
             parts += ["", line(("• ", "cyan"), (part.serves, "bold cyan"))]
         serves = part.serves
         parts.append(_part_view(part, predicted))
+    status = (
+        "blocked"
+        if outcome.parts and all(part.status == "blocked" for part in outcome.parts)
+        else outcome.status
+    )
     return Group(
         *parts,
         "",
         line(
-            (outcome.status, f"bold {status_style(outcome.status)}"),
+            (status, f"bold {status_style(status)}"),
             "   run ",
             (outcome.run, "bold"),
             *_took(outcome),
@@ -465,6 +479,27 @@ def checks_view(checks: Sequence[Check], *, again: bool) -> RenderableType:
 def _expected(check: Check) -> str:
     words = {"equals": "", "at_least": "at least ", "at_most": "at most ", "contains": "one that holds "}
     return words[check.claim.comparison] + _short(check.claim.expected)
+
+
+def objectives_view(found: Sequence[Objective]) -> RenderableType:
+    """Service levels: the target, what was measured last, and how much of the last 30 days was within it."""
+    if not found:
+        return line("The estate has no databases yet: datareeve init postgresql://user@host/database")
+    table = _table("system", "target", "at most", "latest", "within, 30 days", "measured")
+    for objective in found:
+        row = [
+            text(objective.system, "cyan"),
+            text(objective.target.replace("_", " ")),
+            text(f"{objective.limit:g}"),
+        ]
+        if objective.latest is None or objective.share is None:
+            row += [text("not measured yet", "yellow"), text(""), text(f"by {objective.measured_by}", "dim")]
+        else:
+            style = "green" if objective.latest <= objective.limit else "bold red"
+            counted = f"{objective.share:.1%} of {objective.measured:,}"
+            row += [text(f"{objective.latest:,.4g}", style), text(counted), text(ago(objective.at), "dim")]
+        table.add_row(*row)
+    return table
 
 
 def joined_view(joined: Sequence[Joined]) -> RenderableType:

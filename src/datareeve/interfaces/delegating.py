@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datareeve.agent.report import report
 from datareeve.agent.task import MAX_BYTES, parse
 from datareeve.core.errors import BadInput, DatareeveError, NeedsApproval
 from datareeve.core.value import fingerprint
-from datareeve.interfaces import console, fields
+from datareeve.interfaces import console, fields, picking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from datareeve.core.operation import Outcome, Plan
     from datareeve.interfaces.console import Screen
 
-SHORTEST_FINGERPRINT = 8
+REPORT_FORMATS = {".md": "markdown", ".json": "json", ".html": "html"}
 
 
 def person() -> str:
@@ -50,6 +51,18 @@ def read(task: str) -> str:
     return data.decode("utf-8-sig")
 
 
+def check_report_path(path: Path | None) -> None:
+    """Refuse a report that could not be written, before anything is done. Errors: `BadInput` `report.format`, `report.folder`."""
+    if path and path.suffix not in REPORT_FORMATS:
+        raise BadInput(
+            "report.format", f"A report is not written as {path.name!r}.", "Name it .md, .json or .html."
+        )
+    if path and not path.resolve().parent.is_dir():
+        raise BadInput(
+            "report.folder", f"There is no folder {path.resolve().parent}.", "Make it, or name another."
+        )
+
+
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
@@ -57,29 +70,12 @@ def _is_file(name: str) -> bool:
         return False
 
 
-def kept_plan(app: App, start: str) -> Plan:
-    """The plan that was kept under a fingerprint, or the only one that begins so. Errors: `BadInput` `plan.unknown`, `plan.ambiguous`."""
-    found = {entry.subject for entry in app.ledger.entries("plan") if entry.subject.startswith(start)}
-    if len(start) < SHORTEST_FINGERPRINT or len(found) > 1:
-        raise BadInput(
-            "plan.ambiguous",
-            f"{start} is not enough of a fingerprint.",
-            "Give more of it: the whole one is sure.",
-        )
-    return app.stored_plan(found.pop() if found else start)
-
-
-def run_named(app: App, start: str) -> str:
-    """The run of that name, or the only one whose name begins so. Errors: `BadInput` `run.ambiguous`; an unknown one is told by the ledger."""
-    names = [run.run for run in app.runs()]
-    found = [name for name in names if name.startswith(start)] if start not in names else [start]
-    if len(found) > 1:
-        raise BadInput(
-            "run.ambiguous",
-            f"{len(found)} runs begin with {start}.",
-            "Give more of the name; `datareeve runs` lists them.",
-        )
-    return found[0] if found else start
+def exit_status(plan: Plan, outcome: Outcome) -> int:
+    """0 only where all that was asked for is done, or was in place."""
+    blocked = plan.blockers or (
+        not plan.parts and not plan.steps and any(part.blockers for part in outcome.parts)
+    )
+    return 0 if outcome.status in {"done", "nothing to do"} and not blocked else 1
 
 
 class Work:
@@ -119,12 +115,10 @@ class Work:
         with self.screen.progress(plan) as progress:
             return self.app.apply(plan, by=person(), approved=approved, task=self.task, progress=progress)
 
-    def finish(self, plan: Plan, outcome: Outcome, report: Path | None = None) -> int:
-        """Tell the outcome; gives the exit status: 0 only where all that was asked for is done or was in place."""
-        del report
+    def finish(self, plan: Plan, outcome: Outcome) -> int:
+        """Tell the outcome; gives the exit status."""
         self.screen.show(outcome, console.outcome_view(outcome, plan))
-        undone = plan.blockers or any(leaf.blockers for leaf in outcome.parts if not leaf.part_id)
-        return 0 if outcome.status in {"done", "nothing to do"} and not undone else 1
+        return exit_status(plan, outcome)
 
     def as_json(self, plan: Plan) -> Any:
         """The plan as `--json` prints it."""
@@ -146,7 +140,7 @@ class SingleOperation(Work):
 
     def kept(self, start: str) -> Plan:
         """The kept plan that is approved. Errors: `BadInput` `approval.other-plan` where it is for something else."""
-        plan = kept_plan(self.app, start)
+        plan = picking.kept_plan(self.app, start)
         return _same(plan, (plan.operation, plan.inputs) == (self.operation.name, self.operation.inputs()))
 
 
@@ -185,8 +179,17 @@ class Delegation(Work):
 
     def kept(self, start: str) -> Plan:
         """The kept plan that is approved. Errors: `BadInput` `approval.other-plan` where it is for another task."""
-        plan = kept_plan(self.app, start)
+        plan = picking.kept_plan(self.app, start)
         return _same(plan, plan.inputs.get("task") == fingerprint(parse(self.task)))
+
+    def finish_with(self, plan: Plan, outcome: Outcome, path: Path | None) -> int:
+        """Tell the outcome as the progress report, and write it to a file where one is named. Gives the exit status."""
+        told = report(parse(self.task), outcome, plan=plan, notes=self._read.notes if self._read else ())
+        self.screen.show({"outcome": outcome, "report": told}, "", console.markdown_view(told.markdown()))
+        if path:
+            path.write_text(getattr(told, REPORT_FORMATS[path.suffix])(), encoding="utf-8")
+            self.screen.tell(console.line(("The report is in ", "dim"), path))
+        return exit_status(plan, outcome)
 
     def as_json(self, plan: Plan) -> Any:
         """The plan with what was noticed and what is asked back."""

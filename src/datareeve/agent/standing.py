@@ -1,0 +1,169 @@
+"""How the estate stands: a fresh look at each system, and the service levels it is held to beside what was really measured.
+
+A level that nobody measured is said not to be measured, with what measures it; it is never taken for kept.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from datareeve.agent.report import Report, report
+from datareeve.core import clock
+from datareeve.core.errors import DatareeveError
+from datareeve.core.operation import Outcome, PartOutcome
+from datareeve.core.value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from datareeve.core.estate import Estate
+    from datareeve.core.ledger import Ledger
+    from datareeve.core.operation import CatalogueView, Operation, Plan
+
+WINDOW = timedelta(days=30)
+LOOKS = {"postgresql": "databases.check-health"}  # what looks at a system of that kind
+OBJECTIVES = {  # the target: the figure it is measured by, and what measures it
+    "query_ms_p95": (
+        "latency_ms_p95",
+        "a delegated task whose workload is recorded, or `datareeve run databases.find-slow-queries`",
+    ),
+    "backup_age_hours": (
+        "backup_age_hours",
+        "`datareeve run databases.check-health`, by itself once databases.watch is set up",
+    ),
+    "restore_point_seconds": ("rpo_seconds", "`datareeve run databases.drill-restore`"),
+    "restore_time_seconds": ("rto_seconds", "`datareeve run databases.drill-restore`"),
+}
+
+
+class Objective(Value):
+    """A service level of one system: the target (at most), and what the last 30 days gave."""
+
+    system: str
+    target: str
+    limit: float
+    latest: float | None = None
+    at: str = ""
+    measured: int = 0
+    within: int = 0
+    measured_by: str = ""
+
+    @property
+    def share(self) -> float | None:
+        """The share of measurements within the target; None where there are none."""
+        return self.within / self.measured if self.measured else None
+
+
+def objectives(estate: Estate, ledger: Ledger) -> tuple[Objective, ...]:
+    """Every target of every database, measured or not."""
+    since = clock.stamp(clock.now() - WINDOW)
+    figures = list(_figures_of_runs(ledger, since))
+    return tuple(
+        _objective(
+            system,
+            target,
+            getattr(estate.targets, target),
+            [*_samples(ledger, system, figure, since), *_of(figures, system, figure)],
+            measured_by,
+        )
+        for system, entry in estate.systems.items()
+        if entry.kind in LOOKS
+        for target, (figure, measured_by) in OBJECTIVES.items()
+    )
+
+
+def status(
+    system: str,
+    *,
+    estate: Estate,
+    catalogue: CatalogueView,
+    ledger: Ledger,
+    preview: Callable[[Operation[Any]], Plan],
+) -> Report:
+    """The progress report of one system as it is now: a fresh look, and the newest figures of earlier work."""
+    name = LOOKS[estate.systems[system].kind]
+    measured = {
+        OBJECTIVES[o.target][0]: o.latest
+        for o in objectives(estate, ledger)
+        if o.system == system and o.latest is not None
+    }
+    try:
+        plan = preview(catalogue.make(name, {"system": system}))
+        part = PartOutcome(
+            part_id="1",
+            operation=name,
+            summary=plan.summary,
+            status="nothing to do",
+            figures=plan.figures,
+            findings=plan.findings,
+            blockers=plan.blockers,
+        )
+    except DatareeveError as error:
+        part = PartOutcome(
+            part_id="1",
+            operation=name,
+            summary=error.what,
+            status="failed",
+            reason=f"{error.what} {error.remedy}".strip(),
+            figures={"health": "down"},
+        )
+    now = clock.stamp()
+    done = "done" if part.status != "failed" else "failed"
+    told = report(
+        None,
+        Outcome(run="", plan="", status=done, parts=(part,), started_at=now, ended_at=now),
+        figures={**measured, **part.figures},
+    )
+    return told.model_copy(update={"title": f"Status of {system}"})
+
+
+def _objective(
+    system: str, target: str, limit: float, values: list[tuple[str, float]], measured_by: str
+) -> Objective:
+    if not values:
+        return Objective(system=system, target=target, limit=limit, measured_by=measured_by)
+    at, latest = max(values)
+    within = sum(value <= limit for _, value in values)
+    return Objective(
+        system=system,
+        target=target,
+        limit=limit,
+        latest=latest,
+        at=at,
+        measured=len(values),
+        within=within,
+        measured_by=measured_by,
+    )
+
+
+def _samples(ledger: Ledger, system: str, figure: str, since: str) -> list[tuple[str, float]]:
+    return [(sample.at, sample.value) for sample in ledger.samples(system, name=figure, since=since)]
+
+
+def _of(figures: list[tuple[str, str, str, float]], system: str, figure: str) -> list[tuple[str, float]]:
+    return [(at, value) for of, name, at, value in figures if (of, name) == (system, figure)]
+
+
+def _figures_of_runs(ledger: Ledger, since: str) -> Iterator[tuple[str, str, str, float]]:
+    """System, figure, moment and value of what the parts of runs measured."""
+    wanted = {figure for figure, _ in OBJECTIVES.values()}
+    systems: dict[str, dict[str, str]] = {}
+    for entry in ledger.entries("part"):
+        measured = {
+            key: value
+            for key, value in entry.body.get("figures", {}).items()
+            if key in wanted and isinstance(value, (int, float))
+        }
+        if measured and entry.at >= since:
+            system = systems.setdefault(entry.run, _systems_of(ledger, entry.run)).get(entry.subject, "")
+            yield from ((system, key, entry.at, float(value)) for key, value in measured.items())
+
+
+def _systems_of(ledger: Ledger, run: str) -> dict[str, str]:
+    """Which system each part of a run worked on."""
+    from datareeve.core.operation import Plan  # noqa: PLC0415 - read back from the ledger only here
+
+    started = ledger.entries("run", run=run)[0]
+    plan = Plan.model_validate(ledger.entries("plan", subject=started.body["plan"])[-1].body["plan"])
+    return {leaf.part_id: str(leaf.inputs.get("system", "")) for leaf in plan.leaves()}
