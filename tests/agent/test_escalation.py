@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from datareeve.agent.escalation import ATTEMPTS, Escalations, shown
+from datareeve.agent.escalation import ATTEMPTS, Escalations, open_alerts, shown
 from datareeve.agent.watch import Event, State
 from datareeve.core.errors import BadInput, Failed, Refused
 from datareeve.core.estate import AlertRule
@@ -177,6 +177,14 @@ def test_a_target_named_later_is_not_told_of_the_past(ledger):
     again.restore(ledger.entries("event"), [BACKUP.model_copy(update={"notify": (TO_FILE, "exec:page")})])
     again.deliver()
     assert out.told == []
+
+
+def test_what_fired_and_has_not_ended_is_open(ledger):
+    escalations = Escalations(ledger, Flaky(0))
+    escalations.announce(FIRED)
+    assert [body["rule"]["name"] for body in open_alerts(ledger.entries("event"))] == ["app-backup"]
+    escalations.announce(FIRED.model_copy(update={"kind": "cleared", "value": 1.0}))
+    assert open_alerts(ledger.entries("event")) == ()
 
 
 def test_an_address_that_may_be_a_secret_is_not_in_the_ledger(ledger):

@@ -125,7 +125,12 @@ NOTICED = [
         figures(archive_failing=0),
     ),
     ("backup-age", "critical", figures(backup_age_hours=26.1), figures(backup_age_hours=26)),
-    ("backup-age", "warning", {"backups_declared": True}, {}),
+    (
+        "backup-missing",
+        "warning",
+        {"backups_declared": True},
+        {"backups_declared": True, **figures(backup_age_hours=1)},
+    ),
     ("checksum-failures", "critical", figures(checksum_failures_total=1), figures(checksum_failures_total=0)),
     ("missing-grant", "info", {"role_needs_grant": "app"}, {}),
 ]

@@ -1,15 +1,22 @@
 """Watch: put in, quiet, judged, taken out again; on a real server, estate file and ledger."""
 
 import contextlib
+import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
+import servers
+from datareeve.agent.schedule import Serve
+from datareeve.app import App
 from datareeve.capabilities.databases.operations.check_health import CheckHealth
 from datareeve.capabilities.databases.operations.watch import Watch
-from datareeve.core import estate
+from datareeve.core import clock, estate
 from datareeve.core.errors import BadInput
 from datareeve.core.ledger import open_ledger
 from datareeve.systems.ledger_system import LedgerSystem
+from datareeve.systems.notify import Notifier
 
 
 @pytest.fixture
@@ -124,3 +131,58 @@ def test_a_target_that_cannot_be_told_is_refused(target):
     with pytest.raises(ValueError, match="notify") as caught:
         Watch(system="app", notify=(target,))
     assert "value" not in str(caught.value).split("notify")[0]
+
+
+class Application(App):
+    """The application with the one thing more that the loop asks for."""
+
+    def reload(self):
+        return estate.load(self.project / "estate.yaml")
+
+
+ALLOWED = """version: 1
+systems:
+  app:
+    kind: postgresql
+    url: {url}
+authority:
+  rules:
+  - decision: allow
+    effects: [reversible]
+"""
+
+
+def test_a_server_that_stops_is_told_at_once_and_its_return_too(tmp_path):
+    with servers.server() as server:
+        before = ALLOWED.format(url=server.url)
+        (tmp_path / "estate.yaml").write_text(before)
+        with contextlib.closing(Application.open(tmp_path)) as app:
+            operation = app.catalogue.make(
+                "databases.watch", {"system": "app", "notify": ["file:data/alerts.jsonl"]}
+            )
+            outcome = app.apply(app.preview(operation), by="owner")
+            assert outcome.status == "done"
+            serve = Serve(app, Notifier(tmp_path, app.estate.authority.file_paths))
+            look(serve, 0, 1, 2)
+            server.local.stop("immediate")
+            look(serve, 3, 4, 5)
+            server.local.start()
+            look(serve, 6, 7)
+            told = [json.loads(line) for line in (tmp_path / "data/alerts.jsonl").read_text().splitlines()]
+            assert [(message["alert"], message["kind"], message["value"]) for message in told] == [
+                ("app-down", "fired", 0),
+                ("app-down", "cleared", 1),
+            ]
+            assert [s.value for s in app.ledger.samples("app", name="up")] == [1, 1, 1, 0, 0, 0, 1, 1]
+            assert app.undo(outcome.run, by="owner").status == "undone"
+            assert (tmp_path / "estate.yaml").read_text() == before
+            app.verify_ledger()
+
+
+def look(serve, *minutes):
+    for minute in minutes:
+        with time_machine.travel(NOON + timedelta(minutes=minute)):
+            serve.run_once(clock.now())
+
+
+NOON = datetime(2040, 7, 20, 12, 0, tzinfo=UTC)

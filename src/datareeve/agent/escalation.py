@@ -90,6 +90,17 @@ def threshold(rule: AlertRule) -> str:
     return f"alert {' or '.join(limits)}" + (f", over at {rule.clear:g}" if rule.clear is not None else "")
 
 
+def open_alerts(entries: Iterable[Entry]) -> tuple[dict[str, Any], ...]:
+    """Of the ledger's events: what fired and has not ended, as it was written down, oldest first. For the report's blockers."""
+    standing: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        if entry.body.get("type") == "alert-fired":
+            standing[entry.subject] = entry.body
+        elif entry.body.get("type") == "alert-cleared":
+            standing.pop(entry.subject, None)
+    return tuple(standing.values())
+
+
 class Escalations:
     """Events on their way to people."""
 

@@ -96,6 +96,11 @@ class Slot(Value):
     wal_status: str
     retained_bytes: int
 
+    @property
+    def wal_lost(self) -> bool:
+        """Whether WAL that it needs is gone, or goes with the next checkpoint."""
+        return self.wal_status in ("lost", "unreserved")
+
 
 class Limits(Value):
     """How long a session may hold a transaction, sit idle in one, or wait for a lock before it is worth a word."""

@@ -1,4 +1,4 @@
-"""The newest backup is older than the estate allows, or there is none where one is declared."""
+"""The newest backup is older than the estate allows."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ if TYPE_CHECKING:
 
 
 def find(health: Health) -> Iterator[Finding]:
-    """One finding: data written since is at risk."""
+    """One finding beyond targets.backup_age_hours."""
     age, allowed = health.figure("backup_age_hours"), health.targets.backup_age_hours
-    if health.down or not (health.backups_declared if age is None else age > allowed):
-        return
-    yield Finding(
-        rule="backup-age",
-        subject=health.system,
-        what="No backup is known."
-        if age is None
-        else f"The newest backup is {age:.1f} h old; at most {allowed:g} h are allowed.",
-        why="What was written since then may be lost with the disk.",
-        instead="Run databases.back-up, and look why its schedule did not.",
-        severity=Severity.WARNING if age is None else Severity.CRITICAL,
-        figures={} if age is None else {"backup_age_hours": age},
-    )
+    if age is not None and age > allowed:
+        yield Finding(
+            rule="backup-age",
+            subject=health.system,
+            what=f"The newest backup is {age:.1f} h old; at most {allowed:g} h are allowed.",
+            why="What was written since then may be lost with the disk.",
+            instead="Run databases.back-up, and look why its schedule did not.",
+            severity=Severity.CRITICAL,
+            figures={"backup_age_hours": age},
+        )
