@@ -78,10 +78,8 @@ def test_a_restore_works_while_production_is_down(archived):
 def test_a_moment_after_the_archive_ends_fails_and_leaves_nothing(archived):
     future = (archived.moment + timedelta(days=1)).isoformat()
     outcome = archived.do(Restore(system="app", moment=future))
-    assert (outcome.status, outcome.parts[0].steps[0].error.split(":")[0]) == (
-        "undone",
-        "restore.not-reached",
-    )
+    part = outcome.parts[0]
+    assert (part.status, part.steps[0].error.split(":")[0]) == ("undone", "restore.not-reached")
     assert list((archived.folder / "restored").iterdir()) == []
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 import backup_rig
+import servers
 from datareeve.core.errors import BadInput, Failed
 from datareeve.systems import pg_backup
 
@@ -182,6 +183,29 @@ def test_tablespaces_come_along_and_are_their_own_after_a_restore(fresh):
     fresh.app.perform("remove_restored", run="r", target="x")
     fresh.sql("DROP TABLE far", "DROP TABLESPACE elsewhere")
     space.rmdir()
+
+
+def test_a_password_reaches_pg_basebackup_and_stands_nowhere(fresh):
+    hba = fresh.server.local.data / "pg_hba.conf"
+    hba.write_text("host all,replication keeper 127.0.0.1/32 scram-sha-256\n" + hba.read_text())
+    fresh.sql(
+        "CREATE ROLE keeper LOGIN REPLICATION PASSWORD 's3:cr\\et'",
+        "GRANT pg_monitor TO keeper",
+        "SELECT pg_reload_conf()",
+    )
+    (fresh.project / "password").write_text("s3:cr\\et")
+    (fresh.project / "password").chmod(0o600)
+    url = fresh.server.url.replace("postgres@", "keeper@")
+    systems = servers.registry(fresh.project, url, fresh.server.local, password="file:password")
+    systems["app"].perform("base_backup", run="r", label="b1")
+    systems.close()
+    assert fresh.app.read("damaged_files", label="b1") == []
+    assert [
+        path for path in fresh.folder.rglob("*") if path.is_file() and b"s3:cr" in path.read_bytes()
+    ] == []
+    without = servers.registry(fresh.project, url)
+    assert without["app"].read("streaming_refused").startswith("postgres.login")
+    without.close()
 
 
 SLOW_BACKUP = """

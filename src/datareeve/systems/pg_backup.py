@@ -12,7 +12,6 @@ catalogue lists is whole. Below the system's backup folder:
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import json
@@ -476,17 +475,14 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 def remove_tree(path: Path) -> None:
     """Remove a folder. Errors: `Failed` `backup.not-removed`, for what stays must not be called gone."""
-    with contextlib.suppress(FileNotFoundError):
+    while path.exists():
         try:
             shutil.rmtree(path)
-        except FileNotFoundError:
-            raise
+        except FileNotFoundError:  # a server that is just ending takes some of its files away itself
+            continue
         except OSError as error:
-            raise Failed(
-                "backup.not-removed",
-                f"{path} cannot be removed: {error.strerror}.",
-                "Mend its rights, then undo again.",
-            ) from None
+            what = f"{path} cannot be removed: {error.strerror}."
+            raise Failed("backup.not-removed", what, "Mend its rights, then undo again.") from None
 
 
 def _sync(path: Path) -> None:
