@@ -143,7 +143,10 @@ def percent(part: float, whole: float) -> float:
 
 
 def look(systems: Systems, system: str, limits: Limits) -> Health:
-    """Everything check-health knows, in eleven reads of the server (twelve with pg_stat_statements). A server that cannot be reached gives `down`, not an error."""
+    """Everything check-health knows, in eleven reads of the server (twelve with pg_stat_statements).
+
+    A server that cannot be reached gives `down`, not an error.
+    """
     began = time.monotonic()
     reader = systems[system]
     try:
@@ -172,10 +175,8 @@ def _see(reader: Reader, server: dict[str, Any]) -> dict[str, Any]:
 
     about = _ask(reader, "health_server", "row")
     sessions = tuple(_session(entry) for entry in _ask(reader, "health_sessions"))
-    tables = tuple(Table(schema_name=entry.pop("schema"), **entry) for entry in _ask(reader, "health_tables"))
-    sequences = tuple(
-        Sequence(schema_name=entry.pop("schema"), **entry) for entry in _ask(reader, "health_sequences")
-    )
+    tables = tuple(Table(**entry) for entry in _ask(reader, "health_tables"))
+    sequences = tuple(Sequence(**entry) for entry in _ask(reader, "health_sequences"))
     slots = tuple(Slot(**entry) for entry in _ask(reader, "health_slots"))
     figures = row("health_activity") | row("health_database") | row("health_replication")
     figures |= row("health_wal" if server["version_num"] >= 170000 else "health_wal_16")  # noqa: PLR2004 - pg_stat_checkpointer is new in 17
@@ -189,9 +190,7 @@ def _see(reader: Reader, server: dict[str, Any]) -> dict[str, Any]:
         "tables": tables,
         "sequences": sequences,
         "slots": slots,
-        "invalid_indexes": tuple(
-            Index(schema_name=e.pop("schema"), **e) for e in _ask(reader, "health_indexes")
-        ),
+        "invalid_indexes": tuple(Index(**entry) for entry in _ask(reader, "health_indexes")),
     }
 
 
@@ -242,19 +241,14 @@ def _disk(systems: Systems, server: dict[str, Any]) -> Figures:
 
 
 def _with_history(health: Health, ledger: Reader) -> Health:
-    """The same look with rates, growth and the age of the newest backup, which one look alone cannot give."""
-    now = clock.now()
-    before, seconds = _previous(
-        ledger.read("samples", system=health.system, since=clock.stamp(now - WINDOW)), now
+    """The same look with rates and growth, which one look alone cannot give."""
+    now, system = clock.now(), health.system
+    recent = ledger.read("samples", system=system, since=clock.stamp(now - WINDOW))
+    sizes = ledger.read(
+        "samples", system=system, name="database_bytes", since=clock.stamp(now - GROWTH_WINDOW)
     )
-    more, since = _rates(health.figures, before, seconds)
-    more |= _growth(
-        health.figures,
-        ledger.read(
-            "samples", system=health.system, name="database_bytes", since=clock.stamp(now - GROWTH_WINDOW)
-        ),
-        now,
-    )
+    rates, since = _rates(health.figures, *_previous(recent, now))
+    more = rates | _growth(health.figures, sizes, now)
     return health.model_copy(update={"figures": health.figures | more, "rates_since": since})
 
 

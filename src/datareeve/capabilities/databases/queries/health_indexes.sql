@@ -1,5 +1,5 @@
 -- Indexes that a failed or cancelled build left invalid; those being built at this moment are not among them.
-SELECT n.nspname AS schema, c.relname AS name, t.relname AS "table", pg_relation_size(c.oid) AS bytes
+SELECT n.nspname AS schema_name, c.relname AS name, t.relname AS "table", pg_relation_size(c.oid) AS bytes
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_class t ON t.oid = i.indrelid

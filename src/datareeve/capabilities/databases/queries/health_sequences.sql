@@ -1,6 +1,6 @@
 -- The fullest sequences, against the smaller of their own limit and what the column they feed can hold.
-SELECT schema, name, last_value, highest_value, round(100.0 * last_value / highest_value, 2) AS used_percent
-  FROM (SELECT s.schemaname AS schema, s.sequencename AS name, s.last_value,
+SELECT schema_name, name, last_value, highest_value, round(100.0 * last_value / highest_value, 2) AS used_percent
+  FROM (SELECT s.schemaname AS schema_name, s.sequencename AS name, s.last_value,
                least(s.max_value, CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 END) AS highest_value
           FROM pg_sequences s
           JOIN pg_namespace n ON n.nspname = s.schemaname

@@ -1,5 +1,5 @@
 -- The tables with most dead or changed rows since vacuum and ANALYZE last came by; small ones are left out.
-SELECT schemaname AS schema,
+SELECT schemaname AS schema_name,
        relname AS name,
        n_live_tup AS live_rows,
        n_dead_tup AS dead_rows,
