@@ -82,6 +82,7 @@ class Reference(Value):
     orphan_values: int = 0
     orphan_rows: int = 0
     orphan_keys: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()  # other targets that are as likely
 
     @property
     def start(self) -> str:
@@ -296,12 +297,20 @@ def find_references(reader: Reader, tables: Sequence[Table], keys: Sequence[Cand
     parts = [_pair(number, pair) | {"limit": INCLUSION_SAMPLE} for number, pair in enumerate(pairs)]
     found = {row["number"]: row for row in _together(reader, "schema_inclusion_sample", parts)}
     likely = [pair for number, pair in enumerate(pairs) if _likely(pair, found[number])]
-    measured = measure_references(reader, likely)
-    best: dict[str, Reference] = {}
-    for reference in sorted(measured, key=lambda r: (r.evidence != "name", r.orphan_values, r.target)):
-        if _included(reference):
-            best.setdefault(reference.start, reference)
-    return [best[start] for start in sorted(best)]
+    included = [r for r in measure_references(reader, likely) if _included(r)]
+    return [_best([r for r in included if r.start == start]) for start in sorted({r.start for r in included})]
+
+
+def _best(found: Sequence[Reference]) -> Reference:
+    """The reference to the likeliest target, and which others are as likely: by name, the name speaks of the table, fewest orphans."""
+
+    def rank(reference: Reference) -> tuple[bool, bool, int]:
+        stem = singular(reference.target.split(".", 1)[1])
+        return (reference.evidence != "name", stem not in reference.columns[0], reference.orphan_values)
+
+    best, *others = sorted(found, key=lambda r: (rank(r), r.end))
+    rivals = tuple(other.end for other in others if rank(other) == rank(best))
+    return best.model_copy(update={"rivals": rivals})
 
 
 def measure_references(reader: Reader, references: Sequence[Reference]) -> list[Reference]:

@@ -29,7 +29,8 @@ class RepairSchema(Operation[Survey]):
 
     Looks at the whole schema once. Adds a primary key where a declared or named key is unique and never null, then foreign keys for references without
     orphans. What needs a decision is left to the owner, with the statement to paste: references with orphans (counted, and named by at most 20 keys),
-    keys of several columns that nothing but the rows suggests, tables without any key. No row is changed or deleted. Undo drops what was added.
+    keys of several columns that nothing but the rows suggests, references that could be to one table or
+    another, tables without any key. No row is changed or deleted. Undo drops what was added.
     """
 
     name: ClassVar[str] = "databases.repair-schema"
@@ -103,7 +104,7 @@ class RepairSchema(Operation[Survey]):
 
     def _foreign_keys(self, facts: Survey) -> Iterator[tuple[str, Plan]]:
         for reference in facts.references:
-            if not reference.orphan_rows:
+            if not reference.orphan_rows and not reference.rivals:
                 table, target = facts.table(reference.table), facts.table(reference.target)
                 operation = AddForeignKey(
                     system=self.system,

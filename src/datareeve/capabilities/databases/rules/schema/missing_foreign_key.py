@@ -31,9 +31,10 @@ def finding(reference: Reference) -> Finding:
     return Finding(
         rule=RULE,
         subject=reference.start,
-        what=f"It refers to {reference.end}: {seen}; no foreign key keeps it so.",
+        what=f"It refers to {' or '.join((reference.end, *reference.rivals))}: {seen}; no foreign key keeps it so.",
         why="The next faulty write leaves a row that refers to nothing, and the planner cannot rely on the relation.",
-        instead=f"databases.add-foreign-key adds it without a long lock; in SQL: {reference.statement};",
+        instead=("Decide which one is meant; " if reference.rivals else "")
+        + f"databases.add-foreign-key adds it without a long lock; in SQL: {reference.statement};",
         severity=Severity.WARNING,
         figures={
             "values": reference.values,
