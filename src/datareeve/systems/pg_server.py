@@ -169,7 +169,8 @@ def _others_can_enter(path: Path) -> bool:
 
 def server_folder(wanted: Path) -> Path:
     """Where a server's files can really live: `wanted`, or as root, when the service user cannot go there, a folder named after it."""
-    existing = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
+    # Asked of the folders above it only: the folder itself is closed to others once it is made, and the answer must stay the same.
+    existing = next(folder for folder in wanted.resolve().parents if folder.exists())
     if os.geteuid() != 0 or _others_can_enter(existing):
         return wanted
     return ROOT_STATE / quote(str(wanted.resolve()).strip("/"), safe="")
