@@ -147,12 +147,33 @@ def test_a_critical_finding_makes_it_degraded():
     assert made.findings[0] == critical
 
 
-def test_advice_stands_beside_its_measured_effect():
+def test_advice_tried_on_a_copy_stands_beside_the_workload_run_again():
+    (row,) = report(
+        TASK, outcome(INDEX), figures={"workload_ms_before": 1500, "workload_ms_after": 900.0}
+    ).advice
+    assert row.predicted == "1,200.0 ms to 780.0 ms (-35%), tried on a copy"
+    assert row.actual == "1,500.0 ms to 900.0 ms (-40%)"
     (row,) = report(TASK, outcome(INDEX)).advice
-    assert (row.subject, row.predicted, row.actual) == (
-        "workload, 1,200.0 ms before",
-        "800.0 ms (-33%)",
-        "780.0 ms (-35%)",
+    assert row.actual == "not measured (the workload was not run again)"
+
+
+def test_findings_blockers_and_figures_of_a_composite_are_told():
+    left = Finding(rule="orphans", subject="public.flights (tailnum)", what="w")
+    inner = PLAN.parts[0].model_copy(update={"part_id": "1.1"})
+    composite = Plan(operation="databases.repair-schema", summary="r", part_id="1", parts=(inner,), findings=(left,), blockers=("Two candidates.",), figures={"database_bytes": 2048})  # fmt: skip
+    done = INDEX.model_copy(update={"part_id": "1.1"})
+    made = report(TASK, outcome(done), plan=PLAN.model_copy(update={"parts": (composite,)}))
+    assert made.findings == (left,)
+    assert made.blockers == ("1: Two candidates.",)
+    assert made.figures["database_bytes"] == 2048
+
+
+def test_a_part_that_answers_two_bullets_is_told_for_both():
+    task = TASK.model_copy(update={"bullets": ("Optimize", "Implement proper indexing strategy")})
+    plan = PLAN.model_copy(update={"figures": {"served": {"1": ["2"], "2": ["2"]}}})
+    assert (
+        report(task, outcome(INDEX), plan=plan).completed[0].serves
+        == "Implement proper indexing strategy; Optimize"
     )
 
 

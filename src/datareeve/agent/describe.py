@@ -37,34 +37,44 @@ def predicted(prediction: Prediction) -> str:
     return f"{words} ({prediction.basis})" if words and prediction.basis else words
 
 
+def nodes(plan: Plan) -> Iterator[Plan]:
+    """The plan and every part of it at any depth, in order."""
+    yield plan
+    for part in plan.parts:
+        yield from nodes(part)
+
+
 def _lines(plan: Plan) -> Iterator[str]:
+    if not plan.parts and plan.operation != "task":
+        yield from _part(plan)
+        return
     yield plan.summary
-    yield from (f"  ! {blocker}" for blocker in plan.blockers if plan.parts)
+    yield from (f"  ! {blocker}" for blocker in plan.blockers)
     bullet = ""
-    leaves = list(plan.leaves())
-    for leaf in leaves:
-        if leaf.serves and leaf.serves != bullet:
-            bullet = leaf.serves
-            yield from ("", f"{leaf.part_id.partition('.')[0]}. {bullet}")
-        yield from _leaf(leaf)
-    if not leaves[0].steps and plan.nothing_to_do and plan.parts:
+    for part in plan.parts:
+        if part.serves and part.serves != bullet:
+            bullet = part.serves
+            yield from ("", f"{part.part_id.partition('.')[0]}. {bullet}")
+        for node in nodes(part):
+            yield from _part(node)
+    if plan.nothing_to_do:
         yield from ("", f"Nothing to do: {plan.nothing_to_do}")
 
 
-def _leaf(leaf: Plan) -> Iterator[str]:
-    name = f"{leaf.part_id} {leaf.operation}".strip()
-    needs = f" (after {', '.join(leaf.needs)})" if leaf.needs else ""
-    yield f"  {name}{needs}: {leaf.summary}"
-    if leaf.nothing_to_do:
-        yield f"      nothing to do: {leaf.nothing_to_do}"
-    for number, step in enumerate(leaf.steps, 1):
+def _part(part: Plan) -> Iterator[str]:
+    name = f"{part.part_id} {part.operation}".strip()
+    needs = f" (after {', '.join(part.needs)})" if part.needs else ""
+    yield f"  {name}{needs}: {part.summary}"
+    if part.nothing_to_do:
+        yield f"      nothing to do: {part.nothing_to_do}"
+    for number, step in enumerate(part.steps, 1):
         yield from _step(number, step)
-    if leaf.requirements or leaf.checks:
-        yield f"      rests on {len(leaf.requirements)} requirements, verified by {len(leaf.checks)} checks"
-    for finding in leaf.findings:
+    if part.requirements or part.checks:
+        yield f"      rests on {len(part.requirements)} requirements, verified by {len(part.checks)} checks"
+    for finding in part.findings:
         instead = f" {finding.instead}" if finding.instead else ""
         yield f"      {finding.severity}: {finding.subject}: {finding.what}{instead}"
-    yield from (f"      ! {blocker}" for blocker in leaf.blockers)
+    yield from (f"      ! {blocker}" for blocker in part.blockers)
 
 
 def _step(number: int, step: Step) -> Iterator[str]:

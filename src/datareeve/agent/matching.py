@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONFIDENT = 0.66  # coverage from which a reading is planned
 DOUBTFUL = 0.34  # coverage from which a reading is worth a question
+APART = 0.8  # coverage that each part of a bullet needs for the bullet to be split
 LEAD = 1.2  # by how much the best reading must outweigh the next that means something else
 OFFERED = 3
 
@@ -99,7 +100,7 @@ class Matcher:
         parts = [self.match(part, names) for part in clauses(text)]
         keys = {part.readings[0].key for part in parts if part.readings}
         sure = all(part.decision in ("planned", "later", "another's") for part in parts)
-        better = min((part.confidence for part in parts), default=0.0) > whole.confidence
+        better = min((part.confidence for part in parts), default=0.0) > max(whole.confidence, APART)
         return tuple(parts) if len(parts) > 1 and len(keys) == len(parts) and sure and better else (whole,)
 
     def _without(self, names: tuple[str, ...], text: str) -> str:

@@ -1,8 +1,9 @@
 """The progress report: the data engineer's own format, every figure from the ledger or a fresh look, never from a sentence.
 
-Figures come by key from the outcome's parts (`PartOutcome.figures`, later parts over earlier ones) and from `figures`, a fresh look that
-wins over them. The keys looked for are those of `FIGURES`; a figure that nobody measured is reported as "not measured" and why. Values
-of a user's rows never get in: of what a check observed only numbers, truths and what the plan itself had said are shown.
+Figures come by key from the plan's and the outcome's parts (`Plan.figures`, `PartOutcome.figures`, later parts over earlier ones) and from
+`figures`, a fresh look that wins over them. The keys looked for are those of `FIGURES`; a figure that nobody measured is reported as
+"not measured" and why. `workload_ms_before` and `_after` of a part were tried on a copy, the advice's promise; those of the fresh look are
+its effect. Values of a user's rows never get in: of what a check observed only numbers, truths and what the plan had said are shown.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from datareeve.agent.describe import predicted, size
+from datareeve.agent.describe import nodes, predicted, size
 from datareeve.core.operation import (
     Check,
     Finding,
@@ -47,7 +48,6 @@ FIGURES = {  # the keys looked for, and how each is written
     "database_bytes": "bytes",
     "growth_bytes_per_day": "bytes",
     "workload_ms_before": "{:,.1f} ms",
-    "workload_ms_predicted": "{:,.1f} ms",  # what the advice expected, from the copy
     "workload_ms_after": "{:,.1f} ms",
     "rpo_seconds": "{:,.1f} s",  # restore point: how much would be lost
     "rto_seconds": "{:,.1f} s",  # restore time: how long it took
@@ -57,13 +57,16 @@ FIGURES = {  # the keys looked for, and how each is written
     "pipeline_status": "{}",
     "api_status": "{}",
 }
+ALIASES = {"p50_ms": "latency_ms_p50", "p95_ms": "latency_ms_p95", "p99_ms": "latency_ms_p99"}
 NOT_MEASURED = "not measured"
 WHY_NOT = {
     "growth_bytes_per_day": "growth needs size samples of two days: `datareeve serve` takes them",
     "disk_used_percent": "the database's disk is not on this machine or was not looked at",
     "queries_per_second": "no part of this run measured the workload",
 }
+UNITS = ("ms", "bytes", "seconds", "percent")
 MOST_KEYS = 20
+GOOD = ("done", "nothing to do")
 
 
 class Line(Value):
@@ -171,21 +174,23 @@ def report(
     `plan` adds what was foretold, what could not be planned and the ways back; `figures` is a fresh look. No task: the estate now.
     """
     parts = sorted(outcome.parts, key=_place) if outcome else []
-    known = _gather(parts, plan, figures or {})
+    tried = _known([node.figures for node in nodes(plan)] if plan else [], [part.figures for part in parts])
+    fresh = _known([figures or {}])
+    known = {**tried, **fresh}
     blockers = _blockers(plan, parts)
     status, reason = _status(outcome, plan)
     return Report(
-        title=task.title if task else "Status of the estate",
+        title=_title(task, outcome),
         ticket=task.ticket if task else "",
         run=outcome.run if outcome else "",
         status=status,
         status_reason=reason,
         database=tuple(_database(known, parts)),
         api=_written(known, "api_status") if "api_status" in known else "not configured in this estate",
-        completed=tuple(_done(part) for part in parts if part.status in ("done", "nothing to do")),
+        completed=tuple(_done(part, _also(part, plan, task)) for part in parts if part.status in GOOD),
         metrics=tuple(_metrics(known)),
         blockers=blockers,
-        advice=tuple(_advice(known)),
+        advice=tuple(_advice(tried, fresh)),
         predictions=tuple(_predictions(plan, parts)),
         evidence=tuple(_evidence(part, check) for part in parts for check in part.checks),
         findings=_findings(plan, parts),
@@ -197,13 +202,22 @@ def report(
     )
 
 
-def _gather(parts: list[PartOutcome], plan: Plan | None, fresh: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures by key: of the plan's parts, over them the outcome's, over them a fresh look. Only keys and kinds we know."""
-    sources = [leaf.figures for leaf in plan.leaves()] if plan else []
-    known: dict[str, Any] = {}
-    for source in (*sources, *(part.figures for part in parts), fresh):
-        known |= {key: value for key, value in source.items() if key in FIGURES and _is_figure(key, value)}
-    return known
+def _title(task: Task | None, outcome: Outcome | None) -> str:
+    if task:
+        return task.title or next(iter(task.work), "")
+    return (
+        ", ".join(dict.fromkeys(part.operation for part in outcome.parts))
+        if outcome
+        else "Status of the estate"
+    )
+
+
+def _known(*sources: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures by key, later ones over earlier. Only keys and kinds we know."""
+    found = (
+        (ALIASES.get(key, key), value) for source in sources for one in source for key, value in one.items()
+    )
+    return {key: value for key, value in found if key in FIGURES and _is_figure(key, value)}
 
 
 def _is_figure(key: str, value: Any) -> bool:
@@ -273,21 +287,22 @@ def _metrics(known: Mapping[str, Any]) -> Iterator[Line]:
         yield _line(known, "Restore time (RTO)", "rto_seconds")
 
 
-def _advice(known: Mapping[str, Any]) -> Iterator[Comparison]:
-    """The advice's promise beside the measured effect on the same workload."""
-    before = known.get("workload_ms_before")
-    if before is None:
-        return
-    yield Comparison(
-        subject=f"workload, {_written(known, 'workload_ms_before')} before",
-        predicted=_written(known, "workload_ms_predicted")
-        + _change(before, known.get("workload_ms_predicted")),
-        actual=_written(known, "workload_ms_after") + _change(before, known.get("workload_ms_after")),
-    )
+def _advice(tried: Mapping[str, Any], fresh: Mapping[str, Any]) -> Iterator[Comparison]:
+    """What the advice promised, tried on a copy, beside the workload run again for real."""
+    if {"workload_ms_before", "workload_ms_after"} <= tried.keys():
+        yield Comparison(
+            subject="the recorded workload",
+            predicted=f"{_change(tried)}, tried on a copy",
+            actual=_change(fresh),
+        )
 
 
-def _change(before: float, after: float | None) -> str:
-    return f" ({(after - before) / before:+.0%})" if after is not None and before else ""
+def _change(known: Mapping[str, Any]) -> str:
+    if not {"workload_ms_before", "workload_ms_after"} <= known.keys():
+        return f"{NOT_MEASURED} (the workload was not run again)"
+    before, after = known["workload_ms_before"], known["workload_ms_after"]
+    percent = f" ({(after - before) / before:+.0%})" if before else ""
+    return f"{_written(known, 'workload_ms_before')} to {_written(known, 'workload_ms_after')}{percent}"
 
 
 def _status(
@@ -302,34 +317,29 @@ def _status(
             if plan and not plan.parts and unplanned
             else ("in progress", "planned, not carried out")
         )
-    good = [part for part in outcome.parts if part.status in ("done", "nothing to do")]
+    good = [part for part in outcome.parts if part.status in GOOD]
     verified = f"{len(good)} of {len(outcome.parts)} operations done and verified"
-    if unplanned or outcome.status not in ("done", "nothing to do"):
+    if unplanned or outcome.status not in GOOD:
         return "blocked", f"{verified}; {unplanned} not planned" if unplanned else verified
     waiting = sum(len(part.blockers) for part in outcome.parts)
     return "completed", f"{verified}; {waiting} waiting for a decision, see Blockers" if waiting else verified
 
 
 def _blockers(plan: Plan | None, parts: list[PartOutcome]) -> tuple[str, ...]:
-    planned = plan.blockers if plan else ()
-    within = [(part.part_id, blocker) for part in parts for blocker in part.blockers]
-    if not parts and plan:
-        within = [
-            (leaf.part_id, blocker) for leaf in plan.leaves() if leaf is not plan for blocker in leaf.blockers
-        ]
-    failed = [
-        (p.part_id, f"{p.operation} {p.status}: {p.reason}")
-        for p in parts
-        if p.status not in ("done", "nothing to do")
-    ]
-    return (*planned, *(f"{part_id}: {text}" for part_id, text in [*within, *failed]))
+    found = [(node.part_id, blocker) for node in _nodes(plan, parts) for blocker in node.blockers]
+    failed = [(p.part_id, f"{p.operation} {p.status}: {p.reason}") for p in parts if p.status not in GOOD]
+    return tuple(f"{part_id}: {text}" if part_id else text for part_id, text in [*found, *failed])
+
+
+def _nodes(plan: Plan | None, parts: list[PartOutcome]) -> Iterator[Plan | PartOutcome]:
+    """What has findings and blockers of its own: composites from the plan; leaves from the outcome, before it from the plan."""
+    yield from (node for node in (nodes(plan) if plan else ()) if node.parts or not parts)
+    yield from parts
 
 
 def _findings(plan: Plan | None, parts: list[PartOutcome]) -> tuple[Finding, ...]:
     """Critical ones first."""
-    found = [finding for part in parts for finding in part.findings]
-    if not parts and plan:
-        found = [finding for leaf in plan.leaves() for finding in leaf.findings]
+    found = [finding for node in _nodes(plan, parts) for finding in node.findings]
     return tuple(
         _bounded(f) for f in sorted(found, key=lambda finding: -list(Severity).index(finding.severity))
     )
@@ -344,19 +354,31 @@ def _bounded(finding: Finding) -> Finding:
     return finding.model_copy(update={"figures": figures})
 
 
-def _done(part: PartOutcome) -> Done:
-    figures = ", ".join(
-        f"{key.replace('_', ' ')} {_written(part.figures, key)}" for key in FIGURES if key in part.figures
-    )
+def _also(part: PartOutcome, plan: Plan | None, task: Task | None) -> str:
+    """The bullets that the part answers: its own, and those that the plan says it serves too."""
+    served = plan.figures.get("served", {}) if plan and task else {}
+    bullets = task.bullets if task else ()
+    more = [
+        bullets[int(n) - 1] for n, ids in served.items() if part.part_id in ids and int(n) <= len(bullets)
+    ]
+    return "; ".join(dict.fromkeys([part.serves, *more] if part.serves else more))
+
+
+def _done(part: PartOutcome, serves: str) -> Done:
+    known = _known([part.figures])
+    figures = ", ".join(f"{_name(key)} {_written(known, key)}" for key in FIGURES if key in known)
     reason = (
         f"nothing to do: {part.reason}" if part.status == "nothing to do" and part.reason else part.summary
     )
     holding = sum(check.verdict is Verdict.HOLDS for check in part.checks)
     checks = f"{holding} of {len(part.checks)} checks hold" if part.checks else ""
     result = "; ".join(text for text in (reason.rstrip("."), figures, checks) if text)
-    return Done(
-        part_id=part.part_id, operation=part.operation, serves=part.serves, result=result or part.status
-    )
+    return Done(part_id=part.part_id, operation=part.operation, serves=serves, result=result or part.status)
+
+
+def _name(key: str) -> str:
+    """A figure's name without its unit, which stands behind the number."""
+    return " ".join(word for word in key.removesuffix("_per_second").split("_") if word not in UNITS)
 
 
 def _steps(plan: Plan | None) -> dict[tuple[str, str], Step]:
