@@ -7,19 +7,15 @@ The copy is made from a logical dump of one snapshot and has its own statistics.
 from __future__ import annotations
 
 import os
-import os
-import os
 import re
 import shutil
 import statistics
 import subprocess
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql as pgsql
 
 from datareeve.core.errors import Failed
 from datareeve.systems import pg_server, workload_replay
@@ -28,6 +24,7 @@ from datareeve.systems.postgres import Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 GIGABYTE = 10**9
 SETTINGS = {
@@ -40,7 +37,14 @@ SETTINGS = {
     "shared_buffers": "256MB",
 }
 # Settings of the original that decide which plan is taken.
-PLANNER = ("work_mem", "random_page_cost", "seq_page_cost", "effective_cache_size", "jit", "default_statistics_target")
+PLANNER = (
+    "work_mem",
+    "random_page_cost",
+    "seq_page_cost",
+    "effective_cache_size",
+    "jit",
+    "default_statistics_target",
+)
 # Debian's PostgreSQL 15.20 stamps columns with an option that other versions reject, and the table with it.
 REJECTED = re.compile(r"^ALTER TABLE .* ALTER COLUMN .* SET \(pg_attver=[^)]*\);$", re.MULTILINE)
 
@@ -50,7 +54,9 @@ class Copy(Postgres):
 
     differs: str = ""  # in what it is not like the original, in a sentence; empty where it is
 
-    def perform(self, action: str, /, *, run: str = "rehearsal", connection: Any = None, **arguments: Any) -> dict[str, Any]:
+    def perform(
+        self, action: str, /, *, run: str = "rehearsal", connection: Any = None, **arguments: Any
+    ) -> dict[str, Any]:
         """Carry out one of PostgreSQL's published effects on the copy."""
         return super().perform(action, run=run, connection=connection, **arguments)
 
@@ -100,7 +106,11 @@ def _attempt(connection: psycopg.Connection[Any], case: workload_replay.Case) ->
         with connection.transaction(force_rollback=True):
             return workload_replay.analysed(connection, case)
     except psycopg.errors.QueryCanceled:
-        raise Failed("copy.statement-timeout", "A statement of the workload did not end on the copy in time.", "Give it more seconds.") from None
+        raise Failed(
+            "copy.statement-timeout",
+            "A statement of the workload did not end on the copy in time.",
+            "Give it more seconds.",
+        ) from None
     except psycopg.Error:
         return {}  # a duplicate key of a replayed INSERT, a table that is gone: it tells nothing
 
@@ -108,7 +118,9 @@ def _attempt(connection: psycopg.Connection[Any], case: workload_replay.Case) ->
 def _median(rounds: list[list[dict[str, Any]]]) -> dict[str, Any]:
     runs = [run for one in rounds for run in one]
     figures = {
-        key: round(statistics.median([statistics.fmean(run[key] for run in one) for one in rounds if one]), 3) if runs else None
+        key: round(statistics.median([statistics.fmean(run[key] for run in one) for one in rounds if one]), 3)
+        if runs
+        else None
         for key in ("ms", "buffers", "wal_bytes")
     }
     return {**figures, "indexes": sorted({name for run in runs for name in run["indexes"]})}
@@ -131,7 +143,12 @@ def copy_of(
     say(f"copying {system.name} ({size / 1e6:.0f} MB)")
     tools = pg_server.tool(system, "pg_dump").parent
     server, url = pg_server.initialise(folder / "copy", binaries=_binaries(system, tools), settings=SETTINGS)
-    copy = Copy(system.name, system.entry.model_copy(update={"url": url, "password": None, "read_role": None}), None, server)
+    copy = Copy(
+        system.name,
+        system.entry.model_copy(update={"url": url, "password": None, "read_role": None}),
+        None,
+        server,
+    )
     copy.original, copy.project = system, system.project
     try:
         _fill(system, copy, tools)
@@ -169,17 +186,25 @@ def _fill(system: Postgres, copy: Copy, tools: Path) -> None:
     _planner_settings(system, copy)
     with system.connect(application_name="datareeve/copy") as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        snapshot = connection.execute("SELECT pg_export_snapshot() AS name").fetchone()
+        snapshot = connection.execute("SELECT pg_export_snapshot() AS name").fetchone() or {}
         password = system.password.reveal() if system.password else None
         with pg_server.password_file(system.entry.url, password) as env:
-            dump = [str(tools / "pg_dump"), "--no-owner", "--no-privileges", f"--snapshot={snapshot['name']}", "-d", system.entry.url]
+            dump = [
+                str(tools / "pg_dump"),
+                "--no-owner",
+                "--no-privileges",
+                f"--snapshot={snapshot['name']}",
+                "-d",
+                system.entry.url,
+            ]
             _definitions(dump, env, copy, tools)
             _rows(dump, env, copy, tools)
 
 
 def _planner_settings(system: Postgres, copy: Copy) -> None:
     found = system.query(
-        "SELECT name, current_setting(name) AS value FROM pg_settings WHERE name = ANY(%(names)s)", {"names": list(PLANNER)}
+        "SELECT name, current_setting(name) AS value FROM pg_settings WHERE name = ANY(%(names)s)",
+        {"names": list(PLANNER)},
     )
     for row in found:
         value = "on" if row["name"] == "jit" else row["value"]  # our reading sessions switch it off
@@ -206,7 +231,11 @@ def _rows(dump: list[str], env: dict[str, str], copy: Copy, tools: Path) -> None
         if source.stdout is not None:
             source.stdout.close()
     if source.returncode != 0:
-        raise Failed("copy.dump", f"pg_dump of {copy.name} ended with status {source.returncode}.", "See the server's log.")
+        raise Failed(
+            "copy.dump",
+            f"pg_dump of {copy.name} ended with status {source.returncode}.",
+            "See the server's log.",
+        )
 
 
 RELATIONS_SQL = """
@@ -222,5 +251,9 @@ def _difference(system: Postgres, copy: Copy) -> str:
     if versions[0] != versions[1]:
         said.append(f"it is PostgreSQL {versions[1]}, the original {versions[0]}")
     here, there = (one.query(RELATIONS_SQL, shape="row") for one in (copy, system))
-    said += [f"{there[what] - here[what]} {what} could not be brought over" for what in here if there[what] != here[what]]
+    said += [
+        f"{there[what] - here[what]} {what} could not be brought over"
+        for what in here
+        if there[what] != here[what]
+    ]
     return f"The copy differs: {'; '.join(said)}." if said else ""

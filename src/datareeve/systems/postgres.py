@@ -46,7 +46,10 @@ class Postgres(Adapter):
     """One database on one server."""
 
     kind = "postgresql"
-    recorded: tuple[tuple[int, int], Recording] | None = None  # the workload's file as last read, by its time and size
+    original: Postgres | None = None  # where this is a copy: the database whose workload was recorded
+    recorded: tuple[tuple[int, int], Recording] | None = (
+        None  # the workload's file as last read, by its time and size
+    )
 
     def __init__(
         self,
@@ -83,7 +86,11 @@ class Postgres(Adapter):
             cursor.execute(sql, parameters or None, prepare=None if parameters else True)  # type: ignore[call-overload]
             rows = cursor.fetchmany(ROW_CAP + 1) if cursor.description else []
         if len(rows) > ROW_CAP:
-            raise BadInput("postgres.too-many-rows", f"The query gave more than {ROW_CAP:,} rows.", "Add a LIMIT or an aggregate.")
+            raise BadInput(
+                "postgres.too-many-rows",
+                f"The query gave more than {ROW_CAP:,} rows.",
+                "Add a LIMIT or an aggregate.",
+            )
         table = [{key: to_json(value) for key, value in row.items()} for row in rows]
         if shape == "rows":
             return table
@@ -107,7 +114,10 @@ class Postgres(Adapter):
 
         Reads pg_file_settings where the role may, else what pg_settings tells of the source.
         """
-        if self.query("SELECT has_table_privilege('pg_catalog.pg_file_settings', 'SELECT') AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE')", shape="scalar"):
+        if self.query(
+            "SELECT has_table_privilege('pg_catalog.pg_file_settings', 'SELECT') AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE')",
+            shape="scalar",
+        ):
             stored = self.query(
                 "SELECT setting FROM pg_file_settings WHERE name = %(name)s AND sourcefile LIKE '%%/postgresql.auto.conf'"
                 " ORDER BY seqno DESC LIMIT 1",
@@ -158,7 +168,12 @@ class Postgres(Adapter):
 
         with self.translated():
             return workload_replay.replay(
-                self, fingerprints, limit=limit, repeats=repeats, statement_seconds=statement_seconds, budget_seconds=budget_seconds
+                self,
+                fingerprints,
+                limit=limit,
+                repeats=repeats,
+                statement_seconds=statement_seconds,
+                budget_seconds=budget_seconds,
             )
 
     @reads
@@ -213,7 +228,9 @@ class Postgres(Adapter):
         statement = (
             pgsql.SQL("ALTER SYSTEM RESET {}").format(pgsql.Identifier(name))
             if value is None
-            else pgsql.SQL("ALTER SYSTEM SET {} = {}").format(pgsql.Identifier(name), _setting_literal(name, value))
+            else pgsql.SQL("ALTER SYSTEM SET {} = {}").format(
+                pgsql.Identifier(name), _setting_literal(name, value)
+            )
         )
         with self._acting(run) as effect:
             effect.execute(statement, prepare=True)
@@ -232,7 +249,11 @@ class Postgres(Adapter):
             if after != before:
                 return {}
             time.sleep(0.02)
-        raise Failed("postgres.reload", f"{self.name} did not load its configuration within 10 s.", "Look at the server's log.")
+        raise Failed(
+            "postgres.reload",
+            f"{self.name} did not load its configuration within 10 s.",
+            "Look at the server's log.",
+        )
 
     @effects
     def restart(self, *, run: str) -> dict[str, Any]:
@@ -331,7 +352,9 @@ class Postgres(Adapter):
         return pg_restore.remove_restored(self, target)
 
     @effects
-    def drill_restore(self, drill: str, label: str | None = None, exact_up_to_bytes: int = 2**30) -> dict[str, Any]:
+    def drill_restore(
+        self, drill: str, label: str | None = None, exact_up_to_bytes: int = 2**30
+    ) -> dict[str, Any]:
         """Restore a backup (default: the newest) beside this server, compare, measure, and destroy it again."""
         return pg_restore.drill(self, drill, label, exact_up_to_bytes=exact_up_to_bytes)
 
@@ -345,7 +368,10 @@ class Postgres(Adapter):
     def identity(self) -> str:
         """System identifier and database, so that two URLs of one database are one."""
         if self._identity is None:
-            facts = self.query("SELECT system_identifier::text AS cluster, (SELECT oid::text FROM pg_database WHERE datname = current_database()) AS database FROM pg_control_system()", shape="row")
+            facts = self.query(
+                "SELECT system_identifier::text AS cluster, (SELECT oid::text FROM pg_database WHERE datname = current_database()) AS database FROM pg_control_system()",
+                shape="row",
+            )
             self._identity = f"pg:{facts['cluster']}:{facts['database']}"
         return self._identity
 
@@ -354,17 +380,27 @@ class Postgres(Adapter):
         find = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
         with self._acting(None) as effect:
             deadline = time.monotonic() + 30
-            while (left := effect.execute(find, (application_name(run),)).fetchall()) and time.monotonic() < deadline:
+            while (
+                left := effect.execute(find, (application_name(run),)).fetchall()
+            ) and time.monotonic() < deadline:
                 for row in left:
                     effect.execute("SELECT pg_terminate_backend(%s)", (row["pid"],))
                 time.sleep(0.02)
         if left:
-            raise Failed("postgres.settle", f"{len(left)} sessions of run {run} on {self.name} do not end.", "End them with pg_terminate_backend, then resume.")
+            raise Failed(
+                "postgres.settle",
+                f"{len(left)} sessions of run {run} on {self.name} do not end.",
+                "End them with pg_terminate_backend, then resume.",
+            )
 
     def control(self) -> LocalServer:
         """The means to start and stop this server. Errors: `Refused` where its files are not on this machine."""
         if self.local_server is None:
-            raise Refused("postgres.no-control", f"Datareeve cannot start or stop {self.name}: its files are not declared to be on this machine.", f"Restart it yourself, or give systems.{self.name}.server in estate.yaml.")
+            raise Refused(
+                "postgres.no-control",
+                f"Datareeve cannot start or stop {self.name}: its files are not declared to be on this machine.",
+                f"Restart it yourself, or give systems.{self.name}.server in estate.yaml.",
+            )
         return self.local_server
 
     def close(self) -> None:
@@ -388,21 +424,31 @@ class Postgres(Adapter):
             )
         if connection.info.server_version < OLDEST:
             connection.close()
-            raise BadInput("postgres.too-old", f"{self.name} is PostgreSQL {connection.info.server_version // 10000}.", "Datareeve works with 13 and newer.")
+            raise BadInput(
+                "postgres.too-old",
+                f"{self.name} is PostgreSQL {connection.info.server_version // 10000}.",
+                "Datareeve works with 13 and newer.",
+            )
         return connection  # type: ignore[return-value]
 
-    def reading(self, timeout_seconds: float | None = None) -> AbstractContextManager[psycopg.Cursor[dict[str, Any]]]:
+    def reading(
+        self, timeout_seconds: float | None = None
+    ) -> AbstractContextManager[psycopg.Cursor[dict[str, Any]]]:
         """A cursor in a READ ONLY transaction, for the modules of `systems` that read several statements."""
         return self._reading(timeout_seconds)
 
     @contextmanager
     def _reading(self, timeout_seconds: float | None) -> Iterator[psycopg.Cursor[dict[str, Any]]]:
         if self._reader is None or self._reader.broken or self._reader.closed:
-            self._reader = self.connect(application_name="datareeve/read", options="-c default_transaction_read_only=on -c jit=off")
+            self._reader = self.connect(
+                application_name="datareeve/read", options="-c default_transaction_read_only=on -c jit=off"
+            )
             self._reader.prepare_threshold = None
             if self.entry.read_role:
                 with self.translated():
-                    self._reader.execute(pgsql.SQL("SET ROLE {}").format(pgsql.Identifier(self.entry.read_role)))
+                    self._reader.execute(
+                        pgsql.SQL("SET ROLE {}").format(pgsql.Identifier(self.entry.read_role))
+                    )
         seconds = timeout_seconds or self.entry.read_timeout_seconds
         with self.translated(), self._reader.transaction(), self._reader.cursor() as cursor:
             cursor.execute("SET TRANSACTION READ ONLY", prepare=False)
@@ -411,7 +457,10 @@ class Postgres(Adapter):
 
     @contextmanager
     def _acting(self, run: str | None) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        with self.connect(application_name=application_name(run) if run else "datareeve") as connection, self.translated():
+        with (
+            self.connect(application_name=application_name(run) if run else "datareeve") as connection,
+            self.translated(),
+        ):
             yield connection
 
     @contextmanager
@@ -461,14 +510,26 @@ def refuse_several(sql: str) -> None:
     try:
         statements = [s for s in sqlglot.parse(sql, read="postgres") if s is not None]
     except sqlglot.errors.SqlglotError:
-        raise BadInput("postgres.unparsed", "The statement cannot be parsed.", "Give one plain SQL statement.") from None
+        raise BadInput(
+            "postgres.unparsed", "The statement cannot be parsed.", "Give one plain SQL statement."
+        ) from None
     if len(statements) != 1:
-        raise BadInput("postgres.several-statements", "More than one statement was given.", "Give one statement at a time.")
+        raise BadInput(
+            "postgres.several-statements",
+            "More than one statement was given.",
+            "Give one statement at a time.",
+        )
 
 
 def _setting_literal(name: str, value: str) -> pgsql.Composable:
     # List settings must be given as separate literals, or the whole list becomes one quoted name.
-    if name in {"shared_preload_libraries", "search_path", "log_destination", "listen_addresses", "session_preload_libraries"}:
+    if name in {
+        "shared_preload_libraries",
+        "search_path",
+        "log_destination",
+        "listen_addresses",
+        "session_preload_libraries",
+    }:
         return pgsql.SQL(", ").join(pgsql.Literal(part.strip()) for part in value.split(","))
     return pgsql.Literal(value)
 
@@ -479,40 +540,100 @@ def translate(error: psycopg.Error, system: str) -> DatareeveError:
     if isinstance(error, pg.OperationalError) and not state:
         return _connection_error(error, system)
     if state in {"28P01", "28000"}:
-        return Unreachable("postgres.login", f"{system} refused the login.", "Check the user, the password reference and pg_hba.conf.")
+        return Unreachable(
+            "postgres.login",
+            f"{system} refused the login.",
+            "Check the user, the password reference and pg_hba.conf.",
+        )
     if state == "3D000":
-        return Unreachable("postgres.database", f"The database named in the URL of {system} does not exist.", "Correct the URL, or create it.")
+        return Unreachable(
+            "postgres.database",
+            f"The database named in the URL of {system} does not exist.",
+            "Correct the URL, or create it.",
+        )
     if state == "42501":
-        return Refused("postgres.grant", f"{system}: {error.diag.message_primary}.", "Let an owner or superuser grant it; `datareeve init` prints the statements.")
+        return Refused(
+            "postgres.grant",
+            f"{system}: {error.diag.message_primary}.",
+            "Let an owner or superuser grant it; `datareeve init` prints the statements.",
+        )
     if state == "55P03":
-        return Failed("postgres.lock-timeout", f"{system}: a lock was not granted in time.", "Another session holds it: see pg_locks, or try in a quieter window.")
+        return Failed(
+            "postgres.lock-timeout",
+            f"{system}: a lock was not granted in time.",
+            "Another session holds it: see pg_locks, or try in a quieter window.",
+        )
     if state == "57014":
-        return Failed("postgres.timeout", f"{system}: the statement took longer than allowed.", "Give systems.*.read_timeout_seconds more, or try in a quieter hour.")
+        return Failed(
+            "postgres.timeout",
+            f"{system}: the statement took longer than allowed.",
+            "Give systems.*.read_timeout_seconds more, or try in a quieter hour.",
+        )
     if state == "53100":
-        return Failed("postgres.disk-full", f"{system}: the server's disk is full.", "Free or add space; nothing was left half-done.")
+        return Failed(
+            "postgres.disk-full",
+            f"{system}: the server's disk is full.",
+            "Free or add space; nothing was left half-done.",
+        )
     if state == "25006":
-        return Refused("postgres.read-only", f"{system} takes no writes here (a standby, or a read-only session).", "Give the primary's URL.")
+        return Refused(
+            "postgres.read-only",
+            f"{system} takes no writes here (a standby, or a read-only session).",
+            "Give the primary's URL.",
+        )
     if state[:2] in {"08", "57"}:
-        return Unreachable("postgres.lost", f"The connection to {system} was lost (SQLSTATE {state}).", "Resume when the server is back.")
-    named = [f"{what} {name}" for what, name in (("table", error.diag.table_name), ("column", error.diag.column_name), ("constraint", error.diag.constraint_name)) if name]
+        return Unreachable(
+            "postgres.lost",
+            f"The connection to {system} was lost (SQLSTATE {state}).",
+            "Resume when the server is back.",
+        )
+    named = [
+        f"{what} {name}"
+        for what, name in (
+            ("table", error.diag.table_name),
+            ("column", error.diag.column_name),
+            ("constraint", error.diag.constraint_name),
+        )
+        if name
+    ]
     about = f" ({', '.join(named)})" if named else ""
     condition = type(error).__name__
     if state[:2] in CLASSES_WITH_VALUES:
-        return Failed(f"postgres.{state}", f"{system}: {condition}{about}.", "The server's own log has the detail; values are not repeated here.")
-    return Failed(f"postgres.{state or 'error'}", f"{system}: {error.diag.message_primary or condition}{about}.", "")
+        return Failed(
+            f"postgres.{state}",
+            f"{system}: {condition}{about}.",
+            "The server's own log has the detail; values are not repeated here.",
+        )
+    return Failed(
+        f"postgres.{state or 'error'}", f"{system}: {error.diag.message_primary or condition}{about}.", ""
+    )
 
 
 def _connection_error(error: psycopg.Error, system: str) -> DatareeveError:
     text = str(error)
-    if "password authentication failed" in text or "no pg_hba.conf entry" in text or "no password supplied" in text:
-        return Unreachable("postgres.login", f"{system} refused the login.", "Check the user, the password reference and pg_hba.conf.")
+    if (
+        "password authentication failed" in text
+        or "no pg_hba.conf entry" in text
+        or "no password supplied" in text
+    ):
+        return Unreachable(
+            "postgres.login",
+            f"{system} refused the login.",
+            "Check the user, the password reference and pg_hba.conf.",
+        )
     if "does not exist" in text:
-        return Unreachable("postgres.database", f"{system}: the role or database named in the URL does not exist.", "Correct the URL.")
-    return Unreachable("postgres.unreachable", f"{system} cannot be reached.", "Check host, port and that the server runs; then try again.")
+        return Unreachable(
+            "postgres.database",
+            f"{system}: the role or database named in the URL does not exist.",
+            "Correct the URL.",
+        )
+    return Unreachable(
+        "postgres.unreachable",
+        f"{system} cannot be reached.",
+        "Check host, port and that the server runs; then try again.",
+    )
 
 
 def new_label() -> str:
     """A short unique label for temporary objects."""
     return uuid.uuid4().hex[:10]
-
-

@@ -34,7 +34,10 @@ def invent(system: Postgres, shape: Shape, limit: int) -> list[tuple[str, Any]]:
     choices = {n: _choices(system, place) for n, place in places.items()}
     if not all(choices.values()):
         return []
-    return [(numbered, {f"p{n}": found[i * len(found) // limit] for n, found in choices.items()}) for i in range(limit)]
+    return [
+        (numbered, {f"p{n}": found[i * len(found) // limit] for n, found in choices.items()})
+        for i in range(limit)
+    ]
 
 
 def _choices(system: Postgres, place: tuple[str, str] | int) -> list[Any]:
@@ -64,7 +67,11 @@ def _places(shape: Shape) -> dict[int, tuple[str, str] | int] | None:
         elif isinstance(parent, exp.Offset):
             places[number] = 0
         else:
-            column = parent.this if isinstance(parent, (exp.In, exp.Between, exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE)) else None
+            column = (
+                parent.this
+                if isinstance(parent, (exp.In, exp.Between, exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE))
+                else None
+            )
             if not isinstance(column, exp.Column) or (not column.table and len(tables) != 1):
                 return None
             places[number] = (tables.get(column.table) or next(iter(tables.values())), column.name)

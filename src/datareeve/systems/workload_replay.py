@@ -10,7 +10,6 @@ import re
 import statistics
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -35,10 +34,12 @@ GENERIC_SINCE = 160000  # EXPLAIN (GENERIC_PLAN)
 
 def recording(system: Postgres) -> Recording:
     """The declared workload of a database; where none is declared, pg_stat_statements. Read again only when the file changed."""
+    if system.original is not None:
+        return recording(system.original)
     source = system.entry.workload
     if source is None or source.kind == "pg_stat_statements" or source.path is None:
         return from_statistics(system)
-    path = Path(source.path) if system.project is None else system.project / source.path
+    path = system.project / source.path
     stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else (0, 0)
     if system.recorded is None or system.recorded[0] != stamp:
         database = unquote(urlsplit(system.entry.url).path.lstrip("/"))
@@ -86,7 +87,8 @@ def from_statistics(system: Postgres) -> Recording:
 
 def cases(system: Postgres, family: Family, limit: int) -> list[Case]:
     """Up to `limit` different executions of a family, spread over the recording; invented from the planner's statistics where the
-    source keeps no parameters."""
+    source keeps no parameters.
+    """
     recorded = {repr(case): case for s in family.examples if (case := executable(s)) is not None}
     found = list(recorded.values()) or invent(system, family.shape, limit)
     step = max(1, len(found) // limit)
@@ -99,14 +101,18 @@ def wanted(found: Recording, fingerprints: Sequence[str] | None) -> list[Family]
         return sorted(found.families.values(), key=lambda f: (-f.total_ms, -f.calls))
     for fingerprint in fingerprints:
         if fingerprint not in found.families:
-            raise BadInput("workload.unknown-family", f"The workload has no family {fingerprint!r}.", "`databases.find-slow-queries` lists them.")
+            raise BadInput(
+                "workload.unknown-family",
+                f"The workload has no family {fingerprint!r}.",
+                "`databases.find-slow-queries` lists them.",
+            )
     return [found.families[fingerprint] for fingerprint in fingerprints]
 
 
 # -- replaying --------------------------------------------------------------------------------------------------------------------
 
 
-def replay(
+def replay(  # noqa: PLR0913 - the bounds belong to the question
     system: Postgres,
     fingerprints: Sequence[str] | None,
     *,
@@ -122,7 +128,9 @@ def replay(
     deadline = time.monotonic() + budget_seconds
     left_out: Counter[str] = Counter()
     measured = []
-    with system.connect(application_name="datareeve/replay", options="-c default_transaction_read_only=on") as connection:
+    with system.connect(
+        application_name="datareeve/replay", options="-c default_transaction_read_only=on"
+    ) as connection:
         _settle_in(system, connection, statement_seconds)
         for family in wanted(recording(system), fingerprints):
             if family.shape.kind != "read":
@@ -140,16 +148,25 @@ def _settle_in(system: Postgres, connection: psycopg.Connection[Any], statement_
     connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000)}")
 
 
-def _replay_family(connection: psycopg.Connection[Any], system: Postgres, family: Family, limit: int, repeats: int) -> dict[str, Any]:
+def _replay_family(
+    connection: psycopg.Connection[Any], system: Postgres, family: Family, limit: int, repeats: int
+) -> dict[str, Any]:
     medians: list[float] = []
     failed: Counter[str] = Counter()
     for case in cases(system, family, limit):
         try:
             with connection.transaction(force_rollback=True):
-                medians.append(round(statistics.median(_milliseconds(connection, case) for _ in range(repeats)), 3))
+                medians.append(
+                    round(statistics.median(_milliseconds(connection, case) for _ in range(repeats)), 3)
+                )
         except psycopg.Error as error:
             failed[error.sqlstate or "connection"] += 1
-    return {"fingerprint": family.shape.fingerprint, "calls": family.calls, "ms": medians, "failed": dict(failed)}
+    return {
+        "fingerprint": family.shape.fingerprint,
+        "calls": family.calls,
+        "ms": medians,
+        "failed": dict(failed),
+    }
 
 
 def _milliseconds(connection: psycopg.Connection[Any], case: Case) -> float:
@@ -162,8 +179,7 @@ def _milliseconds(connection: psycopg.Connection[Any], case: Case) -> float:
 def analysed(connection: psycopg.Connection[Any], case: Case) -> dict[str, Any]:
     """One execution as the server measures it: ms (planning included), buffers, wal_bytes and the indexes used."""
     explain = "EXPLAIN (ANALYZE, BUFFERS, WAL, TIMING OFF, FORMAT JSON) "
-    row = connection.execute(explain + case[0], case[1], prepare=None if case[1] else True).fetchone()
-    plan = next(iter(row.values()))[0]
+    plan = _answer(connection.execute(explain + case[0], case[1], prepare=None if case[1] else True))
     top = plan["Plan"]
     return {
         "ms": plan["Execution Time"] + plan["Planning Time"],
@@ -239,20 +255,35 @@ def _plan_of_text(system: Postgres, text: str) -> dict[str, Any]:
         if not open_ones:
             return _explained(cursor, "VERBOSE, FORMAT JSON", (text, None))
         if cursor.connection.info.server_version < GENERIC_SINCE:
-            raise BadInput("workload.no-parameters", "The statement has open parameters, which this server cannot explain.", "Give it with values.")
+            raise BadInput(
+                "workload.no-parameters",
+                "The statement has open parameters, which this server cannot explain.",
+                "Give it with values.",
+            )
         shape = shape_of(text)
         if shape.kind not in {"read", "write"} or not shape.parsed:
-            raise BadInput("postgres.unparsed", "The statement cannot be parsed.", "Give one plain SQL statement.")
+            raise BadInput(
+                "postgres.unparsed", "The statement cannot be parsed.", "Give one plain SQL statement."
+            )
         # Open parameters reach the server only by the simple protocol; a parsed shape is one statement and holds no value.
-        row = cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON, GENERIC_PLAN) {shape.text}").fetchone()  # type: ignore[call-overload]
-    plan: dict[str, Any] = next(iter(row.values()))[0]["Plan"]
+        plan: dict[str, Any] = _answer(
+            cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON, GENERIC_PLAN) {shape.text}")
+        )["Plan"]
     return plan
 
 
 def _explained(cursor: psycopg.Cursor[Any], options: str, case: Case) -> dict[str, Any]:
-    row = cursor.execute(f"EXPLAIN ({options}) {case[0]}", case[1], prepare=None if case[1] else True).fetchone()
-    plan: dict[str, Any] = next(iter(row.values()))[0]["Plan"]
+    plan: dict[str, Any] = _answer(
+        cursor.execute(f"EXPLAIN ({options}) {case[0]}", case[1], prepare=None if case[1] else True)
+    )["Plan"]
     return plan
+
+
+def _answer(cursor: psycopg.Cursor[Any]) -> dict[str, Any]:
+    """What EXPLAIN (FORMAT JSON) gave."""
+    row = cursor.fetchone() or {"plan": [{}]}
+    answer: dict[str, Any] = next(iter(row.values()))[0]
+    return answer
 
 
 # Names of the catalog and words of the planner; every other text of a plan may quote a constant of the statement.
@@ -266,7 +297,11 @@ CAST = re.compile(r"\?(?:::[\w .]+(?:\[\])?(?:\([\d,? ]*\))?)+")
 def strip(plan: Any, key: str = "") -> Any:
     """A plan with `?` in place of every constant."""
     if isinstance(plan, dict):
-        return {name: value if name in NAMES else strip(value, name) for name, value in plan.items() if name != "Output"}
+        return {
+            name: value if name in NAMES else strip(value, name)
+            for name, value in plan.items()
+            if name != "Output"
+        }
     if isinstance(plan, list):
         return [strip(part, key) for part in plan]
     if isinstance(plan, str):

@@ -31,7 +31,21 @@ EXAMPLES_KEPT = 64  # of one family, spread evenly over the recording
 SHAPES_CACHED = 50_000
 READS = {"select", "with", "values", "table"}
 WRITES = {"insert", "update", "delete", "merge"}
-CONTROL = {"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "set", "reset", "show", "discard", "deallocate"}
+CONTROL = {
+    "begin",
+    "start",
+    "commit",
+    "end",
+    "rollback",
+    "abort",
+    "savepoint",
+    "release",
+    "set",
+    "reset",
+    "show",
+    "discard",
+    "deallocate",
+}
 
 
 class Statement(NamedTuple):
@@ -165,7 +179,10 @@ class Recording:
 
     def summary(self) -> dict[str, Any]:
         """The recording as JSON, without any value: source, families (by total time, longest first) and loops."""
-        families = sorted((f.summary() for f in self.families.values()), key=lambda f: (-(f["total_ms"] or 0), -f["calls"], f["sql"]))
+        families = sorted(
+            (f.summary() for f in self.families.values()),
+            key=lambda f: (-(f["total_ms"] or 0), -f["calls"], f["sql"]),
+        )
         source = {
             "kind": self.kind,
             "place": self.place,
@@ -190,14 +207,22 @@ def record(kind: str, path: Path, shown: str, database: str) -> Recording:
     try:
         return recording.fold(reader(path, recording.counts, database))
     except FileNotFoundError:
-        raise BadInput("workload.missing", f"There is no workload file {shown}.", "Correct systems.*.workload.path in estate.yaml.") from None
+        raise BadInput(
+            "workload.missing",
+            f"There is no workload file {shown}.",
+            "Correct systems.*.workload.path in estate.yaml.",
+        ) from None
     except OSError as error:
-        raise BadInput("workload.unreadable", f"{shown} cannot be read: {error.strerror}.", "Mend its rights.") from None
+        raise BadInput(
+            "workload.unreadable", f"{shown} cannot be read: {error.strerror}.", "Mend its rights."
+        ) from None
 
 
 # -- files ------------------------------------------------------------------------------------------------------------------------
 
-DECODE = json.JSONDecoder(strict=False).decode  # strict=False: control characters inside strings are let through
+DECODE = json.JSONDecoder(
+    strict=False
+).decode  # strict=False: control characters inside strings are let through
 
 
 def _lines(path: Path, counts: Counter[str]) -> Iterator[str]:
@@ -230,8 +255,10 @@ def _trace(path: Path, counts: Counter[str], _database: str) -> Iterator[Stateme
             counts["skipped"] += 1
             continue
         given = parameters if isinstance(parameters, (list, dict)) and parameters else None
-        session = str(line.get("session") or "")
-        yield Statement(session, text, given, _number(line.get("ms")), _whole(line.get("rows")), str(line.get("at") or ""))
+        session = "" if line.get("session") is None else str(line["session"])
+        yield Statement(
+            session, text, given, _number(line.get("ms")), _whole(line.get("rows")), str(line.get("at") or "")
+        )
 
 
 def _log(path: Path, counts: Counter[str], database: str) -> Iterator[Statement]:
@@ -284,7 +311,10 @@ LOGGED = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')")
 def _logged_parameters(detail: str) -> list[Any] | None:
     if not detail[:12].lower().startswith("parameters: "):
         return None
-    values = {int(n): None if text == "NULL" else text[1:-1].replace("''", "'") for n, text in LOGGED.findall(detail)}
+    values = {
+        int(n): None if text == "NULL" else text[1:-1].replace("''", "'")
+        for n, text in LOGGED.findall(detail)
+    }
     return [values.get(n) for n in range(1, max(values, default=0) + 1)] or None
 
 
@@ -338,13 +368,15 @@ WRITTEN = {"comment": " ", "percent": "%", "end": ";"}
 def _without_values(text: str) -> str:
     """Values and parameters become `$0 `, comments and runs of space one space."""
     if text.count("'") % 2 or NOT_PLAIN.search(text):
-        bare = LEXER.sub(lambda t: t[0] if t.lastgroup in KEPT else WRITTEN.get(t.lastgroup or "", "$0 "), text)
+        bare = LEXER.sub(
+            lambda t: t[0] if t.lastgroup in KEPT else WRITTEN.get(t.lastgroup or "", "$0 "), text
+        )
     else:
         bare = PLAIN.sub("$0 ", text)
     return " ".join(bare.translate(CONTROLS).split())
 
 
-CONTROLS = {code: " " for code in (*range(32), 127)}
+CONTROLS = dict.fromkeys((*range(32), 127), " ")
 MANY = r"\$0(?:\s*,\s*\$0)*"
 TIDY = (
     (re.compile(r"\$0(?: \$0)+"), "$0"),  # 'it''s', seen as two strings
@@ -375,11 +407,14 @@ def _make_shape(bare: str) -> Shape:
     # The space after `$1` is for sqlglot's tokenizer, which takes `$1,$` for the opening of a dollar-quoted string.
     text = " ".join((pieces[0] + "".join(f"${n} {piece}" for n, piece in enumerate(pieces[1:], 1))).split())
     kind = _kind_of(text.lstrip("( ").partition(" ")[0].lower())
-    sql, parsed, tables = text, False, ()
+    tables: tuple[str, ...] = ()
+    sql, parsed = text, False
     if kind in {"read", "write"}:
         sql, parsed, tables, writes = _canonical(text)
         kind = "write" if writes else kind
-    return Shape(hashlib.sha256(sql.encode(errors="replace")).hexdigest()[:12], sql, text, kind, parsed, tables)
+    return Shape(
+        hashlib.sha256(sql.encode(errors="replace")).hexdigest()[:12], sql, text, kind, parsed, tables
+    )
 
 
 def _kind_of(word: str) -> str:
@@ -408,7 +443,11 @@ def _canonical(sql: str) -> tuple[str, bool, tuple[str, ...], bool]:
 def _starts_with_wildcard(statement: Statement) -> bool:
     if re.search(r"like\s+e?'[%_]", statement.text, re.IGNORECASE):
         return True
-    values = statement.parameters.values() if isinstance(statement.parameters, dict) else statement.parameters or ()
+    values = (
+        statement.parameters.values()
+        if isinstance(statement.parameters, dict)
+        else statement.parameters or ()
+    )
     return any(isinstance(value, str) and value[:1] in {"%", "_"} for value in values)
 
 
@@ -420,14 +459,16 @@ def executable(statement: Statement) -> tuple[str, Any] | None:
         return None if any(p.startswith("$") for p in placeholders) else (text, None)
     if not any(p.startswith("$") for p in placeholders):
         return text, statement.parameters
-    numbered = LEXER.sub(lambda t: f"%(p{t[0][1:]})s" if t.lastgroup == "given" else t[0], text.replace("%", "%%"))
+    numbered = LEXER.sub(
+        lambda t: f"%(p{t[0][1:]})s" if t.lastgroup == "given" else t[0], text.replace("%", "%%")
+    )
     return numbered, {f"p{n}": value for n, value in enumerate(statement.parameters, 1)}
 
 
 # -- loops ------------------------------------------------------------------------------------------------------------------------
 
 LEAST_ROUNDS = 3  # fewer repeats than this are not called a loop
-CYCLE_AT_MOST = 3  # statements asked for each row
+BODY_AT_MOST = 3  # statements asked for each row
 
 
 def find_loops(sessions: dict[str, list[Seen]]) -> list[dict[str, Any]]:
@@ -437,42 +478,49 @@ def find_loops(sessions: dict[str, list[Seen]]) -> list[dict[str, Any]]:
     for seen in sessions.values():
         at = 0
         while at < len(seen) - LEAST_ROUNDS:
-            cycle, rounds = _loop_after(seen, at)
-            if cycle:
-                key = (seen[at].fingerprint, cycle)
-                body = seen[at + 1 : at + 1 + rounds * len(cycle)]
-                found.setdefault(key, Counter()).update(loops=1, calls=len(body), rows=seen[at].rows or 0)
-                time[key] += sum(one.ms for one in body)
-                at += len(body)
-            at += 1
+            children, length = _loop_after(seen, at)
+            if children:
+                key = (seen[at].fingerprint, children)
+                body = seen[at + 1 : at + 1 + length]
+                found.setdefault(key, Counter()).update(loops=1, calls=length, rows=seen[at].rows or 0)
+                time[key] += sum(one.ms for one in body)  # type: ignore[assignment]
+            at += length + 1
     loops = [
-        {"parent": parent, "children": list(cycle), **counts, "total_ms": round(time[parent, cycle], 3)}
-        for (parent, cycle), counts in found.items()
+        {"parent": parent, "children": list(children), **counts, "total_ms": round(time[parent, children], 3)}
+        for (parent, children), counts in found.items()
     ]
-    return sorted(loops, key=lambda loop: (-loop["total_ms"], loop["parent"]))
+    return sorted(loops, key=lambda loop: (-loop["total_ms"], loop["parent"], loop["children"]))
 
 
 def _loop_after(seen: list[Seen], at: int) -> tuple[tuple[str, ...], int]:
+    """The families of the loop that follows an execution, and how many executions it has; ((), 0) where none follows.
+
+    A row may miss a statement (no plane is looked up where the tail number is unknown), so the order within a round is not asked for.
+    """
     parent = seen[at]
     if parent.rows is not None and parent.rows < LEAST_ROUNDS:
         return (), 0
-    for length in range(1, CYCLE_AT_MOST + 1):
-        cycle = tuple(one.fingerprint for one in seen[at + 1 : at + 1 + length])
-        if len(cycle) < length or parent.fingerprint in cycle or len(set(cycle)) < length:
-            continue
-        rounds = _rounds(seen, at + 1, cycle)
-        changing = len({one.values for one in seen[at + 1 : at + 1 + rounds * length]}) > rounds // 2
-        expected = parent.rows is None or 0.8 * parent.rows <= rounds <= 1.2 * parent.rows + 1
-        if rounds >= LEAST_ROUNDS and changing and expected:
-            return cycle, rounds
+    for size in range(1, BODY_AT_MOST + 1):
+        body = _body(seen, at, size)
+        calls = Counter(one.fingerprint for one in body)
+        rounds = max(calls.values(), default=0)
+        changing = len({one.values for one in body}) > rounds // 2
+        expected = parent.rows is None or 0.8 * parent.rows <= rounds <= parent.rows + 1
+        if len(calls) == size and min(calls.values()) >= LEAST_ROUNDS and changing and expected:
+            return tuple(sorted(calls)), len(body)
     return (), 0
 
 
-def _rounds(seen: list[Seen], start: int, cycle: tuple[str, ...]) -> int:
-    at = start
-    while at < len(seen) and seen[at].fingerprint == cycle[(at - start) % len(cycle)]:
-        at += 1
-    return (at - start) // len(cycle)
+def _body(seen: list[Seen], at: int, size: int) -> list[Seen]:
+    """The executions that follow and belong to at most `size` families, the one at `at` not among them."""
+    families: set[str] = set()
+    end = at + 1
+    while end < len(seen) and seen[end].fingerprint != seen[at].fingerprint:
+        if len(families | {seen[end].fingerprint}) > size:
+            break
+        families.add(seen[end].fingerprint)
+        end += 1
+    return seen[at + 1 : end]
 
 
 # -- figures ----------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from datareeve.capabilities.databases import query_shape, sql
 from datareeve.capabilities.databases.operations.create_index import CreateIndex
-from datareeve.capabilities.databases.workload import Workload
+from datareeve.capabilities.databases.workload import Workload  # noqa: TC001 - pydantic reads it
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ SMALL_TABLE_ROWS = 500  # below this, reading the whole table is as fast
 ENOUGH_ROWS = 10  # an index that leaves so few rows needs no further column
 MOST_COLUMNS = 4
 MOST_FAMILIES = 60  # the longest; the rest of a workload does not decide about indexes
-PAGE_COST, RANDOM_COST, ROW_COST = 1.0, 1.5, 0.0125  # in the planner's units; random reads of a mostly cached table
+PAGE_COST, RANDOM_COST, ROW_COST = (
+    1.0,
+    1.5,
+    0.0125,
+)  # in the planner's units; random reads of a mostly cached table
 DESCENT_COST = 3.0  # from an index's root to a leaf
 
 
@@ -71,7 +75,11 @@ class ExistingIndex(Value):
         plain = self.is_valid and self.method == "btree" and not self.is_partial
         wanted = [_as_written(column) for column in columns]
         keys = list(self.keys[: len(columns)])
-        return plain and sorted(keys[:any_order]) == sorted(wanted[:any_order]) and keys[any_order:] == wanted[any_order:]
+        return (
+            plain
+            and sorted(keys[:any_order]) == sorted(wanted[:any_order])
+            and keys[any_order:] == wanted[any_order:]
+        )
 
 
 class ForeignKey(Value):
@@ -114,7 +122,9 @@ class Candidate(Value):
 
     def operation(self, system: str) -> CreateIndex:
         """The operation that creates it."""
-        return CreateIndex(system=system, schema_name=self.schema_name, table=self.table, columns=self.columns)
+        return CreateIndex(
+            system=system, schema_name=self.schema_name, table=self.table, columns=self.columns
+        )
 
     @property
     def subject(self) -> str:
@@ -155,7 +165,9 @@ class Situation(Value):
     def is_indexed(self, fingerprint: str, table: str) -> bool:
         """Whether the family reaches the table by an index now."""
         plan = next((plan for plan in self.plans if plan.fingerprint == fingerprint), None)
-        return plan is not None and all("Seq Scan" not in scan.node for scan in plan.scans if scan.table == table)
+        return plan is not None and all(
+            "Seq Scan" not in scan.node for scan in plan.scans if scan.table == table
+        )
 
     @property
     def total_weight(self) -> float:
@@ -173,7 +185,9 @@ def _as_written(column: str) -> str:
 def candidates(situation: Situation) -> tuple[Candidate, ...]:
     """Every index worth trying, the largest estimated saving first; those that an existing index serves are left out."""
     names = {table.name for table in situation.tables}
-    columns = query_shape.columns_of({n: t.distinct_values for n in names if (t := situation.table(n)) is not None})
+    columns = query_shape.columns_of(
+        {n: t.distinct_values for n in names if (t := situation.table(n)) is not None}
+    )
     found: dict[tuple[str, tuple[str, ...]], Candidate] = {}
     reached = [
         (family.fingerprint, access)
@@ -188,26 +202,33 @@ def candidates(situation: Situation) -> tuple[Candidate, ...]:
         for keys in dict.fromkeys(_keys(access, table, [a for _, a in reached])):
             if not _is_served(situation, table, keys, access):
                 _note(found, situation, table, keys, fingerprint, access)
-    worth = {key: sum(share * situation.weight(f) for f, share in c.shares.items()) for key, c in found.items()}
+    worth = {
+        key: sum(share * situation.weight(f) for f, share in c.shares.items()) for key, c in found.items()
+    }
     return tuple(found[key] for key in sorted(found, key=lambda key: (-worth[key], len(key[1]), key)))
 
 
 def _keys(access: Access, table: Table, all_accesses: list[Access]) -> Iterator[tuple[str, ...]]:
     """The keys that could serve an access."""
-    selective = sorted((c for c in access.equal if _distinct(table, c) > 1), key=lambda c: (-_distinct(table, c), c))
+    selective = sorted(
+        (c for c in access.equal if _distinct(table, c) > 1), key=lambda c: (-_distinct(table, c), c)
+    )
     shared = sorted(
-        selective, key=lambda c: -sum(1 for other in all_accesses if other.table == access.table and c in other.equal)
+        selective,
+        key=lambda c: -sum(1 for other in all_accesses if other.table == access.table and c in other.equal),
     )
     for equal in (selective, shared):
         enough = _until_few(table, equal)
         yield tuple(enough)
-        yield from (tuple([*enough, column])[:MOST_COLUMNS] for column in access.ranged if column not in enough)
+        yield from (
+            tuple([*enough, column])[:MOST_COLUMNS] for column in access.ranged if column not in enough
+        )
         tail = [column for column in access.ordered if column not in equal]
-        yield tuple([*equal, *tail])[:MOST_COLUMNS] if tail else tuple(enough)
+        yield (*equal, *tail)[:MOST_COLUMNS] if tail else tuple(enough)
         yield tuple(equal[:1])
     for column in access.joined:
         yield (column,)
-        yield tuple([column, *(c for c in selective[:1] if c != column)])
+        yield (column, *(c for c in selective[:1] if c != column))
 
 
 def _until_few(table: Table, columns: list[str]) -> list[str]:
@@ -244,7 +265,7 @@ def _leading_equal(keys: tuple[str, ...], access: Access) -> int:
     return leading
 
 
-def _note(
+def _note(  # noqa: PLR0913, PLR0917 - what one access teaches
     found: dict[tuple[str, tuple[str, ...]], Candidate],
     situation: Situation,
     table: Table,
@@ -255,14 +276,19 @@ def _note(
     known = found.get((table.name, keys))
     leads = keys[0] in {*access.equal, *access.ranged, *access.ordered}
     share = _saving(situation, table, keys, fingerprint, access) if leads else 0.0
-    shares = {**(known.shares if known else {}), fingerprint: max(share, known.shares.get(fingerprint, 0.0) if known else 0.0)}
+    shares = {
+        **(known.shares if known else {}),
+        fingerprint: max(share, known.shares.get(fingerprint, 0.0) if known else 0.0),
+    }
     estimated = leads or (known is not None and known.is_estimated)
     found[table.name, keys] = Candidate(
         schema_name=table.schema_name, table=table.name, columns=keys, shares=shares, is_estimated=estimated
     )
 
 
-def _saving(situation: Situation, table: Table, keys: tuple[str, ...], fingerprint: str, access: Access) -> float:
+def _saving(
+    situation: Situation, table: Table, keys: tuple[str, ...], fingerprint: str, access: Access
+) -> float:
     """The share of a family's planned cost that an index would save."""
     scan, whole = situation.cost_now(fingerprint, table)
     if whole <= 0:
@@ -287,9 +313,14 @@ def _cost_with(table: Table, keys: tuple[str, ...], access: Access) -> float:
 def chosen_by_estimate(situation: Situation, at_least_percent: float) -> tuple[tuple[Candidate, float], ...]:
     """Candidates that each save a clear share of the workload beyond what those before save: (candidate, percent of the workload).
 
-    Without a trial, twice the asked-for share is wanted: estimates of cached tables are optimistic.
+    Without a trial, twice the asked-for share is wanted (estimates of cached tables are optimistic), and only statements that read a
+    whole table count: whether another index would be better than the one in use, only a trial can tell.
     """
-    left = [candidate for candidate in candidates(situation) if candidate.is_estimated]
+    left = [
+        _where_unindexed(situation, candidate)
+        for candidate in candidates(situation)
+        if candidate.is_estimated
+    ]
     taken: list[tuple[Candidate, float]] = []
     best: dict[str, float] = {}
     while left:
@@ -305,8 +336,17 @@ def chosen_by_estimate(situation: Situation, at_least_percent: float) -> tuple[t
     return tuple(taken)
 
 
+def _where_unindexed(situation: Situation, candidate: Candidate) -> Candidate:
+    shares = {
+        f: share for f, share in candidate.shares.items() if not situation.is_indexed(f, candidate.table)
+    }
+    return candidate.model_copy(update={"shares": shares})
+
+
 def _gain(situation: Situation, candidate: Candidate, best: dict[str, float]) -> float:
-    return sum(max(0.0, share - best.get(f, 0.0)) * situation.weight(f) for f, share in candidate.shares.items())
+    return sum(
+        max(0.0, share - best.get(f, 0.0)) * situation.weight(f) for f, share in candidate.shares.items()
+    )
 
 
 # -- what is there already --------------------------------------------------------------------------------------------------------
@@ -317,10 +357,21 @@ def redundant(indexes: tuple[ExistingIndex, ...]) -> tuple[tuple[ExistingIndex, 
     pairs = []
     gone: set[tuple[str, str]] = set()
     for index in sorted(indexes, key=lambda i: (len(i.keys), i.schema_name, i.name)):
-        if index.is_unique or index.has_constraint or index.is_partial or index.has_included or index.has_direction or not index.is_valid:
+        if (
+            index.is_unique
+            or index.has_constraint
+            or index.is_partial
+            or index.has_included
+            or index.has_direction
+            or not index.is_valid
+        ):
             continue
         others = (o for o in indexes if o is not index and (o.schema_name, o.name) not in gone)
-        same = [o for o in others if (o.schema_name, o.table_name) == (index.schema_name, index.table_name) and _covers(o, index)]
+        same = [
+            o
+            for o in others
+            if (o.schema_name, o.table_name) == (index.schema_name, index.table_name) and _covers(o, index)
+        ]
         if same:
             pairs.append((index, same[0]))
             gone.add((index.schema_name, index.name))
@@ -328,7 +379,9 @@ def redundant(indexes: tuple[ExistingIndex, ...]) -> tuple[tuple[ExistingIndex, 
 
 
 def _covers(other: ExistingIndex, index: ExistingIndex) -> bool:
-    plain = other.is_valid and not other.is_partial and not other.has_direction and other.method == index.method
+    plain = (
+        other.is_valid and not other.is_partial and not other.has_direction and other.method == index.method
+    )
     if index.method != "btree":
         return plain and other.keys == index.keys
     return plain and other.keys[: len(index.keys)] == index.keys
@@ -337,7 +390,10 @@ def _covers(other: ExistingIndex, index: ExistingIndex) -> bool:
 def unindexed_foreign_keys(situation: Situation) -> tuple[ForeignKey, ...]:
     """Foreign keys that no index leads with, on tables that are not small."""
     served = {
-        (i.schema_name, i.table_name, frozenset(i.keys[:n])) for i in situation.indexes if i.is_valid and not i.is_partial for n in range(1, len(i.keys) + 1)
+        (i.schema_name, i.table_name, frozenset(i.keys[:n]))
+        for i in situation.indexes
+        if i.is_valid and not i.is_partial
+        for n in range(1, len(i.keys) + 1)
     }
     large = {(t.schema_name, t.name) for t in situation.tables if t.rows >= SMALL_TABLE_ROWS}
     return tuple(

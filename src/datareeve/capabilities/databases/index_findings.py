@@ -73,7 +73,9 @@ def _is_unused(index: ExistingIndex) -> bool:
     return spare and index.scans == 0 and index.bytes >= WORTH_TELLING_BYTES
 
 
-def _drop(rule: str, index: ExistingIndex, what: str, system: str, severity: Severity = Severity.WARNING) -> Finding:
+def _drop(
+    rule: str, index: ExistingIndex, what: str, system: str, severity: Severity = Severity.WARNING
+) -> Finding:
     return Finding(
         rule=rule,
         subject=f"{index.schema_name}.{index.table_name} ({', '.join(index.keys)})",
@@ -91,7 +93,9 @@ def figures(situation: Situation, trial: Trial | None) -> dict[str, Any]:
     base: dict[str, Any] = {"families": len(recorded.families), "workload": recorded.source.sentence()}
     if trial is None:
         return base
-    effects = sorted(trial.families, key=lambda f: (-((f.ms_before or 0) - (f.ms_after or 0)) * f.calls, f.fingerprint))
+    effects = sorted(
+        trial.families, key=lambda f: (-((f.ms_before or 0) - (f.ms_after or 0)) * f.calls, f.fingerprint)
+    )
     return {
         **base,
         "measured_on": trial.differs or "a copy of the same version",
@@ -101,7 +105,9 @@ def figures(situation: Situation, trial: Trial | None) -> dict[str, Any]:
         "wal_bytes_per_write_before": _wal_per_write(trial, situation, "before"),
         "wal_bytes_per_write_after": _wal_per_write(trial, situation, "after"),
         "by_family": [
-            {**effect.model_dump(), "sql": recorded.family(effect.fingerprint).short} for effect in effects if effect.ms_before is not None
+            {**effect.model_dump(), "sql": recorded.family(effect.fingerprint).short}
+            for effect in effects
+            if effect.ms_before is not None
         ],
     }
 

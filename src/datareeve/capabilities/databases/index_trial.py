@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.databases import sql
-from datareeve.capabilities.databases.index_advice import Candidate, Situation
+from datareeve.capabilities.databases.index_advice import Candidate, Situation  # noqa: TC001 - pydantic reads them
 from datareeve.core.errors import DatareeveError
 from datareeve.core.value import Value
 
@@ -24,7 +24,7 @@ MOST_TRIED = 24
 ROUNDS = 3  # interleaved, with and without
 # Twice the asked-for share where an index is used already: a second, slightly better one must be clearly better, or advice would never end.
 REFINEMENT = 2.0
-FLOOR = 0.0025  # of the whole workload's time: below this a saving is noise, however fast the rest has become
+NOISE_MS = 0.02  # a call; less cannot be told from noise, whatever share it is
 
 FIGURES = ("ms", "buffers", "wal_bytes")
 
@@ -69,7 +69,9 @@ class Trial(Value):
 
     def workload_ms(self, which: str) -> float:
         """The whole workload's time on the copy, 'before' or 'after': each family's median times its calls."""
-        return round(sum((getattr(family, f"ms_{which}") or 0.0) * family.calls for family in self.families), 1)
+        return round(
+            sum((getattr(family, f"ms_{which}") or 0.0) * family.calls for family in self.families), 1
+        )
 
 
 class _Built(Value):
@@ -80,7 +82,14 @@ class _Built(Value):
     seconds: float
 
 
-def run(candidates: tuple[Candidate, ...], situation: Situation, copy: Copy, *, at_least_percent: float, budget_mb: float | None) -> Trial:
+def run(
+    candidates: tuple[Candidate, ...],
+    situation: Situation,
+    copy: Copy,
+    *,
+    at_least_percent: float,
+    budget_mb: float | None,
+) -> Trial:
     """Try candidates on the copy; nothing of it is left there."""
     with _built(candidates[:MOST_TRIED], copy) as (built, failed):
         judge = _Judge(built, situation, copy, at_least_percent)
@@ -115,17 +124,20 @@ def _build(number: int, candidate: Candidate, copy: Copy) -> _Built:
     copy.perform("execute", sql=operation.statement().replace(" CONCURRENTLY", "", 1))
     seconds = time.monotonic() - began
     name = sql.identifier(candidate.schema_name, plain)
-    size = copy.read("query", sql="SELECT pg_relation_size(%(name)s::regclass)", parameters={"name": name}, shape="scalar")
+    size = copy.read(
+        "query", sql="SELECT pg_relation_size(%(name)s::regclass)", parameters={"name": name}, shape="scalar"
+    )
     return _Built(name=name, plain=plain, candidate=candidate, bytes=size, seconds=round(seconds, 3))
 
 
 class _Judge:
     """Decides which of the built indexes are worth having."""
 
-    def __init__(self, built: list[_Built], situation: Situation, copy: Copy, at_least_percent: float) -> None:
+    def __init__(
+        self, built: list[_Built], situation: Situation, copy: Copy, at_least_percent: float
+    ) -> None:
         workload = situation.workload
         self.situation = situation
-        self.whole_ms = workload.total_ms
         self.built = {one.plain: one for one in built}
         self.calls = {family.fingerprint: family.calls for family in workload.families}
         self.writes = {family.fingerprint: family.tables for family in workload.families if family.is_write}
@@ -142,9 +154,10 @@ class _Judge:
         for plain in self.built:
             if not self._users_of(plain):
                 self.why_not[plain] = "No plan of the workload uses it."
-        self.whole_ms = max(self.whole_ms, self._total(before))
         # Least first, so that of two which do the same work the better one is still there to be missed.
-        for plain in sorted(self._kept(), key=lambda p: (self._promise(p), -len(self.built[p].candidate.columns), p)):
+        for plain in sorted(
+            self._kept(), key=lambda p: (self._promise(p), -len(self.built[p].candidate.columns), p)
+        ):
             self._weigh(plain)
         if budget_mb is not None:
             self._hold_budget(budget_mb * 1e6)
@@ -160,8 +173,10 @@ class _Judge:
         loss = self._total(without) - self._total(with_it)
         percent = max(0.0, 100 * loss / max(self._total(self.now) + loss, 1e-9))
         self.saved[plain], self.users[plain] = round(loss, 1), users
-        if percent < self._wanted(plain, users) or loss < FLOOR * self.whole_ms:
-            self.why_not[plain] = f"The workload would take {max(loss, 0):,.0f} ms longer without it ({percent:.1f} %): too little."
+        if percent < self._wanted(plain, users) or loss < NOISE_MS * sum(self.calls[f] for f in users):
+            self.why_not[plain] = (
+                f"The workload would take {max(loss, 0):,.0f} ms longer without it ({percent:.1f} %): too little."
+            )
             self.now |= without
 
     def _wanted(self, plain: str, users: tuple[str, ...]) -> float:
@@ -172,7 +187,9 @@ class _Judge:
     def _hold_budget(self, budget: float) -> None:
         for plain in sorted(self._kept(), key=lambda p: (self.saved[p] / max(self.built[p].bytes, 1), p)):
             if sum(self.built[p].bytes for p in self._kept()) > budget:
-                self.why_not[plain] = f"The indexes together may have {budget / 1e6:.0f} MB, and others save more for each byte."
+                self.why_not[plain] = (
+                    f"The indexes together may have {budget / 1e6:.0f} MB, and others save more for each byte."
+                )
 
     def _kept(self) -> list[str]:
         return [plain for plain in self.built if plain not in self.why_not]
@@ -187,7 +204,9 @@ class _Judge:
     def _total(self, runs: Runs) -> float:
         return sum((run["ms"] or 0.0) * self.calls[fingerprint] for fingerprint, run in runs.items())
 
-    def _trial(self, first: list[str], second: list[str], fingerprints: list[str] | None = None) -> tuple[Runs, Runs]:
+    def _trial(
+        self, first: list[str], second: list[str], fingerprints: list[str] | None = None
+    ) -> tuple[Runs, Runs]:
         hidden = [[self.built[plain].name for plain in names] for names in (first, second)]
         one, other = self.copy.read("trial", hidden=hidden, fingerprints=fingerprints, rounds=ROUNDS)
         return one, other
@@ -213,7 +232,11 @@ def _effects(calls: dict[str, int], before: Runs, after: Runs) -> tuple[FamilyEf
         FamilyEffect(
             fingerprint=fingerprint,
             calls=calls[fingerprint],
-            **{f"{figure}_{when}": run[fingerprint][figure] for figure in FIGURES for when, run in (("before", before), ("after", after))},
+            **{
+                f"{figure}_{when}": run[fingerprint][figure]
+                for figure in FIGURES
+                for when, run in (("before", before), ("after", after))
+            },
         )
         for fingerprint in before
     )

@@ -24,7 +24,9 @@ class Access(Value):
     equal: tuple[str, ...] = ()  # compared with a value: `= $1`, `IN ($1)`, `= ANY($1)`
     joined: tuple[str, ...] = ()  # compared with another table's column
     ranged: tuple[str, ...] = ()  # `<`, `>`, BETWEEN
-    ordered: tuple[str, ...] = ()  # ORDER BY or GROUP BY, where all of it is this table's and in one direction
+    ordered: tuple[
+        str, ...
+    ] = ()  # ORDER BY or GROUP BY, where all of it is this table's and in one direction
     limited: bool = False  # an ORDER BY with a LIMIT: the first rows are enough
 
 
@@ -44,7 +46,7 @@ def accesses(sql: str, columns: Columns) -> tuple[Access, ...]:
 class _Block:
     """One SELECT, UPDATE or DELETE with the tables it names itself."""
 
-    def __init__(self, node: exp.Expression, columns: Columns) -> None:
+    def __init__(self, node: exp.Expr, columns: Columns) -> None:
         from sqlglot import exp  # noqa: PLC0415
 
         self.node = node
@@ -53,12 +55,17 @@ class _Block:
         self.tables: dict[str, str] = {t.alias_or_name: t.name for t in tables if t.name in columns}
         self.columns = columns
 
-    def _is_ours(self, node: exp.Expression) -> bool:
-        return node.find_ancestor(self.exp.Select, self.exp.Update, self.exp.Delete) is self.node or node.parent is self.node
+    def _is_ours(self, node: exp.Expr) -> bool:
+        return (
+            node.find_ancestor(self.exp.Select, self.exp.Update, self.exp.Delete) is self.node
+            or node.parent is self.node
+        )
 
     def accesses(self) -> Iterator[Access]:
         """One access for each table that a condition or an order speaks of."""
-        found: dict[str, dict[str, list[str]]] = {alias: {"equal": [], "joined": [], "ranged": []} for alias in self.tables}
+        found: dict[str, dict[str, list[str]]] = {
+            alias: {"equal": [], "joined": [], "ranged": []} for alias in self.tables
+        }
         for condition in self._conditions():
             for alias, kind, column in self._classify(condition):
                 found[alias][kind].append(column)
@@ -68,9 +75,11 @@ class _Block:
             order = ordered if alias == order_alias else ()
             if order or any(lists.values()):
                 kinds = {kind: tuple(dict.fromkeys(names)) for kind, names in lists.items()}
-                yield Access(table=self.tables[alias], ordered=order, limited=limited and bool(order), **kinds)
+                yield Access(
+                    table=self.tables[alias], ordered=order, limited=limited and bool(order), **kinds
+                )
 
-    def _conditions(self) -> Iterator[exp.Expression]:
+    def _conditions(self) -> Iterator[exp.Expr]:
         """The conditions that all must hold: of WHERE, and of the joins' ON."""
         places: list[Any] = [self.node.args.get("where")]
         places += [join.args.get("on") for join in self.node.find_all(self.exp.Join) if self._is_ours(join)]
@@ -79,23 +88,30 @@ class _Block:
             if top is not None:
                 yield from top.flatten() if isinstance(top, self.exp.And) else (top,)
 
-    def _classify(self, condition: exp.Expression) -> Iterator[tuple[str, str, str]]:
+    def _classify(self, condition: exp.Expr) -> Iterator[tuple[str, str, str]]:
         exp = self.exp
         condition = condition.unnest()
         if isinstance(condition, exp.EQ):
-            for side, other in ((condition.this, condition.expression), (condition.expression, condition.this)):
+            for side, other in (
+                (condition.this, condition.expression),
+                (condition.expression, condition.this),
+            ):
                 place = self._place(side)
                 others = {p[0] for c in other.find_all(exp.Column) if (p := self._place(c))}
                 if place and place[0] not in others:
                     yield place[0], "joined" if others else "equal", place[1]
         elif isinstance(condition, (exp.In, exp.Between, exp.GT, exp.GTE, exp.LT, exp.LTE)):
             kind = "equal" if isinstance(condition, exp.In) else "ranged"
-            sides = [condition.this] if isinstance(condition, (exp.In, exp.Between)) else [condition.this, condition.expression]
+            sides = (
+                [condition.this]
+                if isinstance(condition, (exp.In, exp.Between))
+                else [condition.this, condition.expression]
+            )
             for side in sides:
                 if place := self._place(side):
                     yield place[0], kind, place[1]
 
-    def _place(self, node: exp.Expression) -> tuple[str, str] | None:
+    def _place(self, node: exp.Expr) -> tuple[str, str] | None:
         """(alias, column) of a column or of lower(column); None for anything else, and for a column whose table is not certain."""
         if isinstance(node, (self.exp.Lower, self.exp.Upper)) and (inner := self._place(node.this)):
             return inner[0], f"({node.key}({inner[1]}))"

@@ -118,7 +118,9 @@ def loop_findings(workload: Workload) -> tuple[Finding, ...]:
 
 def _seen(workload: Workload, loop: Loop) -> Finding:
     parent, children = workload.family(loop.parent), [workload.family(child) for child in loop.children]
-    rounds = f"after one query that gave {loop.rows / loop.loops:.0f} rows" if loop.rows else "after one query"
+    rounds = (
+        f"after one query that gave {loop.rows / loop.loops:.0f} rows" if loop.rows else "after one query"
+    )
     return Finding(
         rule="n-plus-one",
         subject=" and ".join(", ".join(child.tables) or child.fingerprint for child in children),
@@ -150,7 +152,9 @@ def _ratios(workload: Workload) -> list[tuple[Family, Family]]:
     for child in reads:
         if (child.rows or 0) > child.calls or " WHERE " not in child.sql or "$1" not in child.sql:
             continue
-        close = [p for p in parents if p is not child and 0.8 * (p.rows or 0) <= child.calls <= 1.2 * (p.rows or 0)]
+        close = [
+            p for p in parents if p is not child and 0.8 * (p.rows or 0) <= child.calls <= 1.2 * (p.rows or 0)
+        ]
         if close:
             pairs.append((min(close, key=lambda p: abs((p.rows or 0) - child.calls)), child))
     return pairs
@@ -164,7 +168,12 @@ def _suspected(parent: Family, child: Family) -> Finding:
         why="So many equal lookups are usually a loop over another query's rows. The source has no sessions, so this is inferred from counts.",
         instead=_instead(parent, [child]),
         severity=Severity.INFO,
-        figures={"parent": parent.fingerprint, "children": [child.fingerprint], "calls": child.calls, "total_ms": child.total_ms},
+        figures={
+            "parent": parent.fingerprint,
+            "children": [child.fingerprint],
+            "calls": child.calls,
+            "total_ms": child.total_ms,
+        },
     )
 
 
@@ -236,4 +245,8 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 
 
 def _beside(before: float | None, after: float | None) -> dict[str, Any]:
-    return {"before": before, "after": after, "ratio": round(after / before, 4) if before and after is not None else None}
+    return {
+        "before": before,
+        "after": after,
+        "ratio": round(after / before, 4) if before and after is not None else None,
+    }

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from datareeve.capabilities.databases import index_advice, index_findings, index_trial, sql, workload
 from datareeve.capabilities.databases.index_advice import Candidate, Situation
-from datareeve.capabilities.databases.index_trial import Trial
+from datareeve.capabilities.databases.index_trial import Trial  # noqa: TC001 - pydantic reads it
 from datareeve.capabilities.databases.operations.create_index import CreateIndexFacts
 from datareeve.core.operation import Copy, Effect, Operation, Plan, Systems
 from datareeve.core.value import Value
@@ -47,7 +47,9 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
 
     system: str = Field(description="the database's name in the estate")
     schemas: tuple[str, ...] = Field((), description="schemas to look at; empty: all but the system's")
-    at_least_percent: float = Field(5, gt=0, le=100, description="an index must save this share of the workload's time")
+    at_least_percent: float = Field(
+        5, gt=0, le=100, description="an index must save this share of the workload's time"
+    )
     budget_mb: float | None = Field(None, gt=0, description="what the new indexes together may take on disk")
 
     def observe(self, systems: Systems) -> AdviseIndexesFacts:
@@ -58,7 +60,10 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
 
     def _situation(self, reader: Reader) -> Situation:
         own = {"schemas": list(self.schemas)}
-        rows = {what: reader.read("query", sql=sql.load(f"index_{what}"), parameters=own) for what in ("tables", "existing", "foreign_keys")}
+        rows = {
+            what: reader.read("query", sql=sql.load(f"index_{what}"), parameters=own)
+            for what in ("tables", "existing", "foreign_keys")
+        }
         return Situation.model_validate(
             {
                 "workload": workload.read(reader),
@@ -87,7 +92,13 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
         existing = tuple(index_findings.of_existing(situation, facts.statistics_days, self.system))
         if situation.workload.source.why_empty:
             why = situation.workload.source.sentence()
-            return Plan(operation=self.name, inputs=self.inputs(), summary="No index is advised: there is no workload.", blockers=(why,), findings=existing)
+            return Plan(
+                operation=self.name,
+                inputs=self.inputs(),
+                summary="No index is advised: there is no workload.",
+                blockers=(why,),
+                findings=existing,
+            )
         chosen = _measured(trial) if trial else _estimated(situation, self.at_least_percent)
         parts = tuple(self._part(number, one, situation) for number, one in enumerate(chosen, 1))
         subjects = tuple(one.candidate.subject for one in chosen)
@@ -96,7 +107,8 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
-            summary=quiet or f"Create {len(parts)} {'index' if len(parts) == 1 else 'indexes'}: {index_advice.described(subjects)}.",
+            summary=quiet
+            or f"Create {len(parts)} {'index' if len(parts) == 1 else 'indexes'}: {index_advice.described(subjects)}.",
             nothing_to_do=quiet,
             parts=parts,
             findings=(*doubt, *(index_findings.of_trial(trial) if trial else ()), *existing),
@@ -106,14 +118,22 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
     def _part(self, number: int, one: Chosen, situation: Situation) -> Plan:
         """The leaf plan of one index, with what the trial knows of it."""
         candidate = one.candidate
-        table = next(t for t in situation.tables if (t.schema_name, t.name) == (candidate.schema_name, candidate.table))
+        table = next(
+            t for t in situation.tables if (t.schema_name, t.name) == (candidate.schema_name, candidate.table)
+        )
         operation = candidate.operation(self.system)
-        same_name = {i.name: i for i in situation.indexes if i.schema_name == candidate.schema_name}.get(operation.index_name())
+        same_name = {i.name: i for i in situation.indexes if i.schema_name == candidate.schema_name}.get(
+            operation.index_name()
+        )
         if same_name is not None and same_name.is_valid:  # another index has taken the name
             operation = operation.model_copy(update={"index": f"{operation.index_name()[:61]}_2"})
             same_name = None
         state = "invalid" if same_name else None
-        plan = operation.plan(CreateIndexFacts(table_exists=True, index_state=state, estimated_rows=table.rows, table_bytes=table.bytes))
+        plan = operation.plan(
+            CreateIndexFacts(
+                table_exists=True, index_state=state, estimated_rows=table.rows, table_bytes=table.bytes
+            )
+        )
         *cleaning, build = plan.steps
         predicted = build.predicted.model_copy(update=one.predicted)
         steps = (*cleaning, build.model_copy(update={"why": one.why, "predicted": predicted}))
@@ -141,7 +161,10 @@ def _measured(trial: Trial) -> list[Chosen]:
 
 def _estimated(situation: Situation, at_least_percent: float) -> list[Chosen]:
     chosen = index_advice.chosen_by_estimate(situation, at_least_percent)
-    return [Chosen(c, f"By the planner's estimates it saves {percent} % of the workload; not yet measured.", {}) for c, percent in chosen]
+    return [
+        Chosen(c, f"By the planner's estimates it saves {percent} % of the workload; not yet measured.", {})
+        for c, percent in chosen
+    ]
 
 
 def _families(count: int) -> str:
@@ -158,5 +181,8 @@ def _quiet(situation: Situation, trial: Trial | None) -> str:
 
 def _plan_of(plan: dict[str, Any]) -> dict[str, Any]:
     """A planned family of the `scans` read, in our words."""
-    scans = [{("schema_name" if key == "schema" else key): value for key, value in scan.items()} for scan in plan["scans"]]
+    scans = [
+        {("schema_name" if key == "schema" else key): value for key, value in scan.items()}
+        for scan in plan["scans"]
+    ]
     return {**plan, "scans": scans}

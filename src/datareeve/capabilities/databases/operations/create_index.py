@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from pydantic import Field
@@ -29,26 +30,40 @@ class CreateIndex(Operation[CreateIndexFacts]):
 
     name: ClassVar[str] = "databases.create-index"
     effect: ClassVar[Effect] = Effect.REVERSIBLE
-    examples: ClassVar[tuple[str, ...]] = ("create an index on flights tailnum", "add a btree index to a column", "index this table")
+    examples: ClassVar[tuple[str, ...]] = (
+        "create an index on flights tailnum",
+        "add a btree index to a column",
+        "index this table",
+    )
     goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
 
     system: str = Field(description="the database's name in the estate")
     table: str = Field(description="table name, without schema")
-    columns: tuple[str, ...] = Field(min_length=1, description="key columns or expressions in parentheses, in order")
+    columns: tuple[str, ...] = Field(
+        min_length=1, description="key columns or expressions in parentheses, in order"
+    )
     schema_name: str = Field("public", description="the table's schema")
     include: tuple[str, ...] = Field((), description="columns carried along (INCLUDE)")
-    method: str = Field("btree", pattern="^(btree|hash|gin|gist|brin|spgist)$", description="index access method")
+    method: str = Field(
+        "btree", pattern="^(btree|hash|gin|gist|brin|spgist)$", description="index access method"
+    )
     where: str | None = Field(None, description="predicate of a partial index")
     index: str | None = Field(None, description="name; default: table_columns_idx")
 
     def index_name(self) -> str:
         """The given name, or one made from table and columns as PostgreSQL would (at most 63 bytes)."""
-        made = "_".join([self.table, *(c.strip('()"').replace(" ", "_") for c in self.columns), "idx"])
-        return self.index or made[:63]
+        words = (re.sub(r"\W+", "_", column).strip("_") for column in self.columns)
+        made = "_".join([self.table, *words])
+        return self.index or f"{made.encode()[:59].decode(errors='ignore')}_idx"
 
     def observe(self, systems: Systems) -> CreateIndexFacts:
         """Whether the table and an index of that name are there, and how large the table is."""
-        row = systems[self.system].read("query", sql=sql.load("index_target"), parameters={"schema": self.schema_name, "table": self.table, "index": self.index_name()}, shape="row")
+        row = systems[self.system].read(
+            "query",
+            sql=sql.load("index_target"),
+            parameters={"schema": self.schema_name, "table": self.table, "index": self.index_name()},
+            shape="row",
+        )
         return CreateIndexFacts(**row)
 
     def plan(self, facts: CreateIndexFacts) -> Plan:
@@ -63,23 +78,54 @@ class CreateIndex(Operation[CreateIndexFacts]):
             inputs=self.inputs(),
             summary=f"Create index {self.index_name()} on {subject}.",
             requirements=(self._claim(f"{self.index_name()} is not there yet", facts.index_state),),
-            steps=(self._step(facts),),
+            steps=(*self._cleaning(facts), self._step(facts)),
             checks=(self._claim(f"{self.index_name()} is valid", "valid"),),
         )
 
     def _quiet(self, reason: str, blocker: str = "") -> Plan:
-        return Plan(operation=self.name, inputs=self.inputs(), summary=reason or blocker, nothing_to_do=reason, blockers=(blocker,) if blocker else ())
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=reason or blocker,
+            nothing_to_do=reason,
+            blockers=(blocker,) if blocker else (),
+        )
+
+    def _cleaning(self, facts: CreateIndexFacts) -> tuple[Step, ...]:
+        """Where an earlier build failed: away with the invalid index that it left."""
+        if facts.index_state != "invalid":
+            return ()
+        step = Step(
+            id=f"drop-invalid {self.index_name()}",
+            call=self._drop(),
+            why=f"{self.index_name()} is what a failed build left: no query uses it, and its name is needed.",
+            effect=Effect.REVERSIBLE,
+            probe=self._claim(f"{self.index_name()} is gone", None),
+            no_undo="An invalid index serves nobody; it is not made again.",
+            predicted=Prediction(lock="SHARE UPDATE EXCLUSIVE", basis="PostgreSQL manual, DROP INDEX"),
+            touches=(f"{self.system}:{self.schema_name}.{self.table}",),
+            schemas=(self.schema_name,),
+        )
+        return (step,)
+
+    def _drop(self) -> Call:
+        statement = f"DROP INDEX CONCURRENTLY IF EXISTS {sql.identifier(self.schema_name, self.index_name())}"
+        return Call(system=self.system, action="execute", arguments={"sql": statement})
 
     def _step(self, facts: CreateIndexFacts) -> Step:
-        drop = Call(system=self.system, action="execute", arguments={"sql": f"DROP INDEX CONCURRENTLY IF EXISTS {sql.identifier(self.schema_name, self.index_name())}"})
         return Step(
             id=f"create-index {self.index_name()}",
             call=Call(system=self.system, action="execute", arguments={"sql": self.statement()}),
             why=f"Queries that look up {', '.join(self.columns)} read the index instead of all of {self.table}.",
             effect=Effect.REVERSIBLE,
             probe=self._claim(f"{self.index_name()} is valid", "valid"),
-            undo=(drop,),
-            predicted=Prediction(rows=facts.estimated_rows, bytes=facts.estimated_rows * 24, lock="SHARE UPDATE EXCLUSIVE", basis="pg_class estimate"),
+            undo=(self._drop(),),
+            predicted=Prediction(
+                rows=facts.estimated_rows,
+                bytes=facts.estimated_rows * 24,
+                lock="SHARE UPDATE EXCLUSIVE",
+                basis="pg_class estimate",
+            ),
             touches=(f"{self.system}:{self.schema_name}.{self.table}",),
             schemas=(self.schema_name,),
         )
@@ -92,5 +138,11 @@ class CreateIndex(Operation[CreateIndexFacts]):
         return f"CREATE INDEX CONCURRENTLY {sql.identifier(self.index_name())} ON {sql.identifier(self.schema_name, self.table)} USING {self.method} ({keys}){carried}{only}"
 
     def _claim(self, text: str, expected: str | None) -> Claim:
-        arguments = {"sql": sql.load("index_state"), "parameters": {"schema": self.schema_name, "index": self.index_name()}, "shape": "scalar"}
-        return Claim(text=text, call=Call(system=self.system, action="query", arguments=arguments), expected=expected)
+        arguments = {
+            "sql": sql.load("index_state"),
+            "parameters": {"schema": self.schema_name, "index": self.index_name()},
+            "shape": "scalar",
+        }
+        return Claim(
+            text=text, call=Call(system=self.system, action="query", arguments=arguments), expected=expected
+        )

@@ -24,7 +24,9 @@ class DropIndexFacts(Value):
     is_clustered: bool = False
     is_replica_identity: bool = False
     is_partition: bool = False
-    constraints: tuple[str, ...] = ()  # the index's own, and foreign keys that rest on it: 'primary key flights_pkey on public.flights'
+    constraints: tuple[
+        str, ...
+    ] = ()  # the index's own, and foreign keys that rest on it: 'primary key flights_pkey on public.flights'
 
 
 class DropIndex(Operation[DropIndexFacts]):
@@ -51,7 +53,9 @@ class DropIndex(Operation[DropIndexFacts]):
     def observe(self, systems: Systems) -> DropIndexFacts:
         """The index's definition, and what rests on it."""
         parameters = {"schema": self.schema_name, "index": self.index}
-        row = systems[self.system].read("query", sql=sql.load("index_to_drop"), parameters=parameters, shape="row")
+        row = systems[self.system].read(
+            "query", sql=sql.load("index_to_drop"), parameters=parameters, shape="row"
+        )
         return DropIndexFacts(**row) if row else DropIndexFacts()
 
     def plan(self, facts: DropIndexFacts) -> Plan:
@@ -60,7 +64,12 @@ class DropIndex(Operation[DropIndexFacts]):
             reason = f"There is no index {self._shown}."
             return Plan(operation=self.name, inputs=self.inputs(), summary=reason, nothing_to_do=reason)
         if blockers := self._blockers(facts):
-            return Plan(operation=self.name, inputs=self.inputs(), summary=f"{self._shown} cannot be dropped.", blockers=blockers)
+            return Plan(
+                operation=self.name,
+                inputs=self.inputs(),
+                summary=f"{self._shown} cannot be dropped.",
+                blockers=blockers,
+            )
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
@@ -76,11 +85,18 @@ class DropIndex(Operation[DropIndexFacts]):
         return f"{self.schema_name}.{self.index}"
 
     def _blockers(self, facts: DropIndexFacts) -> tuple[str, ...]:
-        found = [f"{self._shown} carries {what}: drop that constraint first if it is not needed." for what in facts.constraints]
+        found = [
+            f"{self._shown} carries {what}: drop that constraint first if it is not needed."
+            for what in facts.constraints
+        ]
         if facts.is_replica_identity:
-            found.append(f"{self._shown} identifies rows for logical replication: set another REPLICA IDENTITY first.")
+            found.append(
+                f"{self._shown} identifies rows for logical replication: set another REPLICA IDENTITY first."
+            )
         if facts.is_partition:
-            found.append(f"{self._shown} belongs to an index of partitions, which cannot be dropped concurrently: drop it in a quiet window.")
+            found.append(
+                f"{self._shown} belongs to an index of partitions, which cannot be dropped concurrently: drop it in a quiet window."
+            )
         return tuple(found)
 
     def _step(self, facts: DropIndexFacts, definition: str) -> Step:
@@ -91,7 +107,9 @@ class DropIndex(Operation[DropIndexFacts]):
             effect=Effect.REVERSIBLE,
             probe=self._gone(),
             undo=self._undo(facts, definition) if facts.is_valid else (),
-            no_undo="" if facts.is_valid else "It is invalid, what a failed build left: it is not made again.",
+            no_undo=""
+            if facts.is_valid
+            else "It is invalid, what a failed build left: it is not made again.",
             predicted=Prediction(bytes=-facts.bytes, lock="SHARE UPDATE EXCLUSIVE", basis="pg_relation_size"),
             touches=(f"{self.system}:{facts.table}",),
             schemas=(self.schema_name,),
@@ -119,8 +137,16 @@ class DropIndex(Operation[DropIndexFacts]):
         return Call(system=self.system, action="execute", arguments={"sql": statement})
 
     def _gone(self) -> Claim:
-        arguments = {"sql": sql.load("index_state"), "parameters": {"schema": self.schema_name, "index": self.index}, "shape": "scalar"}
-        return Claim(text=f"{self._shown} is gone", call=Call(system=self.system, action="query", arguments=arguments), expected=None)
+        arguments = {
+            "sql": sql.load("index_state"),
+            "parameters": {"schema": self.schema_name, "index": self.index},
+            "shape": "scalar",
+        }
+        return Claim(
+            text=f"{self._shown} is gone",
+            call=Call(system=self.system, action="query", arguments=arguments),
+            expected=None,
+        )
 
     def _definition_claim(self, definition: str) -> Claim:
         parameters = {"schema": self.schema_name, "index": self.index}
