@@ -7,21 +7,23 @@ before the task is delegated, and the approval that a person would give is given
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
+import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.panel import Panel
 from rich.table import Table
 
 from datareeve.agent.report import report
 from datareeve.app import opened
-from datareeve.core.errors import BadInput
+from datareeve.core.errors import BadInput, DatareeveError
 from datareeve.core.estate import ESTATE_FILE, STATE_FOLDER
 from datareeve.core.operation import Verdict
 from datareeve.interfaces import console
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from datareeve.core.operation import Outcome, Plan
     from datareeve.core.runner import Progress
     from datareeve.systems.pg_server import LocalServer
+    from datareeve.systems.pgbouncer import Pgbouncer
     from datareeve.systems.sample_workload import Summary
 
 DEFAULT = Path("demo")
@@ -81,25 +84,36 @@ authority:
 
 
 def run(project: Path = DEFAULT, *, as_json: bool = False) -> int:
-    """Make the project where it is not there, delegate the task, print the report. Gives the exit status."""
+    """Make the project where it is not there, delegate the task, print the report. Gives the exit status.
+
+    Where everything is in place already, nothing is carried out: the plan says so, bullet by bullet.
+    """
     began = time.monotonic()
     show = Show(Screen(as_json=as_json))
     prepare(project, show)
+    task = delegation()
     with opened(project) as app:
-        task = delegation()
         show.title("The task, word for word", task)
         with show.stage("Looking and planning"):
             read = app.plan_task(task)
         with show.stage("Rehearsing the plan on a disposable copy") as note:
             plan = app.rehearse(read.plan, _told(note))
         show.plan(plan, read.notes)
-        outcome = carry_out(app, plan, task, show)
-        figures = measure_again(app, project, plan, show)
-        written = report(read.task, outcome, plan=plan, figures=figures, notes=[*read.notes, APPROVED])
-    keep(written, project)
-    show.report(written)
+        changes = any(plan.all_steps())
+        outcome = carry_out(app, plan, task, show) if changes else app.apply(plan, by=BY, task=task)
+        figures = measure_again(app, project, show) if changes else {}
+    written = report(
+        read.task,
+        outcome,
+        plan=plan,
+        figures=figures,
+        notes=[*read.notes, APPROVED] if changes else read.notes,
+    )
+    if changes:
+        keep(written, project)
+    show.report(written, whole=changes)
     show.next_steps(project, outcome, time.monotonic() - began)
-    return 0 if outcome.status in {"done", "nothing to do"} else 1
+    return 0 if outcome.status in {"done", "nothing to do"} and not plan.blockers else 1
 
 
 def _told(note: Callable[[str], None]) -> Progress:
@@ -110,19 +124,16 @@ def _told(note: Callable[[str], None]) -> Progress:
 
 
 def carry_out(app: App, plan: Plan, task: str, show: Show) -> Outcome:
-    """Apply the plan; where it changes anything, with an approval that is recorded as given by the demo."""
-    changes = any(plan.all_steps())
-    if changes:
-        show.say(APPROVED)
+    """Apply the plan, with an approval that is recorded as given by the demo."""
+    show.say(APPROVED)
     with show.carrying_out(plan) as progress:
-        return app.apply(plan, by=BY, approved=changes, task=task, progress=progress)
+        return app.apply(plan, by=BY, approved=True, task=task, progress=progress)
 
 
-def measure_again(app: App, project: Path, plan: Plan, show: Show) -> dict[str, float]:
-    """What the application feels: the same workload once more, where the plan changed something. Gives figures for the report."""
-    if any(plan.all_steps()):
-        with show.stage("Running the same workload again") as note:
-            _record(_database(app).entry.url, project / TRACE_AFTER, note)
+def measure_again(app: App, project: Path, show: Show) -> dict[str, float]:
+    """What the application feels: the same workload once more. Gives figures for the report."""
+    with show.stage("Running the same workload again") as note:
+        _record(_database(app).entry.url, project / TRACE_AFTER, note)
     before, after = (sample_workload.summary(project / name) for name in (TRACE, TRACE_AFTER))
     show.effect(before, after)
     return {
@@ -167,13 +178,15 @@ def delegation() -> str:
 
 
 def stop(project: Path = DEFAULT) -> None:
-    """Stop the demo's server; quiet where it does not run."""
+    """Stop the demo's server, and the pool in front of it; quiet where they do not run."""
     with opened(project) as app:
+        for name in app.systems.names("pgbouncer"):
+            cast("Pgbouncer", app.systems[name]).stop()
         _database(app).control().stop()
 
 
 def reset(project: Path = DEFAULT) -> None:
-    """Stop the demo's server and remove the folder; also what an interrupted demo left. Touches no folder that the demo did not make."""
+    """Stop the demo and remove its folder; also what an interrupted demo left. Touches no folder that the demo did not make."""
     if not project.exists():
         return
     if not (project / MARKER).exists():
@@ -184,8 +197,10 @@ def reset(project: Path = DEFAULT) -> None:
                 "Name another folder with --project.",
             )
         return
+    with suppress(DatareeveError):  # an estate that cannot be read must not keep the folder from going
+        stop(project)
     data = _data(project)
-    if data.exists():
+    if data.exists():  # interrupted before there was an estate
         folder = pg_server.reachable_binaries(
             pg_server.embedded_binaries() or pg_server.find_binaries() or Path()
         )
@@ -309,24 +324,27 @@ class Show:
             table.add_row(name, f"{figures['statements']:,}", f"{figures['ms'] / 1000:.1f} s", *latency)
         self._screen.tell("", table, "")
 
-    def report(self, written: Report) -> None:
-        """The report: its head for a person, all of it as JSON."""
-        self._screen.show(json.loads(written.json()), console.text(written.markdown().partition("\n## ")[0]))
+    def report(self, written: Report, *, whole: bool) -> None:
+        """The report: for a person its head (where nothing was done, only the status), all of it as JSON."""
+        head = written.markdown().partition("\n## ")[0]
+        told = head if whole else f"{written.status}: {written.status_reason}"
+        self._screen.show(json.loads(written.json()), console.text(told))
 
     def next_steps(self, project: Path, outcome: Outcome, seconds: float) -> None:
         """What to try next."""
-        here = "" if project == Path() else f" --project {shlex.quote(str(project))}"
+        command = "datareeve" if shutil.which("datareeve") else os.path.relpath(sys.argv[0])
+        here = f" --project {shlex.quote(str(project))}"
         tries = {
-            f"datareeve runs {outcome.run}{here}": "every step: foretold and measured",
-            f"datareeve evidence {outcome.run} --recheck{here}": "look again at everything it claims",
-            f"datareeve undo {outcome.run}{here}": "take it all back",
-            f"datareeve delegate {project / TASK} --plan{here}": "the plan in full, nothing done",
-            "datareeve init postgresql://you@host/database": "your own database: looked at, not changed",
-            f"datareeve demo --stop{here}": "stop this server, which keeps running; --reset removes the folder",
+            f"runs {outcome.run}{here}": "every step: foretold and measured",
+            f"evidence {outcome.run} --recheck{here}": "look again at everything it claims",
+            f"undo {outcome.run}{here}": "take it all back",
+            f"delegate {shlex.quote(str(project / TASK))} --plan{here}": "the plan in full; nothing is done",
+            "init postgresql://you@host/database": "your own database: looked at, not changed",
+            f"demo --stop{here}": "stop this server, which keeps running; --reset removes the folder",
         }
         table = Table.grid(padding=(0, 2))
-        for command, what in tries.items():
-            table.add_row(console.text(command, "cyan"), console.text(what, "dim"))
+        for words, what in tries.items():
+            table.add_row(console.text(f"{command} {words}", "cyan"), console.text(what, "dim"))
         kept = f"{outcome.status} in {seconds:.0f} s. The whole report: {project / 'data/report.html'}"
         self._screen.tell("", console.line((kept, "bold")), "", table)
 
