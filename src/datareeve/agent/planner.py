@@ -333,7 +333,10 @@ def _without_repeats(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
     def once(plan: Plan) -> Plan:
         if plan.parts:
             return plan.model_copy(update={"parts": tuple(once(part) for part in plan.parts)})
-        key = f"{plan.operation} {canonical(plan.inputs)}"
+        calls = [
+            step.call.model_dump(mode="json") for step in plan.steps
+        ]  # one operation may give several leaves
+        key = canonical([plan.operation, plan.inputs, calls])
         first = done.setdefault(key, plan.part_id)
         if first == plan.part_id or not plan.steps:
             return plan
