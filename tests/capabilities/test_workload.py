@@ -1,7 +1,7 @@
 import psycopg
 import pytest
-import servers
 
+import servers
 from datareeve.capabilities.databases import workload
 from datareeve.capabilities.databases.operations.measure_workload import MeasureWorkload, MeasureWorkloadFacts
 from datareeve.capabilities.databases.workload import Measurement, Timing, Workload, compare, loop_findings
@@ -13,14 +13,18 @@ def timing(fingerprint, calls, *ms):
 
 
 def test_percentiles_weigh_each_family_by_its_calls():
-    figures = Measurement(families=(timing("fast", 98, 1.0, 2.0), timing("slow", 2, 500.0)), left_out={}).figures()
+    figures = Measurement(
+        families=(timing("fast", 98, 1.0, 2.0), timing("slow", 2, 500.0)), left_out={}
+    ).figures()
     assert (figures["p50_ms"], figures["p95_ms"], figures["p99_ms"]) == (2.0, 2.0, 500.0)
     assert figures["workload_ms"] == 1147.0
     assert figures["families"] == {"fast": 1.5, "slow": 500.0}
 
 
 def test_two_measurements_are_compared_over_the_families_of_both():
-    before = Measurement(families=(timing("a", 10, 100.0), timing("b", 10, 1.0), timing("gone", 1, 9.0)), left_out={}).figures()
+    before = Measurement(
+        families=(timing("a", 10, 100.0), timing("b", 10, 1.0), timing("gone", 1, 9.0)), left_out={}
+    ).figures()
     after = Measurement(families=(timing("a", 10, 10.0), timing("b", 10, 1.0)), left_out={}).figures()
     compared = compare(before, after)
     assert compared["families"] == {
@@ -31,7 +35,11 @@ def test_two_measurements_are_compared_over_the_families_of_both():
 
 
 def test_nothing_measured_is_told_and_not_counted_as_zero():
-    facts = MeasureWorkloadFacts(measurement=Measurement(families=(), left_out={}), source="0 statements", why_empty="No workload is declared")
+    facts = MeasureWorkloadFacts(
+        measurement=Measurement(families=(), left_out={}),
+        source="0 statements",
+        why_empty="No workload is declared",
+    )
     plan = MeasureWorkload(system="app").plan(facts)
     assert (plan.blockers, plan.figures) == (("No workload is declared",), {})
 
@@ -45,8 +53,15 @@ def family(fingerprint, sql, calls, rows, table):
 
 
 def test_without_sessions_a_loop_is_suspected_from_the_numbers_of_calls_and_rows():
-    families = [family("p", "SELECT * FROM orders LIMIT $1", 10, 200, "orders"), family("c", "SELECT * FROM users WHERE id = $1", 195, 195, "users")]
-    found = loop_findings(Workload.model_validate({"source": {"kind": "pg_stat_statements", "place": "the view"}, "families": families, "loops": []}))
+    families = [
+        family("p", "SELECT * FROM orders LIMIT $1", 10, 200, "orders"),
+        family("c", "SELECT * FROM users WHERE id = $1", 195, 195, "users"),
+    ]
+    found = loop_findings(
+        Workload.model_validate(
+            {"source": {"kind": "pg_stat_statements", "place": "the view"}, "families": families, "loops": []}
+        )
+    )
     assert [(one.rule, one.subject) for one in found] == [("n-plus-one-suspected", "users")]
 
 
@@ -75,12 +90,14 @@ def test_a_measurement_replays_reads_and_changes_nothing(recorded):
     assert plan.figures["left_out"] == {"writes": 1}
     assert plan.figures["failed"] == 1  # nextval is refused in a READ ONLY transaction
     assert plan.figures["p95_ms"] > 0
-    assert recorded["app"].read("query", sql="SELECT count(*), (SELECT is_called FROM s) AS called FROM t", shape="row") == {"count": 100, "called": False}
+    assert recorded["app"].read(
+        "query", sql="SELECT count(*), (SELECT is_called FROM s) AS called FROM t", shape="row"
+    ) == {"count": 100, "called": False}
 
 
 def test_a_family_is_replayed_without_leaving_its_values(recorded):
     read = workload.read(recorded["app"])
-    assert [one.sql for one in read.families][0] == "SELECT * FROM t WHERE n = $1"
+    assert read.families[0].sql == "SELECT * FROM t WHERE n = $1"
     assert read.source.sentence() == "The workload is 4 statements from trace.jsonl (trace)."
 
 

@@ -9,10 +9,16 @@ from datareeve.systems.workload_source import Seen, Statement, executable, find_
 @pytest.mark.parametrize(
     ("text", "sql"),
     [
-        ("select * from f where a = 'O''Hare' and b in (1, 2,3)", "SELECT * FROM f WHERE a = $1 AND b IN ($2)"),
+        (
+            "select * from f where a = 'O''Hare' and b in (1, 2,3)",
+            "SELECT * FROM f WHERE a = $1 AND b IN ($2)",
+        ),
         ("SELECT a FROM f WHERE a = %s -- user 42", "SELECT a FROM f WHERE a = $1"),
         ("SELECT f($1,$2),$3 FROM t", "SELECT F($1, $2), $3 FROM t"),
-        ("SELECT a FROM t WHERE d > now() - interval '1 day'", "SELECT a FROM t WHERE d > CURRENT_TIMESTAMP - CAST($1 AS INTERVAL)"),
+        (
+            "SELECT a FROM t WHERE d > now() - interval '1 day'",
+            "SELECT a FROM t WHERE d > CURRENT_TIMESTAMP - CAST($1 AS INTERVAL)",
+        ),
         ("SELECT $tag$secret$tag$, E'a\\'b' FROM t1", "SELECT $1, $2 FROM t1"),
         ("INSERT INTO t (a, b) VALUES (1, 'x'), (2, 'y')", "INSERT INTO t (a, b) VALUES ($1, $2)"),
         ("SELECT a FROM t WHERE b = 'half written", "SELECT a FROM t WHERE b = $1"),
@@ -46,7 +52,14 @@ def trace(tmp_path, *lines, end=b""):
 
 def test_a_trace_becomes_families_with_counts_and_percentiles(tmp_path):
     lines = [
-        {"at": f"2025-07-20T10:00:{n:02d}", "session": 0, "sql": "SELECT a FROM t WHERE b = %s", "parameters": [f"secret{n}"], "ms": n, "rows": 2}
+        {
+            "at": f"2025-07-20T10:00:{n:02d}",
+            "session": 0,
+            "sql": "SELECT a FROM t WHERE b = %s",
+            "parameters": [f"secret{n}"],
+            "ms": n,
+            "rows": 2,
+        }
         for n in range(1, 21)
     ]
     found = trace(tmp_path, *lines)
@@ -55,13 +68,19 @@ def test_a_trace_becomes_families_with_counts_and_percentiles(tmp_path):
         "sql": "SELECT a FROM t WHERE b = $1", "calls": 20, "total_ms": 210, "mean_ms": 10.5, "p50_ms": 10, "p95_ms": 19, "p99_ms": 20,
         "rows": 40, "is_write": False, "tables": ["t"],
     }  # fmt: skip
-    assert (found["source"]["statements"], found["source"]["seconds"], found["source"]["sessions"]) == (20, 19.0, 1)
+    assert (found["source"]["statements"], found["source"]["seconds"], found["source"]["sessions"]) == (
+        20,
+        19.0,
+        1,
+    )
     assert "secret" not in json.dumps(found)
 
 
 def test_damage_is_counted_and_the_rest_is_used(tmp_path):
     good = {"sql": "SELECT 1", "ms": 1}
-    found = trace(tmp_path, good, {"sql": ""}, ["no object"], end=b'{"sql": "SELECT \xff\xfe 2"}\n{"sql": "SEL')
+    found = trace(
+        tmp_path, good, {"sql": ""}, ["no object"], end=b'{"sql": "SELECT \xff\xfe 2"}\n{"sql": "SEL'
+    )
     assert found["source"]["statements"] == 2
     assert found["source"]["skipped"] == 3
     assert found["source"]["wrong_encoding"] == 1
@@ -87,7 +106,21 @@ def test_a_json_log_gives_the_executions_of_this_database(tmp_path):
 
 
 def test_a_csv_log_gives_statements_of_several_lines(tmp_path):
-    columns = ["2025-07-20 10:00:00.000 UTC", "u", "app", "1", "", "6.1", "1", "SELECT", "", "", "0", "LOG", "00000"]
+    columns = [
+        "2025-07-20 10:00:00.000 UTC",
+        "u",
+        "app",
+        "1",
+        "",
+        "6.1",
+        "1",
+        "SELECT",
+        "",
+        "",
+        "0",
+        "LOG",
+        "00000",
+    ]
     message = '"duration: 1.5 ms  statement: SELECT a\n  FROM t\n WHERE b = ""c"""'
     (tmp_path / "log.csv").write_text(",".join([*columns, message, *[""] * 12]) + "\n" + '2025,"half')
     recording = record("log", tmp_path / "log.csv", "log.csv", "app")
@@ -98,12 +131,18 @@ def test_a_csv_log_gives_statements_of_several_lines(tmp_path):
 def test_a_file_of_statements_is_split_outside_of_strings(tmp_path):
     (tmp_path / "w.sql").write_text("-- first\nSELECT ';' FROM t;\nSELECT $a$;$a$ FROM u;;\n-- end\n")
     recording = record("sql", tmp_path / "w.sql", "w.sql", "app")
-    assert sorted(family.shape.sql for family in recording.families.values()) == ["SELECT $1 FROM t", "SELECT $1 FROM u"]
+    assert sorted(family.shape.sql for family in recording.families.values()) == [
+        "SELECT $1 FROM t",
+        "SELECT $1 FROM u",
+    ]
 
 
 def test_numbered_parameters_become_names_and_percent_signs_stay():
     statement = Statement("", "SELECT a FROM t WHERE a LIKE 'x%' AND b = $2 AND c = $1", [1, 2])
-    assert executable(statement) == ("SELECT a FROM t WHERE a LIKE 'x%%' AND b = %(p2)s AND c = %(p1)s", {"p1": 1, "p2": 2})
+    assert executable(statement) == (
+        "SELECT a FROM t WHERE a LIKE 'x%%' AND b = %(p2)s AND c = %(p1)s",
+        {"p1": 1, "p2": 2},
+    )
 
 
 def test_a_statement_whose_parameters_are_not_known_cannot_be_run():
@@ -115,9 +154,18 @@ def seen(*calls):
 
 
 def test_a_loop_is_a_query_for_each_row_of_another():
-    rows = seen(("list", 0, 4), *[(name, n, 1) for n in range(4) for name in ("airline", "plane")], ("next", 0, 1))
+    rows = seen(
+        ("list", 0, 4), *[(name, n, 1) for n in range(4) for name in ("airline", "plane")], ("next", 0, 1)
+    )
     assert find_loops({"s": rows}) == [
-        {"parent": "list", "children": ["airline", "plane"], "loops": 1, "calls": 8, "rows": 4, "total_ms": 8.0}
+        {
+            "parent": "list",
+            "children": ["airline", "plane"],
+            "loops": 1,
+            "calls": 8,
+            "rows": 4,
+            "total_ms": 8.0,
+        }
     ]
 
 

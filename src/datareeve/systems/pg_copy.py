@@ -15,12 +15,14 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import psycopg
 
 from datareeve.core.errors import Failed
 from datareeve.systems import pg_server, workload_replay
 from datareeve.systems.adapter import reads
-from datareeve.systems.postgres import Postgres
+from datareeve.systems.pg_server import LocalServer
+from datareeve.systems.postgres import Postgres, new_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -142,7 +144,9 @@ def copy_of(
     size = _refuse_too_large(system, folder, max_bytes)
     say(f"copying {system.name} ({size / 1e6:.0f} MB)")
     tools = pg_server.tool(system, "pg_dump").parent
-    server, url = pg_server.initialise(folder / "copy", binaries=_binaries(system, tools), settings=SETTINGS)
+    _remove_abandoned(folder)
+    place = folder / f"copy-{os.getpid()}-{new_label()}"
+    server, url = pg_server.initialise(place, binaries=_binaries(system, tools), settings=SETTINGS)
     copy = Copy(
         system.name,
         system.entry.model_copy(update={"url": url, "password": None, "read_role": None}),
@@ -159,6 +163,19 @@ def copy_of(
     finally:
         copy.close()
         pg_server.destroy(server)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove copies whose process was killed before it could."""
+    for data in pg_server.server_folder(folder / "copy").parent.glob("*copy-*-*"):
+        owner = data.name.rsplit("copy-", 1)[1].partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            tools = pg_server.embedded_binaries() or pg_server.find_binaries()
+            if tools is not None:
+                os_user = pg_server.service_user()
+                pg_server.destroy(
+                    LocalServer(data=data, bin=pg_server.reachable_binaries(tools), os_user=os_user)
+                )
 
 
 def _refuse_too_large(system: Postgres, folder: Path, max_bytes: int) -> int:

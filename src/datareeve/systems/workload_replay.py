@@ -86,8 +86,9 @@ def from_statistics(system: Postgres) -> Recording:
 
 
 def cases(system: Postgres, family: Family, limit: int) -> list[Case]:
-    """Up to `limit` different executions of a family, spread over the recording; invented from the planner's statistics where the
-    source keeps no parameters.
+    """Up to `limit` different executions of a family, spread over the recording.
+
+    Where the source keeps no parameters they are invented from the planner's statistics.
     """
     recorded = {repr(case): case for s in family.examples if (case := executable(s)) is not None}
     found = list(recorded.values()) or invent(system, family.shape, limit)

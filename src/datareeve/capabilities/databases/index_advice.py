@@ -220,9 +220,7 @@ def _keys(access: Access, table: Table, all_accesses: list[Access]) -> Iterator[
     for equal in (selective, shared):
         enough = _until_few(table, equal)
         yield tuple(enough)
-        yield from (
-            tuple([*enough, column])[:MOST_COLUMNS] for column in access.ranged if column not in enough
-        )
+        yield from ((*enough, column)[:MOST_COLUMNS] for column in access.ranged if column not in enough)
         tail = [column for column in access.ordered if column not in equal]
         yield (*equal, *tail)[:MOST_COLUMNS] if tail else tuple(enough)
         yield tuple(equal[:1])

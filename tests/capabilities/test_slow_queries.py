@@ -1,0 +1,79 @@
+import pytest
+
+from datareeve.capabilities.databases.operations.find_slow_queries import FindSlowQueries
+from datareeve.capabilities.databases.rules.queries import review
+from datareeve.capabilities.databases.workload import Family, Workload
+
+
+def family(sql="SELECT a FROM t WHERE b = $1", **known):
+    base = {
+        "fingerprint": "f1", "sql": sql, "calls": 10, "total_ms": 100.0, "mean_ms": 10.0, "p50_ms": 9.0, "p95_ms": 20.0, "p99_ms": 30.0, "rows": 10,
+        "is_write": False, "parsed": True, "tables": ("t",), "leading_wildcard": False, "examples": 1, "example_ref": "f1",
+    }  # fmt: skip
+    return Family(**{**base, **known})
+
+
+@pytest.mark.parametrize(
+    ("sql", "known", "rules"),
+    [
+        ("SELECT a FROM t WHERE b = $1", {}, []),
+        ("SELECT a FROM t ORDER BY a LIMIT $1 OFFSET $2", {}, ["offset-paging"]),
+        ("SELECT * FROM t WHERE a = $1", {}, ["select-star"]),
+        ("SELECT t.* FROM t WHERE a = $1", {}, ["select-star"]),
+        ("SELECT COUNT(*) FROM t WHERE a = $1", {}, []),
+        ("SELECT a FROM t WHERE a LIKE $1", {"leading_wildcard": True}, ["leading-wildcard"]),
+        ("SELECT a FROM t WHERE DATE(b) = $1", {}, ["function-on-column"]),
+        ("SELECT a FROM t WHERE CAST(b AS TEXT) = $1", {}, ["function-on-column"]),
+        ("SELECT a FROM t WHERE LOWER(b) = $1", {}, ["function-on-column"]),
+        ("SELECT a FROM t WHERE b = LOWER($1)", {}, []),
+        ("SELECT a FROM t WHERE a NOT IN (SELECT b FROM u)", {}, ["not-in-subquery"]),
+        ("SELECT a FROM t WHERE NOT a IN ($1)", {}, []),
+        ("SELECT a FROM t", {"rows": 50_000}, ["missing-limit"]),
+        ("SELECT a FROM t LIMIT $1", {"rows": 50_000}, []),
+        ("UPDATE t SET a = $1", {"is_write": True}, ["write-without-where"]),
+        ("SELECT ((( FROM", {"parsed": False}, []),
+    ],
+)
+def test_a_rule_speaks_where_its_condition_holds_and_nowhere_else(sql, known, rules):
+    assert [finding.rule for finding in review(family(sql, **known))] == rules
+
+
+SOURCE = {"kind": "trace", "place": "trace.jsonl", "sessions": 1, "statements": 60}
+
+
+def test_families_above_the_target_are_named_with_their_share():
+    slow = family(fingerprint="slow", p95_ms=250.0, total_ms=300.0)
+    facts = Workload.model_validate({"source": SOURCE, "families": [slow, family()], "loops": []})
+    plan = FindSlowQueries(system="app").plan(facts)
+    assert plan.nothing_to_do == (
+        "1 of 2 families are above 100 ms at the 95th percentile. The workload is 60 statements from trace.jsonl (trace)."
+    )
+    assert [(finding.rule, finding.subject, finding.why) for finding in plan.findings] == [
+        ("slow-query", "slow (t)", "It takes 75.0 % of the workload's time.")
+    ]
+
+
+def test_a_loop_is_told_with_its_counts_and_what_to_write_instead():
+    parent = family("SELECT a FROM orders", fingerprint="p", tables=("orders",))
+    child = family("SELECT name FROM users WHERE id = $1", fingerprint="c", tables=("users",))
+    loop = {"parent": "p", "children": ["c"], "loops": 5, "calls": 100, "rows": 100, "total_ms": 250.0}
+    facts = Workload.model_validate({"source": SOURCE, "families": [parent, child], "loops": [loop]})
+    (found,) = FindSlowQueries(system="app").plan(facts).findings
+    assert (found.rule, found.subject) == ("n-plus-one", "users")
+    assert (
+        found.what
+        == "5 times, after one query that gave 20 rows, 20 queries asked for one row each: SELECT name FROM users WHERE id = $1"
+    )
+    assert found.why == "100 queries took 250 ms, and as many round trips, where 5 would do."
+    assert (
+        found.instead
+        == "JOIN users in the query on orders, or collect the keys and ask once with WHERE key = ANY($1)."
+    )
+
+
+def test_without_a_workload_it_says_so():
+    source = {"kind": "none", "place": "nowhere", "why_empty": "No workload is declared"}
+    plan = FindSlowQueries(system="app").plan(
+        Workload.model_validate({"source": source, "families": [], "loops": []})
+    )
+    assert plan.blockers == ("No workload is declared.",)

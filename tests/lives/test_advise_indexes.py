@@ -1,0 +1,149 @@
+import json
+import random
+
+import psycopg
+import pytest
+
+import flights_data
+import servers
+from datareeve.capabilities.databases.operations.advise_indexes import AdviseIndexes
+from datareeve.core.estate import WorkloadSource
+from datareeve.systems.pg_copy import copy_of
+
+TAIL = "SELECT time_hour, dest FROM flights WHERE tailnum = %s ORDER BY time_hour DESC LIMIT 10"
+WEATHER = "SELECT temp FROM weather WHERE origin = %s AND time_hour = %s"
+AIRLINE = "SELECT name FROM airlines WHERE carrier = %s"
+DELAY = "UPDATE flights SET dep_delay = %s WHERE tailnum = %s AND month = %s"
+
+
+def write_trace(path, url):
+    """The same trace every time: reads of three tables and a write, with values that are really there."""
+    draw = random.Random(2013)  # noqa: S311 - a reproducible workload
+    with psycopg.connect(url) as app:
+        tails = [
+            row[0]
+            for row in app.execute(
+                "SELECT DISTINCT tailnum FROM flights WHERE tailnum IS NOT NULL ORDER BY 1 LIMIT 500"
+            )
+        ]
+        hours = [
+            str(row[0]) for row in app.execute("SELECT DISTINCT time_hour FROM weather ORDER BY 1 LIMIT 500")
+        ]
+    lines = []
+    for n in range(200):
+        lines.append((TAIL, [draw.choice(tails)], 20.0, 10))
+        lines.append((WEATHER, [draw.choice(("EWR", "JFK")), draw.choice(hours)], 2.5, 1))
+        lines.append((AIRLINE, ["UA"], 0.1, 1))
+        if n % 20 == 0:
+            lines.append((DELAY, [n, draw.choice(tails), 1 + n % 12], 30.0, 2))
+    keys = ("sql", "parameters", "ms", "rows")
+    path.write_text(
+        "".join(json.dumps({"session": 1, **dict(zip(keys, line, strict=True))}) + "\n" for line in lines)
+    )
+
+
+@pytest.fixture
+def recorded(pg18, tmp_path):
+    with pg18.database(template=flights_data.template(pg18)) as url:
+        write_trace(tmp_path / "trace.jsonl", url)
+        registry = servers.registry(tmp_path, url, workload=WorkloadSource(kind="trace", path="trace.jsonl"))
+        yield registry
+        registry.close()
+
+
+def subjects(plan):
+    return {f"{part.inputs['table']} ({', '.join(part.inputs['columns'])})" for part in plan.parts}
+
+
+def carry_out(registry, plan):
+    for step in plan.all_steps():
+        registry["app"].perform("execute", run="r1", **step.call.arguments)
+
+
+def test_advice_is_tried_on_a_copy_created_and_then_quiet(recorded, tmp_path):
+    operation = AdviseIndexes(system="app")
+    facts = operation.observe(recorded)
+    estimated = operation.plan(facts)
+    assert [finding.rule for finding in estimated.findings] == ["index-not-measured"]
+    with copy_of(recorded["app"], tmp_path) as copy:
+        facts = operation.rehearse(facts, copy)
+        left = copy.read(
+            "query", sql="SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'", shape="scalar"
+        )
+    assert left == 0
+    plan = operation.plan(facts)
+    assert plan.fingerprint == operation.plan(facts).fingerprint
+    assert plan.figures["workload_ms_after"] * 5 < plan.figures["workload_ms_before"]
+    assert plan.figures["wal_bytes_per_write_after"] >= plan.figures["wal_bytes_per_write_before"]
+    assert any(subject.startswith("flights (tailnum") for subject in subjects(plan))
+    assert any(subject.startswith("weather (time_hour") for subject in subjects(plan))
+    assert not any(subject.startswith("airlines") for subject in subjects(plan))
+    assert "index-rejected" in {finding.rule for finding in plan.findings}
+    leaf = plan.parts[0]
+    assert leaf.steps[0].predicted.basis == "built on a copy"
+    carry_out(recorded, plan)
+    assert [check.verdict for part in plan.parts for check in operation.verify(recorded, part)] == [
+        "holds"
+    ] * len(plan.parts)
+    again = operation.plan(operation.observe(recorded))
+    assert (again.parts, again.nothing_to_do) == (
+        (),
+        "The workload's 4 families are served by the indexes that are there.",
+    )
+    for step in plan.all_steps():
+        for call in step.undo:
+            recorded["app"].perform("execute", run="r1", **call.arguments)
+    assert (
+        recorded["app"].read(
+            "query", sql="SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'", shape="scalar"
+        )
+        == 0
+    )
+
+
+def test_no_recorded_value_is_in_facts_or_plan(recorded, tmp_path):
+    operation = AdviseIndexes(system="app")
+    text = (
+        operation.observe(recorded).model_dump_json()
+        + operation.plan(operation.observe(recorded)).model_dump_json()
+    )
+    value = json.loads((tmp_path / "trace.jsonl").read_text().splitlines()[0])["parameters"][0]
+    assert value.startswith("N")
+    assert value not in text
+
+
+def test_an_index_that_an_earlier_part_made_on_the_copy_is_not_advised_again(recorded, tmp_path):
+    operation = AdviseIndexes(system="app")
+    facts = operation.observe(recorded)
+    with copy_of(recorded["app"], tmp_path) as copy:
+        copy.perform("execute", sql="CREATE INDEX ON flights (tailnum, time_hour)")
+        plan = operation.plan(operation.rehearse(facts, copy))
+    assert not any(subject == "flights (tailnum, time_hour)" for subject in subjects(plan))
+
+
+def test_what_is_there_and_not_needed_is_told_never_dropped(recorded):
+    for statement in (
+        "CREATE INDEX short ON flights (tailnum)",
+        "CREATE INDEX long ON flights (tailnum, time_hour)",
+        "CREATE TABLE child (flight int)",
+    ):
+        recorded["app"].perform("execute", run="r1", sql=statement)
+    plan = AdviseIndexes(system="app").plan(AdviseIndexes(system="app").observe(recorded))
+    told = {finding.rule: finding for finding in plan.findings}
+    assert (
+        told["duplicate-index"].what
+        == "short (tailnum) does nothing that long (tailnum, time_hour) does not do."
+    )
+    assert (
+        "databases.drop-index with system=app schema_name=public index=short"
+        in told["duplicate-index"].instead
+    )
+    assert all(
+        step.call.arguments["sql"].startswith("CREATE INDEX CONCURRENTLY") for step in plan.all_steps()
+    )
+
+
+def test_without_a_workload_it_is_blocked_with_the_way_out(systems):
+    plan = AdviseIndexes(system="app").plan(AdviseIndexes(system="app").observe(systems))
+    assert plan.parts == ()
+    assert "systems.*.workload in estate.yaml" in plan.blockers[0]

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+import flights_data
+import servers
+from datareeve.core.errors import Failed
+from datareeve.core.estate import WorkloadSource
+from datareeve.systems import pg_server
+from datareeve.systems.pg_copy import REJECTED, copy_of
+
+SCHEMA = (
+    "CREATE TABLE t (id int PRIMARY KEY, name text)",
+    "INSERT INTO t SELECT n, 'name ' || n FROM generate_series(1, 5000) n",
+    "CREATE TABLE u (t int REFERENCES t)",
+)
+TRACE = """{"sql": "SELECT * FROM t WHERE name = %s", "parameters": ["name 7"], "ms": 1}
+{"sql": "INSERT INTO t VALUES (%s, %s)", "parameters": [100000, "new"], "ms": 1}
+"""
+
+
+@pytest.fixture
+def registry(tmp_path, pg18):
+    (tmp_path / "trace.jsonl").write_text(TRACE)
+    with pg18.database(*SCHEMA) as url:
+        made = servers.registry(tmp_path, url, workload=WorkloadSource(kind="trace", path="trace.jsonl"))
+        yield made
+        made.close()
+
+
+def test_a_copy_holds_rows_keys_and_statistics_and_nothing_done_to_it_reaches_the_original(
+    registry, tmp_path
+):
+    said = []
+    with copy_of(registry["app"], tmp_path, progress=said.append) as copy:
+        assert (copy.name, copy.kind, copy.differs) == ("app", "postgresql", "")
+        assert (
+            copy.read("query", sql="SELECT reltuples FROM pg_class WHERE relname = 't'", shape="scalar")
+            == 5000
+        )
+        assert (
+            copy.read(
+                "query",
+                sql="SELECT count(*) FROM pg_constraint WHERE conrelid = 'u'::regclass",
+                shape="scalar",
+            )
+            == 1
+        )
+        copy.perform("execute", sql="DROP TABLE u")
+        data = Path(copy.local_server.data)
+    assert registry["app"].read("query", sql="SELECT to_regclass('u') IS NOT NULL", shape="scalar")
+    assert not data.exists()
+    assert said[0].startswith("copying app (")
+
+
+def test_hidden_indexes_are_out_of_the_planners_sight_and_back_afterwards(registry, tmp_path):
+    with copy_of(registry["app"], tmp_path) as copy:
+        copy.perform("execute", sql="CREATE INDEX by_name ON t (name)")
+        hidden, shown = copy.read("trial", hidden=[["public.by_name"], []])
+        read = next(key for key, run in hidden.items() if run["wal_bytes"] == 0)
+        write = next(key for key in hidden if key != read)
+        assert (hidden[read]["indexes"], shown[read]["indexes"]) == ([], ["by_name"])
+        assert hidden[read]["buffers"] > shown[read]["buffers"]
+        assert shown[write]["wal_bytes"] > hidden[write]["wal_bytes"] > 0
+        assert copy.read("query", sql="SELECT count(*) FROM t", shape="scalar") == 5000
+        assert copy.read("query", sql="SELECT to_regclass('by_name') IS NOT NULL", shape="scalar")
+
+
+def test_a_database_too_large_is_refused_before_anything_is_made(registry, tmp_path):
+    with pytest.raises(Failed) as refused, copy_of(registry["app"], tmp_path / "copies", max_bytes=1_000_000):
+        pass
+    assert refused.value.code == "copy.too-large"
+    assert not (tmp_path / "copies").exists()
+
+
+def test_a_real_database_is_copied_whole(pg18, tmp_path):
+    with pg18.database(template=flights_data.template(pg18)) as url:
+        registry = servers.registry(tmp_path, url)
+        with copy_of(registry["app"], tmp_path) as copy:
+            assert copy.read("query", sql="SELECT count(*) FROM flights", shape="scalar") == 336776
+        registry.close()
+
+
+def test_the_option_that_other_versions_reject_is_filtered():
+    dump = "CREATE TABLE t (\n    a integer\n);\nALTER TABLE ONLY public.t ALTER COLUMN a SET (pg_attver=1);\nSELECT 1;\n"
+    assert REJECTED.sub("", dump) == "CREATE TABLE t (\n    a integer\n);\n\nSELECT 1;\n"
+
+
+@pytest.mark.system
+def test_a_copy_of_an_older_server_says_how_it_differs(tmp_path):
+    with (
+        servers.server(binaries=Path("/usr/lib/postgresql/15/bin")) as server,
+        server.database(
+            *SCHEMA, "CREATE EXTENSION pg_trgm", "CREATE INDEX ON t USING gin (name gin_trgm_ops)"
+        ) as url,
+    ):
+        registry = servers.registry(tmp_path, url)
+        with copy_of(registry["app"], tmp_path) as copy:
+            assert (
+                copy.differs
+                == "The copy differs: it is PostgreSQL 18, the original 15; 1 indexes could not be brought over."
+            )
+            assert copy.read("query", sql="SELECT count(*) FROM t", shape="scalar") == 5000
+        registry.close()
+
+
+def test_a_copy_whose_process_was_killed_is_removed_by_the_next(registry, tmp_path):
+    gone = 2**22 + 1  # above any process id
+    local, _ = pg_server.initialise(tmp_path / f"copy-{gone}-abandoned")
+    with copy_of(registry["app"], tmp_path):
+        assert not local.data.exists()
+        assert not local.running()
