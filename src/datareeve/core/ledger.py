@@ -107,6 +107,8 @@ class Ledger:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self._dialect: _Sqlite | _Postgres = _Postgres() if engine.dialect.name == "postgresql" else _Sqlite()
+        self._writing: sa.Connection | None = None
+        self._one_writer = threading.Lock()
 
     # -- entries -----------------------------------------------------------------------------------------------------------------
 
@@ -116,8 +118,24 @@ class Ledger:
         Errors: `LeaseLost` `lease.lost`; `Failed` `ledger.full`, `ledger.write`.
         """
         row = (clock.stamp(), kind, subject, run, canonical(body))
-        with _translated(), self._dialect.transaction(self.engine, single_statement=True) as connection:
-            return self._dialect.append(connection, row, fence)
+        with _translated(), self._writer() as driver:
+            return self._dialect.append_and_commit(driver, row, fence)
+
+    @contextmanager
+    def _writer(self) -> Iterator[Any]:
+        """The driver's connection that entries are written on, kept open: a checkout for each would cost as much as the commit."""
+        with self._one_writer:
+            if self._writing is None:
+                self._writing = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                yield self._writing.connection.driver_connection
+            except LeaseLost:
+                raise
+            except BaseException:
+                self._writing.invalidate()
+                self._writing.close()
+                self._writing = None
+                raise
 
     @contextmanager
     def fenced_transaction(self, fence: Fence) -> Iterator[Fenced]:
@@ -273,9 +291,8 @@ class Ledger:
 
     def holds(self, fence: Fence) -> bool:
         """Whether the lease is still ours: asked just before an effect outside the ledger's database."""
-        query = sa.select(leases_table.c.token).where(leases_table.c.resource == fence.resource)
-        with _translated(), self.engine.connect() as connection:
-            return connection.execute(query).scalar() == fence.token
+        with _translated(), self._writer() as driver:
+            return self._dialect.holds(driver, fence)
 
     def identity(self) -> str | None:
         """On PostgreSQL, what `Postgres.identity` gives for the same database; else None."""
@@ -288,6 +305,10 @@ class Ledger:
 
     def close(self) -> None:
         """Close every connection."""
+        with self._one_writer:
+            if self._writing is not None:
+                self._writing.close()
+                self._writing = None
         self.engine.dispose()
 
 
@@ -319,7 +340,7 @@ class Fenced:
 
     def append(self, kind: str, body: dict[str, Any], *, subject: str, run: str) -> int:
         """Add an entry to this transaction."""
-        return self._dialect.append(self._connection, (clock.stamp(), kind, subject, run, canonical(body)), self._fence)
+        return self._dialect.append(self.driver_connection, (clock.stamp(), kind, subject, run, canonical(body)), self._fence)
 
 
 Row = tuple[str, str, str, str, str]  # at, kind, subject, run, body
@@ -329,8 +350,7 @@ class _Sqlite:
     """WAL, synchronous=FULL: a commit is on disk. One writer at a time, taken at the start (BEGIN IMMEDIATE)."""
 
     @contextmanager
-    def transaction(self, engine: sa.Engine, *, single_statement: bool = False) -> Iterator[sa.Connection]:
-        del single_statement
+    def transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -340,10 +360,19 @@ class _Sqlite:
                 raise
             connection.exec_driver_sql("COMMIT")
 
-    def append(self, connection: sa.Connection, row: Row, fence: Fence | None) -> int:
-        driver: Any = connection.connection.driver_connection
-        if fence is not None:
-            self._check(driver, fence)
+    def append_and_commit(self, driver: Any, row: Row, fence: Fence | None) -> int:
+        driver.execute("BEGIN IMMEDIATE")
+        try:
+            seq = self.append(driver, row, fence)
+        except LeaseLost:
+            driver.execute("ROLLBACK")
+            raise
+        driver.execute("COMMIT")
+        return seq
+
+    def append(self, driver: Any, row: Row, fence: Fence | None) -> int:
+        if fence is not None and not self.holds(driver, fence):
+            raise _lost(fence)
         seq, digest = driver.execute("SELECT seq + 1, hash FROM chain WHERE name = 'entries'").fetchone()
         digest = _link(digest, row)
         driver.execute("INSERT INTO entries (seq, at, kind, subject, run, body, hash) VALUES (?, ?, ?, ?, ?, ?, ?)", (seq, *row, digest))
@@ -351,11 +380,12 @@ class _Sqlite:
         return int(seq)
 
     def check_fence(self, connection: sa.Connection, fence: Fence) -> None:
-        self._check(connection.connection.driver_connection, fence)
-
-    def _check(self, driver: Any, fence: Fence) -> None:
-        if driver.execute("SELECT 1 FROM leases WHERE resource = ? AND token = ?", (fence.resource, fence.token)).fetchone() is None:
+        if not self.holds(connection.connection.driver_connection, fence):
             raise _lost(fence)
+
+    def holds(self, driver: Any, fence: Fence) -> bool:
+        query = "SELECT 1 FROM leases WHERE resource = ? AND token = ?"
+        return driver.execute(query, (fence.resource, fence.token)).fetchone() is not None
 
     def lock_chain(self, connection: sa.Connection, name: str) -> tuple[int, str]:
         row = connection.execute(sa.select(chain_table.c.seq, chain_table.c.hash).where(chain_table.c.name == name)).one()
@@ -381,19 +411,17 @@ SELECT seq, %(at)s, %(kind)s, %(subject)s, %(run)s, %(body)s, hash FROM link RET
 """
 
     @contextmanager
-    def transaction(self, engine: sa.Engine, *, single_statement: bool = False) -> Iterator[sa.Connection]:
-        if single_statement:
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                yield connection
-        else:
-            with engine.begin() as connection:
-                yield connection
+    def transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        with engine.begin() as connection:
+            yield connection
 
-    def append(self, connection: sa.Connection, row: Row, fence: Fence | None) -> int:
+    def append_and_commit(self, driver: Any, row: Row, fence: Fence | None) -> int:
+        return self.append(driver, row, fence)
+
+    def append(self, driver: Any, row: Row, fence: Fence | None) -> int:
         at, kind, subject, run, body = row
         values = {"resource": fence.resource if fence else "", "token": fence.token if fence else 0, "payload": _payload(row),
                   "at": at, "kind": kind, "subject": subject, "run": run, "body": body}  # fmt: skip
-        driver: Any = connection.connection.driver_connection
         found = driver.execute(self.APPEND, values, prepare=True).fetchone()
         if found is None:
             assert fence is not None  # noqa: S101 - without a fence the chain's row is always updated
@@ -404,6 +432,10 @@ SELECT seq, %(at)s, %(kind)s, %(subject)s, %(run)s, %(body)s, hash FROM link RET
         query = sa.select(leases_table.c.token).where(leases_table.c.resource == fence.resource).with_for_update()
         if connection.execute(query).scalar() != fence.token:
             raise _lost(fence)
+
+    def holds(self, driver: Any, fence: Fence) -> bool:
+        query = "SELECT 1 FROM leases WHERE resource = %s AND token = %s"
+        return driver.execute(query, (fence.resource, fence.token), prepare=True).fetchone() is not None
 
     def lock_chain(self, connection: sa.Connection, name: str) -> tuple[int, str]:
         query = sa.select(chain_table.c.seq, chain_table.c.hash).where(chain_table.c.name == name).with_for_update()
