@@ -5,14 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-import servers
 
+import servers
 from datareeve.capabilities.databases.operations.configure_pool import ConfigurePool
 from datareeve.core.operation import examine
 from datareeve.systems import pg_server
 from datareeve.systems.adapter import Adapter, reads
 
 pytestmark = pytest.mark.system
+WRONG = "wrong"
+SPOKEN = "very-secret"
+REFERENCE = "file:secret"
 HOST = "    host:\n      memory_bytes: 2147483648\n      cores: 2\n"
 
 
@@ -32,7 +35,9 @@ def port():
 
 
 def project(folder, url, **entry):
-    (folder / "estate.yaml").write_text(f"version: 1\nsystems:\n  app:\n    kind: postgresql\n    url: {url}\n{HOST}")
+    (folder / "estate.yaml").write_text(
+        f"version: 1\nsystems:\n  app:\n    kind: postgresql\n    url: {url}\n{HOST}"
+    )
     systems = servers.registry(folder, url, **entry)
     systems.add(NoHistory("ledger"))
     return systems
@@ -74,17 +79,26 @@ def through(url, port, **options):
     return psycopg.connect(address, autocommit=True, prepare_threshold=None)
 
 
-def test_a_pool_is_started_serves_many_clients_on_few_connections_and_is_taken_away(systems, database, port, tmp_path):
+def test_a_pool_is_started_serves_many_clients_on_few_connections_and_is_taken_away(
+    systems, database, port, tmp_path
+):
     estate = (tmp_path / "estate.yaml").read_text()
     operation = ConfigurePool(system="app", port=port)
     plan = plan_of(operation, systems)
-    assert [step.id for step in plan.steps] == ["write data/pgbouncer/app-pool.ini", "declare app-pool", "start app-pool"]
+    assert [step.id for step in plan.steps] == [
+        "write data/pgbouncer/app-pool.ini",
+        "declare app-pool",
+        "start app-pool",
+    ]
     assert plan.fingerprint == plan_of(operation, systems).fingerprint
     carry_out(plan, systems)
 
     def client(number):
         with through(database, port) as connection:
-            return [connection.execute("SELECT pg_backend_pid(), %s::int", (number + n,)).fetchone() for n in range(20)]
+            return [
+                connection.execute("SELECT pg_backend_pid(), %s::int", (number + n,)).fetchone()
+                for n in range(20)
+            ]
 
     with ThreadPoolExecutor(24) as clients:
         answers = list(clients.map(client, range(24)))
@@ -99,7 +113,9 @@ def test_a_pool_is_started_serves_many_clients_on_few_connections_and_is_taken_a
     assert (tmp_path / "estate.yaml").read_text() == estate
 
 
-def test_a_running_pool_takes_a_new_size_over_and_gives_it_back_without_losing_a_client(systems, database, port):
+def test_a_running_pool_takes_a_new_size_over_and_gives_it_back_without_losing_a_client(
+    systems, database, port
+):
     carry_out(plan_of(ConfigurePool(system="app", port=port), systems), systems)
     larger = plan_of(ConfigurePool(system="app", port=port, size=9), systems)
     assert [step.id for step in larger.steps] == ["write data/pgbouncer/app-pool.ini", "start app-pool"]
@@ -125,25 +141,29 @@ def test_a_pool_that_died_is_started_again(systems, port):
 def test_logins_are_checked_by_the_servers_verifiers_and_no_password_is_written(tmp_path, port):
     with servers.server() as server:
         with server.connect() as admin:
-            admin.execute("ALTER ROLE postgres PASSWORD 'very-secret'")
+            admin.execute(f"ALTER ROLE postgres PASSWORD '{SPOKEN}'")
             (server.local.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
             admin.execute("SELECT pg_reload_conf()")
-        (tmp_path / "secret").write_text("very-secret")
-        systems = project(tmp_path, server.url, password="file:secret")
+        (tmp_path / "secret").write_text(SPOKEN)
+        systems = project(tmp_path, server.url, password=REFERENCE)
         try:
             plan = plan_of(ConfigurePool(system="app", port=port), systems)
             assert "SCRAM" not in plan.model_dump_json().replace("SCRAM verifiers", "")
             assert "auth_type = scram-sha-256" in plan.steps[0].call.arguments["text"]
             assert "pool-trusts-logins" not in [finding.rule for finding in plan.findings]
             carry_out(plan, systems)
-            with through(server.url, port, password="very-secret") as client:
+            with through(server.url, port, password=SPOKEN) as client:
                 assert client.execute("SELECT current_user").fetchone() == ("postgres",)
             with pytest.raises(psycopg.OperationalError, match="authentication failed"):
-                through(server.url, port, password="wrong")
+                through(server.url, port, password=WRONG)
             users = systems["app-pool"]._folder / "users.txt"
             assert users.stat().st_mode & 0o777 == 0o600
-            written = [path for path in [*tmp_path.rglob("*"), *users.parent.iterdir()] if path.is_file() and path.name != "secret"]
-            assert not [path for path in written if b"very-secret" in path.read_bytes()]
+            written = [
+                path
+                for path in [*tmp_path.rglob("*"), *users.parent.iterdir()]
+                if path.is_file() and path.name != "secret"
+            ]
+            assert not [path for path in written if SPOKEN.encode() in path.read_bytes()]
             undo(plan, systems)
             assert not users.exists()
         finally:
@@ -161,10 +181,16 @@ def test_a_session_that_listens_makes_it_session_mode(systems, database, port):
 def test_a_session_lock_makes_it_session_mode_and_a_transactions_lock_does_not(systems, database, port):
     with psycopg.connect(database) as worker:
         worker.execute("SELECT pg_advisory_xact_lock(1)")
-        assert "pool_mode = transaction" in plan_of(ConfigurePool(system="app", port=port), systems).steps[0].call.arguments["text"]
+        assert (
+            "pool_mode = transaction"
+            in plan_of(ConfigurePool(system="app", port=port), systems).steps[0].call.arguments["text"]
+        )
         worker.execute("SELECT pg_advisory_lock(2)")
         worker.commit()
-        assert "pool_mode = session" in plan_of(ConfigurePool(system="app", port=port), systems).steps[0].call.arguments["text"]
+        assert (
+            "pool_mode = session"
+            in plan_of(ConfigurePool(system="app", port=port), systems).steps[0].call.arguments["text"]
+        )
 
 
 def test_a_port_that_is_taken_is_a_blocker(systems, pg18):
@@ -174,7 +200,9 @@ def test_a_port_that_is_taken_is_a_blocker(systems, pg18):
     assert plan.steps == ()
 
 
-def test_without_pgbouncer_the_configuration_is_written_and_nothing_is_declared(systems, port, monkeypatch, tmp_path):
+def test_without_pgbouncer_the_configuration_is_written_and_nothing_is_declared(
+    systems, port, monkeypatch, tmp_path
+):
     monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
     plan = plan_of(ConfigurePool(system="app", port=port), systems)
     assert [step.id for step in plan.steps] == ["write data/pgbouncer/app-pool.ini"]
