@@ -70,10 +70,11 @@ def _part(part: Plan) -> Iterator[str]:
     for number, step in enumerate(part.steps, 1):
         yield from _step(number, step)
     if part.requirements or part.checks:
-        yield f"      rests on {len(part.requirements)} requirements, verified by {len(part.checks)} checks"
+        yield f"      requirements: {len(part.requirements)}, checks afterwards: {len(part.checks)}"
     for finding in part.findings:
         instead = f" {finding.instead}" if finding.instead else ""
-        yield f"      {finding.severity}: {finding.subject}: {finding.what}{instead}"
+        told = f"{finding.severity}: {finding.subject}: {finding.what}{instead}"
+        yield "      " + told.rstrip().replace("\n", "\n        ")
     yield from (f"      ! {blocker}" for blocker in part.blockers)
 
 
