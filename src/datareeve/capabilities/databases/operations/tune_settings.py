@@ -45,7 +45,7 @@ class TuneSettingsFacts(Value):
     rights: s.Rights
 
 
-class Verdict(Value):
+class Judgement(Value):
     """What becomes of one setting's advice."""
 
     setting: s.Setting
@@ -147,34 +147,34 @@ class TuneSettings(Operation[TuneSettingsFacts]):
 
     def plan(self, facts: TuneSettingsFacts) -> Plan:
         """Part 1 reloads, part 2 restarts; nothing where all is as advised or as the owner chose."""
-        verdicts = self._verdicts(facts)
-        parts = self._parts(facts, verdicts)
-        blockers = self._blockers(facts, verdicts)
-        summary = _summary(verdicts, changes=bool(parts))
+        judgements = self._judgements(facts)
+        parts = self._parts(facts, judgements)
+        blockers = self._blockers(facts, judgements)
+        summary = _summary(judgements, changes=bool(parts))
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
             summary=summary,
             nothing_to_do="" if parts or blockers else summary,
-            findings=self._findings(facts, verdicts),
-            figures=_figures(facts, verdicts),
+            findings=self._findings(facts, judgements),
+            figures=_figures(facts, judgements),
             blockers=blockers,
             parts=parts,
         )
 
-    def _verdicts(self, facts: TuneSettingsFacts) -> tuple[Verdict, ...]:
+    def _judgements(self, facts: TuneSettingsFacts) -> tuple[Judgement, ...]:
         situation = self._situation(facts)
-        verdicts = []
+        judgements = []
         for rule in RULES:
             setting = facts.settings.get(rule.setting)
             advice = (
                 rule.advise(situation) if setting and (not self.only or rule.setting in self.only) else None
             )
             if setting is not None and advice is not None:
-                verdict = self._judge(rule, advice, setting, facts)
-                verdicts.append(verdict)
-                situation.decided[rule.setting] = verdict.outcome
-        return tuple(verdicts)
+                judgement = self._judge(rule, advice, setting, facts)
+                judgements.append(judgement)
+                situation.decided[rule.setting] = judgement.outcome
+        return tuple(judgements)
 
     def _situation(self, facts: TuneSettingsFacts) -> s.Situation:
         host = facts.host
@@ -189,7 +189,9 @@ class TuneSettings(Operation[TuneSettingsFacts]):
             settings=facts.settings,
         )
 
-    def _judge(self, rule: s.Rule, advice: s.Advice, setting: s.Setting, facts: TuneSettingsFacts) -> Verdict:
+    def _judge(
+        self, rule: s.Rule, advice: s.Advice, setting: s.Setting, facts: TuneSettingsFacts
+    ) -> Judgement:
         file = facts.files.get(setting.name)
         on_file = setting.value if file is None or setting.out_of_reach else setting.amount(file.on_file)
         chosen = setting.out_of_reach or on_file != setting.built_in
@@ -201,7 +203,7 @@ class TuneSettings(Operation[TuneSettingsFacts]):
             decision = "kept"
         elif not (rights.may_look and rights.may_reload and setting.name in rights.may_alter):
             decision = "no right"
-        return Verdict(
+        return Judgement(
             setting=setting,
             advice=advice,
             decision=decision,
@@ -213,12 +215,12 @@ class TuneSettings(Operation[TuneSettingsFacts]):
 
     # -- acting ------------------------------------------------------------------------------------------------
 
-    def _parts(self, facts: TuneSettingsFacts, verdicts: tuple[Verdict, ...]) -> tuple[Plan, ...]:
-        soft = [v for v in verdicts if v.decision == "set" and not v.needs_restart]
-        hard = [v for v in verdicts if v.decision == "set" and v.needs_restart]
+    def _parts(self, facts: TuneSettingsFacts, judgements: tuple[Judgement, ...]) -> tuple[Plan, ...]:
+        soft = [v for v in judgements if v.decision == "set" and not v.needs_restart]
+        hard = [v for v in judgements if v.decision == "set" and v.needs_restart]
         parts = [self._part("1", "reload", soft, [], facts)] if soft else []
         if self._restarts(facts):
-            waiting = [v for v in verdicts if v.waits]
+            waiting = [v for v in judgements if v.waits]
             return (
                 (*parts, self._part("2", "restart", hard, waiting, facts))
                 if hard or waiting
@@ -233,8 +235,8 @@ class TuneSettings(Operation[TuneSettingsFacts]):
         self,
         part_id: str,
         activation: Activation,
-        new: list[Verdict],
-        waiting: list[Verdict],
+        new: list[Judgement],
+        waiting: list[Judgement],
         facts: TuneSettingsFacts,
     ) -> Plan:
         everything = [*new, *waiting]
@@ -248,7 +250,7 @@ class TuneSettings(Operation[TuneSettingsFacts]):
             part_id=part_id,
         )
 
-    def _stored_only(self, new: list[Verdict], facts: TuneSettingsFacts) -> Plan:
+    def _stored_only(self, new: list[Judgement], facts: TuneSettingsFacts) -> Plan:
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
@@ -259,28 +261,28 @@ class TuneSettings(Operation[TuneSettingsFacts]):
             part_id="2",
         )
 
-    def _alterations(self, verdicts: list[Verdict], activation: Activation | None) -> tuple[Step, ...]:
+    def _alterations(self, judgements: list[Judgement], activation: Activation | None) -> tuple[Step, ...]:
         # Undo goes backwards, so the first step's undo comes when all former values are on file again: it puts them into effect.
         first = (self._call(activation),) if activation else ()
-        return tuple(self._alter(v, first if n == 0 else ()) for n, v in enumerate(verdicts))
+        return tuple(self._alter(v, first if n == 0 else ()) for n, v in enumerate(judgements))
 
-    def _alter(self, verdict: Verdict, then: tuple[Call, ...]) -> Step:
+    def _alter(self, judgement: Judgement, then: tuple[Call, ...]) -> Step:
         return Step(
-            id=f"set {verdict.name}",
-            call=self._call("alter_system", name=verdict.name, value=verdict.advised),
-            why=verdict.advice.why,
+            id=f"set {judgement.name}",
+            call=self._call("alter_system", name=judgement.name, value=judgement.advised),
+            why=judgement.advice.why,
             effect=Effect.REVERSIBLE,
-            probe=self._stored(verdict),
-            undo=(self._call("alter_system", name=verdict.name, value=verdict.former), *then),
+            probe=self._stored(judgement),
+            undo=(self._call("alter_system", name=judgement.name, value=judgement.former), *then),
             predicted=Prediction(rows=0, basis="writes postgresql.auto.conf, takes no lock on a table"),
             touches=(f"{self.system}:settings",),
         )
 
-    def _activate(self, activation: Activation, verdicts: list[Verdict]) -> Step:
-        names = ", ".join(v.name for v in verdicts)
+    def _activate(self, activation: Activation, judgements: list[Judgement]) -> Step:
+        names = ", ".join(v.name for v in judgements)
         restarts = activation == "restart"
         # A server that does not come up takes no ALTER SYSTEM: `revive` puts the former values back in its file.
-        revive = self._call("revive", settings={v.name: v.former for v in verdicts})
+        revive = self._call("revive", settings={v.name: v.former for v in judgements})
         return Step(
             id=activation,
             call=self._call(activation),
@@ -288,7 +290,7 @@ class TuneSettings(Operation[TuneSettingsFacts]):
             if restarts
             else f"The server reads {names} from its files; no session is disturbed.",
             effect=Effect.REVERSIBLE,
-            probe=self._in_effect(verdicts),
+            probe=self._in_effect(judgements),
             undo=(revive,) if restarts else (self._call("reload"),),
             predicted=Prediction(rows=0, basis="pg_ctl restart -m fast" if restarts else "pg_reload_conf()"),
             touches=(f"{self.system}:settings",),
@@ -297,15 +299,15 @@ class TuneSettings(Operation[TuneSettingsFacts]):
 
     # -- claims ------------------------------------------------------------------------------------------------
 
-    def _stored(self, verdict: Verdict) -> Claim:
+    def _stored(self, judgement: Judgement) -> Claim:
         return Claim(
-            text=f"{verdict.name} = {verdict.advised} is stored",
-            call=self._call("setting_on_file", name=verdict.name),
-            expected=verdict.advised,
+            text=f"{judgement.name} = {judgement.advised} is stored",
+            call=self._call("setting_on_file", name=judgement.name),
+            expected=judgement.advised,
         )
 
-    def _in_effect(self, verdicts: list[Verdict]) -> Claim:
-        ordered = sorted(verdicts, key=lambda v: v.name)
+    def _in_effect(self, judgements: list[Judgement]) -> Claim:
+        ordered = sorted(judgements, key=lambda v: v.name)
         names = [v.name for v in ordered]
         return Claim(
             text=f"in effect: {', '.join(f'{v.name} = {v.setting.text(v.outcome)}' for v in ordered)}",
@@ -316,8 +318,8 @@ class TuneSettings(Operation[TuneSettingsFacts]):
             ],
         )
 
-    def _unchanged(self, verdicts: list[Verdict], facts: TuneSettingsFacts) -> Claim:
-        names = sorted(v.name for v in verdicts)
+    def _unchanged(self, judgements: list[Judgement], facts: TuneSettingsFacts) -> Claim:
+        names = sorted(v.name for v in judgements)
         return Claim(
             text="the configuration files say what they said when this was planned",
             call=self._call("query", sql=sql.load("settings_stored"), parameters={"names": names}),
@@ -330,68 +332,68 @@ class TuneSettings(Operation[TuneSettingsFacts]):
 
     # -- telling -----------------------------------------------------------------------------------------------
 
-    def _blockers(self, facts: TuneSettingsFacts, verdicts: tuple[Verdict, ...]) -> tuple[str, ...]:
+    def _blockers(self, facts: TuneSettingsFacts, judgements: tuple[Judgement, ...]) -> tuple[str, ...]:
         blockers = []
         if facts.host is None:
             blockers.append(
                 f"The size of {self.system}'s host is not known, so no memory, storage or parallel setting is advised:"
                 f" give systems.{self.system}.host (memory_bytes, cores, storage) in estate.yaml."
             )
-        if barred := [v for v in verdicts if v.decision == "no right"]:
+        if barred := [v for v in judgements if v.decision == "no right"]:
             blockers.append(
                 f"{facts.rights.actor} may not store settings ({', '.join(str(v) for v in barred)})."
                 f" Let a superuser run: {_grants(facts, barred)}"
             )
         return tuple(blockers)
 
-    def _findings(self, facts: TuneSettingsFacts, verdicts: tuple[Verdict, ...]) -> tuple[Finding, ...]:
-        kept = [_kept(v) for v in verdicts if v.decision == "kept"]
+    def _findings(self, facts: TuneSettingsFacts, judgements: tuple[Judgement, ...]) -> tuple[Finding, ...]:
+        kept = [_kept(v) for v in judgements if v.decision == "kept"]
         if self._restarts(facts):
             return tuple(kept)
         where = facts.data_directory or "<data directory>"
         command = f"pg_ctl restart -m fast -D {where} (or your system's: systemctl restart postgresql)"
-        pending = [v for v in verdicts if v.waits or (v.decision == "set" and v.needs_restart)]
+        pending = [v for v in judgements if v.waits or (v.decision == "set" and v.needs_restart)]
         return (*kept, *(_pending(v, command) for v in pending))
 
 
-def _summary(verdicts: tuple[Verdict, ...], *, changes: bool) -> str:
-    new = [str(v) for v in verdicts if v.decision == "set"]
+def _summary(judgements: tuple[Judgement, ...], *, changes: bool) -> str:
+    new = [str(v) for v in judgements if v.decision == "set"]
     if new:
         return f"Change {len(new)} settings: {', '.join(new)}."
     if changes:
-        return f"Restart for what is stored and waits: {', '.join(v.name for v in verdicts if v.waits)}."
-    kept = [v.name for v in verdicts if v.decision == "kept"]
+        return f"Restart for what is stored and waits: {', '.join(v.name for v in judgements if v.waits)}."
+    kept = [v.name for v in judgements if v.decision == "kept"]
     chosen = f", or as the owner chose ({', '.join(kept)})" if kept else ""
-    barred = sum(v.decision == "no right" for v in verdicts)
+    barred = sum(v.decision == "no right" for v in judgements)
     missing = f"; {barred} may not be stored" if barred else ""
-    return f"{len(verdicts)} settings looked at: as advised{chosen}{missing}."
+    return f"{len(judgements)} settings looked at: as advised{chosen}{missing}."
 
 
-def _kept(verdict: Verdict) -> Finding:
-    setting = verdict.setting
+def _kept(judgement: Judgement) -> Finding:
+    setting = judgement.setting
     reason = "something stronger than ALTER SYSTEM gives it" if setting.out_of_reach else "the owner chose it"
-    how = "" if setting.out_of_reach else f": tune-settings with override and only = {verdict.name}"
+    how = "" if setting.out_of_reach else f": tune-settings with override and only = {judgement.name}"
     return Finding(
         rule="setting-kept",
-        subject=verdict.name,
-        what=f"{verdict.name} is {setting.text(verdict.on_file)} ({setting.source}) and is kept: {reason}.",
-        why=f"{verdict.advice.why} Source: {verdict.source}.",
-        instead=f"{verdict.name} = {verdict.advised}{how}",
-        severity=verdict.severity,
+        subject=judgement.name,
+        what=f"{judgement.name} is {setting.text(judgement.on_file)} ({setting.source}) and is kept: {reason}.",
+        why=f"{judgement.advice.why} Source: {judgement.source}.",
+        instead=f"{judgement.name} = {judgement.advised}{how}",
+        severity=judgement.severity,
     )
 
 
-def _pending(verdict: Verdict, command: str) -> Finding:
+def _pending(judgement: Judgement, command: str) -> Finding:
     return Finding(
         rule="setting-waits-for-restart",
-        subject=verdict.name,
-        what=f"{verdict.name} = {verdict.setting.text(verdict.outcome)} takes effect only at a restart.",
-        why=verdict.advice.why,
+        subject=judgement.name,
+        what=f"{judgement.name} = {judgement.setting.text(judgement.outcome)} takes effect only at a restart.",
+        why=judgement.advice.why,
         instead=f"In a quiet hour: {command}",
     )
 
 
-def _grants(facts: TuneSettingsFacts, barred: list[Verdict]) -> str:
+def _grants(facts: TuneSettingsFacts, barred: list[Judgement]) -> str:
     actor, reader = sql.identifier(facts.rights.actor), sql.identifier(facts.rights.reader)
     if facts.version_num < s.FIFTEEN:
         return f"ALTER ROLE {actor} SUPERUSER; (before version 15 nothing less may store settings)"
@@ -403,10 +405,10 @@ def _grants(facts: TuneSettingsFacts, barred: list[Verdict]) -> str:
     )
 
 
-def _figures(facts: TuneSettingsFacts, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
+def _figures(facts: TuneSettingsFacts, judgements: tuple[Judgement, ...]) -> dict[str, Any]:
     settings = {
         v.name: {"was": v.setting.text(v.on_file), "advised": v.advised, "decision": v.decision}
-        for v in verdicts
+        for v in judgements
     }
     host = facts.host.model_dump(exclude={"disk_free_bytes"}) if facts.host else None
     return {"host": host, **facts.activity.model_dump(), "settings": settings}
