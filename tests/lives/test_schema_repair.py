@@ -118,11 +118,12 @@ def test_without_statistics_the_same_is_found(systems, flights):
             "CREATE TABLE leg AS SELECT carrier, flight, tailnum AS twin_tailnum FROM flights"
             " WHERE tailnum IN (SELECT tailnum FROM planes) LIMIT 900"
         )
+        app.execute("CREATE TABLE hops AS SELECT origin AS via FROM flights LIMIT 5000")
     facts = REPAIR.observe(systems)
     assert ("public.twin", ("tailnum",), True) in [(k.table, k.columns, k.is_key) for k in facts.keys]
-    assert ("public.leg (twin_tailnum)", "public.twin (tailnum)", "name") in [
-        (r.start, r.end, r.evidence) for r in facts.references
-    ]
+    found = [(r.start, r.end, r.evidence) for r in facts.references]
+    assert ("public.leg (twin_tailnum)", "public.twin (tailnum)", "name") in found
+    assert ("public.hops (via)", "public.airports (faa)", "values") in found
 
 
 def test_a_column_that_could_refer_to_one_table_or_another_is_left_to_the_owner(systems, flights):

@@ -6,15 +6,15 @@ for the whole schema, and tables larger than the bound are left alone and said t
 
 from __future__ import annotations
 
-from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from itertools import combinations, islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datareeve.capabilities.databases import sql
 from datareeve.capabilities.databases.schema import Column, Schema, Table, read_schema
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from datareeve.core.operation import Reader, Systems
 
@@ -22,7 +22,9 @@ KEY_SAMPLE = 2000  # rows that refute a would-be composite key
 INCLUSION_SAMPLE = 500  # rows that refute a would-be reference
 VALUE_SAMPLE = 300  # rows looked at for what a column's text really holds
 PAIRS = 300  # would-be references tried on the sample
-COMBINATIONS = 40  # would-be composite keys of one table tried on the sample
+COMBINATIONS = 20  # would-be composite keys of one table tried on the sample
+IDENTIFYING = 8  # columns of one table, and moments, that composite keys are made of
+PARTS = 500  # of one statement
 NEARLY_UNIQUE = 0.9  # distinct values per row, by statistics, below which a key is not worth an exact test
 
 FAMILIES = {
@@ -202,15 +204,12 @@ def composite_candidates(table: Table) -> list[CandidateKey]:
     full = [c for c in table.columns if not c.null_share]
     identifying = [c for c in full if FAMILIES.get(c.base_type) in ("text", "uuid") or _numbered(table, c)]
     moments = [c for c in full if c.base_type in MOMENTS]
-    choices = [c for size in (2, 3) for c in combinations([*identifying, *moments], size)]
-    enough = [
-        tuple(column.name for column in choice)
-        for choice in choices
-        if sum(column in moments for column in choice) <= 1 and _enough_values(table, choice)
-    ]
+    parts = [*identifying[:IDENTIFYING], *moments[:IDENTIFYING]]
+    choices = (choice for size in (2, 3) for choice in combinations(parts, size))
+    enough = (c for c in choices if sum(part in moments for part in c) <= 1 and _enough_values(table, c))
     return [
-        CandidateKey(table=table.full_name, columns=columns, evidence="values")
-        for columns in enough[:COMBINATIONS]
+        CandidateKey(table=table.full_name, columns=tuple(part.name for part in choice), evidence="values")
+        for choice in islice(enough, COMBINATIONS)
     ]
 
 
@@ -324,51 +323,97 @@ def measure_references(reader: Reader, references: Sequence[Reference]) -> list[
     ]
 
 
+class Target(NamedTuple):
+    """A one-column key that could be referred to."""
+
+    table: Table
+    key: str
+    family: str
+
+    def reference(self, table: Table, column: Column, evidence: str) -> Reference:
+        """The reference from a column to this key."""
+        return Reference(
+            table=table.full_name,
+            columns=(column.name,),
+            target=self.table.full_name,
+            keys=(self.key,),
+            evidence=evidence,
+        )
+
+
 def propose_references(tables: Sequence[Table], keys: Sequence[CandidateKey]) -> list[Reference]:
     """Pairs of column and key worth a look: by name whatever the type; by values only for text and uuid, for small integers are everywhere."""
     targets = list(_targets(tables, keys))
-    own = {(table.full_name, key) for table, key in targets}
-    pairs = []
+    own = {(target.table.full_name, target.key) for target in targets}
+    called: dict[str, list[Target]] = {}
+    for target in targets:
+        for name in {f"parent_{target.key}", *names_for(target.table, target.key)}:
+            called.setdefault(name, []).append(target)
+    named, valued = [], []
     for table in tables:
         for column in table.columns:
             if column.base_type in FAMILIES and not table.references((column.name,)):
-                pairs += [
-                    r
-                    for target, key in targets
-                    if (r := _proposal(table, column, target, key, own)) is not None
+                is_key = (table.full_name, column.name) in own
+                by_name = _by_name(table, column, called, is_key=is_key)
+                named += [target.reference(table, column, "name") for target in by_name]
+                valued += [
+                    (t, table, column)
+                    for t in _by_values(table, column, targets, is_key=is_key)
+                    if t not in by_name
                 ]
-    return sorted(pairs, key=lambda r: r.evidence != "name")[:PAIRS]
+    return (named + [target.reference(table, column, "values") for target, table, column in valued[:PAIRS]])[
+        :PAIRS
+    ]
 
 
-def _targets(tables: Sequence[Table], keys: Sequence[CandidateKey]) -> Iterator[tuple[Table, str]]:
+def _by_name(
+    table: Table, column: Column, called: Mapping[str, list[Target]], *, is_key: bool
+) -> list[Target]:
+    """The keys that a column's name, or what follows one of its underscores, speaks of."""
+    words = column.name.split("_")
+    tails = ["_".join(words[start:]) for start in range(len(words))]
+    found = [target for tail in tails for target in called.get(tail, ())]
+    return [
+        target
+        for n, target in enumerate(found)
+        if target.family == FAMILIES[column.base_type]
+        and target not in found[:n]
+        and names_match(table, column.name, target.table, target.key, is_key=is_key)
+    ]
+
+
+def _by_values(table: Table, column: Column, targets: Sequence[Target], *, is_key: bool) -> list[Target]:
+    """The keys of other tables that could hold all of a text or uuid column's values, as far as statistics know."""
+    family = FAMILIES[column.base_type]
+    if family == "integer" or is_key:
+        return []
+    distinct = _distinct(table, column) if column.distinct is not None else 0.0
+    return [
+        target
+        for target in targets
+        if target.family == family
+        and target.table is not table
+        and distinct
+        <= 1.5 * (float("inf") if target.table.estimated_rows is None else target.table.estimated_rows)
+    ]
+
+
+def _targets(tables: Sequence[Table], keys: Sequence[CandidateKey]) -> Iterator[Target]:
     """Every one-column key, declared or found."""
     chosen = {k.table: k.columns for k in keys if k.is_key}
     for table in tables:
         lists = {*table.unique_keys, chosen.get(table.full_name, ())}
         for columns in sorted(lists):
             if len(columns) == 1 and _has(table, columns[0]):
-                yield table, columns[0]
+                family = FAMILIES.get(table.column(columns[0]).base_type)
+                if family:
+                    yield Target(table, columns[0], family)
 
 
-def _proposal(
-    table: Table, column: Column, target: Table, key: str, own: set[tuple[str, str]]
-) -> Reference | None:
-    family = FAMILIES[column.base_type]
-    if FAMILIES.get(target.column(key).base_type) != family or (table is target and column.name == key):
-        return None
-    is_key = (table.full_name, column.name) in own
-    pair = Reference(
-        table=table.full_name, columns=(column.name,), target=target.full_name, keys=(key,), evidence="name"
-    )
-    if names_match(table, column.name, target, key, is_key=is_key):
-        return pair
-    could = (
-        family != "integer"
-        and not is_key
-        and table is not target
-        and _distinct(table, column) <= 1.5 * (target.estimated_rows or 0)
-    )
-    return pair.model_copy(update={"evidence": "values"}) if could else None
+def _could_hold(target: Target, table: Table, column: Column) -> bool:
+    """Whether a key has rows enough for a column's distinct values, as far as statistics know."""
+    known = column.distinct is not None and target.table.estimated_rows is not None
+    return not known or _distinct(table, column) <= 1.5 * (target.table.estimated_rows or 0)
 
 
 def names_match(table: Table, column: str, target: Table, key: str, *, is_key: bool) -> bool:
@@ -381,10 +426,15 @@ def names_match(table: Table, column: str, target: Table, key: str, *, is_key: b
         return column == f"parent_{key}"
     if is_key:
         return (column != key and column in {stem, f"{stem}_{key}"}) or (column == key and stem in key)
-    named = {stem, f"{stem}_{key}", f"{stem}{key}", f"{target.name}_{key}"}
-    if key not in GENERIC:
-        named.add(key)
-    return any(column == name or (column.endswith(f"_{name}") and name != stem) for name in named)
+    return any(
+        column == name or (column.endswith(f"_{name}") and name != stem) for name in names_for(target, key)
+    )
+
+
+def names_for(target: Table, key: str) -> set[str]:
+    """What a column that refers to a key may be called: passenger, passenger_id, passengerid, passengers_id; carrier, where the key's name says enough."""
+    stem = singular(target.name)
+    return {stem, f"{stem}_{key}", f"{stem}{key}", f"{target.name}_{key}"} | ({key} - GENERIC)
 
 
 def _likely(pair: Reference, found: dict[str, Any]) -> bool:
@@ -450,11 +500,10 @@ def _may_be_narrower(column: Column) -> bool:
 
 
 def _together(reader: Reader, name: str, parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers of one named query for all its parts, asked as one statement."""
-    if not parts:
-        return []
+    """The answers of one named query for all its parts, asked as one statement, or several where they are very many."""
     template = sql.load(name)
-    rows: list[dict[str, Any]] = reader.read(
-        "query", sql="\nUNION ALL\n".join(template.format(**part) for part in parts)
-    )
+    rows: list[dict[str, Any]] = []
+    for start in range(0, len(parts), PARTS):
+        texts = [template.format(**part) for part in parts[start : start + PARTS]]
+        rows += reader.read("query", sql="\nUNION ALL\n".join(texts))
     return rows
