@@ -82,11 +82,11 @@ def index(name, *keys, **known):
     return ExistingIndex(**{**base, **known})
 
 
-def test_the_most_selective_column_comes_first_and_the_order_last():
+def test_the_most_selective_column_comes_first_and_the_shorter_of_equals():
     found = index_advice.candidates(
         situation(family("q", "SELECT dest FROM f WHERE day = $1 AND tail = $2 ORDER BY hour LIMIT $3"))
     )
-    assert [c.columns for c in found] == [("tail", "day", "hour"), ("tail", "day"), ("tail",)]
+    assert [c.columns for c in found] == [("tail", "day"), ("tail", "day", "hour"), ("tail",)]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_without_a_trial_a_clear_saving_is_planned_and_said_to_be_unmeasured():
     plan = AdviseIndexes(system="app").plan(facts)
     (step,) = plan.all_steps()
     assert step.call.arguments["sql"] == "CREATE INDEX CONCURRENTLY f_tail_idx ON public.f USING btree (tail)"
-    assert step.why == "By the planner's estimates it saves 98.6 % of the workload; not yet measured."
+    assert step.why == "By the planner's estimates it saves 98.7 % of the workload; not yet measured."
     assert [finding.rule for finding in plan.findings] == ["index-not-measured"]
 
 

@@ -110,3 +110,13 @@ def test_a_copy_whose_process_was_killed_is_removed_by_the_next(registry, tmp_pa
     with copy_of(registry["app"], tmp_path):
         assert not local.data.exists()
         assert not local.running()
+
+
+def test_a_statement_that_does_not_end_counts_as_the_time_it_was_given(pg18, tmp_path):
+    (tmp_path / "trace.jsonl").write_text('{"sql": "SELECT pg_sleep(%s)", "parameters": [60], "ms": 1}\n')
+    with pg18.database() as url:
+        made = servers.registry(tmp_path, url, workload=WorkloadSource(kind="trace", path="trace.jsonl"))
+        with copy_of(made["app"], tmp_path) as copy:
+            (runs,) = copy.read("trial", hidden=[[]], rounds=1, statement_seconds=0.2)
+        made.close()
+    assert [run["ms"] for run in runs.values()] == [200.0]
