@@ -83,6 +83,20 @@ def test_a_moment_after_the_archive_ends_fails_and_leaves_nothing(archived):
     assert list((archived.folder / "restored").iterdir()) == []
 
 
+def test_a_gap_after_the_moment_does_not_stand_in_its_way(archived):
+    archived.sql("INSERT INTO t VALUES (0, 'after')")
+    last = archived.sql("SELECT pg_walfile_name(pg_switch_wal()) AS name")[0]["name"]
+    pg_backup.wait_archived(archived.app, archived.wal.name, last)
+    with backup_rig.instead(archived.wal / f"{last}.gz", b"broken"):
+        latest = archived.do(Restore(system="app"))
+        before = archived.do(Restore(system="app", moment=archived.moment.isoformat()))
+    assert (
+        latest.parts[0].steps[0].error == f"backup.wal-gap: Archived WAL is not whole: {last}.gz: unreadable."
+    )
+    assert before.status == "done"
+    archived.runner.undo(before.run, by="test")
+
+
 def test_a_moment_before_the_first_backup_is_not_promised(archived):
     plan = archived.plan(Restore(system="app", moment="2020-01-01T00:00:00+00:00"))
     assert (plan.steps, plan.blockers) == (

@@ -196,7 +196,7 @@ def test_a_password_reaches_pg_basebackup_and_stands_nowhere(fresh):
     (fresh.project / "password").write_text("s3:cr\\et")
     (fresh.project / "password").chmod(0o600)
     url = fresh.server.url.replace("postgres@", "keeper@")
-    systems = servers.registry(fresh.project, url, fresh.server.local, password="file:password")
+    systems = servers.registry(fresh.project, url, fresh.server.local, password="file:password")  # noqa: S106 - a reference
     systems["app"].perform("base_backup", run="r", label="b1")
     systems.close()
     assert fresh.app.read("damaged_files", label="b1") == []

@@ -79,8 +79,10 @@ def restore_backup(
         and restored_state(system, target) == "running"
     ):
         return {"port": record["port"], "socket": record["socket"], "bytes": 0}
-    remove_restored(system, target)
-    figures, _ = restore(system, label, moment, place, port=port or pg_server.free_port())
+    _destroy(system, place)
+    # A gap does not stand in the way of a moment before it; recovery itself says where it cannot reach one.
+    entry = require_sound(system, label, replays_all=moment == "latest")
+    figures, _ = restore(system, entry, moment, place, port=port or pg_server.free_port())
     return figures
 
 
@@ -117,19 +119,17 @@ def restored_state(system: Postgres, target: str) -> str | None:
 
 def remove_restored(system: Postgres, target: str) -> dict[str, Any]:
     """Stop a restored server and remove its folder and socket. Errors: `Refused` where no restore made that folder."""
-    place = target_folder(system, target)
-    _destroy(system, place)
+    _destroy(system, target_folder(system, target))
     return {}
 
 
 def restore(
-    system: Postgres, label: str, moment: str, place: Path, *, port: int | None = None
+    system: Postgres, entry: dict[str, Any], moment: str, place: Path, *, port: int | None = None
 ) -> tuple[dict[str, Any], Restored]:
     """Copy, recover, promote. Gives figures {seconds, bytes, port, socket, recovered_to} and the server.
 
     Without a port it takes no TCP connections.
     """
-    entry = require_sound(system, label, replays=moment != "immediate")
     began = time.monotonic()
     restored = _prepare(system, entry, moment, place, port=port)
     _copy(system, entry, place)
@@ -150,8 +150,8 @@ def restore(
     }, restored
 
 
-def require_sound(system: Postgres, label: str | None, *, replays: bool) -> dict[str, Any]:
-    """The catalogue's entry, once every byte of it, and of the WAL it will replay, was read and found as it was taken."""
+def require_sound(system: Postgres, label: str | None, *, replays_all: bool) -> dict[str, Any]:
+    """The catalogue's entry, once every byte of it, and of all WAL archived since, was read and found as it was taken."""
     entry = pg_backup.find(system, label)
     if entry is None:
         raise BadInput(
@@ -165,11 +165,11 @@ def require_sound(system: Postgres, label: str | None, *, replays: bool) -> dict
             f"Backup {entry['label']} is damaged: {'; '.join(damaged[:5])}.",
             "Back up again, and look at that disk.",
         )
-    if replays and (gaps := pg_backup.missing_wal(system, entry["label"], thorough=True)):
+    if replays_all and (gaps := pg_backup.missing_wal(system, entry["label"], thorough=True)):
         raise Failed(
             "backup.wal-gap",
             f"Archived WAL is not whole: {'; '.join(gaps[:5])}.",
-            "Back up again: only moments before the gap can be restored.",
+            "Back up again; until then, restore to a moment before the gap.",
         )
     return entry
 
@@ -231,9 +231,8 @@ def _set_up(system: Postgres, entry: dict[str, Any], moment: str, restored: Rest
     absent = not (data / "postgresql.conf").exists()  # Debian keeps it elsewhere
     _append(data / "postgresql.conf", entry["settings"] if absent else {})
     _append(data / "postgresql.auto.conf", settings)
-    hosts = (
-        "host all all 127.0.0.1/32 md5\n" if restored.port else ""
-    )  # md5 also stands for SCRAM, by what is stored
+    # Logins over TCP need the password that came along; md5 also stands for SCRAM, by what is stored.
+    hosts = "host all all 127.0.0.1/32 md5\n" if restored.port else ""
     (restored.place / "pg_hba.conf").write_text(f"local all all trust\n{hosts}")
     (restored.place / "pg_ident.conf").write_text("")
     if entry["archived"]:
@@ -423,41 +422,41 @@ def drill(system: Postgres, name: str, label: str | None, *, exact_up_to_bytes: 
 
 
 def _drill(system: Postgres, place: Path, label: str | None, limit: int) -> dict[str, Any]:
-    cluster = pg_backup.cluster_of(system)
-    newest = pg_backup.find(system, label, cluster)
-    if newest is None:
-        raise BadInput(
-            "backup.unknown",
-            f"{system.name} has no backup of this server to drill with.",
-            "`databases.back-up` takes one.",
-        )
-    entry = require_sound(system, newest["label"], replays=True)
+    began = time.monotonic()
+    entry = _sound_backup(system, label)
+    check_seconds = time.monotonic() - began  # a real recovery checks the backup, too
+    archived = entry["archived"]
     then = pg_compare.production(system, limit)
-    archive_seconds = _archive_now(system, cluster) if entry["archived"] else None
-    with (
-        _temporary(system, entry, then.lsn if entry["archived"] else "immediate", place) as (
-            figures,
-            restored,
-        ),
-        restored.connect() as connection,
-        system.translated(),
-    ):
-        found = pg_compare.compare(then, connection, exact=entry["archived"])
-        replayed = connection.execute("SELECT pg_last_xact_replay_timestamp() AS at").fetchone() or {}
-    timeout = int(
-        system.query("SELECT setting FROM pg_settings WHERE name = 'archive_timeout'", shape="scalar")
-    )
-    bounded = archive_seconds is not None and timeout > 0
-    last = replayed.get("at") or datetime.fromisoformat(entry["started"])
+    archive_seconds = _archive_now(system, entry["cluster"]) if archived else None
+    moment = then.lsn if archived else "immediate"
+    with _temporary(system, entry, moment, place) as (figures, restored):  # noqa: SIM117 - errors of the comparison alone
+        with restored.connect() as connection, system.translated():
+            found = pg_compare.compare(then, connection, exact=archived)
+    last = datetime.fromisoformat(figures["recovered_to"] or entry["started"])
     return {
         "label": entry["label"],
         "bytes": entry["bytes"],
-        "rto_seconds": figures["seconds"],
+        "rto_seconds": round(check_seconds + figures["seconds"], 3),
         "rpo_seconds": round(max((then.at - last).total_seconds(), 0.0), 3),
-        "rpo_at_most_seconds": round(timeout + (archive_seconds or 0), 3) if bounded else None,
-        "point_in_time": entry["archived"],
+        "rpo_at_most_seconds": _longest_loss(system, archive_seconds),
+        "point_in_time": archived,
         **found,
     }
+
+
+def _sound_backup(system: Postgres, label: str | None) -> dict[str, Any]:
+    newest = pg_backup.find(system, label, pg_backup.cluster_of(system))
+    if newest is None:
+        what = f"{system.name} has no such backup of this server to drill with."
+        raise BadInput("backup.unknown", what, "`databases.back-up` takes one.")
+    return require_sound(system, newest["label"], replays_all=True)
+
+
+def _longest_loss(system: Postgres, archive_seconds: float | None) -> float | None:
+    """How old unarchived work can get: archive_timeout, and the time a segment takes. None: without a limit."""
+    timeout = "SELECT setting::int FROM pg_settings WHERE name = 'archive_timeout'"
+    open_seconds = system.query(timeout, shape="scalar")
+    return round(open_seconds + archive_seconds, 3) if archive_seconds is not None and open_seconds else None
 
 
 @contextlib.contextmanager
@@ -465,7 +464,7 @@ def _temporary(
     system: Postgres, entry: dict[str, Any], moment: str, place: Path
 ) -> Iterator[tuple[dict[str, Any], Restored]]:
     try:
-        yield restore(system, entry["label"], moment, place)
+        yield restore(system, entry, moment, place)
     finally:
         _destroy(system, place)
 
