@@ -45,7 +45,7 @@ class Place:
     @property
     def folder(self) -> Path:
         """Where its backups are."""
-        return self.project / ".datareeve" / "backups" / "app"
+        return backup_folder(self.project)
 
     @property
     def wal(self) -> Path:
@@ -74,6 +74,11 @@ class Place:
         self.app.perform("base_backup", run="b1", label="b1")
 
 
+def backup_folder(project: Path) -> Path:
+    """Where a project's backups of `app` are."""
+    return project / ".datareeve" / "backups" / "app"
+
+
 @contextlib.contextmanager
 def place(binaries: Path | None = None, *, control: bool = True, url: str | None = None, **settings: str):
     """A new server with 1,000 rows in table t, and its project; both are gone afterwards."""
@@ -91,6 +96,11 @@ def place(binaries: Path | None = None, *, control: bool = True, url: str | None
             try:
                 yield Place(server, project, registry, Runner(ledger, registry, Catalogue(OPERATIONS), gate))
             finally:
+                for left in (
+                    *backup_folder(project).glob("restored/*"),
+                    *backup_folder(project).glob("drills/*/"),
+                ):
+                    registry["app"].perform("remove_restored", run="end", target=str(left))
                 registry.close()
                 ledger.close()
     finally:
