@@ -125,7 +125,7 @@ def init(*urls: str, password: str | None = None, common: Common = COMMON) -> in
 
 @cli.command(group=WORK)
 def delegate(  # noqa: PLR0913 - the command's options
-    task: str,
+    task: Annotated[str, Parameter(allow_leading_hyphen=True)],  # for '-'
     /,
     *,
     plan: Annotated[bool, Parameter(negative="")] = False,

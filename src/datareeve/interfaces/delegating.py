@@ -41,6 +41,10 @@ def read(task: str) -> str:
             data = file.read(MAX_BYTES + 1)
     elif " " in task.strip():
         data = task.encode()
+    elif task.startswith("-"):
+        raise BadInput(
+            "command.usage", f"Unknown option: {task}.", "`datareeve delegate --help` shows how it is used."
+        )
     else:
         raise BadInput(
             "task.file",

@@ -81,8 +81,8 @@ class Tools:
             self.plan: KEEPS_A_PLAN,
             self.apply: CHANGES,
         }
-        for tool, annotations in hints.items():
-            server.add_tool(tool, annotations=annotations)
+        for tool, hint in hints.items():
+            server.add_tool(tool, annotations=hint)
         return server
 
     async def delegate(
