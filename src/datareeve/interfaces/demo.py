@@ -12,6 +12,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 from importlib import resources
 from itertools import groupby
@@ -295,24 +296,28 @@ class Show:
 
     @contextmanager
     def carrying_out(self, plan: Plan) -> Iterator[Progress]:
-        """One line a part, its steps behind a spinner; what goes wrong is told at once."""
-        total, done = sum(1 for _ in plan.all_steps()), 0
+        """The step at work behind a spinner; what goes wrong is told at once, and in the end how much was done."""
+        total, seen = sum(1 for _ in plan.all_steps()), Counter[str]()
 
         def progress(event: str, **fields: Any) -> None:
-            nonlocal done
-            if event == "part":
-                self.say(f"  {fields['part_id']:<7}{fields['operation']}  {_short(fields['summary'])}")
-            elif event == "step":
-                done += fields["status"] != "begins"
-                status.update(console.text(f"step {done} of {total}: {fields['step']}"))
-            if fields.get("status") in {"failed", "undo-failed"} or fields.get("verdict") not in {
-                None,
-                Verdict.HOLDS,
-            }:
-                self.say(f"      ✗ {fields.get('step') or fields.get('text')}", style="bold red")
+            status = str(fields.get("status", fields.get("verdict", "")))
+            seen[f"{event} {status}"] += 1
+            if event == "step":
+                spinner.update(
+                    console.text(
+                        f"Carrying out: step {seen['step begins']} of {total}, {_short(fields['step'])}"
+                    )
+                )
+            if status in {"failed", "undo-failed", Verdict.FAILS, Verdict.NOT_RUN}:
+                self.say(f"✗ {fields.get('step') or fields.get('text')}: {status}", style="bold red")
 
-        with self._console.status("Carrying out") as status:
+        began = time.monotonic()
+        with self._console.status("Carrying out") as spinner:
             yield progress
+        told = f"Carried out {seen['step done']} of {total} steps; {seen['check holds']} checks hold"
+        self._console.print(
+            console.line(("✓ ", "green"), told, (f"  {time.monotonic() - began:.1f} s", "dim"))
+        )
 
     def effect(self, before: Summary, after: Summary) -> None:
         """The application's workload before and after."""
@@ -343,6 +348,7 @@ class Show:
             f"demo --stop{here}": "stop this server, which keeps running; --reset removes the folder",
         }
         table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
         for words, what in tries.items():
             table.add_row(console.text(f"{command} {words}", "cyan"), console.text(what, "dim"))
         kept = f"{outcome.status} in {seconds:.0f} s. The whole report: {project / 'data/report.html'}"
