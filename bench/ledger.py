@@ -11,10 +11,9 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import peers
 import psycopg
@@ -26,12 +25,32 @@ from datareeve.core.operation import Call, Claim, Effect, Plan, Step, StepOutcom
 from datareeve.core.value import canonical
 from datareeve.systems import pg_server
 
-CALL = Call(system="app", action="execute", arguments={"sql": "CREATE INDEX CONCURRENTLY flights_tailnum_idx ON flights (tailnum)"})
-STEP = Step(id="step", call=CALL, why="Measured.", effect=Effect.REVERSIBLE, probe=Claim(text="it is there", call=CALL))
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CALL = Call(
+    system="app",
+    action="execute",
+    arguments={"sql": "CREATE INDEX CONCURRENTLY flights_tailnum_idx ON flights (tailnum)"},
+)
+STEP = Step(
+    id="step",
+    call=CALL,
+    why="Measured.",
+    effect=Effect.REVERSIBLE,
+    probe=Claim(text="it is there", call=CALL),
+)
 LEAF = Plan(operation="bench", summary="Measured.", steps=(STEP,), part_id="1")
 DONE = StepOutcome(step="step", status="done", seconds=0.1, result={"rows": 1})
 RAW = "CREATE TABLE raw (seq {}, at text, kind text, subject text, run text, body text, hash text)"
-ROW = ("2026-01-01T00:00:00.000000+00:00", "step", "1/step", "20260101-000000-abcdef", canonical({"moment": "intent", "call": CALL}), "0" * 64)
+ROW = (
+    "2026-01-01T00:00:00.000000+00:00",
+    "step",
+    "1/step",
+    "20260101-000000-abcdef",
+    canonical({"moment": "intent", "call": CALL}),
+    "0" * 64,
+)
 Result = dict[str, Any]
 
 
@@ -39,9 +58,18 @@ def measure(*, quick: bool) -> Result:
     """Steps on both ledgers, DBOS, and the plan of the delegation."""
     rounds, steps = (3, 50) if quick else (9, 200)
     with scratch() as folder, disk_server(folder) as url:
-        sqlite = in_turn(rounds, {"step": step_on(f"sqlite:///{folder}/ledger.sqlite", steps), "raw": raw_sqlite(folder / "raw.sqlite", steps)})
+        sqlite = in_turn(
+            rounds,
+            {
+                "step": step_on(f"sqlite:///{folder}/ledger.sqlite", steps),
+                "raw": raw_sqlite(folder / "raw.sqlite", steps),
+            },
+        )
         postgres = in_turn(rounds, {"step": step_on(url, steps), "raw": raw_postgres(url, steps)})
-        found = {name: dbos(target, postgres["raw"] if name == "postgres" else sqlite["raw"], steps) for name, target in (("postgres", url), ("sqlite", f"sqlite:///{folder}/dbos.sqlite"))}
+        found = {
+            name: dbos(target, postgres["raw"] if name == "postgres" else sqlite["raw"], steps)
+            for name, target in (("postgres", url), ("sqlite", f"sqlite:///{folder}/dbos.sqlite"))
+        }
     figures = {
         "sqlite_step_ratio": sqlite["step"] / sqlite["raw"],
         "sqlite_step_us": sqlite["step"] * 1e6,
@@ -50,8 +78,14 @@ def measure(*, quick: bool) -> Result:
         "plan_s": plan_seconds(3 if quick else 5),
     }
     if any(isinstance(value, str) for value in found.values()):
-        return {"figures": figures, "peers": {"dbos": next(value for value in found.values() if isinstance(value, str))}}
-    return {"figures": figures, "peers": {"dbos": {f"{name}_step_ratio": value for name, value in found.items()}}}
+        return {
+            "figures": figures,
+            "peers": {"dbos": next(value for value in found.values() if isinstance(value, str))},
+        }
+    return {
+        "figures": figures,
+        "peers": {"dbos": {f"{name}_step_ratio": value for name, value in found.items()}},
+    }
 
 
 @contextmanager
@@ -113,7 +147,9 @@ def raw_sqlite(path: Path, steps: int) -> Callable[[], float]:
     def measured() -> float:
         began = time.perf_counter()
         for _ in range(2 * steps):
-            connection.execute("INSERT INTO raw (at, kind, subject, run, body, hash) VALUES (?, ?, ?, ?, ?, ?)", ROW)
+            connection.execute(
+                "INSERT INTO raw (at, kind, subject, run, body, hash) VALUES (?, ?, ?, ?, ?, ?)", ROW
+            )
         return (time.perf_counter() - began) / steps
 
     return measured
@@ -127,7 +163,11 @@ def raw_postgres(url: str, steps: int) -> Callable[[], float]:
     def measured() -> float:
         began = time.perf_counter()
         for _ in range(2 * steps):
-            connection.execute("INSERT INTO raw (at, kind, subject, run, body, hash) VALUES (%s, %s, %s, %s, %s, %s)", ROW, prepare=True)
+            connection.execute(
+                "INSERT INTO raw (at, kind, subject, run, body, hash) VALUES (%s, %s, %s, %s, %s, %s)",
+                ROW,
+                prepare=True,
+            )
         return (time.perf_counter() - began) / steps
 
     return measured
@@ -136,7 +176,10 @@ def raw_postgres(url: str, steps: int) -> Callable[[], float]:
 def dbos(url: str, raw: float, steps: int) -> float | str:
     """DBOS's seconds a step over ours of two raw commits; or why it could not be measured."""
     try:
-        return float(peers.run("dbos", Path(__file__).parent / "dbos_steps.peer", url, str(steps))["step_s"]) / raw
+        return (
+            float(peers.run("dbos", Path(__file__).parent / "dbos_steps.peer", url, str(steps))["step_s"])
+            / raw
+        )
     except (peers.NotInstalled, RuntimeError) as error:
         return str(error)
 

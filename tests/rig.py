@@ -21,7 +21,10 @@ from datareeve.core.runner import Runner
 from datareeve.core.value import Value
 from datareeve.systems.registry import Registry
 
-SCHEMA = ("CREATE TABLE log (name text)", "CREATE TABLE big AS SELECT n, n % 97 AS m FROM generate_series(1, 20000) AS n")
+SCHEMA = (
+    "CREATE TABLE log (name text)",
+    "CREATE TABLE big AS SELECT n, n % 97 AS m FROM generate_series(1, 20000) AS n",
+)
 
 
 class NoFacts(Value):
@@ -35,11 +38,22 @@ def sql(text, shape="scalar"):
 def row(name, transactional):
     return Step(
         id=f"row {name}",
-        call=Call(system="app", action="execute", arguments={"sql": f"INSERT INTO public.log VALUES ('{name}')"}),
+        call=Call(
+            system="app", action="execute", arguments={"sql": f"INSERT INTO public.log VALUES ('{name}')"}
+        ),
         why="A row that would stand twice if it were written twice.",
         effect=Effect.REVERSIBLE,
-        probe=Claim(text=f"row {name} is there", call=sql(f"SELECT count(*) >= 1 FROM public.log WHERE name = '{name}'")),
-        undo=(Call(system="app", action="execute", arguments={"sql": f"DELETE FROM public.log WHERE name = '{name}'"}),),
+        probe=Claim(
+            text=f"row {name} is there",
+            call=sql(f"SELECT count(*) >= 1 FROM public.log WHERE name = '{name}'"),
+        ),
+        undo=(
+            Call(
+                system="app",
+                action="execute",
+                arguments={"sql": f"DELETE FROM public.log WHERE name = '{name}'"},
+            ),
+        ),
         transactional=transactional,
         touches=("app:public.log",),
     )
@@ -48,11 +62,21 @@ def row(name, transactional):
 VALID = "SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('public.big_m_idx')), false)"
 INDEX = Step(
     id="index",
-    call=Call(system="app", action="execute", arguments={"sql": "CREATE INDEX CONCURRENTLY big_m_idx ON public.big (m)"}),
+    call=Call(
+        system="app",
+        action="execute",
+        arguments={"sql": "CREATE INDEX CONCURRENTLY big_m_idx ON public.big (m)"},
+    ),
     why="An index whose failed build leaves an invalid one.",
     effect=Effect.REVERSIBLE,
     probe=Claim(text="the index is valid", call=sql(VALID)),
-    undo=(Call(system="app", action="execute", arguments={"sql": "DROP INDEX CONCURRENTLY IF EXISTS public.big_m_idx"}),),
+    undo=(
+        Call(
+            system="app",
+            action="execute",
+            arguments={"sql": "DROP INDEX CONCURRENTLY IF EXISTS public.big_m_idx"},
+        ),
+    ),
     touches=("app:public.big",),
 )
 FILE = Step(
@@ -60,7 +84,10 @@ FILE = Step(
     call=Call(system="files", action="write", arguments={"path": "data/note.txt", "text": "of run {run}"}),
     why="A file.",
     effect=Effect.REVERSIBLE,
-    probe=Claim(text="the file is there", call=Call(system="files", action="exists", arguments={"path": "data/note.txt"})),
+    probe=Claim(
+        text="the file is there",
+        call=Call(system="files", action="exists", arguments={"path": "data/note.txt"}),
+    ),
     undo=(Call(system="files", action="restore", arguments={"path": "data/note.txt", "digest": None}),),
     paths=("data/note.txt",),
 )
@@ -90,13 +117,38 @@ class Some(Operation[NoFacts]):
         steps = tuple(STEPS[name] for name in self.wanted)
         wrong = Claim(text="what never holds", call=sql("SELECT false"))
         checks = tuple(step.probe for step in steps) + ((wrong,) if self.fails_check else ())
-        before = tuple(step.probe.model_copy(update={"text": f"before: {step.id}", "expected": False}) for step in steps)
-        return Plan(operation=self.name, inputs=self.inputs(), summary="Some steps.", requirements=before, steps=steps, checks=checks)
+        before = tuple(
+            step.probe.model_copy(update={"text": f"before: {step.id}", "expected": False}) for step in steps
+        )
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary="Some steps.",
+            requirements=before,
+            steps=steps,
+            checks=checks,
+        )
 
 
-STEPS = {"a": row("a", transactional=True), "d": row("d", transactional=False), "index": INDEX, "file": FILE, "table": TABLE}
+STEPS = {
+    "a": row("a", transactional=True),
+    "d": row("d", transactional=False),
+    "index": INDEX,
+    "file": FILE,
+    "table": TABLE,
+}
 STEPS["bad"] = TABLE.model_copy(
-    update={"id": "bad", "call": Call(system="app", action="execute", arguments={"sql": "CREATE UNIQUE INDEX CONCURRENTLY big_m_idx ON public.big (m)"}), "undo": INDEX.undo, "probe": INDEX.probe, "transactional": False}
+    update={
+        "id": "bad",
+        "call": Call(
+            system="app",
+            action="execute",
+            arguments={"sql": "CREATE UNIQUE INDEX CONCURRENTLY big_m_idx ON public.big (m)"},
+        ),
+        "undo": INDEX.undo,
+        "probe": INDEX.probe,
+        "transactional": False,
+    }
 )
 
 
@@ -118,7 +170,11 @@ def make_runner(project: Path, url: str, ledger_url: str, boundary=None):
     estate = Estate(systems={"app": PostgresqlSystem(kind="postgresql", url=url)}, authority=allow)
     ledger = open_ledger(ledger_url)
     registry = Registry(estate, project)
-    return Runner(ledger, registry, Catalogue([Some]), Gate(allow, ledger), boundary=boundary), ledger, registry
+    return (
+        Runner(ledger, registry, Catalogue([Some]), Gate(allow, ledger), boundary=boundary),
+        ledger,
+        registry,
+    )
 
 
 class DieAt:
@@ -149,7 +205,9 @@ def truth(url, project):
     """What is really there: rows by name, index, table, file."""
     with psycopg.connect(url) as connection:
         rows = connection.execute("SELECT name, count(*) FROM log GROUP BY 1 ORDER BY 1").fetchall()
-        index = connection.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('big_m_idx')").fetchall()
+        index = connection.execute(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('big_m_idx')"
+        ).fetchall()
         table = connection.execute("SELECT to_regclass('made') IS NOT NULL").fetchone()
     return rows, index, table, (project / "data" / "note.txt").exists()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
@@ -14,8 +14,12 @@ from psycopg.rows import dict_row
 
 from datareeve.core.estate import Estate, PostgresqlSystem, ServerControl
 from datareeve.systems import pg_server
-from datareeve.systems.pg_server import LocalServer
 from datareeve.systems.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datareeve.systems.pg_server import LocalServer
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
 
@@ -65,6 +69,10 @@ def server(binaries: Path | None = None, **settings: str) -> Iterator[Server]:
 
 def registry(project: Path, url: str, local: LocalServer | None = None, **entry) -> Registry:
     """The systems of an estate with one database, `app`."""
-    control = ServerControl(data=str(local.data), bin=str(local.bin), os_user=local.os_user, log=str(local.log)) if local else None
+    control = (
+        ServerControl(data=str(local.data), bin=str(local.bin), os_user=local.os_user, log=str(local.log))
+        if local
+        else None
+    )
     app = PostgresqlSystem(kind="postgresql", url=url, server=control, **entry)
     return Registry(Estate(systems={"app": app}), project)

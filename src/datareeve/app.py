@@ -7,17 +7,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from datareeve import capabilities
+from datareeve.capabilities.databases.document import render as render_schema_documents
 from datareeve.core import estate as estates
 from datareeve.core import secrets
 from datareeve.core.authority import Gate
 from datareeve.core.catalogue import Catalogue
 from datareeve.core.ledger import open_ledger
 from datareeve.core.runner import Runner, silent
+from datareeve.systems.documenter import Documenter
 from datareeve.systems.ledger_system import LedgerSystem
 from datareeve.systems.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from datetime import date
     from pathlib import Path
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from datareeve.core.estate import Estate
     from datareeve.core.journal import Boundary
     from datareeve.core.ledger import Ledger
-    from datareeve.core.operation import Check, Operation, Outcome, Plan
+    from datareeve.core.operation import Check, Copy, Operation, Outcome, Plan
     from datareeve.core.runner import Progress, RunSummary
 
 
@@ -54,7 +57,11 @@ class App:
     def ledger(self) -> Ledger:
         """The ledger, opened when first asked for."""
         url = self.estate.ledger or f"sqlite:///{self.project / estates.STATE_FOLDER / 'ledger.sqlite'}"
-        password = secrets.resolve(self.estate.ledger_password, base=self.project) if self.estate.ledger_password else None
+        password = (
+            secrets.resolve(self.estate.ledger_password, base=self.project)
+            if self.estate.ledger_password
+            else None
+        )
         return open_ledger(url, password)
 
     @cached_property
@@ -87,16 +94,22 @@ class App:
 
         return Rehearsal(self.systems, self.catalogue, self._copy_of, progress)(plan)
 
-    def _copy_of(self, name: str) -> Any:
+    def _copy_of(self, name: str) -> AbstractContextManager[Copy] | None:
         from datareeve.systems.pg_copy import copy_of  # noqa: PLC0415 - only where something is rehearsed
         from datareeve.systems.postgres import Postgres  # noqa: PLC0415
 
         system = self.systems[name]
-        return copy_of(system, self.project / estates.STATE_FOLDER / "copies") if isinstance(system, Postgres) else None
+        return (
+            copy_of(system, self.project / estates.STATE_FOLDER / "copies")
+            if isinstance(system, Postgres)
+            else None
+        )
 
     # -- acting --------------------------------------------------------------------------------------------------------------------
 
-    def apply(self, plan: Plan, *, by: str, approved: bool = False, task: str = "", progress: Progress = silent) -> Outcome:
+    def apply(
+        self, plan: Plan, *, by: str, approved: bool = False, task: str = "", progress: Progress = silent
+    ) -> Outcome:
         """Carry a plan out. `approved`: `by` has seen this very plan and approves it, which is recorded."""
         if approved:
             self.approve(self.store(plan, asked_by=by, task=task), by=by)
@@ -159,7 +172,15 @@ class App:
 
     def _install(self) -> None:
         """The built-in systems that need more than the estate."""
-        self.systems.add_lazily("ledger", lambda: LedgerSystem(self.ledger, lambda name, inputs: self.preview(self.catalogue.make(name, inputs))))
+        self.systems.add_lazily(
+            "documenter", lambda: Documenter(self.systems, self.systems["files"], render_schema_documents)
+        )
+        self.systems.add_lazily(
+            "ledger",
+            lambda: LedgerSystem(
+                self.ledger, lambda name, inputs: self.preview(self.catalogue.make(name, inputs))
+            ),
+        )
 
 
 @contextmanager

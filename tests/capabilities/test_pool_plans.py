@@ -28,6 +28,7 @@ def facts(server=None, **changes):
         "installed": (1, 23, 1),
         "running": False,
         "serves": False,
+        "port": 6432,
         "port_taken": False,
         "file": None,
         "digest": None,

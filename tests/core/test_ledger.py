@@ -69,7 +69,7 @@ def test_rows_cannot_be_changed_through_sql(ledger, url):
 @pytest.mark.parametrize(
     "tampering",
     [
-        "UPDATE entries SET body = '{\"title\":\"z\"}' WHERE seq = 2",
+        'UPDATE entries SET body = \'{"title":"z"}\' WHERE seq = 2',
         "DELETE FROM entries WHERE seq = 2",
         "DELETE FROM entries WHERE seq = 3",
         "UPDATE entries SET at = '2000-01-01' WHERE seq = 1",
@@ -89,8 +89,12 @@ def test_tampering_behind_the_triggers_is_found(ledger, url, tampering):
 
 
 def test_samples_are_chained_and_filtered(ledger):
-    ledger.add_samples([Sample(at="2026-01-01T00:00:00+00:00", system="app", name="x", value=value) for value in (1.5, 2.0)])
-    ledger.add_samples([Sample(at="2026-01-02T00:00:00+00:00", system="app", name="y", value=0.1, labels={"u": "ms"})])
+    ledger.add_samples(
+        [Sample(at="2026-01-01T00:00:00+00:00", system="app", name="x", value=value) for value in (1.5, 2.0)]
+    )
+    ledger.add_samples(
+        [Sample(at="2026-01-02T00:00:00+00:00", system="app", name="y", value=0.1, labels={"u": "ms"})]
+    )
     assert [s.value for s in ledger.samples("app", name="x")] == [1.5, 2.0]
     assert [s.name for s in ledger.samples("app", since="2026-01-02")] == ["y"]
     assert ledger.verify()["samples"] == 3
@@ -163,7 +167,11 @@ def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.dictionaries(st.text(), st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5)))
+@given(
+    st.dictionaries(
+        st.text(), st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5)
+    )
+)
 def test_any_json_survives_and_verifies(tmp_path_factory, body):
     path = tmp_path_factory.mktemp("ledger") / "l.sqlite"
     ledger = open_ledger(f"sqlite:///{path}")

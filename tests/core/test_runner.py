@@ -1,9 +1,9 @@
 import pytest
+
 import rig
-from datareeve.core.errors import DatareeveError, LeaseLost, NeedsApproval, Refused, StalePlan
 from datareeve.core.authority import Gate
+from datareeve.core.errors import DatareeveError, LeaseLost, NeedsApproval, Refused, StalePlan
 from datareeve.core.estate import Authority, Rule
-from datareeve.core.runner import Runner
 from datareeve.core.operation import Plan
 
 
@@ -22,7 +22,10 @@ def rigged(request, pg18, tmp_path):
 def test_a_plan_is_applied_verified_and_undone(rigged, tmp_path):
     outcome = rigged.apply(rig.two_parts(), by="ann")
     assert outcome.status == "done"
-    assert [(part.part_id, part.status, len(part.checks)) for part in outcome.parts] == [("1", "done", 3), ("2", "done", 2)]
+    assert [(part.part_id, part.status, len(part.checks)) for part in outcome.parts] == [
+        ("1", "done", 3),
+        ("2", "done", 2),
+    ]
     assert rig.truth(rigged.url, tmp_path) == rig.DONE
     assert all(check.verdict == "holds" for check in rigged.recheck(outcome.run))
     undone = rigged.undo(outcome.run, by="ann")
@@ -91,7 +94,11 @@ def test_a_zombie_cannot_record_nor_commit(rigged, tmp_path):
             run = rigged.runs()[0].run
             expire(rigged.ledger)
             taken.append(run)
-            other, ledger, registry = rig.make_runner(tmp_path, rigged.url, str(rigged.ledger.engine.url.render_as_string(hide_password=False)).replace("+psycopg", ""))
+            other, ledger, registry = rig.make_runner(
+                tmp_path,
+                rigged.url,
+                str(rigged.ledger.engine.url.render_as_string(hide_password=False)).replace("+psycopg", ""),
+            )
             assert other.resume(run, by="other").status == "done"
             registry.close()
             ledger.close()
@@ -147,7 +154,10 @@ def test_an_approval_expires(rigged):
 
 
 def test_never_wins_and_names_the_rule(rigged, tmp_path):
-    gated(rigged, rules=(Rule(decision="allow"), Rule(decision="never", systems=("app",), why="frozen for the audit")))
+    gated(
+        rigged,
+        rules=(Rule(decision="allow"), Rule(decision="never", systems=("app",), why="frozen for the audit")),
+    )
     with pytest.raises(Refused, match="frozen for the audit"):
         rigged.apply(rig.two_parts(), by="ann")
     assert rig.truth(rigged.url, tmp_path) == rig.BEFORE

@@ -9,7 +9,9 @@ def test_an_index_is_planned_and_its_statement_works(systems, database):
         operation = CreateIndex(system="app", table="flights", columns=("tailnum",))
         plan = operation.plan(operation.observe(systems))
         assert [step.id for step in plan.steps] == ["create-index flights_tailnum_idx"]
-        assert not plan.steps[0].probe.holds(systems["app"].read("query", **plan.steps[0].probe.call.arguments))
+        assert not plan.steps[0].probe.holds(
+            systems["app"].read("query", **plan.steps[0].probe.call.arguments)
+        )
         systems["app"].perform("execute", run="r1", **plan.steps[0].call.arguments)
         assert operation.verify(systems, plan)[0].verdict == "holds"
         assert operation.plan(operation.observe(systems)).nothing_to_do

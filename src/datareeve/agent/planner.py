@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Planner", "Question", "TaskPlan", "describe"]
 
 
+RENEWED = "even_if_current"  # the input of operations whose result other parts of a task put out of date
+
+
 class Question(Value):
     """What must be answered before a bullet can be planned, with the best readings."""
 
@@ -140,6 +143,10 @@ class Planner:
             blocker = f"{want.operation}: {error.what} {error.remedy}".strip()
             return Plan(operation=want.operation, inputs=want.inputs, summary=error.what, blockers=(blocker,))
 
+    def fields(self, operation: str) -> frozenset[str]:
+        """The names of an operation's inputs."""
+        return frozenset(self._catalogue.get(operation).model_fields)
+
     @property
     def orders(self) -> tuple[playbooks.Order, ...]:
         """What must come before what."""
@@ -180,7 +187,9 @@ class _Draft:
             raise NotOurWork("task.not-our-work", " ".join(self._another), "Delegate it to that agent.")
         wants = _in_order(self._wants, self._planner.orders)
         self._notes += _order_notes(self._wants, wants, self._planner.orders)
-        parts = [_label(self._planner.preview(want), want.part_id, want.bullet) for want in wants]
+        parts = [self._planner.preview(want).labelled(want.part_id, serves=want.bullet) for want in wants]
+        if any(step for part in parts for step in part.all_steps()):
+            parts = [self._renewed(want, part) for want, part in zip(wants, parts, strict=True)]
         if self._task.authority:
             self._notes.append(
                 f"The task says “{self._task.authority}”; what may be done unattended is what estate.yaml says."
@@ -191,6 +200,13 @@ class _Draft:
             questions=tuple(self._questions),
             plan=self._composite(_without_repeats(tuple(parts))),
         )
+
+    def _renewed(self, want: Want, part: Plan) -> Plan:
+        """What is up to date now (a document of the schema) will not be after the other parts: it is planned all the same."""
+        if not part.nothing_to_do or RENEWED not in self._planner.fields(want.operation):
+            return part
+        again = want.model_copy(update={"inputs": {**want.inputs, RENEWED: True}})
+        return self._planner.preview(again).labelled(want.part_id, serves=want.bullet)
 
     def _composite(self, parts: tuple[Plan, ...]) -> Plan:
         leaves = [leaf for part in parts for leaf in part.leaves()]
@@ -311,19 +327,6 @@ def _order_notes(
         yield f"{first} is carried out before {', '.join(then)}: {because}."
     if moved:
         yield f"Order of carrying out: {', '.join(want.part_id for want in ordered)}."
-
-
-def _label(plan: Plan, part_id: str, bullet: str) -> Plan:
-    """The plan as part `part_id`: ids and needs of what is within it get that prefix, and every part says whom it serves."""
-
-    def within(part: Plan, place: str) -> Plan:
-        parts = tuple(within(p, f"{place}.{number}") for number, p in enumerate(part.parts, 1))
-        own = f"{part_id}.{part.part_id}" if part.part_id else place
-        needs = tuple(f"{part_id}.{need}" for need in part.needs)
-        return part.model_copy(update={"part_id": own, "needs": needs, "serves": bullet, "parts": parts})
-
-    parts = tuple(within(part, f"{part_id}.{number}") for number, part in enumerate(plan.parts, 1))
-    return plan.model_copy(update={"part_id": part_id, "needs": (), "serves": bullet, "parts": parts})
 
 
 def _without_repeats(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from datareeve.core.operation import Plan, Step
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-WINDOW = re.compile(r"(?:(?P<first>[A-Z][a-z]{2})(?:-(?P<last>[A-Z][a-z]{2}))? )?(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)(?: (?P<zone>\S+))?$")
+WINDOW = re.compile(
+    r"(?:(?P<first>[A-Z][a-z]{2})(?:-(?P<last>[A-Z][a-z]{2}))? )?(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)(?: (?P<zone>\S+))?$"
+)
 
 
 class Decision(Value):
@@ -35,12 +37,16 @@ class Decision(Value):
 
 def decide(authority: Authority, step: Step, operation: str, now: datetime) -> Decision:
     """The decision on one step. `never` wins; else the first rule that matches; else reads are allowed and the rest needs approval."""
-    matching = [(n, rule) for n, rule in enumerate(authority.rules, 1) if _matches(rule, step, operation, now)]
+    matching = [
+        (n, rule) for n, rule in enumerate(authority.rules, 1) if _matches(rule, step, operation, now)
+    ]
     for n, rule in sorted(matching, key=lambda pair: pair[1].decision != "never"):
         return Decision(decision=rule.decision, rule=f"rule {n} ({rule.why or rule.decision})", step=step.id)
     if step.effect is Effect.READ:
         return Decision(decision="allow", rule="reading is allowed by default", step=step.id)
-    return Decision(decision="approve", rule=f"{step.effect} effects need an approval by default", step=step.id)
+    return Decision(
+        decision="approve", rule=f"{step.effect} effects need an approval by default", step=step.id
+    )
 
 
 def _matches(rule: Rule, step: Step, operation: str, now: datetime) -> bool:
@@ -50,8 +56,14 @@ def _matches(rule: Rule, step: Step, operation: str, now: datetime) -> bool:
         (not rule.effects or step.effect in rule.effects)
         and (not rule.systems or step.call.system in rule.systems)
         and (not rule.operations or any(fnmatchcase(operation, pattern) for pattern in rule.operations))
-        and (not rule.schemas or (bool(step.schemas) and every_or_any(schema in rule.schemas for schema in step.schemas)))
-        and (not rule.paths or (bool(step.paths) and every_or_any(_path_matches(path, rule.paths) for path in step.paths)))
+        and (
+            not rule.schemas
+            or (bool(step.schemas) and every_or_any(schema in rule.schemas for schema in step.schemas))
+        )
+        and (
+            not rule.paths
+            or (bool(step.paths) and every_or_any(_path_matches(path, rule.paths) for path in step.paths))
+        )
         and (rule.window is None or in_window(rule.window, now))
     )
 
@@ -72,13 +84,21 @@ def in_window(window: str, now: datetime) -> bool:
     """
     found = WINDOW.match(window)
     try:
-        if found is None:
-            raise ValueError(window)
-        zone = ZoneInfo(found["zone"] or "UTC")
-        first = DAYS.index(found["first"]) if found["first"] else 0
-        last = DAYS.index(found["last"]) if found["last"] else (first if found["first"] else 6)
+        zone = ZoneInfo(found["zone"] or "UTC") if found else None
+        first = DAYS.index(found["first"]) if found and found["first"] else 0
+        last = (
+            DAYS.index(found["last"])
+            if found and found["last"]
+            else (first if found and found["first"] else 6)
+        )
     except (ValueError, ZoneInfoNotFoundError):
-        raise BadInput("authority.window", f"{window!r} is not a window.", "Write it as 'Mon-Fri 22:00-06:00 Europe/Berlin'.") from None
+        found = None
+    if found is None:
+        raise BadInput(
+            "authority.window",
+            f"{window!r} is not a window.",
+            "Write it as 'Mon-Fri 22:00-06:00 Europe/Berlin'.",
+        )
     local = now.astimezone(zone)
     time, day = local.strftime("%H:%M"), local.weekday()
     if found["start"] <= found["end"]:
@@ -102,7 +122,11 @@ class Gate:
     def decisions(self, plan: Plan) -> tuple[Decision, ...]:
         """The decision on every step of a plan, in order."""
         now = clock.now()
-        found = [decide(self._authority, step, leaf.operation, now) for leaf in plan.leaves() for step in leaf.steps]
+        found = [
+            decide(self._authority, step, leaf.operation, now)
+            for leaf in plan.leaves()
+            for step in leaf.steps
+        ]
         return (*found, *self._over_budget(plan))
 
     def require(self, plan: Plan) -> str:
@@ -133,24 +157,53 @@ class Gate:
         """
         plans = self._ledger.entries("plan", subject=fingerprint)
         if not plans:
-            raise BadInput("approval.unknown-plan", f"No plan has the fingerprint {fingerprint[:16]}….", "Plan again, and approve the fingerprint it prints.")
+            raise BadInput(
+                "approval.unknown-plan",
+                f"No plan has the fingerprint {fingerprint[:16]}….",
+                "Plan again, and approve the fingerprint it prints.",
+            )
         if by.startswith("agent:"):
-            raise Refused("approval.not-a-person", "An approval is given by a person, not by an agent.", "Ask a person to run `datareeve approve`.")
+            raise Refused(
+                "approval.not-a-person",
+                "An approval is given by a person, not by an agent.",
+                "Ask a person to run `datareeve approve`.",
+            )
         if self._authority.four_eyes and any(plan.body.get("asked_by") == by for plan in plans):
-            raise Refused("approval.four-eyes", f"{by} asked for this plan and cannot approve it.", "Somebody else must run `datareeve approve`.")
+            raise Refused(
+                "approval.four-eyes",
+                f"{by} asked for this plan and cannot approve it.",
+                "Somebody else must run `datareeve approve`.",
+            )
         expires = clock.now() + timedelta(hours=self._authority.approvals_expire_hours)
         self._ledger.append("approval", {"by": by, "expires_at": clock.stamp(expires)}, subject=fingerprint)
 
     def approved_by(self, fingerprint: str) -> str | None:
         """Who has approved this fingerprint, in an approval that has not expired."""
         now = clock.stamp()
-        return next((e.body["by"] for e in reversed(self._ledger.entries("approval", subject=fingerprint)) if e.body["expires_at"] > now), None)
+        return next(
+            (
+                e.body["by"]
+                for e in reversed(self._ledger.entries("approval", subject=fingerprint))
+                if e.body["expires_at"] > now
+            ),
+            None,
+        )
 
     def _over_budget(self, plan: Plan) -> tuple[Decision, ...]:
         cost = sum(step.cost_usd for step in plan.all_steps())
         limit = self._authority.budget.usd_per_month
         month = clock.stamp()[:7]
-        spent = sum(e.body.get("cost_usd", 0.0) for e in self._ledger.entries("run") if e.at.startswith(month)) if cost else 0.0
+        spent = (
+            sum(e.body.get("cost_usd", 0.0) for e in self._ledger.entries("run") if e.at.startswith(month))
+            if cost
+            else 0.0
+        )
         if cost == 0 or spent + cost <= limit:
             return ()
-        return (Decision(decision="approve", rule=f"budget: {spent + cost:.2f} of {limit:.2f} USD this month", step="cost"),)
+        return (
+            Decision(
+                decision="approve",
+                rule=f"budget: {spent + cost:.2f} of {limit:.2f} USD this month",
+                step="cost",
+            ),
+        )

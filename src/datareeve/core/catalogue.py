@@ -31,7 +31,11 @@ class Catalogue:
             return self._operations[name]
         near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.4)
         hint = f"Did you mean {', '.join(near)}? " if near else ""
-        raise BadInput("operation.unknown", f"There is no operation {name!r}.", f"{hint}`datareeve operations` lists them.")
+        raise BadInput(
+            "operation.unknown",
+            f"There is no operation {name!r}.",
+            f"{hint}`datareeve operations` lists them.",
+        )
 
     def make(self, name: str, inputs: Mapping[str, Any]) -> Operation[Any]:
         """The operation with its inputs. Errors: `BadInput` `operation.input`, naming the field and the nearest one."""
@@ -40,7 +44,9 @@ class Catalogue:
             return operation.model_validate(dict(inputs))
         except ValidationError as error:
             problems = "; ".join(self._explain(operation, problem) for problem in error.errors()[:5])
-            raise BadInput("operation.input", f"{name}: {problems}.", f"`datareeve operations {name}` lists its inputs.") from None
+            raise BadInput(
+                "operation.input", f"{name}: {problems}.", f"`datareeve operations {name}` lists its inputs."
+            ) from None
 
     @staticmethod
     def _explain(operation: type[Operation[Any]], problem: Any) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,15 +19,21 @@ from datareeve.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-SecretReference = Annotated[str, Field(pattern=r"^(env|file|keyring|vault):.+", description="env:NAME, file:path or keyring:service/name")]
+SecretReference = Annotated[
+    str,
+    Field(pattern=r"^(env|file|keyring|vault):.+", description="env:NAME, file:path or keyring:service/name"),
+]
 
 
 class ServerControl(Value):
     """How Datareeve may start and stop this server: only for a server whose files are on this machine."""
 
     data: str = Field(description="the server's data directory")
-    bin: str | None = Field(None, description="folder of pg_ctl, pg_basebackup, ...; found by itself where absent")
+    bin: str | None = Field(
+        None, description="folder of pg_ctl, pg_basebackup, ...; found by itself where absent"
+    )
     os_user: str | None = Field(None, description="the operating system user that the server runs as")
     log: str | None = Field(None, description="the server's log file, for starting it")
 
@@ -53,7 +58,9 @@ class WorkloadSource(Value):
 class BackupSettings(Value):
     """Where backups go and how long they are kept."""
 
-    directory: str = Field(description="base backups and archived WAL; not on the database's own disk in production")
+    directory: str = Field(
+        description="base backups and archived WAL; not on the database's own disk in production"
+    )
     keep: int = Field(7, ge=1, description="how many base backups are kept")
 
 
@@ -63,7 +70,9 @@ class PostgresqlSystem(Value):
     kind: Literal["postgresql"]
     url: str = Field(description="postgresql://user@host:port/database, without the password")
     password: SecretReference | None = None
-    read_role: str | None = Field(None, description="role that reading is done under (SET ROLE); give it no write grants")
+    read_role: str | None = Field(
+        None, description="role that reading is done under (SET ROLE); give it no write grants"
+    )
     schemas: tuple[str, ...] = Field((), description="which schemas are ours; empty: all but the system's")
     server: ServerControl | None = None
     host: HostSize | None = None
@@ -78,7 +87,9 @@ class PostgresqlSystem(Value):
         if parts.scheme not in ("postgresql", "postgres"):
             raise ValueError("a PostgreSQL URL starts with postgresql://")
         if parts.password:
-            raise ValueError("the URL holds a password: take it out and give `password: env:NAME` or file:path")
+            raise ValueError(
+                "the URL holds a password: take it out and give `password: env:NAME` or file:path"
+            )
         return url
 
 
@@ -103,7 +114,9 @@ class Rule(Value):
     schemas: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     operations: tuple[str, ...] = Field((), description="operation names; * at the end matches the rest")
-    window: str | None = Field(None, description="'Mon-Fri 22:00-06:00 Europe/Berlin': the rule holds only then")
+    window: str | None = Field(
+        None, description="'Mon-Fri 22:00-06:00 Europe/Berlin': the rule holds only then"
+    )
     why: str = ""
 
 
@@ -119,7 +132,7 @@ class Authority(Value):
     rules: tuple[Rule, ...] = ()
     file_paths: tuple[str, ...] = ("**/data/**", "**/etl/**", "**/migrations/**")
     approvals_expire_hours: float = 24.0
-    four_eyes: bool = Field(False, description="an approval cannot be given by the party that asked")
+    four_eyes: bool = Field(default=False, description="an approval cannot be given by the party that asked")
     budget: Budget = Budget()
 
 
@@ -143,9 +156,14 @@ class AlertRule(Value):
     clear: float | None = Field(None, description="the level at which it ends; default: the threshold itself")
     for_samples: int = Field(2, ge=1)
     severity: Severity = Severity.WARNING
-    escalates_as: str | None = Field(None, description="data-loss-risk, ai-outage, severe-slowdown, security-incident, compliance-violation")
+    escalates_as: str | None = Field(
+        None,
+        description="data-loss-risk, ai-outage, severe-slowdown, security-incident, compliance-violation",
+    )
     advice: str = Field("", description="what to do when it fires, in one sentence")
-    notify: tuple[str, ...] = Field((), description="who is told: file:path, exec:program, webhook:https://… or webhook:env:NAME")
+    notify: tuple[str, ...] = Field(
+        (), description="who is told: file:path, exec:program, webhook:https://… or webhook:env:NAME"
+    )
 
 
 class Targets(Value):
@@ -162,7 +180,9 @@ class Estate(Value):
 
     version: Literal[1] = 1
     name: str = "estate"
-    ledger: str | None = Field(None, description="postgresql://… to share the ledger; default: SQLite in .datareeve/")
+    ledger: str | None = Field(
+        None, description="postgresql://… to share the ledger; default: SQLite in .datareeve/"
+    )
     ledger_password: SecretReference | None = None
     systems: dict[str, SystemEntry] = Field(default_factory=dict)
     authority: Authority = Authority()
@@ -189,7 +209,9 @@ def load(path: Path) -> Estate:
             "Run `datareeve init postgresql://user@host/database` here, or name another folder with --project.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput("estate.unreadable", f"{path} cannot be read: {error}.", "It must be a UTF-8 text file.") from None
+        raise BadInput(
+            "estate.unreadable", f"{path} cannot be read: {error}.", "It must be a UTF-8 text file."
+        ) from None
     return parse(text)
 
 
@@ -202,12 +224,16 @@ def parse(text: str) -> Estate:
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise BadInput("estate.syntax", f"estate.yaml is not valid YAML{where}.", "Mend that line.") from None
     if not isinstance(data, dict):
-        raise BadInput("estate.invalid", "estate.yaml must be a mapping of keys.", "Start it with `version: 1`.")
+        raise BadInput(
+            "estate.invalid", "estate.yaml must be a mapping of keys.", "Start it with `version: 1`."
+        )
     try:
         return Estate.model_validate(data)
     except ValidationError as error:
         problems = "; ".join(_explain(problem) for problem in error.errors()[:5])
-        raise BadInput("estate.invalid", f"estate.yaml: {problems}.", "The schema is docs/reference/estate.schema.json.") from None
+        raise BadInput(
+            "estate.invalid", f"estate.yaml: {problems}.", "The schema is docs/reference/estate.schema.json."
+        ) from None
 
 
 def _explain(problem: Any) -> str:

@@ -70,7 +70,9 @@ class Journal:
 
     def intent(self, leaf: Plan, step: Step) -> None:
         """Record, before the effect, that it is about to be made."""
-        self._write("step", _subject(leaf, step), {"moment": "intent", "call": step.call, "predicted": step.predicted})
+        self._write(
+            "step", _subject(leaf, step), {"moment": "intent", "call": step.call, "predicted": step.predicted}
+        )
 
     def outcome(self, leaf: Plan, step: Step, outcome: StepOutcome) -> None:
         """Record what became of the effect."""
@@ -97,7 +99,9 @@ class Journal:
 
     def undone(self, leaf: Plan, step: Step, error: str = "") -> None:
         """Record that a step is undone, or could not be."""
-        self._write("step", _subject(leaf, step), {"moment": "undo-failed" if error else "undone", "error": error})
+        self._write(
+            "step", _subject(leaf, step), {"moment": "undo-failed" if error else "undone", "error": error}
+        )
 
     def check(self, leaf: Plan, check: Check) -> None:
         """Record a check with its evidence."""

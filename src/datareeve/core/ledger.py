@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from pydantic import Field
 
 from datareeve.core import clock
 from datareeve.core.errors import BadInput, Failed, LeaseLost, LedgerDamaged, Unreachable
@@ -98,7 +99,7 @@ class Sample(Value):
     system: str
     name: str
     value: float
-    labels: dict[str, Any] = {}
+    labels: dict[str, Any] = Field(default_factory=dict)
 
 
 class Ledger:
@@ -112,7 +113,9 @@ class Ledger:
 
     # -- entries -----------------------------------------------------------------------------------------------------------------
 
-    def append(self, kind: str, body: dict[str, Any], *, subject: str = "", run: str = "", fence: Fence | None = None) -> int:
+    def append(
+        self, kind: str, body: dict[str, Any], *, subject: str = "", run: str = "", fence: Fence | None = None
+    ) -> int:
         """Add an entry durably; gives its number. With `fence`, only while that lease is held.
 
         Errors: `LeaseLost` `lease.lost`; `Failed` `ledger.full`, `ledger.write`.
@@ -148,16 +151,29 @@ class Ledger:
             yield Fenced(connection, self._dialect, fence)
 
     def entries(
-        self, kind: str | None = None, *, subject: str | None = None, run: str | None = None, limit: int | None = None
+        self,
+        kind: str | None = None,
+        *,
+        subject: str | None = None,
+        run: str | None = None,
+        limit: int | None = None,
     ) -> list[Entry]:
         """Entries in order, oldest first; with `limit`, the newest so many."""
         wanted = [
             column == value
-            for column, value in ((entries_table.c.kind, kind), (entries_table.c.subject, subject), (entries_table.c.run, run))
+            for column, value in (
+                (entries_table.c.kind, kind),
+                (entries_table.c.subject, subject),
+                (entries_table.c.run, run),
+            )
             if value is not None
         ]
         query = sa.select(entries_table).where(*wanted)
-        query = query.order_by(entries_table.c.seq.desc()).limit(limit) if limit else query.order_by(entries_table.c.seq)
+        query = (
+            query.order_by(entries_table.c.seq.desc()).limit(limit)
+            if limit
+            else query.order_by(entries_table.c.seq)
+        )
         with _translated(), self.engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
         found = [Entry(**{**row, "body": json.loads(row["body"])}) for row in rows]
@@ -180,12 +196,23 @@ class Ledger:
                 )  # fmt: skip
             if rows:
                 connection.execute(sa.insert(samples_table), rows)
-                connection.execute(sa.update(chain_table).where(chain_table.c.name == "samples").values(seq=seq, hash=digest))
+                connection.execute(
+                    sa.update(chain_table).where(chain_table.c.name == "samples").values(seq=seq, hash=digest)
+                )
 
-    def samples(self, system: str | None = None, *, name: str | None = None, since: str | None = None, limit: int | None = None) -> list[Sample]:
+    def samples(
+        self,
+        system: str | None = None,
+        *,
+        name: str | None = None,
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> list[Sample]:
         """Samples in order, oldest first; with `limit`, the newest so many."""
         c = samples_table.c
-        wanted = [column == value for column, value in ((c.system, system), (c.name, name)) if value is not None]
+        wanted = [
+            column == value for column, value in ((c.system, system), (c.name, name)) if value is not None
+        ]
         wanted += [c.at >= since] if since is not None else []
         query = sa.select(c.at, c.system, c.name, c.value, c.labels).where(*wanted)
         query = query.order_by(c.seq.desc()).limit(limit) if limit else query.order_by(c.seq)
@@ -208,7 +235,9 @@ class Ledger:
         )
         digest, count = GENESIS, 0
         with _translated(), self.engine.connect() as connection:
-            head = connection.execute(sa.select(chain_table).where(chain_table.c.name == name)).mappings().one()
+            head = (
+                connection.execute(sa.select(chain_table).where(chain_table.c.name == name)).mappings().one()
+            )
             for row in connection.execute(sa.select(table).order_by(table.c.seq)).mappings():
                 count += 1
                 digest = _link(digest, tuple(repr(row[t]) if t == "value" else row[t] for t in texts))
@@ -221,7 +250,14 @@ class Ledger:
     # -- leases ------------------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def lease(self, run: str, resources: Sequence[str] = (), *, seconds: float = LEASE_SECONDS, holder: str | None = None) -> Iterator[Fence]:
+    def lease(
+        self,
+        run: str,
+        resources: Sequence[str] = (),
+        *,
+        seconds: float = LEASE_SECONDS,
+        holder: str | None = None,
+    ) -> Iterator[Fence]:
         """Hold a run and the resources it touches, renewed by a heartbeat until the block ends.
 
         Errors: `LeaseLost` `lease.held`, naming the run that holds it.
@@ -238,13 +274,22 @@ class Ledger:
             with suppress(Failed):
                 self.release(fence)
 
-    def acquire(self, run: str, resources: Sequence[str] = (), *, seconds: float = LEASE_SECONDS, holder: str | None = None) -> Fence:
+    def acquire(
+        self,
+        run: str,
+        resources: Sequence[str] = (),
+        *,
+        seconds: float = LEASE_SECONDS,
+        holder: str | None = None,
+    ) -> Fence:
         """Take the leases of a run and its resources, all or none. A lease of a process on this machine that is gone is free at once."""
         who = holder or process_identity()
         names = (f"run:{run}", *sorted(set(resources) - {f"run:{run}"}))
         with _translated(), self._dialect.transaction(self.engine) as connection:
             tokens = [self._take(connection, name, run, who, seconds) for name in names]
-        return Fence(resource=names[0], token=tokens[0], run=run, others=tuple(zip(names[1:], tokens[1:], strict=True)))
+        return Fence(
+            resource=names[0], token=tokens[0], run=run, others=tuple(zip(names[1:], tokens[1:], strict=True))
+        )
 
     def release(self, fence: Fence) -> None:
         """Give the leases back; quiet where they were taken meanwhile. The tokens stay, so that they only ever grow."""
@@ -258,14 +303,20 @@ class Ledger:
 
     def _take(self, connection: sa.Connection, resource: str, run: str, holder: str, seconds: float) -> int:
         # No waiting: a locked row is a holder's own transaction at work (an effect that commits with its outcome, or its heartbeat).
-        query = sa.select(leases_table).where(leases_table.c.resource == resource).with_for_update(nowait=True)
+        query = (
+            sa.select(leases_table).where(leases_table.c.resource == resource).with_for_update(nowait=True)
+        )
         now = self._dialect.now(connection)
         self._dialect.ensure_lease_row(connection, resource)
         try:
             row = connection.execute(query).mappings().one()
         except sa.exc.OperationalError as error:
             if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
-                raise LeaseLost("lease.held", f"Another worker is at work on {resource.removeprefix('run:')}.", "Wait until it ends.") from None
+                raise LeaseLost(
+                    "lease.held",
+                    f"Another worker is at work on {resource.removeprefix('run:')}.",
+                    "Wait until it ends.",
+                ) from None
             raise
         if row["holder"] and row["expires_at"] > now and not _is_gone(row["holder"]):
             raise LeaseLost(
@@ -275,7 +326,9 @@ class Ledger:
             )
         token = int(row["token"]) + 1
         values = {"holder": holder, "run": run, "token": token, "expires_at": now + seconds}
-        connection.execute(sa.update(leases_table).where(leases_table.c.resource == resource).values(**values))
+        connection.execute(
+            sa.update(leases_table).where(leases_table.c.resource == resource).values(**values)
+        )
         return token
 
     def _heartbeat(self, fence: Fence, seconds: float, stop: threading.Event) -> None:
@@ -340,7 +393,9 @@ class Fenced:
 
     def append(self, kind: str, body: dict[str, Any], *, subject: str, run: str) -> int:
         """Add an entry to this transaction."""
-        return self._dialect.append(self.driver_connection, (clock.stamp(), kind, subject, run, canonical(body)), self._fence)
+        return self._dialect.append(
+            self.driver_connection, (clock.stamp(), kind, subject, run, canonical(body)), self._fence
+        )
 
 
 Row = tuple[str, str, str, str, str]  # at, kind, subject, run, body
@@ -375,7 +430,10 @@ class _Sqlite:
             raise _lost(fence)
         seq, digest = driver.execute("SELECT seq + 1, hash FROM chain WHERE name = 'entries'").fetchone()
         digest = _link(digest, row)
-        driver.execute("INSERT INTO entries (seq, at, kind, subject, run, body, hash) VALUES (?, ?, ?, ?, ?, ?, ?)", (seq, *row, digest))
+        driver.execute(
+            "INSERT INTO entries (seq, at, kind, subject, run, body, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (seq, *row, digest),
+        )
         driver.execute("UPDATE chain SET seq = ?, hash = ? WHERE name = 'entries'", (seq, digest))
         return int(seq)
 
@@ -388,7 +446,9 @@ class _Sqlite:
         return driver.execute(query, (fence.resource, fence.token)).fetchone() is not None
 
     def lock_chain(self, connection: sa.Connection, name: str) -> tuple[int, str]:
-        row = connection.execute(sa.select(chain_table.c.seq, chain_table.c.hash).where(chain_table.c.name == name)).one()
+        row = connection.execute(
+            sa.select(chain_table.c.seq, chain_table.c.hash).where(chain_table.c.name == name)
+        ).one()
         return int(row[0]), str(row[1])
 
     def ensure_lease_row(self, connection: sa.Connection, resource: str) -> None:
@@ -429,7 +489,9 @@ SELECT seq, %(at)s, %(kind)s, %(subject)s, %(run)s, %(body)s, hash FROM link RET
         return int(found[0])
 
     def check_fence(self, connection: sa.Connection, fence: Fence) -> None:
-        query = sa.select(leases_table.c.token).where(leases_table.c.resource == fence.resource).with_for_update()
+        query = (
+            sa.select(leases_table.c.token).where(leases_table.c.resource == fence.resource).with_for_update()
+        )
         if connection.execute(query).scalar() != fence.token:
             raise _lost(fence)
 
@@ -438,12 +500,18 @@ SELECT seq, %(at)s, %(kind)s, %(subject)s, %(run)s, %(body)s, hash FROM link RET
         return driver.execute(query, (fence.resource, fence.token), prepare=True).fetchone() is not None
 
     def lock_chain(self, connection: sa.Connection, name: str) -> tuple[int, str]:
-        query = sa.select(chain_table.c.seq, chain_table.c.hash).where(chain_table.c.name == name).with_for_update()
+        query = (
+            sa.select(chain_table.c.seq, chain_table.c.hash)
+            .where(chain_table.c.name == name)
+            .with_for_update()
+        )
         row = connection.execute(query).one()
         return int(row[0]), str(row[1])
 
     def ensure_lease_row(self, connection: sa.Connection, resource: str) -> None:
-        connection.exec_driver_sql("INSERT INTO leases VALUES (%s, '', '', 0, 0) ON CONFLICT DO NOTHING", (resource,))
+        connection.exec_driver_sql(
+            "INSERT INTO leases VALUES (%s, '', '', 0, 0) ON CONFLICT DO NOTHING", (resource,)
+        )
 
     def now(self, connection: sa.Connection) -> float:
         return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
@@ -458,7 +526,11 @@ def _link(digest: str, row: Sequence[str]) -> str:
 
 
 def _lost(fence: Fence) -> LeaseLost:
-    return LeaseLost("lease.lost", f"Another worker has taken run {fence.run} over.", "This worker stops; look at `datareeve runs`.")
+    return LeaseLost(
+        "lease.lost",
+        f"Another worker has taken run {fence.run} over.",
+        "This worker stops; look at `datareeve runs`.",
+    )
 
 
 def _damaged(name: str, row: int) -> LedgerDamaged:
@@ -485,14 +557,28 @@ def _translated() -> Iterator[None]:
 def _ledger_error(error: BaseException) -> Failed:
     text = str(error)
     if "full" in text or getattr(error, "sqlstate", None) == "53100":
-        return Failed("ledger.full", "The ledger's disk is full: nothing can be recorded, so nothing is done.", "Free space, then resume.")
+        return Failed(
+            "ledger.full",
+            "The ledger's disk is full: nothing can be recorded, so nothing is done.",
+            "Free space, then resume.",
+        )
     if "readonly" in text or "read-only" in text:
-        return Failed("ledger.read-only", "The ledger cannot be written.", "Mend the rights of .datareeve/, or the ledger's database.")
+        return Failed(
+            "ledger.read-only",
+            "The ledger cannot be written.",
+            "Mend the rights of .datareeve/, or the ledger's database.",
+        )
     if "malformed" in text or "not a database" in text:
-        return LedgerDamaged("ledger.damaged", "The ledger's file is damaged.", "Restore .datareeve/ledger.sqlite from a copy.")
+        return LedgerDamaged(
+            "ledger.damaged", "The ledger's file is damaged.", "Restore .datareeve/ledger.sqlite from a copy."
+        )
     if "locked" in text or getattr(error, "sqlstate", None) in {"55P03", "40P01"}:
         return Failed("ledger.busy", "The ledger was locked by another process for too long.", "Try again.")
-    return Unreachable("ledger.unreachable", f"The ledger cannot be used ({type(error).__name__}).", "Check `ledger:` in estate.yaml and that its server runs.")
+    return Unreachable(
+        "ledger.unreachable",
+        f"The ledger cannot be used ({type(error).__name__}).",
+        "Check `ledger:` in estate.yaml and that its server runs.",
+    )
 
 
 def process_identity() -> str:
@@ -536,7 +622,11 @@ def open_ledger(url: str, password: Secret | None = None) -> Ledger:
 def _sqlite_engine(url: str) -> sa.Engine:
     path = Path(url.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(f"sqlite:///{path}", isolation_level="AUTOCOMMIT", connect_args={"timeout": 30, "check_same_thread": False})
+    engine = sa.create_engine(
+        f"sqlite:///{path}",
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": 30, "check_same_thread": False},
+    )
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
@@ -548,11 +638,19 @@ def _sqlite_engine(url: str) -> sa.Engine:
 
 def _postgres_engine(url: str, password: Secret | None) -> sa.Engine:
     if not url.startswith(("postgresql://", "postgres://")):
-        raise BadInput("ledger.url", "A ledger is sqlite:///path or postgresql://user@host/database.", "Correct `ledger:` in estate.yaml.")
+        raise BadInput(
+            "ledger.url",
+            "A ledger is sqlite:///path or postgresql://user@host/database.",
+            "Correct `ledger:` in estate.yaml.",
+        )
     given = sa.make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
     if password is not None:
         given = given.set(password=password.reveal())
-    options = {"options": f"-c search_path={SCHEMA}", "application_name": "datareeve/ledger", "connect_timeout": 10}
+    options = {
+        "options": f"-c search_path={SCHEMA}",
+        "application_name": "datareeve/ledger",
+        "connect_timeout": 10,
+    }
     return sa.create_engine(given, connect_args=options, pool_pre_ping=False, hide_parameters=True)
 
 
@@ -577,7 +675,11 @@ def _migrate(engine: sa.Engine) -> None:
     if (found := _revision(engine)) == HEAD:
         return
     if found is not None and found > HEAD:
-        raise BadInput("ledger.newer", f"The ledger was written by a newer Datareeve (schema {found}).", "Upgrade Datareeve.")
+        raise BadInput(
+            "ledger.newer",
+            f"The ledger was written by a newer Datareeve (schema {found}).",
+            "Upgrade Datareeve.",
+        )
     from alembic import command  # noqa: PLC0415 - slow to import and rarely needed
     from alembic.config import Config  # noqa: PLC0415
 

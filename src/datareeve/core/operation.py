@@ -92,7 +92,9 @@ class Step(Value):
     schemas: tuple[str, ...] = ()  # for the authority's rules
     paths: tuple[str, ...] = ()  # files written, relative to the project
     cost_usd: float = 0.0
-    transactional: bool = False  # may commit in one transaction with its outcome, when the ledger is in the same database
+    transactional: bool = (
+        False  # may commit in one transaction with its outcome, when the ledger is in the same database
+    )
     restarts: bool = False  # interrupts the service for a moment
 
 
@@ -155,16 +157,24 @@ class Plan(Value):
             "checks": [c.model_dump(mode="json") for c in self.checks],
             "part_id": self.part_id,
             "needs": list(self.needs),
-            "parts": [p._content() for p in self.parts],
+            "parts": [p._content() for p in self.parts],  # noqa: SLF001 - of its own kind
         }
 
     def labelled(self, part_id: str, *, needs: tuple[str, ...] = (), serves: str = "") -> Plan:
-        """The same plan as part `part_id` of a wider one: the ids of its own parts, and what they need, get it as prefix."""
-        parts = tuple(
-            part.labelled(f"{part_id}.{part.part_id}", needs=tuple(f"{part_id}.{need}" for need in part.needs), serves=serves)
-            for part in self.parts
-        )
+        """The same plan as part `part_id` of a wider one: every id within it, and what it needs, gets that prefix, once."""
+        parts = tuple(part.within(part_id, str(number), serves) for number, part in enumerate(self.parts, 1))
         return self.model_copy(update={"part_id": part_id, "needs": needs, "serves": serves, "parts": parts})
+
+    def within(self, prefix: str, place: str, serves: str) -> Plan:
+        """As a part of something labelled `prefix`, at `place` where it has no id of its own."""
+        own = self.part_id or place
+        parts = tuple(
+            part.within(prefix, f"{own}.{number}", serves) for number, part in enumerate(self.parts, 1)
+        )
+        needs = tuple(f"{prefix}.{need}" for need in self.needs)
+        return self.model_copy(
+            update={"part_id": f"{prefix}.{own}", "needs": needs, "serves": serves, "parts": parts}
+        )
 
     def leaves(self) -> Iterator[Plan]:
         """The plans that hold steps, in the order they are carried out."""
@@ -263,7 +273,9 @@ class System(Reader, Protocol):
     def identity(self) -> str:
         """What this really is, equal for two names of the same thing ('pg:<system identifier>:<database oid>')."""
 
-    def perform(self, action: str, /, *, run: str, connection: Any = None, **arguments: Any) -> dict[str, Any]:
+    def perform(
+        self, action: str, /, *, run: str, connection: Any = None, **arguments: Any
+    ) -> dict[str, Any]:
         """Carry out a published effect, marked as `run`'s; gives figures (rows, bytes, ...) for the outcome.
 
         `connection`: the ledger's own open transaction, where the effect commits together with its outcome.
@@ -294,7 +306,9 @@ class Operation(Value, Generic[FactsT]):
 
     name: ClassVar[str]  # 'databases.create-index'
     effect: ClassVar[Effect] = Effect.READ  # the strongest effect any plan of it may have
-    examples: ClassVar[tuple[str, ...]] = ()  # utterances a person would use; the task intake matches against them
+    examples: ClassVar[
+        tuple[str, ...]
+    ] = ()  # utterances a person would use; the task intake matches against them
     goes_to: ClassVar[tuple[str, ...]] = ()  # the kinds of system it works on: ('postgresql',)
 
     def observe(self, systems: Systems) -> FactsT:
@@ -324,7 +338,9 @@ def examine(claim: Claim, systems: Systems) -> Check:
     try:
         observed = systems[claim.call.system].read(claim.call.action, **claim.call.arguments)
     except DatareeveError as error:
-        return Check(claim=claim, verdict=Verdict.NOT_RUN, reason=f"{error.code}: {error.what}", at=clock.stamp())
+        return Check(
+            claim=claim, verdict=Verdict.NOT_RUN, reason=f"{error.code}: {error.what}", at=clock.stamp()
+        )
     verdict = Verdict.HOLDS if claim.holds(observed) else Verdict.FAILS
     return Check(claim=claim, verdict=verdict, observed=observed, at=clock.stamp())
 

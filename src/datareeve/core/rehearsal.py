@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from datareeve.core.errors import DatareeveError
-from datareeve.core.operation import Plan, Step
+from datareeve.core.operation import Finding, Operation, Plan, Step
 from datareeve.core.runner import silent
 
 if TYPE_CHECKING:
@@ -27,24 +27,31 @@ REHEARSED = "execute"  # the action whose statements are tried; settings, files 
 class Copies(Protocol):
     """Makes disposable copies."""
 
-    def __call__(self, system: str) -> AbstractContextManager[Copy] | None:
-        """A copy of the system of that name; None where this kind is not copied."""
+    def __call__(self, system: str, /) -> AbstractContextManager[Copy] | None:
+        """A copy of the system of that name; None where this kind is not copied. Errors: where a copy cannot be had, with the reason."""
 
 
 class Rehearsal:
     """One rehearsal of one plan."""
 
-    def __init__(self, systems: Systems, catalogue: CatalogueView, copies: Copies, progress: Progress = silent) -> None:
+    def __init__(
+        self, systems: Systems, catalogue: CatalogueView, copies: Copies, progress: Progress = silent
+    ) -> None:
         self._systems = systems
         self._catalogue = catalogue
         self._copies = copies
         self._progress = progress
         self._made: dict[str, Copy | None] = {}
+        self._why_not: dict[str, str] = {}
 
     def __call__(self, plan: Plan) -> Plan:
-        """The plan with what the copy taught. Errors: those of making the copy."""
+        """The plan with what the copy taught. Where no copy can be had it stays as it is, with a finding that says why."""
         with ExitStack() as stack:
-            parts = tuple(self._rehearsed(part, stack) for part in plan.parts) if plan.operation == "task" else None
+            parts = (
+                tuple(self._rehearsed(part, stack) for part in plan.parts)
+                if plan.operation == "task"
+                else None
+            )
             return self._rehearsed(plan, stack) if parts is None else plan.model_copy(update={"parts": parts})
 
     def _rehearsed(self, plan: Plan, stack: ExitStack) -> Plan:
@@ -53,7 +60,7 @@ class Rehearsal:
             return plan
         copy = self._copy(target, stack)
         if copy is None:
-            return plan
+            return plan.model_copy(update={"findings": (*plan.findings, *self._not_rehearsed(target))})
         self._progress("rehearsal", text=f"{plan.operation}: {plan.summary}")
         operation = self._catalogue.make(plan.operation, plan.inputs)
         facts = operation.rehearse(operation.observe(self._systems), copy)
@@ -64,16 +71,25 @@ class Rehearsal:
 
     def _worth_trying(self, plan: Plan) -> bool:
         """Whether there is a statement to try, or the operation has something of its own to find out on a copy."""
-        own = self._catalogue.get(plan.operation).rehearse is not _plain_rehearse()
+        own = self._catalogue.get(plan.operation).rehearse is not Operation.rehearse
         return own or any(step.call.action == REHEARSED for step in plan.all_steps())
 
     def _copy(self, system: str, stack: ExitStack) -> Copy | None:
         if system not in self._made:
-            made = self._copies(system)
-            if made is not None:
-                self._progress("rehearsal", text=f"copying {system}")
-            self._made[system] = stack.enter_context(made) if made is not None else None
+            self._progress("rehearsal", text=f"copying {system}")
+            try:
+                made = self._copies(system)
+                self._made[system] = stack.enter_context(made) if made is not None else None
+            except DatareeveError as error:
+                self._made[system], self._why_not[system] = None, f"{error.code}: {error.what}"
         return self._made[system]
+
+    def _not_rehearsed(self, system: str) -> tuple[Finding, ...]:
+        why = self._why_not.get(system)
+        if why is None:
+            return ()
+        what = f"This was not tried on a copy of {system} ({why}): its predictions are the planner's."
+        return (Finding(rule="not-rehearsed", subject=system, what=what),)
 
     def _tried(self, plan: Plan, copy: Copy) -> Plan:
         if plan.parts:
@@ -88,17 +104,20 @@ class Rehearsal:
                 copy.perform(step.call.action, **step.call.arguments)
             except DatareeveError as error:
                 reason = f"On a copy, {step.id} failed ({error.code}: {error.what}); it is not done on {copy.name}."
-                return plan.model_copy(update={"steps": (), "checks": (), "requirements": (), "blockers": (*plan.blockers, reason)})
+                return plan.model_copy(
+                    update={
+                        "steps": (),
+                        "checks": (),
+                        "requirements": (),
+                        "blockers": (*plan.blockers, reason),
+                    }
+                )
             steps.append(_timed(step, time.monotonic() - began))
         return plan.model_copy(update={"steps": tuple(steps)})
 
 
 def _timed(step: Step, seconds: float) -> Step:
-    predicted = step.predicted.model_copy(update={"seconds": round(seconds, 3), "basis": "rehearsed on a copy"})
+    predicted = step.predicted.model_copy(
+        update={"seconds": round(seconds, 3), "basis": "rehearsed on a copy"}
+    )
     return step.model_copy(update={"predicted": predicted})
-
-
-def _plain_rehearse() -> Any:
-    from datareeve.core.operation import Operation  # noqa: PLC0415 - only for the comparison
-
-    return Operation.rehearse

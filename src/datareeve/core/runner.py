@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from datareeve.core import clock
 from datareeve.core.errors import BadInput, DatareeveError, Failed, LeaseLost, StalePlan
 from datareeve.core.journal import Journal, ended
-from datareeve.core.operation import Check, Claim, Outcome, PartOutcome, Plan, StepOutcome, Systems, Verdict, examine
+from datareeve.core.operation import (
+    Check,
+    Claim,
+    Outcome,
+    PartOutcome,
+    Plan,
+    StepOutcome,
+    Systems,
+    Verdict,
+    examine,
+)
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
@@ -59,7 +69,13 @@ class Runner:
     """Carries plans out and takes them back."""
 
     def __init__(
-        self, ledger: Ledger, systems: Systems, catalogue: CatalogueView, gate: Gate, *, boundary: Boundary | None = None
+        self,
+        ledger: Ledger,
+        systems: Systems,
+        catalogue: CatalogueView,
+        gate: Gate,
+        *,
+        boundary: Boundary | None = None,
     ) -> None:
         self._ledger = ledger
         self._systems = systems
@@ -76,7 +92,10 @@ class Runner:
     def store(self, plan: Plan, *, asked_by: str, task: str = "") -> str:
         """Keep a plan in the ledger, so that its fingerprint can be approved and applied later; gives the fingerprint."""
         fingerprint = plan.fingerprint
-        if not any(e.body["asked_by"] == asked_by and e.body["task"] == task for e in self._ledger.entries("plan", subject=fingerprint)):
+        if not any(
+            e.body["asked_by"] == asked_by and e.body["task"] == task
+            for e in self._ledger.entries("plan", subject=fingerprint)
+        ):
             body = {"plan": plan.model_dump(mode="json"), "asked_by": asked_by, "task": task}
             self._ledger.append("plan", body, subject=fingerprint)
         return fingerprint
@@ -85,7 +104,11 @@ class Runner:
         """A plan by its fingerprint, or the start of it. Errors: `BadInput` `plan.unknown`."""
         found = self._ledger.entries("plan", subject=fingerprint)
         if not found:
-            raise BadInput("plan.unknown", f"No plan has the fingerprint {fingerprint}.", "Plan again, and use the fingerprint it prints.")
+            raise BadInput(
+                "plan.unknown",
+                f"No plan has the fingerprint {fingerprint}.",
+                "Plan again, and use the fingerprint it prints.",
+            )
         return Plan.model_validate(found[-1].body["plan"])
 
     def apply(self, plan: Plan, *, by: str, task: str = "", progress: Progress = silent) -> Outcome:
@@ -157,11 +180,20 @@ class Runner:
         for entry in self._ledger.entries("run"):
             if entry.body["state"] == "started":
                 body = entry.body
-                summaries[entry.run] = RunSummary(run=entry.run, plan=body["plan"], summary=body["summary"], status="under way", by=body["by"], started_at=entry.at)
+                summaries[entry.run] = RunSummary(
+                    run=entry.run,
+                    plan=body["plan"],
+                    summary=body["summary"],
+                    status="under way",
+                    by=body["by"],
+                    started_at=entry.at,
+                )
             else:
                 ended_at = entry.at if entry.body["state"] == "ended" else ""
                 status = entry.body.get("status", "under way")
-                summaries[entry.run] = summaries[entry.run].model_copy(update={"status": status, "ended_at": ended_at})
+                summaries[entry.run] = summaries[entry.run].model_copy(
+                    update={"status": status, "ended_at": ended_at}
+                )
         return list(summaries.values())
 
     # -- carrying out --------------------------------------------------------------------------------------------------------------
@@ -170,7 +202,13 @@ class Runner:
         for leaf in substituted(plan, journal.run).leaves():
             known = journal.part(leaf)
             if known is None:
-                progress("part", part_id=leaf.part_id, operation=leaf.operation, serves=leaf.serves, summary=leaf.summary)
+                progress(
+                    "part",
+                    part_id=leaf.part_id,
+                    operation=leaf.operation,
+                    serves=leaf.serves,
+                    summary=leaf.summary,
+                )
                 journal.part_ended(self._part(leaf, journal, progress))
         return self._end(journal)
 
@@ -204,9 +242,16 @@ class Runner:
             progress("check", text=check.claim.text, verdict=check.verdict)
         failing = [check for check in checks if check.verdict is not Verdict.HOLDS]
         if failing and leaf.steps:
-            return self._undo_part(leaf, journal, f"the check failed: {failing[0].claim.text} {failing[0].reason}".rstrip(), progress)
+            return self._undo_part(
+                leaf,
+                journal,
+                f"the check failed: {failing[0].claim.text} {failing[0].reason}".rstrip(),
+                progress,
+            )
         status = "done" if leaf.steps else "blocked" if leaf.blockers else "nothing to do"
-        return _part_outcome(leaf, status, reason=leaf.nothing_to_do, steps=_outcomes(leaf, journal), checks=checks)
+        return _part_outcome(
+            leaf, status, reason=leaf.nothing_to_do, steps=_outcomes(leaf, journal), checks=checks
+        )
 
     def _step(self, leaf: Plan, step: Step, journal: Journal) -> StepOutcome:
         state = journal.step(leaf, step)
@@ -228,7 +273,9 @@ class Runner:
         except DatareeveError as error:
             if error.code.startswith("ledger."):
                 raise  # what cannot be journalled is not done, and not undone either: the run is resumed when the ledger is well
-            outcome = StepOutcome(step=step.id, status="failed", seconds=_since(began), error=f"{error.code}: {error.what}")
+            outcome = StepOutcome(
+                step=step.id, status="failed", seconds=_since(began), error=f"{error.code}: {error.what}"
+            )
             journal.outcome(leaf, step, outcome)
             return outcome
 
@@ -237,7 +284,9 @@ class Runner:
         if step.transactional and self._ledger.identity() == system.identity() is not None:
             return self._make_effect_with_outcome(leaf, step, journal, system)
         if not self._ledger.holds(journal.fence):
-            raise LeaseLost("lease.lost", f"Another worker has taken run {journal.run} over.", "This worker stops.")
+            raise LeaseLost(
+                "lease.lost", f"Another worker has taken run {journal.run} over.", "This worker stops."
+            )
         journal.boundary(f"before effect of {leaf.part_id}/{step.id}")
         result = system.perform(step.call.action, run=journal.run, **step.call.arguments)
         journal.boundary(f"after effect of {leaf.part_id}/{step.id}")
@@ -246,11 +295,18 @@ class Runner:
         journal.outcome(leaf, step, outcome)
         return outcome
 
-    def _make_effect_with_outcome(self, leaf: Plan, step: Step, journal: Journal, system: System) -> StepOutcome:
+    def _make_effect_with_outcome(
+        self, leaf: Plan, step: Step, journal: Journal, system: System
+    ) -> StepOutcome:
         began = time.monotonic()
         with self._ledger.fenced_transaction(journal.fence) as transaction:
             journal.boundary(f"before effect of {leaf.part_id}/{step.id}")
-            result = system.perform(step.call.action, run=journal.run, connection=transaction.driver_connection, **step.call.arguments)
+            result = system.perform(
+                step.call.action,
+                run=journal.run,
+                connection=transaction.driver_connection,
+                **step.call.arguments,
+            )
             journal.boundary(f"after effect of {leaf.part_id}/{step.id}")
             outcome = StepOutcome(step=step.id, status="done", seconds=_since(began), result=result)
             journal.outcome_in(transaction, leaf, step, outcome)
@@ -264,7 +320,13 @@ class Runner:
         for leaf in reversed(list(substituted(plan, journal.run).leaves())):
             known = journal.part(leaf)
             if journal.begun(leaf) and (known is None or known.status != "undone"):
-                progress("part", part_id=leaf.part_id, operation=leaf.operation, serves=leaf.serves, summary=f"Undo: {leaf.summary}")
+                progress(
+                    "part",
+                    part_id=leaf.part_id,
+                    operation=leaf.operation,
+                    serves=leaf.serves,
+                    summary=f"Undo: {leaf.summary}",
+                )
                 journal.part_ended(self._undo_part(leaf, journal, "undone on request", progress))
         failed = any(part.status == "failed" for part in journal.parts())
         journal.run_state(state="ended", status="failed" if failed else "undone")
@@ -275,7 +337,9 @@ class Runner:
             journal.undo_begins(leaf, reason)
         outcomes = [self._undo_step(leaf, step, journal, progress) for step in reversed(leaf.steps)][::-1]
         if any(outcome.status == "undo-failed" for outcome in outcomes):
-            return _part_outcome(leaf, "failed", reason=f"{reason}; not all of it could be undone", steps=outcomes)
+            return _part_outcome(
+                leaf, "failed", reason=f"{reason}; not all of it could be undone", steps=outcomes
+            )
         checks = tuple(examine(_again(claim), self._systems) for claim in leaf.requirements)
         for check in checks:
             journal.check(leaf, check)
@@ -289,7 +353,9 @@ class Runner:
         if state.undone:
             return StepOutcome(step=step.id, status="undone", error=failed_with)
         if not step.undo:
-            return StepOutcome(step=step.id, status="done", error=f"no way back: {step.no_undo}" if step.no_undo else "")
+            return StepOutcome(
+                step=step.id, status="done", error=f"no way back: {step.no_undo}" if step.no_undo else ""
+            )
         journal.undo_intent(leaf, step)
         try:
             self._call_all(step.undo, journal.run, journal)
@@ -316,19 +382,33 @@ class Runner:
         for claim in substituted(leaf, run).requirements:
             check = examine(claim, self._systems)
             if check.verdict is Verdict.NOT_RUN:
-                raise StalePlan("plan.requirement", f"It could not be checked that {claim.text}: {check.reason}.", "Plan again when it can.")
+                raise StalePlan(
+                    "plan.requirement",
+                    f"It could not be checked that {claim.text}: {check.reason}.",
+                    "Plan again when it can.",
+                )
             if check.verdict is Verdict.FAILS:
-                raise StalePlan("plan.stale", f"This no longer holds: {claim.text}.", claim.remedy or "Plan again.")
+                raise StalePlan(
+                    "plan.stale", f"This no longer holds: {claim.text}.", claim.remedy or "Plan again."
+                )
 
     def _there(self, step: Step) -> bool:
         check = examine(step.probe, self._systems)
         if check.verdict is Verdict.NOT_RUN:
-            raise Failed("step.probe", f"It cannot be told whether {step.id} happened: {check.reason}", "Resume when the system is back.")
+            raise Failed(
+                "step.probe",
+                f"It cannot be told whether {step.id} happened: {check.reason}",
+                "Resume when the system is back.",
+            )
         return check.verdict is Verdict.HOLDS
 
     def _must_be_there(self, step: Step) -> None:
         if not self._there(step):
-            raise Failed("step.no-effect", f"{step.id} was carried out, but its effect is not there: {step.probe.text}.", "Look at the system's log.")
+            raise Failed(
+                "step.no-effect",
+                f"{step.id} was carried out, but its effect is not there: {step.probe.text}.",
+                "Look at the system's log.",
+            )
 
     def _settle(self, plan: Plan, run: str) -> None:
         for name in sorted({step.call.system for step in plan.all_steps()}):
@@ -376,10 +456,17 @@ def _outcomes(leaf: Plan, journal: Journal) -> list[StepOutcome]:
 
 
 def _part_outcome(
-    leaf: Plan, status: Any, *, reason: str = "", steps: Iterable[StepOutcome] = (), checks: tuple[Check, ...] = ()
+    leaf: Plan,
+    status: Any,
+    *,
+    reason: str = "",
+    steps: Iterable[StepOutcome] = (),
+    checks: tuple[Check, ...] = (),
 ) -> PartOutcome:
     steps = tuple(steps)
-    measured = {key: value for step in steps for key, value in step.result.items() if key not in PLAIN_RESULTS}
+    measured = {
+        key: value for step in steps for key, value in step.result.items() if key not in PLAIN_RESULTS
+    }
     return PartOutcome(
         part_id=leaf.part_id, operation=leaf.operation, serves=leaf.serves, summary=leaf.summary, status=status, reason=reason,
         steps=steps, checks=checks, figures={**leaf.figures, **measured}, findings=leaf.findings, blockers=leaf.blockers,

@@ -50,7 +50,9 @@ def resolve(reference: str, *, base: Path, keyring: Callable[[str, str], str | N
     text = _READERS[scheme](place, base) if scheme != "keyring" else _from_keyring(place, keyring)
     if not text:
         raise BadInput(
-            "secret.missing", f"Nothing is stored at {reference}.", f"Put the secret at {reference}, or name another place."
+            "secret.missing",
+            f"Nothing is stored at {reference}.",
+            f"Put the secret at {reference}, or name another place.",
         )
     return Secret(text)
 
@@ -69,7 +71,9 @@ def _from_keyring(place: str, keyring: Callable[[str, str], str | None] | None) 
     service, _, name = place.rpartition("/")
     if keyring is None:
         raise BadInput(
-            "secret.keyring", "The keyring is not available here.", "Install datareeve[keyring], or use env: or file:."
+            "secret.keyring",
+            "The keyring is not available here.",
+            "Install datareeve[keyring], or use env: or file:.",
         )
     return keyring(service, name)
 

@@ -8,7 +8,6 @@ import json
 from pydantic import BaseModel, ConfigDict
 
 
-
 class Value(BaseModel):
     """A frozen value; an unknown field is an error."""
 

@@ -37,9 +37,14 @@ class Adapter:
         """The answer of a published read."""
         return self._published(action, "read")(**arguments)
 
-    def perform(self, action: str, /, *, run: str, connection: Any = None, **arguments: Any) -> dict[str, Any]:
-        """Carry out a published effect. Methods that can work inside the ledger's transaction take `connection`; those that mark
-        what they start take `run`."""
+    def perform(
+        self, action: str, /, *, run: str, connection: Any = None, **arguments: Any
+    ) -> dict[str, Any]:
+        """Carry out a published effect.
+
+        Methods that can work inside the ledger's transaction take `connection`; those that mark
+        what they start take `run`.
+        """
         method = self._published(action, "effect")
         wanted = inspect.signature(method).parameters
         extra = {key: value for key, value in (("run", run), ("connection", connection)) if key in wanted}
@@ -59,6 +64,10 @@ class Adapter:
     def _published(self, action: str, wanted: str) -> Callable[..., Any]:
         method = getattr(self, action, None)
         if getattr(method, "publishes", None) != wanted:
-            raise BadInput("system.action", f"{self.kind} {self.name!r} has no {wanted} {action!r}.", "This plan was made by another version: plan again.")
+            raise BadInput(
+                "system.action",
+                f"{self.kind} {self.name!r} has no {wanted} {action!r}.",
+                "This plan was made by another version: plan again.",
+            )
         assert method is not None  # noqa: S101 - published, so it is there; for the type checker
         return method  # type: ignore[no-any-return]

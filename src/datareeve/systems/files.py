@@ -49,14 +49,20 @@ class Files(Adapter):
         data = text.encode()
         try:
             where.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("wb", dir=where.parent, prefix=".datareeve-", delete=False) as file:
+            with tempfile.NamedTemporaryFile(
+                "wb", dir=where.parent, prefix=".datareeve-", delete=False
+            ) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             Path(file.name).chmod(mode)
             Path(file.name).replace(where)
         except OSError as error:
-            raise Failed("files.write", f"{path} cannot be written: {error.strerror}.", "Free space or mend the folder's rights.") from None
+            raise Failed(
+                "files.write",
+                f"{path} cannot be written: {error.strerror}.",
+                "Free space or mend the folder's rights.",
+            ) from None
         return {"bytes": len(data), "before": before}
 
     @effects
@@ -101,8 +107,20 @@ def allowed_path(root: Path, path: str, allowed: tuple[str, ...]) -> str:
         raise Refused("files.path", "The path holds control characters.", "Give a plain path.")
     resolved = (root / path).resolve()
     if not resolved.is_relative_to(root):
-        raise Refused("files.outside", f"{path} leads out of the project.", "Give a path inside it, without links that leave it.")
+        raise Refused(
+            "files.outside",
+            f"{path} leads out of the project.",
+            "Give a path inside it, without links that leave it.",
+        )
     inside = resolved.relative_to(root).as_posix()
-    if inside == ESTATE_FILE or inside.startswith(f"{STATE_FOLDER}/") or any(path_matches(inside, pattern) for pattern in allowed):
+    if (
+        inside == ESTATE_FILE
+        or inside.startswith(f"{STATE_FOLDER}/")
+        or any(path_matches(inside, pattern) for pattern in allowed)
+    ):
         return inside
-    raise Refused("files.not-allowed", f"{inside} is outside the folders that may be written: {', '.join(allowed)}.", "Use one of them, or widen authority.file_paths in estate.yaml.")
+    raise Refused(
+        "files.not-allowed",
+        f"{inside} is outside the folders that may be written: {', '.join(allowed)}.",
+        "Use one of them, or widen authority.file_paths in estate.yaml.",
+    )

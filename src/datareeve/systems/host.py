@@ -23,7 +23,11 @@ class Host(Adapter):
     @reads
     def size(self) -> dict[str, Any]:
         """Memory in bytes and cores, as this process may use them (a container's limit counts); storage is 'ssd' or 'disk'."""
-        return {"memory_bytes": min(psutil.virtual_memory().total, _cgroup_memory()), "cores": len(os.sched_getaffinity(0)), "storage": _storage()}
+        return {
+            "memory_bytes": min(psutil.virtual_memory().total, _cgroup_memory()),
+            "cores": len(os.sched_getaffinity(0)),
+            "storage": _storage(),
+        }
 
     @reads
     def disk(self, path: str) -> dict[str, Any]:
@@ -45,5 +49,13 @@ def _cgroup_memory() -> int:
 
 
 def _storage() -> str:
-    flags = [flag.read_text().strip() for flag in Path("/sys/block").glob("*/queue/rotational") if not flag.parts[3].startswith(("loop", "ram", "zram"))]
-    return "disk" if flags and all(flag == "1" for flag in flags) and not Path("/sys/block/vda").exists() else "ssd"
+    flags = [
+        flag.read_text().strip()
+        for flag in Path("/sys/block").glob("*/queue/rotational")
+        if not flag.parts[3].startswith(("loop", "ram", "zram"))
+    ]
+    return (
+        "disk"
+        if flags and all(flag == "1" for flag in flags) and not Path("/sys/block/vda").exists()
+        else "ssd"
+    )

@@ -26,7 +26,9 @@ class LedgerSystem(Adapter):
         self._preview = preview
 
     @reads
-    def samples(self, system: str, name: str | None = None, since: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+    def samples(
+        self, system: str, name: str | None = None, since: str | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
         """Samples of a system, oldest first."""
         return [s.model_dump() for s in self._ledger.samples(system, name=name, since=since, limit=limit)]
 
@@ -42,7 +44,9 @@ class LedgerSystem(Adapter):
         return any(run is None or s.labels.get("run") == run for s in found)
 
     @effects
-    def add_samples(self, system: str, figures: dict[str, float], *, run: str, labels: dict[str, Any] | None = None) -> dict[str, Any]:
+    def add_samples(
+        self, system: str, figures: dict[str, float], *, run: str, labels: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Record figures as they are given."""
         self._add(system, figures, {**(labels or {}), "run": run})
         return {}
@@ -57,7 +61,12 @@ class LedgerSystem(Adapter):
 
     def _add(self, system: str, figures: dict[str, float], labels: dict[str, Any]) -> None:
         at = clock.stamp()
-        self._ledger.add_samples([Sample(at=at, system=system, name=name, value=value, labels=labels) for name, value in figures.items()])
+        self._ledger.add_samples(
+            [
+                Sample(at=at, system=system, name=name, value=value, labels=labels)
+                for name, value in figures.items()
+            ]
+        )
 
 
 def _is_number(value: Any) -> bool:

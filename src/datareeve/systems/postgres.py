@@ -12,6 +12,7 @@ import decimal
 import time
 import uuid
 from contextlib import contextmanager
+from functools import singledispatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +21,7 @@ from psycopg import errors as pg
 from psycopg import sql as pgsql
 from psycopg.rows import dict_row
 
-from datareeve.core.errors import BadInput, Failed, Refused, Unreachable
+from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unreachable
 from datareeve.systems import pg_backup, pg_restore
 from datareeve.systems.adapter import Adapter, effects, reads
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from datareeve.core.errors import DatareeveError
     from datareeve.core.estate import PostgresqlSystem
     from datareeve.core.secrets import Secret
     from datareeve.systems.pg_server import LocalServer
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 OLDEST = 130000
 ROW_CAP = 100_000  # rows that one read may bring back
 CONNECT_SECONDS = 10
+EXACT = 2**53  # whole numbers below it survive any JSON reader
 
 # SQLSTATE classes whose server message may quote a row's value: their text is never passed on.
 CLASSES_WITH_VALUES = {"21", "22", "23", "P0", "HV", "XX", "44"}
@@ -83,7 +84,7 @@ class Postgres(Adapter):
         a list). At most 100,000 rows come back; a larger answer is an error, not a cut.
         """
         with self._reading(timeout_seconds) as cursor:
-            cursor.execute(sql, parameters or None, prepare=None if parameters else True)  # type: ignore[call-overload]
+            cursor.execute(sql, parameters or None, prepare=None if parameters else True)
             rows = cursor.fetchmany(ROW_CAP + 1) if cursor.description else []
         if len(rows) > ROW_CAP:
             raise BadInput(
@@ -101,8 +102,11 @@ class Postgres(Adapter):
 
     @reads
     def server(self) -> dict[str, Any]:
-        """What this server is: version_num, version, in_recovery, database, user, superuser, data_directory (None where hidden),
-        system_identifier (None where hidden), local_control (may Datareeve start and stop it?), replication (may the role stream?)."""
+        """What this server is.
+
+        version_num, version, in_recovery, database, user, superuser, data_directory (None where hidden),
+        system_identifier (None where hidden), local_control (may Datareeve start and stop it?), replication (may the role stream?).
+        """
         facts: dict[str, Any] = self.query(SERVER_SQL, shape="row")
         facts["local_control"] = self.local_server is not None
         facts["bin"] = str(self.local_server.bin) if self.local_server else None
@@ -139,9 +143,9 @@ class Postgres(Adapter):
         with self._reading(None) as cursor:
             if generic:  # placeholders must reach the server unbound, which only the simple protocol allows; checked to be one statement
                 refuse_several(sql)
-                cursor.execute(f"EXPLAIN ({options}) {sql}")  # type: ignore[call-overload]
+                cursor.execute(f"EXPLAIN ({options}) {sql}")
             else:
-                cursor.execute(f"EXPLAIN ({options}) {sql}", prepare=True)  # type: ignore[call-overload]
+                cursor.execute(f"EXPLAIN ({options}) {sql}", prepare=True)
             row = cursor.fetchone()
         plan = next(iter(row.values())) if row else []
         return plan[0] if plan else {}
@@ -193,7 +197,7 @@ class Postgres(Adapter):
     # -- effects -------------------------------------------------------------------------------------------------------------------
 
     @effects
-    def execute(
+    def execute(  # noqa: PLR0913 - the choices of one statement
         self,
         sql: str,
         *,
@@ -203,7 +207,9 @@ class Postgres(Adapter):
         statement_timeout_ms: int = 0,
         attempts: int = 5,
     ) -> dict[str, Any]:
-        """Carry out one statement outside a transaction block (so CONCURRENTLY works), waiting at most `lock_timeout_ms` for a lock and
+        """Carry out one statement outside a transaction block (so CONCURRENTLY works).
+
+        It waits at most `lock_timeout_ms` for a lock and
         trying again with growing pauses. With `connection`, inside that transaction instead. Gives {rows}.
         """
         if connection is not None:
@@ -215,7 +221,7 @@ class Postgres(Adapter):
             effect.execute(f"SET statement_timeout = {int(statement_timeout_ms)}", prepare=True)
             for attempt in range(1, attempts + 1):
                 try:
-                    return {"rows": max(effect.execute(sql, prepare=True).rowcount, 0)}  # type: ignore[call-overload]
+                    return {"rows": max(effect.execute(sql, prepare=True).rowcount, 0)}
                 except pg.LockNotAvailable:
                     if attempt == attempts:
                         raise
@@ -264,8 +270,10 @@ class Postgres(Adapter):
 
     @effects
     def revive(self, settings: dict[str, str | None], *, run: str) -> dict[str, Any]:
-        """Start a server that settings stored by ALTER SYSTEM keep from starting: their former values are put back in its file first
-        (None: taken out). Quiet where the server runs."""
+        """Start a server that does not come up with what ALTER SYSTEM stored. Quiet where it runs.
+
+        The settings' former values are put back in its file first (None: taken out).
+        """
         del run
         self.close()
         server = self.control()
@@ -429,7 +437,7 @@ class Postgres(Adapter):
                 f"{self.name} is PostgreSQL {connection.info.server_version // 10000}.",
                 "Datareeve works with 13 and newer.",
             )
-        return connection  # type: ignore[return-value]
+        return connection
 
     def reading(
         self, timeout_seconds: float | None = None
@@ -486,21 +494,43 @@ def application_name(run: str) -> str:
     return f"datareeve/{run}"[:63]
 
 
+@singledispatch
 def to_json(value: Any) -> Any:
     """A value from the driver as JSON has it: exact numbers stay numbers, moments become ISO 8601 text."""
-    if isinstance(value, decimal.Decimal):
-        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
-    if isinstance(value, (dt.datetime, dt.date, dt.time)):
-        return value.isoformat()
-    if isinstance(value, dt.timedelta):
-        return value.total_seconds()
-    if isinstance(value, (list, tuple)):
-        return [to_json(part) for part in value]
-    if isinstance(value, dict):
-        return {str(key): to_json(part) for key, part in value.items()}
-    if isinstance(value, (bytes, memoryview)):
-        return bytes(value).hex()
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+@to_json.register
+def _(value: decimal.Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() and abs(value) < EXACT else float(value)
+
+
+@to_json.register(dt.date)
+@to_json.register(dt.time)
+def _(value: dt.date | dt.time) -> str:
+    return value.isoformat()
+
+
+@to_json.register
+def _(value: dt.timedelta) -> float:
+    return value.total_seconds()
+
+
+@to_json.register(list)
+@to_json.register(tuple)
+def _(value: list[Any] | tuple[Any, ...]) -> list[Any]:
+    return [to_json(part) for part in value]
+
+
+@to_json.register
+def _(value: dict) -> dict[str, Any]:  # type: ignore[type-arg]  # singledispatch takes plain classes
+    return {str(key): to_json(part) for key, part in value.items()}
+
+
+@to_json.register(bytes)
+@to_json.register(memoryview)
+def _(value: bytes | memoryview) -> str:
+    return bytes(value).hex()
 
 
 def refuse_several(sql: str) -> None:
@@ -534,78 +564,43 @@ def _setting_literal(name: str, value: str) -> pgsql.Composable:
     return pgsql.Literal(value)
 
 
+KNOWN: dict[str, tuple[type[DatareeveError], str, str, str]] = {
+    "28": (Unreachable, "postgres.login", "{system} refused the login.", "Check the user, the password reference and pg_hba.conf."),
+    "3D000": (Unreachable, "postgres.database", "The database named in the URL of {system} does not exist.", "Correct the URL, or create it."),
+    "42501": (Refused, "postgres.grant", "{system}: {said}.", "Let an owner or superuser grant it; `datareeve init` prints the statements."),
+    "55P03": (Failed, "postgres.lock-timeout", "{system}: a lock was not granted in time.", "Another session holds it: see pg_locks, or try in a quieter window."),
+    "57014": (Failed, "postgres.timeout", "{system}: the statement took longer than allowed.", "Give systems.*.read_timeout_seconds more, or try in a quieter hour."),
+    "53100": (Failed, "postgres.disk-full", "{system}: the server's disk is full.", "Free or add space; nothing was left half-done."),
+    "53300": (Unreachable, "postgres.too-many-connections", "{system} has no connection left.", "Close some, or put a pool in front (databases.configure-pool)."),
+    "25006": (Refused, "postgres.read-only", "{system} takes no writes here (a standby, or a read-only session).", "Give the primary's URL."),
+    "08": (Unreachable, "postgres.lost", "The connection to {system} was lost (SQLSTATE {state}).", "Resume when the server is back."),
+    "57": (Unreachable, "postgres.lost", "The connection to {system} was lost (SQLSTATE {state}).", "Resume when the server is back."),
+}  # fmt: skip  # by SQLSTATE, else by its class: what the caller is told
+
+
 def translate(error: psycopg.Error, system: str) -> DatareeveError:
     """The error as ours: a stable code, names of objects, and never a row's value."""
     state = error.sqlstate or ""
     if isinstance(error, pg.OperationalError) and not state:
         return _connection_error(error, system)
-    if state in {"28P01", "28000"}:
-        return Unreachable(
-            "postgres.login",
-            f"{system} refused the login.",
-            "Check the user, the password reference and pg_hba.conf.",
-        )
-    if state == "3D000":
-        return Unreachable(
-            "postgres.database",
-            f"The database named in the URL of {system} does not exist.",
-            "Correct the URL, or create it.",
-        )
-    if state == "42501":
-        return Refused(
-            "postgres.grant",
-            f"{system}: {error.diag.message_primary}.",
-            "Let an owner or superuser grant it; `datareeve init` prints the statements.",
-        )
-    if state == "55P03":
-        return Failed(
-            "postgres.lock-timeout",
-            f"{system}: a lock was not granted in time.",
-            "Another session holds it: see pg_locks, or try in a quieter window.",
-        )
-    if state == "57014":
-        return Failed(
-            "postgres.timeout",
-            f"{system}: the statement took longer than allowed.",
-            "Give systems.*.read_timeout_seconds more, or try in a quieter hour.",
-        )
-    if state == "53100":
-        return Failed(
-            "postgres.disk-full",
-            f"{system}: the server's disk is full.",
-            "Free or add space; nothing was left half-done.",
-        )
-    if state == "25006":
-        return Refused(
-            "postgres.read-only",
-            f"{system} takes no writes here (a standby, or a read-only session).",
-            "Give the primary's URL.",
-        )
-    if state[:2] in {"08", "57"}:
-        return Unreachable(
-            "postgres.lost",
-            f"The connection to {system} was lost (SQLSTATE {state}).",
-            "Resume when the server is back.",
-        )
-    named = [
-        f"{what} {name}"
-        for what, name in (
-            ("table", error.diag.table_name),
-            ("column", error.diag.column_name),
-            ("constraint", error.diag.constraint_name),
-        )
-        if name
-    ]
-    about = f" ({', '.join(named)})" if named else ""
-    condition = type(error).__name__
+    if known := KNOWN.get(state) or KNOWN.get(state[:2]):
+        kind, code, what, remedy = known
+        return kind(code, what.format(system=system, said=error.diag.message_primary, state=state), remedy)
+    objects = (
+        ("table", error.diag.table_name),
+        ("column", error.diag.column_name),
+        ("constraint", error.diag.constraint_name),
+    )
+    about = ", ".join(f"{what} {name}" for what, name in objects if name)
     if state[:2] in CLASSES_WITH_VALUES:
-        return Failed(
-            f"postgres.{state}",
-            f"{system}: {condition}{about}.",
+        what, remedy = (
+            type(error).__name__,
             "The server's own log has the detail; values are not repeated here.",
         )
+    else:
+        what, remedy = error.diag.message_primary or type(error).__name__, ""
     return Failed(
-        f"postgres.{state or 'error'}", f"{system}: {error.diag.message_primary or condition}{about}.", ""
+        f"postgres.{state or 'error'}", f"{system}: {what}{f' ({about})' if about else ''}.", remedy
     )
 
 

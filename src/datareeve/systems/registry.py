@@ -61,14 +61,20 @@ class Registry:
         if entry is None:
             near = difflib.get_close_matches(name, list(self.estate.systems), n=1, cutoff=0.4)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise BadInput("system.unknown", f"The estate has no system {name!r}.{hint}", f"It has: {', '.join(self.estate.systems) or 'none yet; run `datareeve init URL`'}.")
+            raise BadInput(
+                "system.unknown",
+                f"The estate has no system {name!r}.{hint}",
+                f"It has: {', '.join(self.estate.systems) or 'none yet; run `datareeve init URL`'}.",
+            )
         if isinstance(entry, PostgresqlSystem):
             return self._postgres(name, entry)
         if isinstance(entry, PgbouncerSystem):
             from datareeve.systems.pgbouncer import Pgbouncer  # noqa: PLC0415 - loaded when the estate has one
 
             return Pgbouncer(name, entry, self.project, self[entry.database])  # type: ignore[arg-type]
-        raise BadInput("system.kind", f"{name}: this version cannot open a {entry.kind}.", "Upgrade Datareeve.")
+        raise BadInput(
+            "system.kind", f"{name}: this version cannot open a {entry.kind}.", "Upgrade Datareeve."
+        )
 
     def _pool(self, name: str) -> PgbouncerSystem | None:
         # `app-pool` can be asked for before it is declared: a plan that declares it also starts it, and looks first.
@@ -84,9 +90,15 @@ class Registry:
         if entry.server is not None:
             binaries = Path(entry.server.bin) if entry.server.bin else find_binaries()
             if binaries is None:
-                raise BadInput("postgres.no-binaries", f"No PostgreSQL binaries are found for {name}.", f"Give systems.{name}.server.bin.")
+                raise BadInput(
+                    "postgres.no-binaries",
+                    f"No PostgreSQL binaries are found for {name}.",
+                    f"Give systems.{name}.server.bin.",
+                )
             log = Path(entry.server.log) if entry.server.log else None
-            server = LocalServer(data=Path(entry.server.data), bin=binaries, os_user=entry.server.os_user, log=log)
+            server = LocalServer(
+                data=Path(entry.server.data), bin=binaries, os_user=entry.server.os_user, log=log
+            )
         return Postgres(name, entry, self._secret(entry.password), server, self.project)
 
     def _secret(self, reference: str | None) -> Secret | None:

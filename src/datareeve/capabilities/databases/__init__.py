@@ -16,8 +16,16 @@ from datareeve.core.operation import Operation
 
 def _found() -> tuple[type[Operation[Any]], ...]:
     """One operation a file: every module of `operations/` holds one class with a name of its own."""
-    modules = [import_module(f"{operations.__name__}.{module.name}") for module in pkgutil.iter_modules(operations.__path__)]
-    classes = (value for module in modules for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__)
+    modules = [
+        import_module(f"{operations.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(operations.__path__)
+    ]
+    classes = (
+        value
+        for module in modules
+        for value in vars(module).values()
+        if getattr(value, "__module__", "") == module.__name__
+    )
     return tuple(c for c in classes if isinstance(c, type) and issubclass(c, Operation) and "name" in vars(c))
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+# How long a concurrent build may wait: it blocks no reader or writer meanwhile, and giving up would leave an invalid index behind.
+PATIENT = {"lock_timeout_ms": 600_000, "attempts": 1}
+
 
 @cache
 def load(name: str) -> str:
     """The text of a named query."""
-    return files("datareeve.capabilities.databases.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return (
+        files("datareeve.capabilities.databases.queries").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    )
 
 
 def identifier(*parts: str) -> str:

@@ -11,10 +11,22 @@ from pydantic import Field
 from datareeve.capabilities.databases import pooling, sql
 from datareeve.capabilities.databases.settings import FOURTEEN, HostFacts, host_of
 from datareeve.core import clock
-from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Prediction, Step, Systems
+from datareeve.core.operation import (
+    Call,
+    Claim,
+    Effect,
+    Finding,
+    Operation,
+    Plan,
+    Prediction,
+    Reader,
+    Step,
+    Systems,
+)
 from datareeve.core.value import Value
 
 DIRECTORY = "data/pgbouncer"
+USUAL_PORT = 6432
 HISTORY = timedelta(days=14)  # of samples that the pool is sized by
 
 
@@ -30,6 +42,7 @@ class ConfigurePoolFacts(Value):
     installed: tuple[int, ...] | None  # PgBouncer's version
     running: bool
     serves: bool  # runs, with what is on file
+    port: int
     port_taken: bool
     file: str | None
     digest: str | None
@@ -64,7 +77,12 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
     size: int | None = Field(
         None, ge=1, description="server connections for each user; default: by load and cores"
     )
-    port: int = Field(6432, ge=1, le=65535, description="TCP port of the pool")
+    port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="TCP port of the pool; default: the one it has, else the first free from 6432",
+    )
     listen: str = Field(pooling.LOOPBACK, description="address the pool listens on")
 
     @property
@@ -86,6 +104,8 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
         server = pooling.PoolServer(**self._query(systems, "pool_server"))
         installed = front.read("installed")
         digest = files.read("digest", path=self.path)
+        declared = systems["estate"].read("get", where=["systems", self.pool])
+        port = self.port or (declared or {}).get("port") or self._free_port(front)
         return ConfigurePoolFacts(
             target=front.read("target"),
             server=server,
@@ -98,11 +118,18 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
             installed=installed["version"] if installed else None,
             running=front.read("running"),
             serves=digest is not None and front.read("serves", digest=digest),
-            port_taken=front.read("port_taken", port=self.port),
+            port=port,
+            port_taken=front.read("port_taken", port=port),
             file=files.read("text", path=self.path),
             digest=digest,
-            declared=systems["estate"].read("get", where=["systems", self.pool]),
+            declared=declared,
         )
+
+    @staticmethod
+    def _free_port(front: Reader) -> int:
+        """The first of ten ports from PgBouncer's own that nothing else listens on; its own where all are taken."""
+        ports = range(USUAL_PORT, USUAL_PORT + 10)
+        return next((port for port in ports if not front.read("port_taken", port=port)), USUAL_PORT)
 
     def _load(self, systems: Systems, version_num: int) -> pooling.Load | None:
         since = clock.stamp(clock.now() - HISTORY)
@@ -134,10 +161,10 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
         checks = self._checks(facts, digest, sized)
         if steps:
             mode, _ = self._mode(facts)
-            summary = f"{self.pool}: {mode} mode, {sized.size} server connections, port {self.port}."
+            summary = f"{self.pool}: {mode} mode, {sized.size} server connections, port {facts.port}."
             return self._plan(summary, facts, sized, steps=steps, checks=checks)
         state = "serves" if facts.installed else "is configured, though PgBouncer is not installed,"
-        quiet = f"{self.pool} {state} as advised: {sized.size} server connections on port {self.port}."
+        quiet = f"{self.pool} {state} as advised: {sized.size} server connections on port {facts.port}."
         return self._plan(quiet, facts, sized, nothing_to_do=quiet, checks=checks)
 
     def _plan(
@@ -194,7 +221,7 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
             mode=mode,
             auth=auth,
             listen=self.listen,
-            port=self.port,
+            port=facts.port,
             prepared=(facts.installed or ()) >= pooling.PREPARED,
             whys={"auth_type": auth_why, "pool_mode": mode_why, "default_pool_size": sized.why},
         )
@@ -205,7 +232,7 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
             where = f"systems.{self.system}.host in estate.yaml"
             blockers.append(f"Neither load nor host of {self.system} is known: give {where}, or the size.")
         if facts.port_taken:
-            blockers.append(f"Something else listens on port {self.port}: give another port.")
+            blockers.append(f"Something else listens on port {facts.port}: give another port.")
         role = sql.identifier(facts.target.user)
         if self._auth(facts) == "scram-sha-256" and facts.verifiers is None:
             blockers.append(
@@ -222,7 +249,7 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
     def _steps(
         self, facts: ConfigurePoolFacts, text: str | None, sized: pooling.Sized, digest: str
     ) -> tuple[Step, ...]:
-        entry = {"kind": "pgbouncer", "database": self.system, "port": self.port}
+        entry = {"kind": "pgbouncer", "database": self.system, "port": facts.port}
         steps = [self._write(facts, text, sized, digest)] if text is not None else []
         if facts.installed and facts.declared != entry:
             steps.append(self._declare(facts, entry))

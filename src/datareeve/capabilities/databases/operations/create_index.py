@@ -115,7 +115,9 @@ class CreateIndex(Operation[CreateIndexFacts]):
     def _step(self, facts: CreateIndexFacts) -> Step:
         return Step(
             id=f"create-index {self.index_name()}",
-            call=Call(system=self.system, action="execute", arguments={"sql": self.statement()}),
+            call=Call(
+                system=self.system, action="execute", arguments={"sql": self.statement(), **sql.PATIENT}
+            ),
             why=f"Queries that look up {', '.join(self.columns)} read the index instead of all of {self.table}.",
             effect=Effect.REVERSIBLE,
             probe=self._claim(f"{self.index_name()} is valid", "valid"),

@@ -121,7 +121,10 @@ class DropIndex(Operation[DropIndexFacts]):
         if facts.tablespace:
             head, where, predicate = again.partition(" WHERE ")
             again = f"{head} TABLESPACE {sql.identifier(facts.tablespace)}{where}{predicate}"
-        calls = [self._execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self._name}"), self._execute(again)]
+        calls = [
+            self._execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self._name}"),
+            self._execute(again, **sql.PATIENT),
+        ]
         if facts.comment is not None:
             quoted = facts.comment.replace("'", "''")
             calls.append(self._execute(f"COMMENT ON INDEX {self._name} IS '{quoted}'"))
@@ -133,8 +136,8 @@ class DropIndex(Operation[DropIndexFacts]):
     def _name(self) -> str:
         return sql.identifier(self.schema_name, self.index)
 
-    def _execute(self, statement: str) -> Call:
-        return Call(system=self.system, action="execute", arguments={"sql": statement})
+    def _execute(self, statement: str, **waiting: int) -> Call:
+        return Call(system=self.system, action="execute", arguments={"sql": statement, **waiting})
 
     def _gone(self) -> Claim:
         arguments = {

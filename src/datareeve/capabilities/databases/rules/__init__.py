@@ -1,0 +1,1 @@
+"""Advice, one rule a file: condition, severity, why, what instead."""
