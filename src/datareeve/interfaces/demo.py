@@ -35,7 +35,7 @@ from datareeve.systems.postgres import Postgres
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rich.console import RenderableType
+    from rich.text import Text
 
     from datareeve.agent.report import Report
     from datareeve.app import App
@@ -102,7 +102,10 @@ def run(project: Path = DEFAULT, *, as_json: bool = False) -> int:
         show.plan(plan, read.notes)
         changes = any(plan.all_steps())
         outcome = carry_out(app, plan, task, show) if changes else app.apply(plan, by=BY, task=task)
-        figures = measure_again(app, project, show) if changes else {}
+        figures = health(app) | (measure_again(app, project, show) if changes else {})
+        changed = next(
+            (run.run for run in reversed(app.runs()) if run.status not in {"nothing to do", "undone"}), ""
+        )
     written = report(
         read.task,
         outcome,
@@ -113,7 +116,7 @@ def run(project: Path = DEFAULT, *, as_json: bool = False) -> int:
     if changes:
         keep(written, project)
     show.report(written, whole=changes)
-    show.next_steps(project, outcome, time.monotonic() - began)
+    show.next_steps(project, changed or outcome.run, f"{outcome.status} in {time.monotonic() - began:.0f} s")
     return 0 if outcome.status in {"done", "nothing to do"} and not plan.blockers else 1
 
 
@@ -129,6 +132,11 @@ def carry_out(app: App, plan: Plan, task: str, show: Show) -> Outcome:
     show.say(APPROVED)
     with show.carrying_out(plan) as progress:
         return app.apply(plan, by=BY, approved=True, task=task, progress=progress)
+
+
+def health(app: App) -> dict[str, Any]:
+    """A fresh look at the server, for the report."""
+    return app.preview(app.catalogue.make("databases.check-health", {"system": SYSTEM})).figures
 
 
 def measure_again(app: App, project: Path, show: Show) -> dict[str, float]:
@@ -275,24 +283,20 @@ class Show:
         self._console.print(console.line(("✓ ", "green"), text, (took, "dim")))
 
     def plan(self, plan: Plan, notes: Sequence[str]) -> None:
-        """The plan in outline: each bullet with what will be done for it."""
-        lines = [console.line(("· ", "dim"), (note, "dim")) for note in notes]
+        """The plan in outline: each bullet with what will be done for it, a line a part."""
+        self._screen.tell(*(console.line(("· ", "dim"), (note, "dim")) for note in notes))
         for serves, leaves in groupby(plan.leaves(), key=lambda leaf: leaf.serves):
-            lines.append(console.line(("\n• ", "cyan"), (serves, "bold cyan")))
+            table = Table.grid(padding=(0, 1), expand=True)
+            for column in ({"width": 8}, {"width": 28}, {"ratio": 1}, {"width": 8, "justify": "right"}):
+                table.add_column(**column)
             for leaf in leaves:
-                lines += [
-                    _outline(leaf),
-                    *(console.line(("! ", "yellow"), text, indent=4) for text in leaf.blockers),
-                ]
-        lines += [console.line(("! ", "yellow"), text) for text in plan.blockers]
+                table.add_row(*_outline(leaf))
+            self._screen.tell("", console.line(("• ", "cyan"), (serves, "bold cyan")), table)
+        self._screen.tell(*(console.line(("! ", "yellow"), text) for text in plan.blockers))
         steps = list(plan.all_steps())
         undone = sum(bool(step.undo) for step in steps)
-        counted = (
-            f"\n{len(steps)} steps, {undone} of them with a way back." if steps else f"\n{plan.nothing_to_do}"
-        )
-        self._screen.tell(
-            *lines, console.line((counted, "bold"), f"  Fingerprint {plan.fingerprint[:16]}…\n")
-        )
+        counted = f"{len(steps)} steps, {undone} of them with a way back." if steps else plan.nothing_to_do
+        self._screen.tell("", console.line((counted, "bold"), f"  Fingerprint {plan.fingerprint[:16]}…"), "")
 
     @contextmanager
     def carrying_out(self, plan: Plan) -> Iterator[Progress]:
@@ -335,14 +339,14 @@ class Show:
         told = head if whole else f"{written.status}: {written.status_reason}"
         self._screen.show(json.loads(written.json()), console.text(told))
 
-    def next_steps(self, project: Path, outcome: Outcome, seconds: float) -> None:
+    def next_steps(self, project: Path, run: str, told: str) -> None:
         """What to try next."""
         command = "datareeve" if shutil.which("datareeve") else os.path.relpath(sys.argv[0])
         here = f" --project {shlex.quote(str(project))}"
         tries = {
-            f"runs {outcome.run}{here}": "every step: foretold and measured",
-            f"evidence {outcome.run} --recheck{here}": "look again at everything it claims",
-            f"undo {outcome.run}{here}": "take it all back",
+            f"runs {run}{here}": "every step: foretold and measured",
+            f"evidence {run} --recheck{here}": "look again at everything it claims",
+            f"undo {run}{here}": "take it all back",
             f"delegate {shlex.quote(str(project / TASK))} --plan{here}": "the plan in full; nothing is done",
             "init postgresql://you@host/database": "your own database: looked at, not changed",
             f"demo --stop{here}": "stop this server, which keeps running; --reset removes the folder",
@@ -351,18 +355,26 @@ class Show:
         table.add_column(no_wrap=True)
         for words, what in tries.items():
             table.add_row(console.text(f"{command} {words}", "cyan"), console.text(what, "dim"))
-        kept = f"{outcome.status} in {seconds:.0f} s. The whole report: {project / 'data/report.html'}"
+        kept = f"{told}. The whole report: {project / 'data/report.html'}"
         self._screen.tell("", console.line((kept, "bold")), "", table)
 
 
-def _outline(leaf: Plan) -> RenderableType:
-    told = (leaf.operation, "cyan"), f"  {_short(leaf.summary)}"
-    quiet = (
-        leaf.nothing_to_do
-        and f"  nothing to do{'' if leaf.nothing_to_do == leaf.summary else f': {leaf.nothing_to_do}'}"
-    )
-    steps = f"  {len(leaf.steps)} step{'s' * (len(leaf.steps) > 1)}" if leaf.steps else ""
-    return console.line((f"{leaf.part_id:<7}", "dim"), *told, (quiet, "green"), (steps, "dim"), indent=2)
+def _outline(leaf: Plan) -> tuple[Text, Text, Text, Text]:
+    number, name = console.text(f"  {leaf.part_id}", "dim"), console.text(leaf.operation, "cyan")
+    steps = console.text(f"{len(leaf.steps)} step{'s' * (len(leaf.steps) > 1)}" if leaf.steps else "", "dim")
+    if leaf.blockers:
+        return (
+            number,
+            name,
+            console.text("\n".join(f"! {blocker}" for blocker in leaf.blockers), "yellow"),
+            steps,
+        )
+    if leaf.nothing_to_do:
+        reason = "" if leaf.nothing_to_do == leaf.summary else f" {leaf.nothing_to_do}"
+        return number, name, console.text(f"nothing to do: {leaf.summary}{reason}", "green"), steps
+    told = console.text(leaf.summary)
+    told.no_wrap, told.overflow = True, "ellipsis"
+    return number, name, told, steps
 
 
 def _short(text: str) -> str:
