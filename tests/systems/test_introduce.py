@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import pkgutil
 from pathlib import Path
 
 import psycopg
 import pytest
 
 import servers
+from datareeve.capabilities.databases.rules import settings
 from datareeve.core import estate as estates
 from datareeve.core.errors import BadInput, Unreachable
-from datareeve.systems import estate_text, pg_server, urls
+from datareeve.systems import estate_text, pg_look, pg_server, urls
 from datareeve.systems.introduce import introduce
 
 
@@ -202,6 +204,22 @@ def test_the_read_role_that_init_proposes_can_be_made_and_is_found(tmp_path, poo
         finally:
             owner.execute("DROP OWNED BY datareeve_read")
             owner.execute("DROP ROLE datareeve_read")
+
+
+def test_every_setting_that_tuning_changes_is_among_those_asked_to_be_granted():
+    tuned = {module.name for module in pkgutil.iter_modules(settings.__path__)}
+    assert tuned - set(pg_look.SETTINGS) == set()
+
+
+@pytest.mark.system
+def test_a_server_that_counts_statements_is_taken_as_the_workload_s_source(tmp_path):
+    debian = Path("/usr/lib/postgresql/15/bin")
+    with servers.server(binaries=debian, shared_preload_libraries="pg_stat_statements") as server:
+        with server.database("CREATE EXTENSION pg_stat_statements") as url:
+            (joined,) = introduce([url], tmp_path)
+        assert joined.found.version.startswith("15.")
+        assert joined.found.missing == ()
+    assert estates.load(tmp_path / "estate.yaml").systems[joined.name].workload.kind == "pg_stat_statements"
 
 
 def test_nothing_is_written_when_one_of_several_cannot_be_reached(tmp_path, database):

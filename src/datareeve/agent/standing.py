@@ -82,40 +82,38 @@ def status(
     preview: Callable[[Operation[Any]], Plan],
 ) -> Report:
     """The progress report of one system as it is now: a fresh look, and the newest figures of earlier work."""
-    name = LOOKS[estate.systems[system].kind]
-    measured = {
+    part = _look(LOOKS[estate.systems[system].kind], system, catalogue, preview)
+    known = {
         OBJECTIVES[o.target][0]: o.latest
         for o in objectives(estate, ledger)
         if o.system == system and o.latest is not None
     }
+    now = clock.stamp()
+    done = "done" if part.status != "failed" else "failed"
+    looked = Outcome(run="", plan="", status=done, parts=(part,), started_at=now, ended_at=now)
+    return report(None, looked, figures={**known, **part.figures}).model_copy(
+        update={"title": f"Status of {system}"}
+    )
+
+
+def _look(
+    name: str, system: str, catalogue: CatalogueView, preview: Callable[[Operation[Any]], Plan]
+) -> PartOutcome:
+    """What looking gives; a system that cannot be looked at is down, and the report says why."""
     try:
         plan = preview(catalogue.make(name, {"system": system}))
-        part = PartOutcome(
-            part_id="1",
-            operation=name,
-            summary=plan.summary,
-            status="nothing to do",
-            figures=plan.figures,
-            findings=plan.findings,
-            blockers=plan.blockers,
-        )
     except DatareeveError as error:
-        part = PartOutcome(
+        reason = f"{error.what} {error.remedy}".strip()
+        return PartOutcome(
             part_id="1",
             operation=name,
             summary=error.what,
             status="failed",
-            reason=f"{error.what} {error.remedy}".strip(),
+            reason=reason,
             figures={"health": "down"},
         )
-    now = clock.stamp()
-    done = "done" if part.status != "failed" else "failed"
-    told = report(
-        None,
-        Outcome(run="", plan="", status=done, parts=(part,), started_at=now, ended_at=now),
-        figures={**measured, **part.figures},
-    )
-    return told.model_copy(update={"title": f"Status of {system}"})
+    seen = {"figures": plan.figures, "findings": plan.findings, "blockers": plan.blockers}
+    return PartOutcome(part_id="1", operation=name, summary=plan.summary, status="nothing to do", **seen)
 
 
 def _objective(

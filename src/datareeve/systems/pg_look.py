@@ -31,11 +31,16 @@ if TYPE_CHECKING:
 
 READ_ROLE = "datareeve_read"
 PARAMETER_GRANTS = 150000  # the version from which ALTER SYSTEM can be granted setting by setting
-SETTINGS = (  # those that tuning and archiving change
-    "shared_buffers", "effective_cache_size", "work_mem", "maintenance_work_mem", "wal_buffers", "min_wal_size", "max_wal_size",
-    "checkpoint_completion_target", "random_page_cost", "effective_io_concurrency", "default_statistics_target", "max_connections",
-    "max_worker_processes", "max_parallel_workers", "max_parallel_workers_per_gather", "max_parallel_maintenance_workers",
-    "wal_level", "archive_mode", "archive_command", "archive_timeout",
+SETTINGS = (  # those that tuning, monitoring and archiving change
+    "archive_command", "archive_mode", "archive_timeout", "autovacuum_analyze_scale_factor",
+    "autovacuum_vacuum_scale_factor", "checkpoint_completion_target", "default_statistics_target",
+    "effective_cache_size", "effective_io_concurrency", "fsync", "full_page_writes",
+    "idle_in_transaction_session_timeout", "jit_above_cost", "log_autovacuum_min_duration",
+    "log_checkpoints", "log_lock_waits", "log_min_duration_statement", "log_parameter_max_length",
+    "log_temp_files", "maintenance_work_mem", "max_connections", "max_parallel_maintenance_workers",
+    "max_parallel_workers", "max_parallel_workers_per_gather", "max_wal_size", "max_worker_processes",
+    "min_wal_size", "password_encryption", "random_page_cost", "shared_buffers", "shared_preload_libraries",
+    "track_io_timing", "wal_buffers", "wal_compression", "wal_level", "work_mem",
 )  # fmt: skip
 SERVICE = re.compile(r"/([^/\n]*(?:postgres|pgsql)[^/\n]*\.service)")
 ELSEWHERE = "Its files are not on this machine: Datareeve does not start or stop it."
