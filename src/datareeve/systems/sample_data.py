@@ -42,6 +42,7 @@ def create(admin_url: str, database: str, *, progress: Callable[[str], None] = l
             _copy(connection, folder, table)
         progress("passengers and bookings")
         run_script(connection, "sample_rows.sql")
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ANALYZE")  # autovacuum would have done it within a minute
     return url
 
