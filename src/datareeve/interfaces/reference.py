@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import datareeve
 from datareeve.app import catalogue
+from datareeve.core import errors
 from datareeve.core.estate import Estate
 from datareeve.interfaces import descriptions
 from datareeve.interfaces.cli import cli
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
 
 FOLDER = Path("docs/reference")
 MADE = "<!-- Made from the code by script/docs: change the code, not this file. -->\n\n"
-STATUSES = {"BadInput": 2, "Refused": 3, "NeedsApproval": 4, "NotOurWork": 5}  # every other error: 1
+ERRORS = {
+    kind.__name__: kind.exit_status
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.DatareeveError)
+}
 
 
 def pages() -> dict[str, str]:
@@ -104,10 +110,7 @@ def _errors(source: Path) -> str:
     for path in sorted(source.rglob("*.py")):
         for code, kind, what in _raised(ast.parse(path.read_text(encoding="utf-8"))):
             found.setdefault(code, (kind, what))
-    rows = (
-        f"| `{code}` | {STATUSES.get(kind, 1)} | {_cell(what)} |"
-        for code, (kind, what) in sorted(found.items())
-    )
+    rows = (f"| `{code}` | {ERRORS[kind]} | {_cell(what)} |" for code, (kind, what) in sorted(found.items()))
     intro = "Every error has a code that stays, says what is wrong and what to do. `…` stands for what differs from case to case."
     sql = "`postgres.SQLSTATE` (for example `postgres.23505`) passes on any other error of the server, without values."
     return "\n".join(
@@ -127,23 +130,23 @@ def _errors(source: Path) -> str:
 
 
 def _raised(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
-    kinds = {*STATUSES, "Failed", "Unreachable", "StalePlan", "LeaseLost", "LedgerDamaged"}
+    """Code, class and text of every error that is made, by a call or from a row of a table such as `(Failed, "code", "what", ...)`."""
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id in kinds
-            and len(node.args) > 1
-        ):
-            code = node.args[0]
-            if isinstance(code, ast.Constant) and isinstance(code.value, str):
-                yield code.value, node.func.id, _text(node.args[1])
+        if isinstance(node, ast.Call):
+            parts = [node.func, *node.args]
+        elif isinstance(node, ast.Tuple):
+            parts = node.elts
+        else:
+            continue
+        match parts:
+            case [ast.Name(id=kind), ast.Constant(value=str(code)), what, *_] if kind in ERRORS:
+                yield code, kind, _text(what)
 
 
 def _text(node: ast.expr) -> str:
     """A text as it stands in the source; what is filled in while running is shown as an ellipsis."""
     if isinstance(node, ast.Constant):
-        return str(node.value)
+        return re.sub(r"\{\w+\}", "…", str(node.value))
     return "".join(_text(part) for part in node.values) if isinstance(node, ast.JoinedStr) else "…"
 
 
