@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,3 +79,14 @@ def registry(project: Path, url: str, local: LocalServer | None = None, **entry)
     )
     app = PostgresqlSystem(kind="postgresql", url=url, server=control, **entry)
     return Registry(Estate(systems={"app": app}), project)
+
+
+def dump_schema(binaries: Path, url: str) -> str:
+    """The schema as pg_dump writes it, but for the random word it puts in since 2025 (`\\restrict`)."""
+    dumped = subprocess.run([str(binaries / "pg_dump"), "--schema-only", url], capture_output=True, text=True, check=True)
+    return re.sub(r"^\\(un)?restrict .*$", "", dumped.stdout, flags=re.MULTILINE)
+
+
+def remove(folder: Path) -> None:
+    """A project's folder, and what a restore may have left running in it."""
+    shutil.rmtree(folder, ignore_errors=True)

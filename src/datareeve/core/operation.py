@@ -144,7 +144,7 @@ class Plan(Value):
     def fingerprint(self) -> str:
         """SHA-256 over everything that matters to an approver: what is done, where, resting on what, and how it is undone.
 
-        Figures, findings and predictions are left out: measuring again must not ask for a new approval.
+        Figures, findings, predictions and reasons are left out: measuring again must not ask for a new approval.
         """
         return fingerprint(self._content())
 
@@ -153,7 +153,7 @@ class Plan(Value):
             "operation": self.operation,
             "inputs": self.inputs,
             "requirements": [c.model_dump(mode="json") for c in self.requirements],
-            "steps": [s.model_dump(mode="json", exclude={"predicted"}) for s in self.steps],
+            "steps": [s.model_dump(mode="json", exclude={"predicted", "why"}) for s in self.steps],
             "checks": [c.model_dump(mode="json") for c in self.checks],
             "part_id": self.part_id,
             "needs": list(self.needs),

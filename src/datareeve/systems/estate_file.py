@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
@@ -34,22 +35,40 @@ class EstateFile(Adapter):
 
     @effects
     def put(self, where: list[str], value: Any) -> dict[str, Any]:
-        """Set what stands at `where` (None takes it out), validated as a whole before the file is replaced."""
-        yaml = YAML()
-        yaml.preserve_quotes = True
-        yaml.width = 120
-        document = yaml.load(self._text()) or {}
-        _set(document, where, value)
-        buffer = io.StringIO()
-        yaml.dump(document, buffer)
-        estates.parse(buffer.getvalue())
+        """Set what stands at `where` (None takes it out), validated as a whole before the file is replaced.
+
+        Only the section that `where` begins with is written anew; every other byte stays.
+        """
+        text = changed(self._text(), where, value)
+        estates.parse(text)
         partial = self.path.with_suffix(".yaml.new")
-        partial.write_text(buffer.getvalue(), encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         partial.replace(self.path)
         return {}
 
     def _text(self) -> str:
         return self.path.read_text(encoding="utf-8") if self.path.exists() else "version: 1\n"
+
+
+SECTION = re.compile(r"^(?=[A-Za-z_][\w-]*\s*:)", re.MULTILINE)
+
+
+def changed(text: str, where: list[str], value: Any) -> str:
+    """The estate's text with `value` at `where`, or without what stands there."""
+    if not where:
+        raise BadInput("estate.where", "No place in estate.yaml was given.", "Name at least one key.")
+    blocks = SECTION.split(text if text.endswith("\n") or not text else f"{text}\n")
+    found = next((n for n, block in enumerate(blocks) if re.match(rf"{re.escape(where[0])}\s*:", block)), len(blocks))
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    section = yaml.load("".join(blocks[found : found + 1])) or {}
+    _set(section, where, value)
+    buffer = io.StringIO()
+    if section:
+        yaml.dump(section, buffer)
+    blocks[found : found + 1] = [buffer.getvalue()]
+    return "".join(blocks)
 
 
 def _child(node: Any, key: str) -> Any:
@@ -62,8 +81,6 @@ def _child(node: Any, key: str) -> Any:
 
 def _set(document: Any, where: list[str], value: Any) -> None:
     """Sections that are lists of named entries (alerts) are handled by the entry's name; a section left empty is taken out."""
-    if not where:
-        raise BadInput("estate.where", "No place in estate.yaml was given.", "Name at least one key.")
     first, *rest = where
     if isinstance(document, list):
         _set_named(document, first, value)

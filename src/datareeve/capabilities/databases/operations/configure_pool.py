@@ -27,6 +27,7 @@ from datareeve.core.value import Value
 
 DIRECTORY = "data/pgbouncer"
 USUAL_PORT = 6432
+SIZE_WHY = "The larger of what the load needs (Little's law) and 2 x cores + 1; the plan shows the arithmetic."  # no figures: they would change the file with every look
 HISTORY = timedelta(days=14)  # of samples that the pool is sized by
 
 
@@ -223,7 +224,7 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
             listen=self.listen,
             port=facts.port,
             prepared=(facts.installed or ()) >= pooling.PREPARED,
-            whys={"auth_type": auth_why, "pool_mode": mode_why, "default_pool_size": sized.why},
+            whys={"auth_type": auth_why, "pool_mode": mode_why, "default_pool_size": SIZE_WHY},
         )
 
     def _blockers(self, facts: ConfigurePoolFacts, sized: pooling.Sized | None) -> tuple[str, ...]:
