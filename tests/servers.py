@@ -83,7 +83,9 @@ def registry(project: Path, url: str, local: LocalServer | None = None, **entry)
 
 def dump_schema(binaries: Path, url: str) -> str:
     """The schema as pg_dump writes it, but for the random word it puts in since 2025 (`\\restrict`)."""
-    dumped = subprocess.run([str(binaries / "pg_dump"), "--schema-only", url], capture_output=True, text=True, check=True)
+    dumped = subprocess.run(
+        [str(binaries / "pg_dump"), "--schema-only", url], capture_output=True, text=True, check=True
+    )
     return re.sub(r"^\\(un)?restrict .*$", "", dumped.stdout, flags=re.MULTILINE)
 
 

@@ -42,7 +42,10 @@ SCHEMA = (
     "CREATE ROLE looker LOGIN",
     "GRANT pg_monitor, pg_read_all_data TO looker",
 )
-READS = re.compile(r"^(BEGIN|COMMIT|ROLLBACK|SELECT|WITH|EXPLAIN|SHOW|SET |RESET|DEALLOCATE|VALUES|TABLE|SAVEPOINT|RELEASE|DECLARE|FETCH|CLOSE|--|/\*)", re.IGNORECASE)
+READS = re.compile(
+    r"^(BEGIN|COMMIT|ROLLBACK|SELECT|WITH|EXPLAIN|SHOW|SET |RESET|DEALLOCATE|VALUES|TABLE|SAVEPOINT|RELEASE|DECLARE|FETCH|CLOSE|--|/\*)",
+    re.IGNORECASE,
+)
 ESTATE = """version: 1
 systems:
   app:
@@ -61,7 +64,10 @@ authority:
 def world():
     folder = Path(tempfile.mkdtemp(prefix="datareeve-promises-"))
     folder.chmod(0o755)
-    with servers.server(log_statement="all", log_line_prefix="%a|%u|") as server, server.database(*SCHEMA) as url:
+    with (
+        servers.server(log_statement="all", log_line_prefix="%a|%u|") as server,
+        server.database(*SCHEMA) as url,
+    ):
         made = World(folder, server, url)
         yield made
         made.app.close()
@@ -79,7 +85,9 @@ class World:
 
     def write_estate(self, url):
         local = self.server.local
-        text = ESTATE.format(url=url, data=local.data, bin=local.bin, user=local.os_user or '""', log=local.log)
+        text = ESTATE.format(
+            url=url, data=local.data, bin=local.bin, user=local.os_user or '""', log=local.log
+        )
         (self.folder / "estate.yaml").write_text(text)
 
     def operation(self, name):
@@ -102,19 +110,31 @@ class World:
             settings = connection.execute(
                 "SELECT name, setting FROM pg_settings WHERE source NOT IN ('client', 'session') ORDER BY 1"
             ).fetchall()
-            rows = connection.execute("SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM customers)").fetchone()
+            rows = connection.execute(
+                "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM customers)"
+            ).fetchone()
         files = sorted(
             str(path.relative_to(self.folder))
             for path in self.folder.rglob("*")
             if path.is_file() and ".datareeve" not in path.parts
         )
-        return {"schema": dumped, "settings": settings, "rows": rows, "files": files, "estate": (self.folder / "estate.yaml").read_text()}
+        return {
+            "schema": dumped,
+            "settings": settings,
+            "rows": rows,
+            "files": files,
+            "estate": (self.folder / "estate.yaml").read_text(),
+        }
 
     def everything_told(self):
         """All that an operation has written down anywhere but in backups: the ledger, and the files of the project."""
         entries = [entry.model_dump_json() for entry in self.app.ledger.entries()]
         samples = [sample.model_dump_json() for sample in self.app.ledger.samples()]
-        files = [p.read_text(errors="replace") for p in self.folder.rglob("*.*") if p.suffix in {".md", ".html", ".ini", ".yaml"}]
+        files = [
+            p.read_text(errors="replace")
+            for p in self.folder.rglob("*.*")
+            if p.suffix in {".md", ".html", ".ini", ".yaml"}
+        ]
         return "\n".join([*entries, *samples, *files])
 
 
@@ -169,9 +189,15 @@ def test_it_is_planned_by_a_role_without_write_grants_and_only_reads_on_the_wire
     finally:
         app.close()
     assert plan.operation == name
-    whole = log.read_text(errors="replace")[start:].replace("\n\t", "\n ")  # the server indents a statement's further lines
+    whole = log.read_text(errors="replace")[start:].replace(
+        "\n\t", "\n "
+    )  # the server indents a statement's further lines
     said = [entry for entry in re.split(r"\n(?=\S)", whole) if entry.startswith("datareeve")]
-    statements = [m[1].strip() for entry in said if (m := re.search(r"(?:statement|execute [^:]*):\s+(.*)", entry, re.DOTALL))]
+    statements = [
+        m[1].strip()
+        for entry in said
+        if (m := re.search(r"(?:statement|execute [^:]*):\s+(.*)", entry, re.DOTALL))
+    ]
     assert [text for text in statements if not READS.match(text)] == []
     assert {entry.split("|")[1] for entry in said} <= {"looker"}
     assert world.state() == before
@@ -184,7 +210,9 @@ def test_its_life_done_verified_quiet_twice_undone(name, world):
     before = world.state()
     operation = world.operation(name)
     plan = world.app.preview(operation)
-    assert plan.fingerprint == world.app.preview(operation).fingerprint, "planning twice gives two fingerprints"
+    assert plan.fingerprint == world.app.preview(operation).fingerprint, (
+        "planning twice gives two fingerprints"
+    )
     outcome = world.app.apply(plan, by="test")
     assert outcome.status in {"done", "nothing to do"}, [part.reason for part in outcome.parts]
     if operation.effect is Effect.READ:

@@ -58,7 +58,9 @@ def changed(text: str, where: list[str], value: Any) -> str:
     if not where:
         raise BadInput("estate.where", "No place in estate.yaml was given.", "Name at least one key.")
     blocks = SECTION.split(text if text.endswith("\n") or not text else f"{text}\n")
-    found = next((n for n, block in enumerate(blocks) if re.match(rf"{re.escape(where[0])}\s*:", block)), len(blocks))
+    found = next(
+        (n for n, block in enumerate(blocks) if re.match(rf"{re.escape(where[0])}\s*:", block)), len(blocks)
+    )
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096

@@ -111,7 +111,7 @@ def run_as(
         entry = pwd.getpwnam(os_user)
         who = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603
             list(command),
             stdin=stdin,
             stdout=out,
@@ -120,7 +120,7 @@ def run_as(
             cwd="/",
             env={**os.environ, "LC_ALL": "C", **(env or {})},
             **who,
-        )  # noqa: S603
+        )
         out.seek(0)
         err.seek(0)
         result = subprocess.CompletedProcess(command, done.returncode, out.read(), err.read())
@@ -173,9 +173,9 @@ def _folder_version(folder: Path) -> int:
 
 def version_of(binaries: Path) -> int:
     """The major version of a folder of binaries."""
-    text = subprocess.run(
+    text = subprocess.run(  # noqa: S603
         [str(binaries / "postgres"), "--version"], capture_output=True, text=True, check=True
-    ).stdout  # noqa: S603
+    ).stdout
     return int(text.split()[2].split(".")[0])
 
 
