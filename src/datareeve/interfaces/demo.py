@@ -106,7 +106,8 @@ def run(project: Path = DEFAULT, *, as_json: bool = False) -> int:
         show.plan(plan, read.notes)
         changes = any(plan.all_steps())
         outcome = carry_out(app, plan, task, show) if changes else app.apply(plan, by=BY, task=task)
-        figures = health(app) | (measure_again(app, project, show) if changes else {})
+        felt = measure_again(app, project, show) if changes else {}
+        figures = health(app) | felt
         changed = next(
             (run.run for run in reversed(app.runs()) if run.status not in {"nothing to do", "undone"}), ""
         )
