@@ -327,7 +327,11 @@ def _status(
 
 def _blockers(plan: Plan | None, parts: list[PartOutcome]) -> tuple[str, ...]:
     found = [(node.part_id, blocker) for node in _nodes(plan, parts) for blocker in node.blockers]
-    failed = [(p.part_id, f"{p.operation} {p.status}: {p.reason}") for p in parts if p.status not in GOOD]
+    failed = [
+        (p.part_id, f"{p.operation} {p.status}: {p.reason}")
+        for p in parts
+        if p.status not in GOOD and not p.blockers
+    ]
     return tuple(f"{part_id}: {text}" if part_id else text for part_id, text in [*found, *failed])
 
 

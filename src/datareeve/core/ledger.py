@@ -34,7 +34,7 @@ HEAD = "0001"  # the newest revision in migrations/versions
 SCHEMA = "datareeve"  # where the tables live on PostgreSQL
 GENESIS = "0" * 64
 LEASE_SECONDS = 30.0
-LOCK_NOT_AVAILABLE = "55P03"
+LOCK_NOT_AVAILABLE, DISK_FULL = "55P03", "53100"
 
 metadata = sa.MetaData()
 entries_table = sa.Table(
@@ -556,10 +556,11 @@ def _translated() -> Iterator[None]:
 
 def _ledger_error(error: BaseException) -> Failed:
     text = str(error)
-    if "full" in text or getattr(error, "sqlstate", None) == "53100":
+    disk = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR"))
+    if disk or getattr(error, "sqlstate", None) == DISK_FULL:
         return Failed(
             "ledger.full",
-            "The ledger's disk is full: nothing can be recorded, so nothing is done.",
+            "The ledger's disk is full or failing: nothing can be recorded, so nothing is done.",
             "Free space, then resume.",
         )
     if "readonly" in text or "read-only" in text:

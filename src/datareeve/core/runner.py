@@ -480,7 +480,8 @@ def _succeeded(need: str, parts: tuple[PartOutcome, ...]) -> bool:
 
 
 def _status(parts: tuple[PartOutcome, ...]) -> str:
-    statuses = {part.status for part in parts} - {"nothing to do", "blocked"}
+    """Done only when nothing failed and nothing was blocked."""
+    statuses = {part.status for part in parts} - {"nothing to do"}
     if not statuses:
         return "nothing to do"
     if statuses == {"done"}:

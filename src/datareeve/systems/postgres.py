@@ -430,11 +430,11 @@ class Postgres(Adapter):
                 connect_timeout=CONNECT_SECONDS,
                 **options,
             )
-        if connection.info.server_version < OLDEST:
+        if (version := connection.info.server_version) < OLDEST:
             connection.close()
             raise BadInput(
                 "postgres.too-old",
-                f"{self.name} is PostgreSQL {connection.info.server_version // 10000}.",
+                f"{self.name} is PostgreSQL {version // 10000}.",
                 "Datareeve works with 13 and newer.",
             )
         return connection
