@@ -18,11 +18,12 @@ import datareeve
 from datareeve.interfaces import demo
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ["script/demo", "script/test", "script/check", "script/bench", ".ci/run"]
+SCRIPTS = ["script/demo", "script/test", "script/check", "script/bench", "script/docs", ".ci/run"]
+NOT_PAGES = {"demo", "src"}  # what a demo wrote, and the report's template
 PAGES = sorted(
     p
     for p in ROOT.rglob("*.md")
-    if not any(part.startswith(".") or part == "demo" for part in p.relative_to(ROOT).parts)
+    if not any(part.startswith(".") or part in NOT_PAGES for part in p.relative_to(ROOT).parts)
 )
 SEED_TASK_SHA256 = "a2fd694c6cf37a09f98bcbb93ed083627a438669744742626f525babcd7bc754"
 

@@ -348,13 +348,13 @@ class Ledger:
             return self._dialect.holds(driver, fence)
 
     def identity(self) -> str | None:
-        """On PostgreSQL, what `Postgres.identity` gives for the same database; else None."""
+        """On PostgreSQL, what `Postgres.identity` gives for the same database and user; else None."""
         if self.engine.dialect.name != "postgresql":
             return None
-        text = "SELECT system_identifier::text, (SELECT oid::text FROM pg_database WHERE datname = current_database()) FROM pg_control_system()"
+        text = "SELECT system_identifier::text, (SELECT oid::text FROM pg_database WHERE datname = current_database()), session_user FROM pg_control_system()"
         with _translated(), self.engine.connect() as connection:
-            cluster, database = connection.exec_driver_sql(text).one()
-        return f"pg:{cluster}:{database}"
+            cluster, database, login = connection.exec_driver_sql(text).one()
+        return f"pg:{cluster}:{database}:{login}"
 
     def close(self) -> None:
         """Close every connection."""

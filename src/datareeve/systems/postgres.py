@@ -26,7 +26,7 @@ from datareeve.systems import pg_backup, pg_restore
 from datareeve.systems.adapter import Adapter, effects, reads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from datareeve.core.estate import PostgresqlSystem
@@ -215,18 +215,11 @@ class Postgres(Adapter):
         if connection is not None:
             with self.translated():
                 connection.execute(f"SET LOCAL lock_timeout = {int(lock_timeout_ms)}")
-                return {"rows": max(connection.execute(sql, prepare=True).rowcount, 0)}
+                return {"rows": _persistently(lambda: _in_savepoint(connection, sql), attempts)}
         with self._acting(run) as effect:
             effect.execute(f"SET lock_timeout = {int(lock_timeout_ms)}", prepare=True)
             effect.execute(f"SET statement_timeout = {int(statement_timeout_ms)}", prepare=True)
-            for attempt in range(1, attempts + 1):
-                try:
-                    return {"rows": max(effect.execute(sql, prepare=True).rowcount, 0)}
-                except pg.LockNotAvailable:
-                    if attempt == attempts:
-                        raise
-                    time.sleep(min(0.2 * 2**attempt, 5.0))
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+            return {"rows": _persistently(lambda: effect.execute(sql, prepare=True).rowcount, attempts)}
 
     @effects
     def alter_system(self, name: str, value: str | None, *, run: str) -> dict[str, Any]:
@@ -374,13 +367,13 @@ class Postgres(Adapter):
     # -- what the runner asks -----------------------------------------------------------------------------------------------------
 
     def identity(self) -> str:
-        """System identifier and database, so that two URLs of one database are one."""
+        """System identifier, database and login: two URLs of one database are one, for one user."""
         if self._identity is None:
             facts = self.query(
-                "SELECT system_identifier::text AS cluster, (SELECT oid::text FROM pg_database WHERE datname = current_database()) AS database FROM pg_control_system()",
+                "SELECT system_identifier::text AS cluster, (SELECT oid::text FROM pg_database WHERE datname = current_database()) AS database, session_user AS login FROM pg_control_system()",
                 shape="row",
             )
-            self._identity = f"pg:{facts['cluster']}:{facts['database']}"
+            self._identity = f"pg:{facts['cluster']}:{facts['database']}:{facts['login']}"
         return self._identity
 
     def settle(self, run: str) -> None:
@@ -492,6 +485,24 @@ SELECT current_setting('server_version_num')::int AS version_num, current_settin
 def application_name(run: str) -> str:
     """How the sessions of a run are marked; at most 63 bytes, as the server cuts it."""
     return f"datareeve/{run}"[:63]
+
+
+def _persistently(act: Callable[[], int], attempts: int) -> int:
+    """What `act` gives (rows; none where it counts none), tried again with growing pauses while a lock is not to be had."""
+    for attempt in range(1, attempts + 1):
+        try:
+            return max(act(), 0)
+        except pg.LockNotAvailable:
+            if attempt == attempts:
+                raise
+            time.sleep(min(0.2 * 2**attempt, 5.0))
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def _in_savepoint(connection: Any, sql: str) -> int:
+    """A statement whose failure leaves the surrounding transaction usable."""
+    with connection.transaction():
+        return int(connection.execute(sql, prepare=True).rowcount)
 
 
 @singledispatch

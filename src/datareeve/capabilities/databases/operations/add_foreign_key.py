@@ -220,6 +220,7 @@ class AddForeignKey(Operation[AddForeignKeyFacts]):
             id=step_id,
             call=self._execute(statement),
             effect=Effect.REVERSIBLE,
+            transactional=True,
             undo=tuple(map(self._execute, undo)),
             touches=(f"{self.system}:{self.reference.table}", f"{self.system}:{self.reference.target}"),
             schemas=tuple(sorted({self.schema_name, self._target_schema})),

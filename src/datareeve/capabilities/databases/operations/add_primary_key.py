@@ -229,6 +229,7 @@ class AddPrimaryKey(Operation[AddPrimaryKeyFacts]):
             id=step_id,
             call=self._execute(statement, patience),
             effect=Effect.REVERSIBLE,
+            transactional="CONCURRENTLY" not in statement,
             undo=(self._execute(undo, patience),),
             touches=(f"{self.system}:{self.schema_name}.{self.table}",),
             schemas=(self.schema_name,),
