@@ -70,7 +70,12 @@ class Rehearsal:
         return self._tried(again, copy)
 
     def _worth_trying(self, plan: Plan) -> bool:
-        """Whether there is a statement to try, or the operation has something of its own to find out on a copy."""
+        """Whether there is a statement to try, or the operation has something of its own to find out on a copy.
+
+        Where looking already says that there is nothing to do, no copy is made to contradict it: a second run stays quiet.
+        """
+        if plan.nothing_to_do:
+            return False
         own = self._catalogue.get(plan.operation).rehearse is not Operation.rehearse
         return own or any(step.call.action == REHEARSED for step in plan.all_steps())
 
