@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import shutil
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -285,8 +286,10 @@ def test_growth_of_a_few_minutes_is_not_a_figure(systems, ledger):
 
 
 @time_machine.travel(NOON, tick=False)
-def test_a_backup_older_than_the_target_is_a_finding(systems, ledger):
-    folder = Path(systems["app"].read("backup_folder")["path"]) / "base" / "b1"
+def test_a_backup_older_than_the_target_is_a_finding(systems, ledger, request):
+    place = Path(systems["app"].read("backup_folder")["path"])
+    request.addfinalizer(lambda: shutil.rmtree(place, ignore_errors=True))
+    folder = place / "base" / "b1"
     folder.mkdir(parents=True)
     (folder / "backup.json").write_text(
         json.dumps({"label": "b1", "finished": clock.stamp(NOON - timedelta(hours=30))})

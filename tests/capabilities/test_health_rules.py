@@ -64,8 +64,10 @@ def disk(used_percent):
     return figures(disk_used_percent=used_percent, disk_free_bytes=1)
 
 
-def cache(hit_percent, reads=1_000_000):
-    return figures(cache_hit_percent=hit_percent, blocks_hit_total=reads, blocks_read_total=0)
+def cache(hit_percent, reads=1_000_000, uptime=900):
+    return figures(
+        cache_hit_percent=hit_percent, blocks_hit_total=reads, blocks_read_total=0, uptime_seconds=uptime
+    )
 
 
 def checkpoints(timed, requested):
@@ -92,6 +94,7 @@ NOTICED = [
     ("blocking-chain", "critical", session(blocked_by=(0,), blocked_seconds=120), {}),
     ("cache-hit", "warning", cache(89.9), cache(90)),
     ("cache-hit", "warning", cache(10), cache(10, reads=999_999)),
+    ("cache-hit", "warning", cache(10), cache(10, uptime=899)),
     ("requested-checkpoints", "info", checkpoints(20, 30), checkpoints(25, 25)),
     ("requested-checkpoints", "info", checkpoints(0, 50), checkpoints(0, 49)),
     ("temp-files", "warning", figures(temp_bytes_per_second=2**20), figures(temp_bytes_per_second=2**20 - 1)),

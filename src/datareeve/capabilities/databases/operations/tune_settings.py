@@ -243,7 +243,7 @@ class TuneSettings(Operation[TuneSettingsFacts]):
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
-            summary=f"{len(everything)} settings by a {activation}: {', '.join(v.name for v in everything)}.",
+            summary=f"{len(everything)} {'setting' if len(everything) == 1 else 'settings'} by a {activation}: {', '.join(v.name for v in everything)}.",
             requirements=(self._unchanged(everything, facts),),
             steps=(*self._alterations(new, activation), self._activate(activation, everything)),
             checks=tuple(self._in_effect([v]) for v in everything),
