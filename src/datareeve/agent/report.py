@@ -49,7 +49,8 @@ FIGURES = {  # the keys looked for, and how each is written
     "growth_bytes_per_day": "bytes",
     "workload_ms_before": "{:,.1f} ms",
     "workload_ms_after": "{:,.1f} ms",
-    "rpo_seconds": "{:,.1f} s",  # restore point: how much would be lost
+    "rpo_seconds": "{:,.1f} s",  # restore point: how much the drill lost
+    "rpo_at_most_seconds": "{:,.1f} s",  # and how much can be lost at worst, between two archived segments
     "rto_seconds": "{:,.1f} s",  # restore time: how long it took
     "backup_bytes": "bytes",
     "rows_compared": "{:,} rows",
@@ -60,7 +61,7 @@ FIGURES = {  # the keys looked for, and how each is written
 ALIASES = {"p50_ms": "latency_ms_p50", "p95_ms": "latency_ms_p95", "p99_ms": "latency_ms_p99"}
 NOT_MEASURED = "not measured"
 WHY_NOT = {
-    "growth_bytes_per_day": "growth needs size samples of two days: `datareeve serve` takes them",
+    "growth_bytes_per_day": "growth needs size samples over an hour: `datareeve serve` takes them",
     "disk_used_percent": "the database's disk is not on this machine or was not looked at",
     "queries_per_second": "no part of this run measured the workload",
 }
@@ -283,7 +284,13 @@ def _metrics(known: Mapping[str, Any]) -> Iterator[Line]:
     text = str(known.get("pipeline_status", "not configured in this estate"))
     yield Line(name="Pipeline Status", text=text, value=known.get("pipeline_status"))
     if "rpo_seconds" in known or "rto_seconds" in known:
-        yield _line(known, "Restore point (RPO)", "rpo_seconds")
+        point = _line(known, "Restore point (RPO)", "rpo_seconds")
+        bound = (
+            f" in the drill, at most {_written(known, 'rpo_at_most_seconds')}"
+            if "rpo_at_most_seconds" in known
+            else ""
+        )
+        yield point.model_copy(update={"text": point.text + bound})
         yield _line(known, "Restore time (RTO)", "rto_seconds")
 
 
@@ -330,7 +337,7 @@ def _blockers(plan: Plan | None, parts: list[PartOutcome]) -> tuple[str, ...]:
     failed = [
         (p.part_id, f"{p.operation} {p.status}: {p.reason}")
         for p in parts
-        if p.status not in GOOD and not p.blockers
+        if p.status not in (*GOOD, "blocked")
     ]
     return tuple(f"{part_id}: {text}" if part_id else text for part_id, text in [*found, *failed])
 
@@ -371,9 +378,10 @@ def _also(part: PartOutcome, plan: Plan | None, task: Task | None) -> str:
 def _done(part: PartOutcome, serves: str) -> Done:
     known = _known([part.figures])
     figures = ", ".join(f"{_name(key)} {_written(known, key)}" for key in FIGURES if key in known)
-    reason = (
-        f"nothing to do: {part.reason}" if part.status == "nothing to do" and part.reason else part.summary
-    )
+    reason = part.summary
+    if part.status == "nothing to do" and part.reason:
+        found = "" if part.summary in ("", part.reason) else f"{part.summary.rstrip('.')}; "
+        reason = f"{found}nothing to do: {part.reason}"
     holding = sum(check.verdict is Verdict.HOLDS for check in part.checks)
     checks = f"{holding} of {len(part.checks)} checks hold" if part.checks else ""
     result = "; ".join(text for text in (reason.rstrip("."), figures, checks) if text)

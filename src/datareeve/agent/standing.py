@@ -32,7 +32,7 @@ OBJECTIVES = {  # the target: the figure it is measured by, and what measures it
         "backup_age_hours",
         "`datareeve run databases.check-health`, by itself once databases.watch is set up",
     ),
-    "restore_point_seconds": ("rpo_seconds", "`datareeve run databases.drill-restore`"),
+    "restore_point_seconds": ("rpo_at_most_seconds", "`datareeve run databases.drill-restore`"),
     "restore_time_seconds": ("rto_seconds", "`datareeve run databases.drill-restore`"),
 }
 
