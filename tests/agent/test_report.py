@@ -108,7 +108,7 @@ def test_figures_come_from_the_parts_by_key():
     assert "* Health: healthy (it answered, and nothing critical was found)" in text
     assert "* Performance: 210.4 queries/s; latency p50 0.8 ms, p95 12.5 ms, p99 40 ms" in text
     assert (
-        "* Storage: disk used 41 %; database 50.0 MB; growth not measured (growth needs size samples of two days"
+        "* Storage: disk used 41 %; database 50.0 MB; growth not measured (growth needs size samples over an hour"
         in text
     )
     assert "* Restore time (RTO): 9.2 s" in text
