@@ -84,7 +84,11 @@ class Postgres(Adapter):
         a list). At most 100,000 rows come back; a larger answer is an error, not a cut.
         """
         with self._reading(timeout_seconds) as cursor:
-            cursor.execute(sql, parameters or None, prepare=None if parameters else True)
+            if (
+                not parameters
+            ):  # without parameters the driver sends plain text, which may hold several statements
+                refuse_several(cursor.connection, sql)
+            cursor.execute(sql, parameters or None)
             rows = cursor.fetchmany(ROW_CAP + 1) if cursor.description else []
         if len(rows) > ROW_CAP:
             raise BadInput(
@@ -141,11 +145,9 @@ class Postgres(Adapter):
         """The planner's plan of a statement, as EXPLAIN (FORMAT JSON) gives it. `generic`: with `$1` parameters left open (16 and newer)."""
         options = "FORMAT JSON, GENERIC_PLAN" if generic else "FORMAT JSON"
         with self._reading(None) as cursor:
-            if generic:  # placeholders must reach the server unbound, which only the simple protocol allows; checked to be one statement
-                refuse_several(sql)
-                cursor.execute(f"EXPLAIN ({options}) {sql}")
-            else:
-                cursor.execute(f"EXPLAIN ({options}) {sql}", prepare=True)
+            statement = f"EXPLAIN ({options}) {sql}"
+            refuse_several(cursor.connection, statement)
+            cursor.execute(statement)
             row = cursor.fetchone()
         plan = next(iter(row.values())) if row else []
         return plan[0] if plan else {}
@@ -544,22 +546,25 @@ def _(value: bytes | memoryview) -> str:
     return bytes(value).hex()
 
 
-def refuse_several(sql: str) -> None:
-    """Refuse a text that holds more than one statement. Errors: `BadInput` `postgres.several-statements`."""
-    import sqlglot  # noqa: PLC0415 - heavy, and rarely needed
+def refuse_several(connection: psycopg.Connection[Any], sql: str) -> None:
+    """Refuse a text of several statements, by the server's own parser: a prepared statement can only be one.
 
-    try:
-        statements = [s for s in sqlglot.parse(sql, read="postgres") if s is not None]
-    except sqlglot.errors.SqlglotError:
-        raise BadInput(
-            "postgres.unparsed", "The statement cannot be parsed.", "Give one plain SQL statement."
-        ) from None
-    if len(statements) != 1:
+    A COMMIT among them would end the READ ONLY transaction. Errors: `BadInput` `postgres.several-statements`; the server's own where
+    the text is wrong in another way.
+    """
+    parsed = connection.pgconn.prepare(b"", sql.encode(connection.info.encoding))
+    if parsed.status == psycopg.pq.ExecStatus.COMMAND_OK:
+        return
+    error = pg.error_from_result(parsed, encoding=connection.info.encoding)
+    if (
+        error.diag.source_function == "exec_parse_message"
+    ):  # a statement that is wrong in itself is told by the parser's own functions
         raise BadInput(
             "postgres.several-statements",
             "More than one statement was given.",
             "Give one statement at a time.",
         )
+    raise error
 
 
 def _setting_literal(name: str, value: str) -> pgsql.Composable:
@@ -594,7 +599,7 @@ def translate(error: psycopg.Error, system: str) -> DatareeveError:
     state = error.sqlstate or ""
     if isinstance(error, pg.OperationalError) and not state:
         return _connection_error(error, system)
-    if known := KNOWN.get(state) or KNOWN.get(state[:2]):
+    if not _quotes_values(error) and (known := KNOWN.get(state) or KNOWN.get(state[:2])):
         kind, code, what, remedy = known
         return kind(code, what.format(system=system, said=error.diag.message_primary, state=state), remedy)
     objects = (
@@ -603,7 +608,7 @@ def translate(error: psycopg.Error, system: str) -> DatareeveError:
         ("constraint", error.diag.constraint_name),
     )
     about = ", ".join(f"{what} {name}" for what, name in objects if name)
-    if state[:2] in CLASSES_WITH_VALUES:
+    if _quotes_values(error):
         what, remedy = (
             type(error).__name__,
             "The server's own log has the detail; values are not repeated here.",
@@ -613,6 +618,13 @@ def translate(error: psycopg.Error, system: str) -> DatareeveError:
     return Failed(
         f"postgres.{state or 'error'}", f"{system}: {what}{f' ({about})' if about else ''}.", remedy
     )
+
+
+def _quotes_values(error: psycopg.Error) -> bool:
+    """Whether the server's message may quote a row's value: by its class, or because a function wrote it, under whatever SQLSTATE."""
+    return (error.sqlstate or "")[
+        :2
+    ] in CLASSES_WITH_VALUES or error.diag.source_function == "exec_stmt_raise"
 
 
 def _connection_error(error: psycopg.Error, system: str) -> DatareeveError:

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql as pgsql
 
 from datareeve.core.errors import BadInput, DatareeveError
+from datareeve.systems.postgres import refuse_several
 from datareeve.systems.workload_examples import invent
 from datareeve.systems.workload_source import LEXER, Family, Recording, executable, record, shape_of
 
@@ -157,11 +158,15 @@ def _replay_family(
     for case in cases(system, family, limit):
         try:
             with connection.transaction(force_rollback=True):
+                if not case[1]:
+                    refuse_several(connection, case[0])
                 medians.append(
                     round(statistics.median(_milliseconds(connection, case) for _ in range(repeats)), 3)
                 )
         except psycopg.Error as error:
             failed[error.sqlstate or "connection"] += 1
+        except BadInput as error:
+            failed[error.code] += 1
     return {
         "fingerprint": family.shape.fingerprint,
         "calls": family.calls,
@@ -266,17 +271,15 @@ def _plan_of_text(system: Postgres, text: str) -> dict[str, Any]:
             raise BadInput(
                 "postgres.unparsed", "The statement cannot be parsed.", "Give one plain SQL statement."
             )
-        # Open parameters reach the server only by the simple protocol; a parsed shape is one statement and holds no value.
-        plan: dict[str, Any] = _answer(
-            cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON, GENERIC_PLAN) {shape.text}")
-        )["Plan"]
-    return plan
+        # Open parameters reach the server only by the simple protocol; a parsed shape holds no value.
+        return _explained(cursor, "VERBOSE, FORMAT JSON, GENERIC_PLAN", (shape.text, None))
 
 
 def _explained(cursor: psycopg.Cursor[Any], options: str, case: Case) -> dict[str, Any]:
-    plan: dict[str, Any] = _answer(
-        cursor.execute(f"EXPLAIN ({options}) {case[0]}", case[1], prepare=None if case[1] else True)
-    )["Plan"]
+    statement = f"EXPLAIN ({options}) {case[0]}"
+    if not case[1]:
+        refuse_several(cursor.connection, statement)
+    plan: dict[str, Any] = _answer(cursor.execute(statement, case[1]))["Plan"]
     return plan
 
 
