@@ -32,6 +32,7 @@ def family(sql="SELECT a FROM t WHERE b = $1", **known):
         ("SELECT a FROM t LIMIT $1", {"rows": 50_000}, []),
         ("UPDATE t SET a = $1", {"is_write": True}, ["write-without-where"]),
         ("SELECT ((( FROM", {"parsed": False}, []),
+        ("SELECT (ARRAY[$1])[$2] FROM t", {}, []),  # a spelling that sqlglot writes and cannot read
     ],
 )
 def test_a_rule_speaks_where_its_condition_holds_and_nowhere_else(sql, known, rules):

@@ -424,6 +424,10 @@ def _kind_of(word: str) -> str:
     return "other"
 
 
+# What is written must be read again: `$4])[$5` would open a dollar-quoted string, `$4 ])[$5` does not.
+LIKE_A_TAG = re.compile(r"(\$\d+)(?=[^\s$]+\$)")
+
+
 def _canonical(sql: str) -> tuple[str, bool, tuple[str, ...], bool]:
     """One spelling of a statement, whether it was parsed, its tables, and whether it writes or locks rows."""
     import sqlglot  # noqa: PLC0415 - heavy, and needed only where a workload is read
@@ -431,7 +435,7 @@ def _canonical(sql: str) -> tuple[str, bool, tuple[str, ...], bool]:
 
     try:
         tree = sqlglot.parse_one(sql, read="postgres")
-        text = tree.sql(dialect="postgres", comments=False)
+        text = LIKE_A_TAG.sub(r"\1 ", tree.sql(dialect="postgres", comments=False))
     except (sqlglot.errors.SqlglotError, RecursionError):
         return sql, False, (), False
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}

@@ -45,5 +45,8 @@ def review(family: Family) -> tuple[Finding, ...]:
 
     if not family.parsed:
         return ()
-    tree = sqlglot.parse_one(family.sql, read="postgres")
+    try:
+        tree = sqlglot.parse_one(family.sql, read="postgres")
+    except sqlglot.errors.SqlglotError:
+        return ()
     return tuple(found for rule in RULES if (found := rule(family, tree)) is not None)
