@@ -80,7 +80,7 @@ def test_a_clean_fresh_database_is_healthy_without_findings(systems, ledger):
 
 def test_every_figure_but_health_is_a_number_with_its_unit(systems, ledger):
     figures = check(systems).figures
-    assert {type(value) for name, value in figures.items() if name != "health"} <= {int, float}
+    assert {type(value) for name, value in figures.items() if not name.startswith("health")} <= {int, float}
     assert {
         "connections_used_percent",
         "transactions_per_second",
@@ -202,7 +202,7 @@ def test_a_server_that_does_not_answer_is_down(tmp_path):
     registry = servers.registry(tmp_path, "postgresql://postgres@127.0.0.1:1/app")
     with contextlib.closing(attach(registry, tmp_path)):
         plan = check(registry)
-    assert plan.figures == {"health": "down", "up": 0.0}
+    assert plan.figures == {"health": "down", "health_because": "unreachable", "up": 0.0}
     assert rules(plan) == ["unreachable"]
     assert plan.summary == "app is down: postgres.unreachable: app cannot be reached."
 

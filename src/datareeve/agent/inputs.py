@@ -1,6 +1,6 @@
 """An operation's inputs from words: only what was said outright is taken; nothing is inferred.
 
-Understood are a system's name, `field=value`, and `on schema.table (column, column)`.
+Understood are a system's name, `field=value`, `on schema.table (column, column)` and, at the end, `on schema.table column`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _ON_TABLE = re.compile(
     r"\bon\s+(?:(?P<schema_name>\w+)\.)?(?P<table>\w+)\s*\((?P<columns>[^()]+)\)", re.IGNORECASE
 )
+_NO_NAME = r"(?!(?:the|this|that|these|those|a|an|our|its|all|every|each|table|tables|column|columns|index|indexes|and|or|for|of|to|in)\b)"
+_ON_COLUMN = re.compile(
+    rf"\bon\s+{_NO_NAME}(?:(?P<schema_name>\w+)\.)?(?P<table>\w+)\s+{_NO_NAME}(?P<columns>\w+)\s*\.?\s*$", re.IGNORECASE
+)
 _ASSIGNED = re.compile(
     r"(?<![\w-])(?:--)?(?P<field>[a-z][\w-]*)\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<plain>[^\s,;]+))",
     re.IGNORECASE,
@@ -26,7 +30,7 @@ def said(operation: type[Operation[Any]], text: str) -> dict[str, Any]:
     """The inputs of `operation` that `text` states."""
     fields = operation.model_fields
     found: dict[str, Any] = {}
-    table = _ON_TABLE.search(text)
+    table = _ON_TABLE.search(text) or _ON_COLUMN.search(text)
     if table and {"table", "columns"} <= fields.keys():
         found["table"] = table["table"]
         found["columns"] = [column.strip() for column in table["columns"].split(",")]

@@ -186,8 +186,9 @@ class _Draft:
         if self._another and not self._wants and len(self._another) == self._blocked:
             raise NotOurWork("task.not-our-work", " ".join(self._another), "Delegate it to that agent.")
         wants = _in_order(self._wants, self._planner.orders)
-        self._notes += _order_notes(self._wants, wants, self._planner.orders)
         parts = [self._planner.preview(want).labelled(want.part_id, serves=want.bullet) for want in wants]
+        blocked = {part.operation for part in parts if any(leaf.blockers for leaf in part.leaves())}
+        self._notes += _order_notes(self._wants, wants, self._planner.orders, blocked)
         if any(step for part in parts for step in part.all_steps()):
             parts = [self._renewed(want, part) for want, part in zip(wants, parts, strict=True)]
         if self._task.authority:
@@ -314,9 +315,9 @@ def _in_order(wants: list[Want], orders: tuple[playbooks.Order, ...]) -> list[Wa
 
 
 def _order_notes(
-    asked: list[Want], ordered: list[Want], orders: tuple[playbooks.Order, ...]
+    asked: list[Want], ordered: list[Want], orders: tuple[playbooks.Order, ...], blocked: set[str]
 ) -> Iterator[str]:
-    """Why parts are carried out in another order than the bullets'."""
+    """Why parts are carried out in another order than the bullets', and what the order cannot give because its first part is blocked."""
     place = {want.operation: number for number, want in enumerate(asked)}
     moved: dict[str, list[str]] = {}
     for order in orders:
@@ -325,8 +326,20 @@ def _order_notes(
     for key, then in moved.items():
         first, because = key.split("|")
         yield f"{first} is carried out before {', '.join(then)}: {because}."
+    for first, then in _unprepared(place, orders, blocked):
+        yield f"{first} is blocked: {', '.join(then)} would be carried out without it. Mend what blocks it first, or approve knowing that."
     if moved:
         yield f"Order of carrying out: {', '.join(want.part_id for want in ordered)}."
+
+
+def _unprepared(
+    place: dict[str, int], orders: tuple[playbooks.Order, ...], blocked: set[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """Each blocked operation of the task with the others that should have come after it."""
+    for first in sorted(blocked & place.keys()):
+        then = {order.then for order in orders if order.first == first} & place.keys() - blocked
+        if then:
+            yield first, sorted(then, key=lambda operation: place[operation])
 
 
 def _without_repeats(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:

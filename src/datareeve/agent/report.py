@@ -263,7 +263,7 @@ def _database(known: Mapping[str, Any], parts: list[PartOutcome]) -> Iterator[Li
 def _health(known: Mapping[str, Any], parts: list[PartOutcome]) -> tuple[str, str]:
     """As measured; else from what was seen: it answered, and whether a critical finding stands."""
     if "health" in known:
-        return str(known["health"]), ""
+        return str(known["health"]), str(known.get("health_because", ""))
     if not known.keys() & {
         "connections_used_percent",
         "transactions_per_second",
@@ -349,10 +349,20 @@ def _nodes(plan: Plan | None, parts: list[PartOutcome]) -> Iterator[Plan | PartO
 
 
 def _findings(plan: Plan | None, parts: list[PartOutcome]) -> tuple[Finding, ...]:
-    """Critical ones first."""
-    found = [finding for node in _nodes(plan, parts) for finding in node.findings]
+    """Critical ones first, each once, without those that this very run has mended."""
+    found = {
+        (f.rule, f.subject): f for node in _nodes(plan, parts) for f in node.findings if not _mended(f, parts)
+    }
     return tuple(
-        _bounded(f) for f in sorted(found, key=lambda finding: -list(Severity).index(finding.severity))
+        _bounded(f)
+        for f in sorted(found.values(), key=lambda finding: -list(Severity).index(finding.severity))
+    )
+
+
+def _mended(finding: Finding, parts: list[PartOutcome]) -> bool:
+    return any(
+        part.status == "done" and part.operation == finding.mended_by and finding.subject in part.summary
+        for part in parts
     )
 
 

@@ -116,6 +116,9 @@ class Finding(Value):
     instead: str = ""
     severity: Severity = Severity.WARNING
     figures: dict[str, Any] = Field(default_factory=dict)
+    mended_by: str = (
+        ""  # the operation that mends it, which names the subject in its summary: then it is no longer told
+    )
 
 
 class Plan(Value):

@@ -60,6 +60,7 @@ def of_existing(situation: Situation, statistics_days: float | None, system: str
     for key in index_advice.unindexed_foreign_keys(situation):
         yield Finding(
             rule="unindexed-foreign-key",
+            mended_by="databases.create-index",
             subject=f"{key.schema_name}.{key.table_name} ({', '.join(key.columns)})",
             what=f"No index leads with the columns of the foreign key {key.name}.",
             why=f"Deleting a row of {key.referred}, or changing its key, reads all of {key.table_name}; this workload would not pay for the index.",

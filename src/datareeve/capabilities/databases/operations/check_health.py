@@ -61,7 +61,7 @@ class CheckHealth(Operation[Health]):
             summary=_summary(facts, health, found),
             nothing_to_do="Looking changes nothing.",
             findings=found,
-            figures={"health": health, **facts.figures},
+            figures={"health": health, **_because(found), **facts.figures},
         )
 
 
@@ -70,6 +70,12 @@ def verdict(facts: Health, found: tuple[Finding, ...]) -> Literal["healthy", "de
     if facts.down:
         return "down"
     return "degraded" if any(finding.severity != Severity.INFO for finding in found) else "healthy"
+
+
+def _because(found: tuple[Finding, ...]) -> dict[str, str]:
+    """Why it is not called healthy: the rules that need a person. Empty where it is: a later look takes back an earlier one's reasons."""
+    rules = dict.fromkeys(finding.rule for finding in found if finding.severity != Severity.INFO)
+    return {"health_because": ", ".join(rules)}
 
 
 def _summary(facts: Health, health: str, found: tuple[Finding, ...]) -> str:

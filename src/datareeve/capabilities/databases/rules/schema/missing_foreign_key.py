@@ -30,6 +30,7 @@ def finding(reference: Reference) -> Finding:
     )
     return Finding(
         rule=RULE,
+        mended_by="databases.add-foreign-key",
         subject=reference.start,
         what=f"It refers to {' or '.join((reference.end, *reference.rivals))}: {seen}; no foreign key keeps it so.",
         why="The next faulty write leaves a row that refers to nothing, and the planner cannot rely on the relation.",

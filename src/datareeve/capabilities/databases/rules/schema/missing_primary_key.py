@@ -34,6 +34,7 @@ def finding(table: Table, key: CandidateKey | None) -> Finding:
     what, instead = _words(table, key)
     return Finding(
         rule=RULE,
+        mended_by="databases.add-primary-key",
         subject=table.full_name,
         what=what,
         why=WHY,

@@ -23,6 +23,7 @@ def findings(survey: Survey) -> Iterator[Finding]:
                 listed = ", ".join(map(sql.identifier, columns))
                 yield Finding(
                     rule="unindexed-foreign-key",
+                    mended_by="databases.create-index",
                     subject=f"{table.full_name} ({', '.join(columns)})",
                     what=f"No index begins with the columns of foreign key {key.name}.",
                     why=f"Deleting or renumbering a row of {key.references_table} reads all of {table.name}, and joins from there cannot use an index.",
