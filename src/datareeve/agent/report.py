@@ -37,6 +37,7 @@ EMOJI = "\N{FILE CABINET}\N{VARIATION SELECTOR-16}"
 
 FIGURES = {  # the keys looked for, and how each is written
     "health": "{}",  # healthy, degraded or down
+    "health_because": "{}",  # the rules that say so
     "queries_per_second": "{:,.1f} queries/s",
     "transactions_per_second": "{:,.1f} transactions/s",
     "latency_ms_p50": "{:.3g} ms",
@@ -387,7 +388,7 @@ def _also(part: PartOutcome, plan: Plan | None, task: Task | None) -> str:
 
 def _done(part: PartOutcome, serves: str) -> Done:
     known = _known([part.figures])
-    figures = ", ".join(f"{_name(key)} {_written(known, key)}" for key in FIGURES if key in known)
+    figures = ", ".join(f"{_name(key)} {_written(known, key)}" for key in FIGURES if known.get(key, "") != "")
     reason = part.summary
     if part.status == "nothing to do" and part.reason:
         found = "" if part.summary in ("", part.reason) else f"{part.summary.rstrip('.')}; "
