@@ -98,6 +98,12 @@ NOTICED = [
     ("requested-checkpoints", "info", checkpoints(20, 30), checkpoints(25, 25)),
     ("requested-checkpoints", "info", checkpoints(0, 50), checkpoints(0, 49)),
     ("temp-files", "warning", figures(temp_bytes_per_second=2**20), figures(temp_bytes_per_second=2**20 - 1)),
+    (
+        "temp-files",
+        "warning",
+        figures(temp_bytes_per_second=2**21),
+        figures(temp_bytes_per_second=2**21, statistics_seconds=299),
+    ),
     ("deadlocks", "warning", figures(deadlocks_new=1), figures(deadlocks_new=0, deadlocks_total=5)),
     ("replication-lag", "warning", figures(replication_lag_seconds=60), figures(replication_lag_seconds=59)),
     (

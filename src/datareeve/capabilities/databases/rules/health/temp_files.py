@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from datareeve.capabilities.databases.health import Health
 
 WARNING_BYTES_PER_SECOND = 2**20
+LONG_ENOUGH_SECONDS = 300  # of statistics: a load or an index build is no habit
 
 
 def find(health: Health) -> Iterator[Finding]:
-    """One finding from 1 MiB a second on average."""
+    """One finding from 1 MiB a second on average, once there are five minutes to average."""
     rate = health.figures.get("temp_bytes_per_second", 0.0)
-    if rate >= WARNING_BYTES_PER_SECOND:
+    known = health.figures.get("statistics_seconds", LONG_ENOUGH_SECONDS)
+    if rate >= WARNING_BYTES_PER_SECOND and known >= LONG_ENOUGH_SECONDS:
         yield Finding(
             rule="temp-files",
             subject=health.system,
