@@ -147,3 +147,11 @@ def test_a_key_that_was_found_is_referred_to_like_a_declared_one():
 def test_a_made_name_fits_63_bytes_and_keeps_its_suffix():
     assert made_name("flights", "pkey") == "flights_pkey"
     assert made_name("é" * 40, "pkey") == "é" * 29 + "_pkey"
+
+
+def test_how_a_person_is_reached_neither_names_a_row_nor_refers_to_one():
+    customer = table("customer", integer("id"), text("email", distinct=-1.0), primary_key=("id",))
+    invoice = table("invoice", integer("number"), text("email", distinct=-1.0))
+    assert ("email",) not in columns_of(single_candidates(invoice, [customer, invoice]))
+    unique = CandidateKey(table="public.invoice", columns=("email",), evidence="declared")
+    assert propose_references([customer, invoice], [unique]) == []

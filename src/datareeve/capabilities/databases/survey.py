@@ -51,6 +51,8 @@ GENERIC = {
     "hour",
     "minute",
 }
+# How a person is reached: it may be unique today, and the same in two tables, without naming a row or referring to one.
+CONTACTS = {"email", "mail", "phone", "telephone", "mobile", "fax"}
 ID_SUFFIXES = ("_id", "_no", "_number", "_code", "_key", "_uuid")
 
 
@@ -191,7 +193,7 @@ def single_candidates(table: Table, tables: Sequence[Table]) -> list[CandidateKe
     ]
     shared = {c.name for t in tables if t is not table for c in t.columns} - GENERIC
     for column in sorted(table.columns, key=lambda c: not _named_as_key(table, c)):
-        promising = column.name in shared or column is table.columns[0]
+        promising = (column.name in shared or column is table.columns[0]) and not _is_contact(column)
         if column.base_type in FAMILIES and (
             _named_as_key(table, column) or (promising and _may_be_unique(table, column))
         ):
@@ -201,7 +203,7 @@ def single_candidates(table: Table, tables: Sequence[Table]) -> list[CandidateKe
 
 def composite_candidates(table: Table) -> list[CandidateKey]:
     """Two or three identifying columns, at most one of them a moment, whose distinct values could tell all rows apart."""
-    full = [c for c in table.columns if not c.null_share]
+    full = [c for c in table.columns if not c.null_share and not _is_contact(c)]
     identifying = [c for c in full if FAMILIES.get(c.base_type) in ("text", "uuid") or _numbered(table, c)]
     moments = [c for c in full if c.base_type in MOMENTS]
     parts = [*identifying[:IDENTIFYING], *moments[:IDENTIFYING]]
@@ -263,6 +265,10 @@ def _numbered(table: Table, column: Column) -> bool:
     return FAMILIES.get(column.base_type) == "integer" and (
         column.name == singular(table.name) or column.name.endswith(ID_SUFFIXES)
     )
+
+
+def _is_contact(column: Column) -> bool:
+    return not CONTACTS.isdisjoint(column.name.split("_")) and not column.name.endswith(ID_SUFFIXES)
 
 
 def _has(table: Table, name: str) -> bool:
@@ -352,7 +358,11 @@ def propose_references(tables: Sequence[Table], keys: Sequence[CandidateKey]) ->
     named, valued = [], []
     for table in tables:
         for column in table.columns:
-            if column.base_type in FAMILIES and not table.references((column.name,)):
+            if (
+                column.base_type in FAMILIES
+                and not _is_contact(column)
+                and not table.references((column.name,))
+            ):
                 is_key = (table.full_name, column.name) in own
                 by_name = _by_name(table, column, called, is_key=is_key)
                 named += [target.reference(table, column, "name") for target in by_name]
