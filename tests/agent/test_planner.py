@@ -176,6 +176,8 @@ def test_an_estate_without_a_database_is_a_blocker():
 def test_inputs_are_taken_only_where_they_were_said():
     said = planner().plan(tasks.parse("Create an index on sales.orders (customer_id, created_at)"))
     assert said.plan.parts[0].inputs == {"system": "app", "table": "orders", "columns": ["customer_id", "created_at"], "schema_name": "sales"}  # fmt: skip
+    brief = planner().plan(tasks.parse("Add an index on orders customer_id"))
+    assert brief.plan.parts[0].inputs == {"system": "app", "table": "orders", "columns": ["customer_id"], "schema_name": "public"}  # fmt: skip
     unsaid = planner().plan(tasks.parse("Index this table"))
     assert unsaid.plan.parts == ()
     assert "needs table, columns" in unsaid.questions[0].text
@@ -191,6 +193,20 @@ def test_an_error_while_looking_is_that_bullets_blocker():
     first, second = made.plan.parts
     assert "has no read 'nothing'" in first.blockers[0]
     assert second.steps
+
+
+def test_changes_that_would_go_without_their_backup_are_named():
+    def preview(op):
+        plan = fakes.preview(op)
+        blocked = op.name == "databases.set-up-backups"
+        return plan.model_copy(update={"blockers": ("no replication",)}) if blocked else plan
+
+    notes = planner(preview=preview).plan(EXAMPLE, today=CLOCK).notes
+    unprepared = [note for note in notes if note.startswith("databases.set-up-backups is blocked")]
+    assert len(unprepared) == 1
+    assert "databases.repair-schema" in unprepared[0]
+    assert "would be carried out without it" in unprepared[0]
+    assert not [note for note in planner().plan(EXAMPLE, today=CLOCK).notes if "is blocked" in note]
 
 
 def test_an_operation_that_is_not_in_the_catalogue_is_a_blocker():

@@ -1,6 +1,6 @@
 """An operation's inputs from words: only what was said outright is taken; nothing is inferred.
 
-Understood are a system's name, `field=value`, `on schema.table (column, column)` and, at the end, `on schema.table column`.
+Understood are a system's name, `field=value`, `on schema.table (column, column)` and `index on schema.table column`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 _ON_TABLE = re.compile(
     r"\bon\s+(?:(?P<schema_name>\w+)\.)?(?P<table>\w+)\s*\((?P<columns>[^()]+)\)", re.IGNORECASE
 )
-_NO_NAME = r"(?!(?:the|this|that|these|those|a|an|our|its|all|every|each|table|tables|column|columns|index|indexes|and|or|for|of|to|in)\b)"
-_ON_COLUMN = re.compile(
-    rf"\bon\s+{_NO_NAME}(?:(?P<schema_name>\w+)\.)?(?P<table>\w+)\s+{_NO_NAME}(?P<columns>\w+)\s*\.?\s*$", re.IGNORECASE
+_NAME = (
+    r"(?!(?:the|this|that|these|those|a|an|our|its|all|every|each|tables?|columns?|and|or|for|of|to|in)\b)\w+"
+)
+_INDEX_ON = re.compile(
+    rf"\bindex\s+on\s+(?P<named>(?:(?P<schema_name>{_NAME})\.)?(?P<table>{_NAME})\s+(?P<columns>{_NAME}))\s*\.?\s*$",
+    re.IGNORECASE,
 )
 _ASSIGNED = re.compile(
     r"(?<![\w-])(?:--)?(?P<field>[a-z][\w-]*)\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<plain>[^\s,;]+))",
@@ -30,7 +33,7 @@ def said(operation: type[Operation[Any]], text: str) -> dict[str, Any]:
     """The inputs of `operation` that `text` states."""
     fields = operation.model_fields
     found: dict[str, Any] = {}
-    table = _ON_TABLE.search(text) or _ON_COLUMN.search(text)
+    table = _ON_TABLE.search(text) or _INDEX_ON.search(text)
     if table and {"table", "columns"} <= fields.keys():
         found["table"] = table["table"]
         found["columns"] = [column.strip() for column in table["columns"].split(",")]
@@ -42,6 +45,12 @@ def said(operation: type[Operation[Any]], text: str) -> dict[str, Any]:
             value = match["quoted"] if match["quoted"] is not None else match["plain"]
             found[name] = value.split(",") if "tuple" in str(fields[name].annotation) else value
     return found
+
+
+def without_names(text: str) -> str:
+    """The text without the table and the column of an `index on table column`: they tell nothing about what is to be done."""
+    found = _INDEX_ON.search(text)
+    return text[: found.start("named")] if found else text
 
 
 def missing(operation: type[Operation[Any]], given: dict[str, Any]) -> tuple[str, ...]:

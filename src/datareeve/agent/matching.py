@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from datareeve.agent import scope
+from datareeve.agent import inputs, scope
 from datareeve.agent.bm25 import Document, Index, Score, light_stems, terms
 from datareeve.core.operation import Effect
 from datareeve.core.value import Value
@@ -81,7 +81,7 @@ class Matcher:
         refusal = scope.guard(text)
         if refusal:
             return Match(text=text, decision="refused", reason=refusal)
-        words = self._without(names, text)
+        words = self._without(names, inputs.without_names(text))
         exact = self._exact.get(frozenset(terms(words)), "")
         asks = _ASKS.search(text) is not None
         found = [score for score in self._index.search(words) if not asks or score.key not in self._changing]

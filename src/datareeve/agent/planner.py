@@ -187,7 +187,7 @@ class _Draft:
             raise NotOurWork("task.not-our-work", " ".join(self._another), "Delegate it to that agent.")
         wants = _in_order(self._wants, self._planner.orders)
         parts = [self._planner.preview(want).labelled(want.part_id, serves=want.bullet) for want in wants]
-        blocked = {part.operation for part in parts if any(leaf.blockers for leaf in part.leaves())}
+        blocked = {part.operation for part in parts if any(plan.blockers for plan in (part, *part.leaves()))}
         self._notes += _order_notes(self._wants, wants, self._planner.orders, blocked)
         if any(step for part in parts for step in part.all_steps()):
             parts = [self._renewed(want, part) for want, part in zip(wants, parts, strict=True)]
