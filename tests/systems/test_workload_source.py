@@ -38,7 +38,7 @@ def test_what_cannot_be_parsed_is_known_by_its_text_and_holds_no_value():
 @pytest.mark.parametrize(
     ("text", "kind"),
     [("SELECT 1", "read"), ("WITH d AS (DELETE FROM t RETURNING a) SELECT a FROM d", "write"), ("SELECT a FROM t FOR UPDATE", "write"),
-     ("BEGIN", "control"), ("VACUUM t", "other")],
+     ("BEGIN", "control"), ("VACUUM t", "other"), ("SELECT relname FROM pg_catalog.pg_class WHERE oid = $1", "other")],
 )  # fmt: skip
 def test_reads_writes_and_the_rest_are_told_apart(text, kind):
     assert shape_of(text).kind == kind

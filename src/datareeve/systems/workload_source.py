@@ -411,10 +411,15 @@ def _make_shape(bare: str) -> Shape:
     sql, parsed = text, False
     if kind in {"read", "write"}:
         sql, parsed, tables, writes = _canonical(text)
-        kind = "write" if writes else kind
+        kind = "write" if writes else "other" if _only_catalogs(tables) else kind
     return Shape(
         hashlib.sha256(sql.encode(errors="replace")).hexdigest()[:12], sql, text, kind, parsed, tables
     )
+
+
+def _only_catalogs(tables: tuple[str, ...]) -> bool:
+    """Whether only the server's own catalogs are read: by pg_dump, a monitor or Datareeve itself, not by an application."""
+    return bool(tables) and all(name.lower().startswith("pg_") for name in tables)
 
 
 def _kind_of(word: str) -> str:
