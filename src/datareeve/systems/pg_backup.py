@@ -150,7 +150,9 @@ def streaming_refused(system: Postgres) -> str | None:
         with system.connect(replication="true") as connection:
             connection.pgconn.exec_(b"IDENTIFY_SYSTEM")
     except (BadInput, Failed) as error:
-        return f"{error.code}: {error.what}"
+        # The server answers other connections, so that it is there: what it refused is replication.
+        refused = error.code == "postgres.unreachable"
+        return "the server refuses a replication connection" if refused else f"{error.code}: {error.what}"
     return None
 
 
