@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+import servers
 from datareeve.core.errors import BadInput, DatareeveError, Failed
 
 ESCAPE = "COMMIT; BEGIN READ WRITE; DELETE FROM t; COMMIT"
@@ -65,3 +66,12 @@ def test_what_a_function_raises_is_not_repeated_whatever_its_code(app, database,
         app.read("query", sql="SELECT told()")
     assert "ann@example.org" not in str(failed.value)
     assert failed.value.code == f"postgres.{state}"
+
+
+def test_a_server_that_is_down_has_nothing_to_settle(tmp_path):
+    """What a run left must not stop its undo from starting the server again."""
+    with servers.server() as server:
+        app = servers.registry(tmp_path, server.url, server.local)["app"]
+        server.local.stop()
+        app.settle("r1")
+        assert not server.local.running()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
@@ -25,6 +25,13 @@ SecretReference = Annotated[
     str,
     Field(pattern=r"^(env|file|keyring|vault):.+", description="env:NAME, file:path or keyring:service/name"),
 ]
+
+
+def holds_password(url: str) -> bool:
+    """Whether a URL gives a password away, before the host or, as libpq also takes it, among the parameters."""
+    parts = urlsplit(url)
+    named = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    return bool(parts.password or named & {"password", "sslpassword"})
 
 
 class ServerControl(Value):
@@ -83,10 +90,9 @@ class PostgresqlSystem(Value):
     @field_validator("url")
     @classmethod
     def _no_password_in_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("postgresql", "postgres"):
+        if urlsplit(url).scheme not in ("postgresql", "postgres"):
             raise ValueError("a PostgreSQL URL starts with postgresql://")
-        if parts.password:
+        if holds_password(url):
             raise ValueError(
                 "the URL holds a password: take it out and give `password: env:NAME` or file:path"
             )
@@ -189,6 +195,15 @@ class Estate(Value):
     schedules: dict[str, Schedule] = Field(default_factory=dict)
     alerts: tuple[AlertRule, ...] = ()
     targets: Targets = Targets()
+
+    @field_validator("ledger")
+    @classmethod
+    def _no_password_in_ledger(cls, url: str | None) -> str | None:
+        if url is not None and holds_password(url):
+            raise ValueError(
+                "the URL holds a password: take it out and give `ledger_password: env:NAME` or file:path"
+            )
+        return url
 
 
 STATE_FOLDER = ".datareeve"

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from datareeve.core import estate as estates
 from datareeve.core.errors import BadInput
 from datareeve.systems.adapter import Adapter, effects, reads
+from datareeve.systems.files import permissions, replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,9 +42,8 @@ class EstateFile(Adapter):
         """
         text = changed(self._text(), where, value)
         estates.parse(text)
-        partial = self.path.with_suffix(".yaml.new")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self.path)
+        mode = permissions(self.path) if self.path.exists() else 0o644
+        replace_file(self.path, text.encode(), mode)
         return {}
 
     def _text(self) -> str:

@@ -380,6 +380,8 @@ class Postgres(Adapter):
 
     def settle(self, run: str) -> None:
         """Terminate sessions that an earlier worker of this run left, and wait until they are gone."""
+        if self.local_server is not None and not self.local_server.running():
+            return  # nothing goes on in a server that is down, and the undo may be to start it
         find = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
         with self._acting(None) as effect:
             deadline = time.monotonic() + 30

@@ -1,0 +1,18 @@
+"""The estate's file: what it may not hold."""
+
+import pytest
+
+from datareeve.core import estate
+from datareeve.core.errors import BadInput
+
+SYSTEM = "systems: {{app: {{kind: postgresql, url: '{url}'}}}}"
+URLS = ["postgresql://ann:hunter2@host/db", "postgresql://ann@host/db?password=hunter2&sslmode=require"]
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("text", [SYSTEM, "ledger: '{url}'"])
+def test_a_password_in_any_url_is_refused_and_not_repeated(text, url):
+    with pytest.raises(BadInput) as refused:
+        estate.parse(text.format(url=url))
+    assert "take it out" in refused.value.what
+    assert "hunter2" not in str(refused.value)
