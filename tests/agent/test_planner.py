@@ -198,14 +198,14 @@ def test_an_error_while_looking_is_that_bullets_blocker():
 def test_changes_that_would_go_without_their_backup_are_named():
     def preview(op):
         plan = fakes.preview(op)
-        blocked = op.name == "databases.set-up-backups"
+        blocked = op.name in ("databases.set-up-backups", "databases.tune-settings")
         return plan.model_copy(update={"blockers": ("no replication",)}) if blocked else plan
 
     notes = planner(preview=preview).plan(EXAMPLE, today=CLOCK).notes
-    unprepared = [note for note in notes if note.startswith("databases.set-up-backups is blocked")]
-    assert len(unprepared) == 1
-    assert "databases.repair-schema" in unprepared[0]
-    assert "would be carried out without it" in unprepared[0]
+    [note] = [note for note in notes if "is blocked" in note]
+    assert note.startswith(
+        "databases.set-up-backups is blocked: databases.repair-schema, databases.configure-pool, databases.advise-indexes would be"
+    )
     assert not [note for note in planner().plan(EXAMPLE, today=CLOCK).notes if "is blocked" in note]
 
 

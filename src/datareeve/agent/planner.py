@@ -337,7 +337,8 @@ def _unprepared(
 ) -> Iterator[tuple[str, list[str]]]:
     """Each blocked operation of the task with the others that should have come after it."""
     for first in sorted(blocked & place.keys()):
-        then = {order.then for order in orders if order.first == first} & place.keys() - blocked
+        guarded = {order.then for order in orders if order.first == first and order.guards}
+        then = guarded & place.keys() - blocked
         if then:
             yield first, sorted(then, key=lambda operation: place[operation])
 

@@ -35,20 +35,21 @@ def load(folder: Path = FOLDER) -> tuple[Playbook, ...]:
 
 
 class Order(Value):
-    """One operation before another, and why."""
+    """One operation before another, and why. `guards`: without the first, the other is done at a risk."""
 
     first: str
     then: str
     because: str
+    guards: bool = False
 
 
 def orders(playbooks: tuple[Playbook, ...]) -> tuple[Order, ...]:
     """What the playbooks say about order. It holds for their operations however they came into a task."""
     return tuple(
-        Order(first=first, then=then, because=playbook.because)
+        Order(first=first, then=then, because=playbook.because, guards=guards)
         for playbook in playbooks
-        for first, then in (
-            *((own, other) for own in playbook.operations for other in playbook.before),
-            *((other, own) for own in playbook.operations for other in playbook.after),
+        for first, then, guards in (
+            *((own, other, True) for own in playbook.operations for other in playbook.before),
+            *((other, own, False) for own in playbook.operations for other in playbook.after),
         )
     )
