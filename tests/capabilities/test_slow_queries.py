@@ -54,6 +54,19 @@ def test_families_above_the_target_are_named_with_their_share():
     ]
 
 
+def test_without_percentiles_the_families_that_take_most_time_are_named():
+    unknown = {"p50_ms": None, "p95_ms": None, "p99_ms": None}
+    families = [
+        family(fingerprint="most", total_ms=950.0, mean_ms=95.0, **unknown),
+        family(total_ms=50.0, **unknown),
+    ]
+    facts = Workload.model_validate({"source": SOURCE, "families": families, "loops": []})
+    [finding] = FindSlowQueries(system="app").plan(facts).findings
+    assert (finding.rule, finding.subject) == ("costly-query", "most (t)")
+    assert finding.what == "Its 10 calls take 95.0 ms on average: SELECT a FROM t WHERE b = $1"
+    assert finding.why == "It takes 95.0 % of the workload's time."
+
+
 def test_a_loop_is_told_with_its_counts_and_what_to_write_instead():
     parent = family("SELECT a FROM orders", fingerprint="p", tables=("orders",))
     child = family("SELECT name FROM users WHERE id = $1", fingerprint="c", tables=("users",))

@@ -11,6 +11,8 @@ from datareeve.capabilities.databases.rules import queries
 from datareeve.capabilities.databases.workload import Family, Workload
 from datareeve.core.operation import Finding, Operation, Plan, Severity, Systems
 
+COSTLY_PERCENT = 10  # of the workload's time
+
 
 class FindSlowQueries(Operation[Workload]):
     """Find slow queries, N+1 loops and statements that could be written better.
@@ -57,6 +59,7 @@ class FindSlowQueries(Operation[Workload]):
         )
         findings = (
             *(self._slow(f, facts) for f in slow),
+            *(self._costly(f, facts) for f in facts.families if _is_costly(f, facts)),
             *workload.loop_findings(facts),
             *self._better_written(facts),
         )
@@ -89,6 +92,17 @@ class FindSlowQueries(Operation[Workload]):
             figures=_row(family, facts),
         )
 
+    def _costly(self, family: Family, facts: Workload) -> Finding:
+        return Finding(
+            rule="costly-query",
+            subject=queries.subject(family),
+            what=f"Its {family.calls:,} calls take {family.mean_ms or 0:,.1f} ms on average: {family.short}",
+            why=f"It takes {_share(family, facts)} % of the workload's time.",
+            instead=f"Look at its plan (databases.explain-query, fingerprint={family.fingerprint}), and let databases.advise-indexes try indexes.",
+            severity=Severity.INFO,
+            figures=_row(family, facts),
+        )
+
     def _better_written(self, facts: Workload) -> tuple[Finding, ...]:
         return tuple(finding for family in facts.families for finding in queries.review(family))
 
@@ -102,6 +116,11 @@ class FindSlowQueries(Operation[Workload]):
                 {**_row(family, facts), "sql": family.sql} for family in facts.families[: self.top]
             ],
         }
+
+
+def _is_costly(family: Family, facts: Workload) -> bool:
+    """Whether it takes much of the workload's time, where no percentile is known to hold against the target."""
+    return all(f.p95_ms is None for f in facts.families) and _share(family, facts) >= COSTLY_PERCENT
 
 
 def _share(family: Family, facts: Workload) -> float:
