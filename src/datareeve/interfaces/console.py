@@ -215,7 +215,10 @@ def _plan_foot(plan: Plan) -> Iterator[RenderableType]:
         )
         yield ""
         yield line(
-            (f"{len(steps)} steps", "bold"), f" ({counted})   ", ("fingerprint ", "dim"), plan.fingerprint
+            (f"{len(steps)} step{'s' * (len(steps) != 1)}", "bold"),
+            f" ({counted})   ",
+            ("fingerprint ", "dim"),
+            plan.fingerprint,
         )
 
 
@@ -366,7 +369,7 @@ def _step_outcome(step: StepOutcome, predicted: Prediction | None) -> Renderable
     ]
     told = ", ".join(measured) + (" (found there after a crash)" if step.found_by_probe else "")
     expected = prediction_text(predicted) if predicted else ""
-    parts = [(f"{step.status:<8}", status_style(step.status)), f"{step.step}  ", (told, "dim")]
+    parts = [(f"{step.status:<7} ", status_style(step.status)), f"{step.step}  ", (told, "dim")]
     parts += [(f"  expected {expected}", "dim")] if expected else []
     return Group(line(*parts, indent=4), *([line((step.error, "red"), indent=8)] if step.error else []))
 
