@@ -150,6 +150,18 @@ def test_a_password_in_the_url_goes_into_a_file_of_its_own(tmp_path, database):
     assert "s3cret" not in (tmp_path / "estate.yaml").read_text()
 
 
+def test_the_variable_named_after_the_database_is_taken_before_the_driver_s_own(
+    tmp_path, database, monkeypatch
+):
+    name = database.rpartition("/")[2].partition("?")[0].upper() + "_PASSWORD"
+    monkeypatch.setenv("PGPASSWORD", "s3cret")
+    (joined,) = introduce([database], tmp_path / "driver")
+    assert joined.password == "env:PGPASSWORD"  # noqa: S105 - a reference
+    monkeypatch.setenv(name, "s3cret")
+    (joined,) = introduce([database], tmp_path / "named")
+    assert joined.password == f"env:{name}"
+
+
 def test_a_password_by_reference_stays_a_reference(tmp_path, database, monkeypatch):
     monkeypatch.setenv("APP_PASSWORD", "s3cret")
     (joined,) = introduce([database], tmp_path, password="env:APP_PASSWORD")  # noqa: S106 - a reference

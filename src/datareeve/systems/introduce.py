@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from datareeve.core import clock
 from datareeve.core import estate as estates
@@ -70,7 +72,9 @@ def _look(
     url, secret = urls.split_url(given)
     known = _known(url, estate.systems)
     reference = (
-        None if secret else password or (_password(estate.systems[known]) if known else _from_environment())
+        None
+        if secret
+        else password or (_password(estate.systems[known]) if known else _from_environment(url))
     )
     return pg_look.look(url, project, password=secret, reference=reference), secret, reference
 
@@ -80,9 +84,11 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _from_environment() -> str | None:
-    # The driver takes PGPASSWORD by itself; a declared system says so.
-    return "env:PGPASSWORD" if os.environ.get("PGPASSWORD") else None
+def _from_environment(url: str) -> str | None:
+    """APP_PASSWORD for a database `app`; else PGPASSWORD, which the driver takes by itself and a declared system says so."""
+    database = unquote(urlsplit(url).path.lstrip("/"))
+    names = (re.sub(r"\W+", "_", database).upper() + "_PASSWORD", "PGPASSWORD")
+    return next((f"env:{name}" for name in names if os.environ.get(name)), None)
 
 
 def _password(entry: SystemEntry) -> str | None:
