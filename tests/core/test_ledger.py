@@ -134,6 +134,13 @@ def test_a_worker_whose_lease_was_taken_cannot_record(ledger):
     assert ledger.verify()["entries"] == 1
 
 
+def test_a_worker_whose_table_was_taken_by_another_run_holds_nothing(ledger):
+    first = ledger.acquire("r1", ["app:public.flights"], seconds=-1)
+    assert ledger.holds(first)
+    ledger.acquire("r2", ["app:public.flights"])
+    assert not ledger.holds(first)
+
+
 def test_the_lease_of_a_dead_process_is_free_at_once(ledger, url):
     code = f"from datareeve.core.ledger import open_ledger; open_ledger({url!r}).acquire('r1', seconds=3600)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -147,6 +154,10 @@ def test_a_fenced_effect_commits_with_its_outcome_or_not_at_all(pg18, database):
     zombie = ledger.acquire("r1", seconds=-1)
     ledger.acquire("r1")
     with pytest.raises(LeaseLost), ledger.fenced_transaction(zombie) as transaction:
+        transaction.driver_connection.execute("INSERT INTO public.t VALUES (1)")
+    overtaken = ledger.acquire("r2", ["app:public.t"], seconds=-1)
+    ledger.acquire("r3", ["app:public.t"])
+    with pytest.raises(LeaseLost), ledger.fenced_transaction(overtaken) as transaction:
         transaction.driver_connection.execute("INSERT INTO public.t VALUES (1)")
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM public.t").fetchone() == (0,)

@@ -1,3 +1,4 @@
+import psycopg
 import pytest
 
 import rig
@@ -168,3 +169,73 @@ def test_an_unknown_run_is_said_so(rigged):
         with pytest.raises(DatareeveError) as caught:
             call("nope")
         assert caught.value.code == "run.unknown"
+
+
+def test_undoing_a_partly_failed_run_ends_undone(rigged, tmp_path):
+    nothing = rig.NoFacts()
+    first, stale = rig.Some(wanted=("a",)).plan(nothing), rig.Some(wanted=("a", "d")).plan(nothing)
+    plan = Plan(operation="task", summary="x", parts=(first.labelled("1"), stale.labelled("2")))
+    outcome = rigged.apply(plan, by="ann")
+    assert [part.status for part in outcome.parts] == ["done", "failed"]
+    assert rigged.undo(outcome.run, by="ann").status == "undone"
+    assert rig.truth(rigged.url, tmp_path) == rig.BEFORE
+
+
+def test_an_undo_that_takes_nothing_back_is_not_told_as_undone(rigged):
+    plan = rig.Some(wanted=("d",)).plan(rig.NoFacts())
+    nothing = plan.steps[0].undo[0].model_copy(update={"arguments": {"sql": "SELECT 1"}})
+    plan = plan.model_copy(update={"steps": (plan.steps[0].model_copy(update={"undo": (nothing,)}),)})
+    undone = rigged.undo(rigged.apply(plan, by="ann").run, by="ann")
+    assert undone.status == "failed"
+    assert "as before: before: row d" in undone.parts[0].reason
+
+
+def test_a_rule_of_never_also_holds_when_a_run_is_resumed(rigged, tmp_path):
+    run = stopped(rigged, "before intent of 1/index")
+    gated(rigged, rules=(Rule(decision="never", systems=("app",), why="frozen for the audit"),))
+    with pytest.raises(Refused, match="frozen for the audit"):
+        rigged.resume(run, by="ann")
+    assert rig.truth(rigged.url, tmp_path)[0] == [("a", 1)]
+    assert rigged.undo(run, by="ann").status == "undone"
+    assert rig.truth(rigged.url, tmp_path) == rig.BEFORE
+
+
+def test_a_worker_that_lost_its_lease_before_an_undo_call_stops(rigged):
+    run = rigged.apply(rig.Some(wanted=("file", "d")).plan(rig.NoFacts()), by="ann").run
+
+    def lose_the_lease(name):
+        if name.startswith("before undo call"):
+            with rigged.ledger.engine.begin() as connection:
+                connection.exec_driver_sql("UPDATE leases SET token = token + 1")
+
+    rigged._boundary = lose_the_lease
+    with pytest.raises(LeaseLost):
+        rigged.undo(run, by="ann")
+    with psycopg.connect(rigged.url) as connection:
+        assert connection.execute("SELECT name FROM log").fetchall() == [("d",)]
+
+
+def test_a_plan_of_another_version_is_refused_and_said_so(rigged):
+    plan = rig.Some(wanted=("a",)).plan(rig.NoFacts())
+    body = {"plan": {**plan.model_dump(mode="json"), "newer": "field"}, "asked_by": "ann", "task": ""}
+    rigged.ledger.append("plan", body, subject="f" * 64)
+    with pytest.raises(DatareeveError) as caught:
+        rigged.stored("f" * 64)
+    assert caught.value.code == "plan.version"
+
+
+def stopped(rigged, boundary):
+    """A run whose worker died at a boundary; gives its name."""
+
+    class Died(BaseException):
+        pass
+
+    def die(name):
+        if name.startswith(boundary):
+            raise Died
+
+    rigged._boundary = die
+    with pytest.raises(Died):
+        rigged.apply(rig.two_parts(), by="ann")
+    rigged._boundary = None
+    return rigged.runs()[0].run

@@ -5,6 +5,7 @@ An approval names a plan's fingerprint and expires. It is content-bound: another
 
 from __future__ import annotations
 
+import posixpath
 import re
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WINDOW = re.compile(
-    r"(?:(?P<first>[A-Z][a-z]{2})(?:-(?P<last>[A-Z][a-z]{2}))? )?(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)(?: (?P<zone>\S+))?$"
+    r"(?:(?P<first>[A-Z][a-z]{2})(?:-(?P<last>[A-Z][a-z]{2}))? )?(?P<start>(?:[01]\d|2[0-3]):[0-5]\d)-(?P<end>(?:[01]\d|2[0-3]):[0-5]\d|24:00)(?: (?P<zone>\S+))?$"
 )
 
 
@@ -74,11 +75,14 @@ def path_matches(path: str, pattern: str) -> bool:
 
 
 def _path_matches(path: str, patterns: tuple[str, ...]) -> bool:
-    return any(path_matches(path, pattern) for pattern in patterns)
+    plain = posixpath.normpath(path)  # `data/../data/x` is `data/x`: another spelling is no way around a rule
+    return any(path_matches(plain, pattern) for pattern in patterns)
 
 
 def in_window(window: str, now: datetime) -> bool:
     """Whether `now` lies in a window such as `Mon-Fri 22:00-06:00 Europe/Berlin` (a night belongs to the day it starts on).
+
+    A window that ends when it starts is a day long.
 
     Errors: `BadInput` `authority.window`.
     """
@@ -101,7 +105,7 @@ def in_window(window: str, now: datetime) -> bool:
         )
     local = now.astimezone(zone)
     time, day = local.strftime("%H:%M"), local.weekday()
-    if found["start"] <= found["end"]:
+    if found["start"] < found["end"]:
         return found["start"] <= time < found["end"] and _in_days(day, first, last)
     if time >= found["start"]:
         return _in_days(day, first, last)
@@ -131,13 +135,7 @@ class Gate:
 
     def require(self, plan: Plan) -> str:
         """Let a plan through, and say by what. Errors: `Refused` `authority.never`, `NeedsApproval` `approval.needed`, each naming the rule."""
-        decisions = self.decisions(plan)
-        if refused := [d for d in decisions if d.decision == "never"]:
-            raise Refused(
-                "authority.never",
-                f"Step {refused[0].step!r} is forbidden by {refused[0].rule}.",
-                "Ask the owner of estate.yaml to change that rule, or plan without this step.",
-            )
+        decisions = self.refuse_forbidden(plan)
         waiting = [d for d in decisions if d.decision == "approve"]
         if not waiting:
             return "the estate's authority"
@@ -149,6 +147,17 @@ class Gate:
             f"Read the plan, then run: datareeve approve {plan.fingerprint}",
             fingerprint=plan.fingerprint,
         )
+
+    def refuse_forbidden(self, plan: Plan) -> tuple[Decision, ...]:
+        """Stop where a rule says never, whatever was approved; gives every decision. Errors: `Refused` `authority.never`."""
+        decisions = self.decisions(plan)
+        if refused := [d for d in decisions if d.decision == "never"]:
+            raise Refused(
+                "authority.never",
+                f"Step {refused[0].step!r} is forbidden by {refused[0].rule}.",
+                "Ask the owner of estate.yaml to change that rule, or plan without this step.",
+            )
+        return decisions
 
     def approve(self, fingerprint: str, *, by: str) -> None:
         """Record an approval of a stored plan.

@@ -343,9 +343,9 @@ class Ledger:
                     )
 
     def holds(self, fence: Fence) -> bool:
-        """Whether the lease is still ours: asked just before an effect outside the ledger's database."""
+        """Whether the run and every resource held with it are still ours: asked just before an effect outside the ledger's database."""
         with _translated(), self._writer() as driver:
-            return self._dialect.holds(driver, fence)
+            return self._dialect.holds(driver, fence.all())
 
     def identity(self) -> str | None:
         """On PostgreSQL, what `Postgres.identity` gives for the same database and user; else None."""
@@ -357,7 +357,7 @@ class Ledger:
         return f"pg:{cluster}:{database}:{login}"
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; new ones are made when they are needed."""
         with self._one_writer:
             if self._writing is not None:
                 self._writing.close()
@@ -426,7 +426,7 @@ class _Sqlite:
         return seq
 
     def append(self, driver: Any, row: Row, fence: Fence | None) -> int:
-        if fence is not None and not self.holds(driver, fence):
+        if fence is not None and not self.holds(driver, fence.all()[:1]):
             raise _lost(fence)
         seq, digest = driver.execute("SELECT seq + 1, hash FROM chain WHERE name = 'entries'").fetchone()
         digest = _link(digest, row)
@@ -438,12 +438,12 @@ class _Sqlite:
         return int(seq)
 
     def check_fence(self, connection: sa.Connection, fence: Fence) -> None:
-        if not self.holds(connection.connection.driver_connection, fence):
+        if not self.holds(connection.connection.driver_connection, fence.all()):
             raise _lost(fence)
 
-    def holds(self, driver: Any, fence: Fence) -> bool:
+    def holds(self, driver: Any, held: Sequence[tuple[str, int]]) -> bool:
         query = "SELECT 1 FROM leases WHERE resource = ? AND token = ?"
-        return driver.execute(query, (fence.resource, fence.token)).fetchone() is not None
+        return all(driver.execute(query, one).fetchone() is not None for one in held)
 
     def lock_chain(self, connection: sa.Connection, name: str) -> tuple[int, str]:
         row = connection.execute(
@@ -489,15 +489,20 @@ SELECT seq, %(at)s, %(kind)s, %(subject)s, %(run)s, %(body)s, hash FROM link RET
         return int(found[0])
 
     def check_fence(self, connection: sa.Connection, fence: Fence) -> None:
-        query = (
-            sa.select(leases_table.c.token).where(leases_table.c.resource == fence.resource).with_for_update()
-        )
-        if connection.execute(query).scalar() != fence.token:
+        # The run's row first and the others in order, as the heartbeat takes them: neither waits for the other.
+        c = leases_table.c
+        query = sa.select(c.resource, c.token).with_for_update()
+        locked = list(connection.execute(query.where(c.resource == fence.resource)))
+        if fence.others:
+            others = query.where(c.resource.in_([resource for resource, _ in fence.others]))
+            locked += connection.execute(others.order_by(c.resource.collate("C")))
+        if {tuple(row) for row in locked} != set(fence.all()):
             raise _lost(fence)
 
-    def holds(self, driver: Any, fence: Fence) -> bool:
-        query = "SELECT 1 FROM leases WHERE resource = %s AND token = %s"
-        return driver.execute(query, (fence.resource, fence.token), prepare=True).fetchone() is not None
+    def holds(self, driver: Any, held: Sequence[tuple[str, int]]) -> bool:
+        query = "SELECT count(*) FROM leases JOIN unnest(%s::text[], %s::bigint[]) AS held (resource, token) USING (resource, token)"
+        columns = [list(column) for column in zip(*held, strict=True)]
+        return bool(driver.execute(query, columns, prepare=True).fetchone() == (len(held),))
 
     def lock_chain(self, connection: sa.Connection, name: str) -> tuple[int, str]:
         query = (

@@ -14,6 +14,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import ValidationError
+
 from datareeve.core import clock
 from datareeve.core.errors import BadInput, DatareeveError, Failed, LeaseLost, StalePlan
 from datareeve.core.journal import Journal, ended
@@ -101,7 +103,7 @@ class Runner:
         return fingerprint
 
     def stored(self, fingerprint: str) -> Plan:
-        """A plan by its fingerprint, or the start of it. Errors: `BadInput` `plan.unknown`."""
+        """A plan by its fingerprint, or the start of it. Errors: `BadInput` `plan.unknown`, `plan.version`."""
         found = self._ledger.entries("plan", subject=fingerprint)
         if not found:
             raise BadInput(
@@ -109,7 +111,14 @@ class Runner:
                 f"No plan has the fingerprint {fingerprint}.",
                 "Plan again, and use the fingerprint it prints.",
             )
-        return Plan.model_validate(found[-1].body["plan"])
+        try:
+            return Plan.model_validate(found[-1].body["plan"])
+        except ValidationError:
+            raise BadInput(
+                "plan.version",
+                f"The plan {fingerprint} was made by another version of Datareeve, and cannot be read by this one.",
+                "Use that version for its runs, or plan again.",
+            ) from None
 
     def apply(self, plan: Plan, *, by: str, task: str = "", progress: Progress = silent) -> Outcome:
         """Carry a plan out. Errors: `Refused`, `NeedsApproval`, `StalePlan`, `LeaseLost` before anything happened.
@@ -128,16 +137,23 @@ class Runner:
             return self._carry_out(plan, journal, progress)
 
     def resume(self, run: str, *, by: str, progress: Progress = silent) -> Outcome:
-        """Carry on a run whose worker died, or whose undo did not succeed. An ended run is told as it is."""
+        """Carry on a run whose worker died. An ended run is told as it is.
+
+        Errors: `Refused` `authority.never` where a rule has come to forbid what is left to do; the run can still be undone.
+        """
         entries = self._entries(run)
         plan = self.stored(entries[0].body["plan"])
         with self._ledger.lease(run, _resources(plan)) as fence:
-            if ended(self._entries(run)) is not None:
+            entries = self._entries(run)
+            if ended(entries) is not None:
                 return self.outcome(run)
+            taking_back = any(e.kind == "run" and e.body["state"] == "undoing" for e in entries)
+            if not taking_back:
+                self._gate.refuse_forbidden(plan)
             self._settle(plan, run)
             journal = self._journal(run, fence)
             journal.run_state(state="resumed", by=by)
-            if any(e.kind == "run" and e.body["state"] == "undoing" for e in entries):
+            if taking_back:
                 return self._take_back(plan, journal, progress)
             return self._carry_out(plan, journal, progress)
 
@@ -264,7 +280,7 @@ class Runner:
                 journal.outcome(leaf, step, outcome)
                 return outcome
             if state.in_doubt:
-                self._call_all(step.undo, journal.run)
+                self._call_all(step.undo, journal)
             else:
                 journal.intent(leaf, step)
             return self._make_effect(leaf, step, journal, began)
@@ -283,13 +299,12 @@ class Runner:
         system = self._system(step.call)
         if step.transactional and self._ledger.identity() == system.identity() is not None:
             return self._make_effect_with_outcome(leaf, step, journal, system)
-        if not self._ledger.holds(journal.fence):
-            raise LeaseLost(
-                "lease.lost", f"Another worker has taken run {journal.run} over.", "This worker stops."
-            )
         journal.boundary(f"before effect of {leaf.part_id}/{step.id}")
+        self._must_hold(journal)
         result = system.perform(step.call.action, run=journal.run, **step.call.arguments)
         journal.boundary(f"after effect of {leaf.part_id}/{step.id}")
+        if step.restarts:
+            self._ledger.close()  # it may be on the server that was restarted: its connections are dead, and are made anew
         self._must_be_there(step)
         outcome = StepOutcome(step=step.id, status="done", seconds=_since(began), result=result)
         journal.outcome(leaf, step, outcome)
@@ -317,7 +332,8 @@ class Runner:
     # -- taking back ---------------------------------------------------------------------------------------------------------------
 
     def _take_back(self, plan: Plan, journal: Journal, progress: Progress) -> Outcome:
-        for leaf in reversed(list(substituted(plan, journal.run).leaves())):
+        leaves = list(substituted(plan, journal.run).leaves())
+        for leaf in reversed(leaves):
             known = journal.part(leaf)
             if journal.begun(leaf) and (known is None or known.status != "undone"):
                 progress(
@@ -328,7 +344,9 @@ class Runner:
                     summary=f"Undo: {leaf.summary}",
                 )
                 journal.part_ended(self._undo_part(leaf, journal, "undone on request", progress))
-        failed = any(part.status == "failed" for part in journal.parts())
+        # A part that failed before its first step has nothing to take back.
+        taken_back = [journal.part(leaf) for leaf in leaves if journal.begun(leaf)]
+        failed = any(part is not None and part.status == "failed" for part in taken_back)
         journal.run_state(state="ended", status="failed" if failed else "undone")
         return self.outcome(journal.run)
 
@@ -343,6 +361,9 @@ class Runner:
         checks = tuple(examine(_again(claim), self._systems) for claim in leaf.requirements)
         for check in checks:
             journal.check(leaf, check)
+        if different := [check for check in checks if check.verdict is Verdict.FAILS]:
+            reason = f"{reason}; the undo was carried out, but this is not so: {different[0].claim.text}"
+            return _part_outcome(leaf, "failed", reason=reason, steps=outcomes, checks=checks)
         return _part_outcome(leaf, "undone", reason=reason, steps=outcomes, checks=checks)
 
     def _undo_step(self, leaf: Plan, step: Step, journal: Journal, progress: Progress) -> StepOutcome:
@@ -358,7 +379,9 @@ class Runner:
             )
         journal.undo_intent(leaf, step)
         try:
-            self._call_all(step.undo, journal.run, journal)
+            self._call_all(step.undo, journal)
+            if step.restarts:
+                self._ledger.close()
         except LeaseLost:
             raise
         except DatareeveError as error:
@@ -370,13 +393,20 @@ class Runner:
 
     # -- small things --------------------------------------------------------------------------------------------------------------
 
-    def _call_all(self, calls: Iterable[Call], run: str, journal: Journal | None = None) -> None:
+    def _call_all(self, calls: Iterable[Call], journal: Journal) -> None:
         for call in calls:
-            if journal:
-                journal.boundary(f"before undo call {call.action}")
-            self._system(call).perform(call.action, run=run, **call.arguments)
-            if journal:
-                journal.boundary(f"after undo call {call.action}")
+            journal.boundary(f"before undo call {call.action}")
+            self._must_hold(journal)
+            self._system(call).perform(call.action, run=journal.run, **call.arguments)
+            journal.boundary(f"after undo call {call.action}")
+
+    def _must_hold(self, journal: Journal) -> None:
+        if not self._ledger.holds(journal.fence):
+            raise LeaseLost(
+                "lease.lost",
+                f"Another worker has taken run {journal.run} over, or what it works on.",
+                "This worker stops.",
+            )
 
     def _require(self, leaf: Plan, run: str) -> None:
         for claim in substituted(leaf, run).requirements:
