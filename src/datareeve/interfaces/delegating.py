@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,14 @@ REPORT_FORMATS = {".md": "markdown", ".json": "json", ".html": "html"}
 
 
 def person() -> str:
-    """Who gives the command: the operating system's user."""
-    return getpass.getuser()
+    """Who gives the command: the operating system's user, by number where it has no name.
+
+    The environment is not asked (`getpass.getuser` believes LOGNAME): another pair of eyes must be another user.
+    """
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def read(task: str) -> str:
