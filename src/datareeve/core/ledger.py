@@ -490,13 +490,11 @@ SELECT seq, %(at)s, %(kind)s, %(subject)s, %(run)s, %(body)s, hash FROM link RET
 
     def check_fence(self, connection: sa.Connection, fence: Fence) -> None:
         # The run's row first and the others in order, as the heartbeat takes them: neither waits for the other.
-        c = leases_table.c
-        query = sa.select(c.resource, c.token).with_for_update()
-        locked = list(connection.execute(query.where(c.resource == fence.resource)))
-        if fence.others:
-            others = query.where(c.resource.in_([resource for resource, _ in fence.others]))
-            locked += connection.execute(others.order_by(c.resource.collate("C")))
-        if {tuple(row) for row in locked} != set(fence.all()):
+        query = """SELECT resource, token FROM leases WHERE resource = ANY(%s)
+                    ORDER BY resource <> %s, resource COLLATE "C" FOR UPDATE"""
+        driver: Any = connection.connection.driver_connection
+        names = [resource for resource, _ in fence.all()]
+        if set(driver.execute(query, (names, fence.resource), prepare=True)) != set(fence.all()):
             raise _lost(fence)
 
     def holds(self, driver: Any, held: Sequence[tuple[str, int]]) -> bool:
