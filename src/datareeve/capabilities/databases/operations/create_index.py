@@ -19,6 +19,7 @@ class CreateIndexFacts(Value):
     index_state: str | None  # 'valid', 'invalid' or None where there is no index of that name
     estimated_rows: int
     table_bytes: int
+    missing_columns: tuple[str, ...] = ()
 
 
 class CreateIndex(Operation[CreateIndexFacts]):
@@ -61,7 +62,12 @@ class CreateIndex(Operation[CreateIndexFacts]):
         row = systems[self.system].read(
             "query",
             sql=sql.load("index_target"),
-            parameters={"schema": self.schema_name, "table": self.table, "index": self.index_name()},
+            parameters={
+                "schema": self.schema_name,
+                "table": self.table,
+                "index": self.index_name(),
+                "columns": [c for c in (*self.columns, *self.include) if not c.startswith("(")],
+            },
             shape="row",
         )
         return CreateIndexFacts(**row)
@@ -73,6 +79,9 @@ class CreateIndex(Operation[CreateIndexFacts]):
             return self._quiet(f"{self.index_name()} exists and is valid.")
         if not facts.table_exists:
             return self._quiet("", blocker=f"There is no table {self.schema_name}.{self.table}.")
+        if facts.missing_columns:
+            lacking = ", ".join(facts.missing_columns)
+            return self._quiet("", blocker=f"{self.schema_name}.{self.table} has no column {lacking}.")
         return Plan(
             operation=self.name,
             inputs=self.inputs(),

@@ -1,5 +1,8 @@
--- Whether the table is there, the state of an index of that name, and the table's size as the catalog estimates it.
+-- Whether the table is there, which columns it lacks, the state of an index of that name, and the table's size as the catalog estimates it.
 SELECT t.oid IS NOT NULL AS table_exists,
+       ARRAY(SELECT named FROM unnest(%(columns)s::text[]) AS named
+              WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname = named AND NOT a.attisdropped)
+              ORDER BY named) AS missing_columns,
        (SELECT CASE WHEN i.indisvalid AND i.indisready THEN 'valid' ELSE 'invalid' END
           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = %(schema)s AND c.relname = %(index)s) AS index_state,
