@@ -18,11 +18,15 @@ def upgrade() -> None:
     """Make the tables, the chains' first links and the triggers that keep rows as they are."""
     op.create_table(
         "entries",
+        sa.Column("run", sa.Text, primary_key=True),
         sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
-        *(sa.Column(name, sa.Text, nullable=False) for name in ("at", "kind", "subject", "run", "body", "hash")),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("at", "kind", "subject", "body", "hash")),
+        sqlite_with_rowid=False,
     )
-    op.create_index("entries_run_idx", "entries", ["run", "seq"])
-    op.create_index("entries_kind_idx", "entries", ["kind", "subject", "seq"])
+    others = sa.text("kind NOT IN ('step', 'check', 'part')")
+    op.create_index(
+        "entries_kind_idx", "entries", ["kind", "subject", "seq"], postgresql_where=others, sqlite_where=others
+    )
     op.create_table(
         "samples",
         sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -49,6 +53,11 @@ def upgrade() -> None:
     for table in ("entries", "samples"):
         for statement in _append_only(table):
             op.execute(statement)
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(
+            "CREATE TRIGGER entries_chain AFTER INSERT ON entries "
+            "BEGIN UPDATE chain SET seq = NEW.seq, hash = NEW.hash WHERE name = 'entries'; END"
+        )
 
 
 def _append_only(table: str) -> tuple[str, ...]:
