@@ -132,6 +132,7 @@ def step_on(url: str, steps: int) -> Callable[[], float]:
                 journal.intent(LEAF, STEP)
                 assert ledger.holds(fence)  # noqa: S101 - as the runner asks before an effect
                 journal.outcome(LEAF, STEP, DONE)
+            journal.flush()
             return (time.perf_counter() - began) / steps
 
     return measured

@@ -36,6 +36,7 @@ class Journal:
         self._steps: dict[str, StepState] = {}
         self._parts: dict[str, PartOutcome] = {}
         self._undoing: set[str] = set()
+        self._pending: list[tuple[str, dict[str, Any], str]] = []
         self.checks: dict[str, list[Check]] = {}
         for entry in ledger.entries(run=run):
             self._fold(entry.kind, entry.subject, entry.body)
@@ -75,8 +76,13 @@ class Journal:
         )
 
     def outcome(self, leaf: Plan, step: Step, outcome: StepOutcome) -> None:
-        """Record what became of the effect."""
-        self._write("step", _subject(leaf, step), {"moment": "outcome", **outcome.model_dump(mode="json")})
+        """Record what became of the effect: with the next entry, in one commit, which is before anything else is done.
+
+        If it is lost on the way there, the probe tells it again; so a step costs one commit, not two.
+        """
+        body = {"moment": "outcome", **outcome.model_dump(mode="json")}
+        self._pending.append(("step", body, _subject(leaf, step)))
+        self._fold("step", _subject(leaf, step), body)
 
     def outcome_in(self, transaction: Any, leaf: Plan, step: Step, outcome: StepOutcome) -> None:
         """Record it inside the effect's own transaction."""
@@ -111,10 +117,17 @@ class Journal:
         """Record what became of a part."""
         self._write("part", outcome.part_id, outcome.model_dump(mode="json"))
 
+    def flush(self) -> None:
+        """Write the last outcome, where nothing else follows it."""
+        if self._pending:
+            self.ledger.append_all(self._pending, run=self.run, fence=self.fence)
+            self._pending.clear()
+
     def _write(self, kind: str, subject: str, body: dict[str, Any]) -> None:
         name = f"{body.get('moment') or body.get('state') or kind} of {subject}"
         self.boundary(f"before {name}")
-        self.ledger.append(kind, body, subject=subject, run=self.run, fence=self.fence)
+        self._pending.append((kind, body, subject))
+        self.flush()
         self.boundary(f"after {name}")
         self._fold(kind, subject, body)
 

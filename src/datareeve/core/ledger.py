@@ -138,6 +138,19 @@ class Ledger:
         with _translated(), self._writer() as driver:
             return self._dialect.append(driver, row, fence)
 
+    def append_all(
+        self, entries: Sequence[tuple[str, dict[str, Any], str]], *, run: str, fence: Fence | None
+    ) -> None:
+        """Add several entries (kind, body, subject) of a run in one commit, or none of them. Errors as `append`."""
+        if len(entries) == 1:
+            kind, body, subject = entries[0]
+            self.append(kind, body, subject=subject, run=run, fence=fence)
+            return
+        rows = [(clock.stamp(), kind, subject, run, canonical(body)) for kind, body, subject in entries]
+        with _translated(), self._writer() as driver, self._dialect.together(driver):
+            for row in rows:
+                self._dialect.append(driver, row, fence)
+
     @contextmanager
     def _writer(self) -> Iterator[Any]:
         """The driver's connection that entries are written on, kept open: a checkout for each would cost as much as the commit."""
@@ -431,6 +444,16 @@ class _Sqlite:
                 raise
             connection.exec_driver_sql("COMMIT")
 
+    @contextmanager
+    def together(self, driver: Any) -> Iterator[None]:
+        driver.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except LeaseLost:
+            driver.execute("ROLLBACK")
+            raise
+        driver.execute("COMMIT")
+
     # One statement, its own transaction: fence, link and row. A trigger moves the chain's head.
     APPEND = """
 INSERT INTO entries (seq, at, kind, subject, run, body, hash)
@@ -483,6 +506,11 @@ SELECT seq, %(at)s, %(kind)s, %(subject)s, %(run)s, %(body)s, hash FROM link RET
     def transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def together(self, driver: Any) -> Iterator[None]:
+        with driver.transaction():
+            yield
 
     def append(self, driver: Any, row: Row, fence: Fence | None) -> int:
         at, kind, subject, run, body = row
