@@ -192,3 +192,15 @@ def test_any_json_survives_and_verifies(tmp_path_factory, body):
         assert ledger.verify()["entries"] == 1
     finally:
         ledger.close()
+
+
+def test_several_entries_are_added_together_or_not_at_all(ledger):
+    two = [("step", {"moment": "outcome"}, "1/a"), ("step", {"moment": "intent"}, "1/b")]
+    fence = ledger.acquire("r1", seconds=-1)
+    ledger.append_all(two, run="r1", fence=fence)
+    assert [entry.subject for entry in ledger.entries(run="r1")] == ["1/a", "1/b"]
+    ledger.acquire("r1")
+    with pytest.raises(LeaseLost):
+        ledger.append_all(two, run="r1", fence=fence)
+    assert ledger.append("event", {}) == 3
+    assert ledger.verify()["entries"] == 3

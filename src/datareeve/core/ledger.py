@@ -147,9 +147,8 @@ class Ledger:
             self.append(kind, body, subject=subject, run=run, fence=fence)
             return
         rows = [(clock.stamp(), kind, subject, run, canonical(body)) for kind, body, subject in entries]
-        with _translated(), self._writer() as driver, self._dialect.together(driver):
-            for row in rows:
-                self._dialect.append(driver, row, fence)
+        with _translated(), self._writer() as driver:
+            self._dialect.append_all(driver, rows, fence)
 
     @contextmanager
     def _writer(self) -> Iterator[Any]:
@@ -444,11 +443,11 @@ class _Sqlite:
                 raise
             connection.exec_driver_sql("COMMIT")
 
-    @contextmanager
-    def together(self, driver: Any) -> Iterator[None]:
+    def append_all(self, driver: Any, rows: Sequence[Row], fence: Fence | None) -> None:
         driver.execute("BEGIN IMMEDIATE")
         try:
-            yield
+            for row in rows:
+                self.append(driver, row, fence)
         except LeaseLost:
             driver.execute("ROLLBACK")
             raise
@@ -507,20 +506,25 @@ SELECT seq, %(at)s, %(kind)s, %(subject)s, %(run)s, %(body)s, hash FROM link RET
         with engine.begin() as connection:
             yield connection
 
-    @contextmanager
-    def together(self, driver: Any) -> Iterator[None]:
-        with driver.transaction():
-            yield
+    def append_all(self, driver: Any, rows: Sequence[Row], fence: Fence | None) -> None:
+        # One round trip. The first row's fence locks the lease, so the others find what it found: all are written, or none.
+        with driver.pipeline(), driver.transaction():
+            cursors = [driver.execute(self.APPEND, self._values(row, fence), prepare=True) for row in rows]
+        if fence is not None and any(cursor.fetchone() is None for cursor in cursors):
+            raise _lost(fence)
 
     def append(self, driver: Any, row: Row, fence: Fence | None) -> int:
-        at, kind, subject, run, body = row
-        values = {"resource": fence.resource if fence else "", "token": fence.token if fence else 0, "payload": _payload(row),
-                  "at": at, "kind": kind, "subject": subject, "run": run, "body": body}  # fmt: skip
-        found = driver.execute(self.APPEND, values, prepare=True).fetchone()
+        found = driver.execute(self.APPEND, self._values(row, fence), prepare=True).fetchone()
         if found is None:
             assert fence is not None  # noqa: S101 - without a fence the chain's row is always updated
             raise _lost(fence)
         return int(found[0])
+
+    @staticmethod
+    def _values(row: Row, fence: Fence | None) -> dict[str, Any]:
+        at, kind, subject, run, body = row
+        return {"resource": fence.resource if fence else "", "token": fence.token if fence else 0, "payload": _payload(row),
+                "at": at, "kind": kind, "subject": subject, "run": run, "body": body}  # fmt: skip
 
     def check_fence(self, connection: sa.Connection, fence: Fence) -> None:
         # The run's row first and the others in order, as the heartbeat takes them: neither waits for the other.
