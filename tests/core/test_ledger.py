@@ -204,3 +204,24 @@ def test_several_entries_are_added_together_or_not_at_all(ledger):
         ledger.append_all(two, run="r1", fence=fence)
     assert ledger.append("event", {}) == 3
     assert ledger.verify()["entries"] == 3
+
+
+def test_many_writers_of_several_entries_make_one_unbroken_chain(ledger):
+    def write(run):
+        fence = ledger.acquire(run)
+        other = open_ledger(url_of(ledger))
+        for n in range(15):
+            two = [("step", {"n": n}, "1/a"), ("step", {"n": n}, "1/b")]
+            other.append_all(two, run=run, fence=fence)
+        other.close()
+
+    threads = [threading.Thread(target=write, args=(f"r{n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ledger.verify()["entries"] == 180
+
+
+def url_of(ledger):
+    return ledger.engine.url.render_as_string(hide_password=False).replace("+psycopg", "")
