@@ -73,7 +73,7 @@ def world(request, pg18, tmp_path_factory):
 def test_killed_at_every_boundary_a_resumed_run_does_everything_once(world):
     with world() as w:
         count = w.boundaries(lambda: w.runner.apply(rig.two_parts(), by="test"))
-    assert count >= 38  # an outcome has no boundary of its own: it is written with what follows it
+    assert count > 40
     for n in range(count):
         with world() as w:
             child = w.child(rig.apply_in_child, n)

@@ -81,7 +81,9 @@ class Journal:
         If it is lost on the way there, the probe tells it again; so a step costs one commit, not two.
         """
         body = {"moment": "outcome", **outcome.model_dump(mode="json")}
+        self.boundary(f"before outcome of {_subject(leaf, step)}")
         self._pending.append(("step", body, _subject(leaf, step)))
+        self.boundary(f"after outcome of {_subject(leaf, step)}")
         self._fold("step", _subject(leaf, step), body)
 
     def outcome_in(self, transaction: Any, leaf: Plan, step: Step, outcome: StepOutcome) -> None:

@@ -139,16 +139,16 @@ class Ledger:
             return self._dialect.append(driver, row, fence)
 
     def append_all(
-        self, entries: Sequence[tuple[str, dict[str, Any], str]], *, run: str, fence: Fence | None
+        self, entries: Sequence[tuple[str, dict[str, Any], str]], *, run: str, fence: Fence
     ) -> None:
-        """Add several entries (kind, body, subject) of a run in one commit, or none of them. Errors as `append`."""
+        """Add one entry or two (kind, body, subject) of a run in one commit, or none of them. Errors as `append`."""
         if len(entries) == 1:
             kind, body, subject = entries[0]
             self.append(kind, body, subject=subject, run=run, fence=fence)
             return
         rows = [(clock.stamp(), kind, subject, run, canonical(body)) for kind, body, subject in entries]
         with _translated(), self._writer() as driver:
-            self._dialect.append_all(driver, rows, fence)
+            self._dialect.append_two(driver, rows, fence)
 
     @contextmanager
     def _writer(self) -> Iterator[Any]:
@@ -443,7 +443,7 @@ class _Sqlite:
                 raise
             connection.exec_driver_sql("COMMIT")
 
-    def append_all(self, driver: Any, rows: Sequence[Row], fence: Fence | None) -> None:
+    def append_two(self, driver: Any, rows: Sequence[Row], fence: Fence) -> None:
         driver.execute("BEGIN IMMEDIATE")
         try:
             for row in rows:
@@ -526,16 +526,6 @@ SELECT seq, %(at_2)s, %(kind_2)s, %(subject_2)s, %(run_2)s, %(body_2)s, hash FRO
             self.APPEND_TWO, {**after, **self._values(first, fence)}, prepare=True
         ).fetchall()
         if len(found) != len(rows):
-            raise _lost(fence)
-
-    def append_all(self, driver: Any, rows: Sequence[Row], fence: Fence | None) -> None:
-        if fence is not None and len(rows) == 2:  # noqa: PLR2004 - an outcome and what follows it
-            self.append_two(driver, rows, fence)
-            return
-        # One round trip. The first row's fence locks the lease, so the others find what it found: all are written, or none.
-        with driver.pipeline(), driver.transaction():
-            cursors = [driver.execute(self.APPEND, self._values(row, fence), prepare=True) for row in rows]
-        if fence is not None and any(cursor.fetchone() is None for cursor in cursors):
             raise _lost(fence)
 
     def append(self, driver: Any, row: Row, fence: Fence | None) -> int:
