@@ -12,6 +12,7 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import psutil
 import psycopg
 
 from datareeve.core.errors import Failed
-from datareeve.systems import pg_server, workload_replay
+from datareeve.systems import pg_server, settings_trial, workload_replay
 from datareeve.systems.adapter import reads
 from datareeve.systems.pg_server import LocalServer
 from datareeve.systems.postgres import Postgres, new_label
@@ -86,6 +87,68 @@ class Copy(Postgres):
                 for names, result in zip(hidden, measured, strict=True):
                     _one_round(connection, names, cases, result, statement_seconds)
         return [{key: _median(runs) for key, runs in result.items()} for result in measured]
+
+    @reads
+    def settings_plans(
+        self, variants: list[dict[str, str]], fingerprints: list[str] | None = None, *, limit: int = 2
+    ) -> dict[str, list[int]]:
+        """Which plan each variant of settings gives each family: {fingerprint: [number a variant]}. Nothing is executed."""
+        return settings_trial.plans(self, variants, fingerprints, limit)
+
+    @reads
+    def settings_trial(  # noqa: PLR0913 - the bounds belong to the question
+        self,
+        variants: list[dict[str, str]],
+        fingerprints: list[str] | None = None,
+        *,
+        limit: int = 2,
+        rounds: int = 3,
+        statement_seconds: float = 10.0,
+        budget_seconds: float = 30.0,
+    ) -> dict[str, Any]:
+        """Run the workload, writes included and rolled back, under several variants of settings in turn. See `settings_trial.trial`."""
+        bounds = settings_trial.Bounds(limit, statement_seconds, time.monotonic() + budget_seconds)
+        with self.translated():
+            return settings_trial.trial(self, variants, fingerprints, rounds=rounds, bounds=bounds)
+
+    @reads
+    def memory_needs(
+        self,
+        fingerprints: list[str],
+        settings: dict[str, str],
+        *,
+        most_bytes: int = 2**30,
+        statement_seconds: float = 10.0,
+        budget_seconds: float = 20.0,
+    ) -> list[dict[str, Any]]:
+        """The smallest work_mem with which each family spills nothing: [{fingerprint, temp_bytes, needs_bytes, operations}]."""
+        bounds = settings_trial.Bounds(1, statement_seconds, time.monotonic() + budget_seconds)
+        with self.translated():
+            return settings_trial.memory(self, fingerprints, settings, most_bytes=most_bytes, bounds=bounds)
+
+
+    @reads
+    def measure_states(
+        self,
+        fingerprint: str,
+        before: list[str],
+        after: list[str],
+        rounds: int = 3,
+        statement_seconds: float = 10.0,
+    ) -> dict[str, Any]:
+        """A family's recorded executions in two states of this copy, interleaved: {before, after}, each {ms, buffers, shapes}."""
+        from datareeve.systems import pg_plans  # noqa: PLC0415 - parses statements
+
+        return pg_plans.measure_states(self, fingerprint, before, after, rounds, statement_seconds)
+
+    @reads
+    def compare_statements(
+        self, fingerprint: str, sql: str, rounds: int = 3, statement_seconds: float = 30.0
+    ) -> dict[str, Any]:
+        """A family's recorded executions as they are and written as `sql`: the same rows, and at what time? See pg_rewrite.compare."""
+        from datareeve.systems import pg_rewrite  # noqa: PLC0415
+
+        return pg_rewrite.compare(self, fingerprint, sql, rounds, statement_seconds)
 
 
 def _one_round(

@@ -1,0 +1,377 @@
+"""A recorded workload on a disposable copy under several sets of settings: which plans they give, what each costs, what spills.
+
+The one idea: settings that a session may choose are set for one transaction that is rolled back, so no restart is needed, writes leave
+nothing behind, and two variants are run in turn, family by family, within moments of each other.
+
+CPU is the server process's own run time (`/proc/<pid>/schedstat`, nanoseconds: Linux, sched-stats.rst), parallel workers included (the
+postmaster's ended children, to 10 ms). Where the server is not on this machine it is None, and wall time alone is known.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psycopg
+
+from datareeve.systems import workload_replay
+from datareeve.systems.workload_replay import Case, nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from datareeve.systems.pg_copy import Copy
+    from datareeve.systems.workload_source import Family
+
+Variant = dict[str, str]  # settings by name, as SET takes them
+
+STATISTICS = "default_statistics_target"
+ESTIMATES = {"Startup Cost", "Total Cost", "Plan Rows", "Plan Width"}
+EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, WAL, TIMING OFF, FORMAT JSON) "
+ROUND_MS = 15.0  # a shorter family is run several times a round, so that a round can be told from noise
+MOST_REPEATS = 20
+BLOCK = 8192
+REMEMBERS = {"Sort", "Incremental Sort", "Hash", "Aggregate", "SetOp", "WindowAgg", "Materialize", "CTE Scan", "Memoize"}  # fmt: skip
+FIGURES = ("ms", "cpu_ms", "buffers", "temp_bytes", "wal_bytes")
+MEGABYTE = 1024 * 1024
+
+
+class Bounds(NamedTuple):
+    """How much of the workload is run, and for how long."""
+
+    limit: int  # cases of a family
+    statement_seconds: float
+    deadline: float  # of time.monotonic()
+
+
+# -- plans ------------------------------------------------------------------------------------------------------------------------
+
+
+def plans(
+    copy: Copy, variants: Sequence[Variant], fingerprints: Sequence[str] | None, limit: int
+) -> dict[str, list[int]]:
+    """Which plan each variant gives each family: {fingerprint: [number a variant]}; equal numbers are equal plans.
+
+    Costs and estimates are left out of the comparison, whether a plan is compiled (JIT) is not. A family that cannot be planned is left
+    out. Nothing is executed.
+    """
+    known: dict[str, dict[str, int]] = {}
+    found: dict[str, list[int]] = {}
+    with _session(copy, 10.0) as connection:
+        for variant in variants:
+            for family in workload_replay.wanted(workload_replay.recording(copy), fingerprints):
+                name = family.shape.fingerprint
+                cases = workload_replay.cases(copy, family, limit)
+                shape = _planned(connection, variant, family, cases)
+                if shape is not None:
+                    numbers = known.setdefault(name, {})
+                    found.setdefault(name, []).append(numbers.setdefault(shape, len(numbers)))
+    return {name: numbers for name, numbers in found.items() if len(numbers) == len(variants)}
+
+
+def _planned(
+    connection: psycopg.Connection[Any], variant: Variant, family: Family, cases: Sequence[Case]
+) -> str | None:
+    shapes = []
+    try:
+        with connection.transaction(force_rollback=True):
+            _prepare(connection, variant, family)
+            for case in cases:
+                answer = _answer(connection, "EXPLAIN (FORMAT JSON) ", case)
+                shapes.append(json.dumps([_shape(answer["Plan"]), "JIT" in answer], sort_keys=True))
+    except psycopg.Error:
+        return None
+    return "\n".join(shapes) or None
+
+
+def _shape(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _shape(value) for key, value in node.items() if key not in ESTIMATES}
+    return [_shape(one) for one in node] if isinstance(node, list) else node
+
+
+# -- running ----------------------------------------------------------------------------------------------------------------------
+
+
+def trial(
+    copy: Copy,
+    variants: Sequence[Variant],
+    fingerprints: Sequence[str] | None,
+    *,
+    rounds: int,
+    bounds: Bounds,
+) -> dict[str, Any]:
+    """Run each family under each variant, one warm-up each and then `rounds` in turn: {families, left_out}.
+
+    `families`: {fingerprint: [one a variant: {ms, cpu_ms, buffers, temp_bytes, wal_bytes, rounds: [ms], rounds_cpu: [ms] or None}]},
+    for one call, medians over the rounds. `left_out`: {fingerprint: 'time' | 'failed' | 'no parameters'}.
+    """
+    result: dict[str, list[dict[str, Any]]] = {}
+    left_out: dict[str, str] = {}
+    with _session(copy, bounds.statement_seconds) as connection:
+        stopwatch = Stopwatch(connection)
+        for family in workload_replay.wanted(workload_replay.recording(copy), fingerprints):
+            name = family.shape.fingerprint
+            cases = workload_replay.cases(copy, family, bounds.limit)
+            if not cases:
+                left_out[name] = "no parameters"
+            elif time.monotonic() > bounds.deadline:
+                left_out[name] = "time"
+            elif (runs := _family(connection, stopwatch, family, cases, variants, rounds, bounds)) is None:
+                left_out[name] = "failed"
+            else:
+                result[name] = runs
+    return {"families": result, "left_out": left_out}
+
+
+def _family(  # noqa: PLR0913 - one family's measurement
+    connection: psycopg.Connection[Any],
+    stopwatch: Stopwatch,
+    family: Family,
+    cases: Sequence[Case],
+    variants: Sequence[Variant],
+    rounds: int,
+    bounds: Bounds,
+) -> list[dict[str, Any]] | None:
+    warm = [_round(connection, stopwatch, family, cases, variant, 1) for variant in variants]
+    if any(one is None for one in warm):
+        return None
+    slowest = max(one["ms"] for one in warm if one)
+    repeats = int(min(max(ROUND_MS / max(slowest * len(cases), 0.01), 1), MOST_REPEATS))
+    measured: list[list[dict[str, Any]]] = [[] for _ in variants]
+    for number in range(rounds):
+        if number and time.monotonic() > bounds.deadline:
+            break  # what is there counts; the caller sees how many rounds there were
+        for variant, runs in zip(variants, measured, strict=True):
+            one = _round(connection, stopwatch, family, cases, variant, repeats)
+            if one is None:
+                return None
+            runs.append(one)
+    return [_medians(runs or [one or {}]) for runs, one in zip(measured, warm, strict=True)]
+
+
+def _round(  # noqa: PLR0913 - one round of one family
+    connection: psycopg.Connection[Any],
+    stopwatch: Stopwatch,
+    family: Family,
+    cases: Sequence[Case],
+    variant: Variant,
+    repeats: int,
+) -> dict[str, Any] | None:
+    """The mean of a family's cases under a variant; None where none of them could be run."""
+    runs: list[dict[str, Any]] = []
+    try:
+        with connection.transaction(force_rollback=True):
+            _prepare(connection, variant, family)
+            for case in (case for case in cases for _ in range(repeats)):
+                runs += _attempt(connection, stopwatch, case)
+    except psycopg.errors.QueryCanceled:
+        return None  # it does not end in time, whatever the settings are
+    except psycopg.Error:
+        return None
+    if not runs:
+        return None
+    return {
+        key: None if any(run[key] is None for run in runs) else statistics.fmean(run[key] for run in runs)
+        for key in FIGURES
+    }
+
+
+def _attempt(
+    connection: psycopg.Connection[Any], stopwatch: Stopwatch, case: Case
+) -> list[dict[str, Any]]:
+    try:
+        with connection.transaction(force_rollback=True):
+            stopwatch.start()
+            answer = _answer(connection, EXPLAIN, case)
+            cpu_ms = stopwatch.stop(parallel=_is_parallel(answer["Plan"]))
+    except psycopg.errors.QueryCanceled:
+        raise
+    except psycopg.Error:
+        return []  # a duplicate key of a replayed INSERT: it tells nothing of settings
+    return [{**_figures(answer), "cpu_ms": cpu_ms}]
+
+
+def _figures(answer: dict[str, Any]) -> dict[str, Any]:
+    top = answer["Plan"]
+    temporary = top.get("Temp Read Blocks", 0) + top.get("Temp Written Blocks", 0)
+    return {
+        "ms": answer["Execution Time"] + answer["Planning Time"],
+        "buffers": top.get("Shared Hit Blocks", 0) + top.get("Shared Read Blocks", 0),
+        "temp_bytes": temporary * BLOCK,
+        "wal_bytes": top.get("WAL Bytes", 0),
+    }
+
+
+def _is_parallel(plan: dict[str, Any]) -> bool:
+    return any(node.get("Workers Launched") for node in nodes(plan))
+
+
+def _medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    known = [run["cpu_ms"] for run in runs if run["cpu_ms"] is not None]
+    middle = {
+        key: round(statistics.median(values), 3) if all(v is not None for v in values) else None
+        for key, values in ((key, [run[key] for run in runs]) for key in FIGURES)
+    }
+    return {
+        **middle,
+        "rounds": [round(run["ms"], 3) for run in runs],
+        "rounds_cpu": [round(value, 3) for value in known] if len(known) == len(runs) else None,
+    }
+
+
+# -- memory -----------------------------------------------------------------------------------------------------------------------
+
+
+def memory(
+    copy: Copy, fingerprints: Sequence[str], settings: Variant, *, most_bytes: int, bounds: Bounds
+) -> list[dict[str, Any]]:
+    """For families that spill to disk: the smallest work_mem, in doublings of what is set, with which nothing spills.
+
+    Gives [{fingerprint, temp_bytes, needs_bytes (None: more than `most_bytes`), operations}]; `operations` are the sorts, hashes and the
+    like of its plan, each of which may take that much, in every worker.
+    """
+    found = []
+    with _session(copy, bounds.statement_seconds) as connection:
+        for family in workload_replay.wanted(workload_replay.recording(copy), fingerprints):
+            if time.monotonic() < bounds.deadline:
+                need = _need(connection, copy, family, settings, most_bytes, bounds)
+                found += [need] if need else []
+    return found
+
+
+def _need(  # noqa: PLR0913 - one family's search
+    connection: psycopg.Connection[Any],
+    copy: Copy,
+    family: Family,
+    settings: Variant,
+    most_bytes: int,
+    bounds: Bounds,
+) -> dict[str, Any] | None:
+    def spilled(size: int) -> tuple[int, int]:
+        variant = settings | {"work_mem": f"{size // 1024}kB"}
+        return max((_spill(connection, variant, family, case) for case in cases), default=(0, 0))
+
+    cases = workload_replay.cases(copy, family, bounds.limit)
+    size = int(
+        copy.read(
+            "query",
+            sql="SELECT pg_size_bytes(%(text)s)",
+            parameters={"text": settings["work_mem"]},
+            shape="scalar",
+        )
+    )
+    first, operations = spilled(size)
+    if not first:
+        return None
+    left = first
+    while left and size < most_bytes and time.monotonic() < bounds.deadline:
+        size *= 2
+        left, operations = spilled(size)
+    needs = None if left else size
+    return {
+        "fingerprint": family.shape.fingerprint,
+        "temp_bytes": first,
+        "needs_bytes": needs,
+        "operations": max(operations, 1),
+    }
+
+
+def _spill(
+    connection: psycopg.Connection[Any], variant: Variant, family: Family, case: Case
+) -> tuple[int, int]:
+    try:
+        with connection.transaction(force_rollback=True):
+            _prepare(connection, variant, family)
+            answer = _answer(connection, EXPLAIN, case)
+    except psycopg.Error:
+        return 0, 0
+    return _figures(answer)["temp_bytes"], sum(_operations(answer["Plan"], 1))
+
+
+def _operations(node: dict[str, Any], processes: int) -> Iterator[int]:
+    """How many memory areas of work_mem a plan may use, one a sort or hash and process."""
+    if node["Node Type"] in REMEMBERS:
+        yield processes
+    below = processes + node.get("Workers Planned", 0)
+    for child in node.get("Plans", ()):
+        yield from _operations(child, below)
+
+
+# -- the session ------------------------------------------------------------------------------------------------------------------
+
+
+def _session(copy: Copy, statement_seconds: float) -> psycopg.Connection[Any]:
+    milliseconds = int(statement_seconds * 1000)
+    return copy.connect(
+        application_name="datareeve/settings", options=f"-c statement_timeout={milliseconds}"
+    )
+
+
+def _prepare(connection: psycopg.Connection[Any], variant: Mapping[str, str], family: Family) -> None:
+    """Settings for this transaction; where statistics are among them the family's tables are analysed with them."""
+    for name, value in variant.items():
+        connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+    if STATISTICS in variant:
+        for table in family.shape.tables:
+            row = connection.execute("SELECT to_regclass(quote_ident(%s))::text AS name", (table,)).fetchone()
+            if row and row["name"]:
+                connection.execute(f"ANALYZE {row['name']}")  # as regclass writes it: quoted where needed
+
+
+def _answer(connection: psycopg.Connection[Any], explain: str, case: Case) -> dict[str, Any]:
+    row = connection.execute(explain + case[0], case[1], prepare=None if case[1] else True).fetchone()
+    answer: dict[str, Any] = next(iter((row or {"plan": [{}]}).values()))[0]
+    return answer
+
+
+class Stopwatch:
+    """The CPU time of one server process on this machine, and of the parallel workers that ended meanwhile."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        pid = connection.info.backend_pid
+        self._own = Path(f"/proc/{pid}/schedstat")
+        self._parent = Path(f"/proc/{_parent(pid)}/stat")
+        self._ticks = 1000 / os.sysconf("SC_CLK_TCK")
+        self.works = connection.info.host in {"127.0.0.1", "localhost", "::1", ""} and _nanoseconds(self._own) is not None
+        self._began: float | None = None
+        self._workers = 0.0
+
+    def start(self) -> None:
+        """Begin."""
+        if self.works:
+            self._began, self._workers = _nanoseconds(self._own), self._ended()
+
+    def stop(self, *, parallel: bool) -> float | None:
+        """Milliseconds of CPU since; None where it cannot be known."""
+        now = _nanoseconds(self._own) if self.works else None
+        if now is None or self._began is None:
+            return None
+        workers = self._ended() - self._workers if parallel else 0.0
+        return (now - self._began) / 1e6 + workers
+
+    def _ended(self) -> float:
+        """CPU of the postmaster's ended children, in milliseconds."""
+        try:
+            fields = self._parent.read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[13]) + int(fields[14])) * self._ticks  # cutime and cstime: proc(5)
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _nanoseconds(file: Path) -> float | None:
+    try:
+        return float(file.read_text().split()[0])
+    except (OSError, IndexError, ValueError):
+        return None
