@@ -88,7 +88,7 @@ class Postgres(Adapter):
                 not parameters
             ):  # without parameters the driver sends plain text, which may hold several statements
                 refuse_several(cursor.connection, sql)
-            cursor.execute(sql, parameters or None)
+            cursor.execute(marked(sql), parameters or None)
             rows = cursor.fetchmany(ROW_CAP + 1) if cursor.description else []
         if len(rows) > ROW_CAP:
             raise BadInput(
@@ -195,6 +195,45 @@ class Postgres(Adapter):
         from datareeve.systems import workload_replay  # noqa: PLC0415
 
         return workload_replay.plan_of(self, sql, fingerprint)
+
+    # -- plans and rewrites: see pg_plans and pg_rewrite -----------------------------------------------------------------------------
+
+    @reads
+    def captured_plans(self, limit: int = 50, only: list[str] | None = None) -> dict[str, Any]:
+        """The plans of the workload's most costly families now, and what they rest on: {version_num, settings, tables, families}."""
+        from datareeve.systems import pg_plans  # noqa: PLC0415 - parses statements
+
+        return pg_plans.capture(self, limit, only)
+
+    @reads
+    def plan_under(self, fingerprint: str, settings: dict[str, str]) -> list[dict[str, Any]]:
+        """How a family would be planned with other planner settings: [{shape, cost}]."""
+        from datareeve.systems import pg_plans  # noqa: PLC0415
+
+        return pg_plans.plan_under(self, fingerprint, settings)
+
+    @reads
+    def statement(self, sql: str) -> dict[str, Any]:
+        """A statement as a family of its own, without its values: {fingerprint, sql, kind, parsed}; the values stay in this process."""
+        from datareeve.systems import pg_rewrite  # noqa: PLC0415
+
+        return pg_rewrite.given(self, sql)
+
+    @reads
+    def constants(self, fingerprints: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
+        """What may be told of the constants of families, by fingerprint and `$n`: a unit of time, the kind of a pattern, how many there are."""
+        from datareeve.systems import pg_rewrite  # noqa: PLC0415
+
+        return {one: pg_rewrite.constants(self, one) for one in fingerprints}
+
+    @reads
+    def executed_plan(
+        self, sql: str | None = None, fingerprint: str | None = None, statement_seconds: float = 30.0
+    ) -> dict[str, Any]:
+        """Run a statement or a family's recorded execution READ ONLY, and give its plan with times, rows and buffers, without constants."""
+        from datareeve.systems import pg_rewrite  # noqa: PLC0415
+
+        return pg_rewrite.executed_plan(self, sql, fingerprint, statement_seconds)
 
     # -- effects -------------------------------------------------------------------------------------------------------------------
 
@@ -484,6 +523,11 @@ SELECT current_setting('server_version_num')::int AS version_num, current_settin
        current_setting('server_encoding') AS encoding
   FROM pg_roles WHERE rolname = session_user
 """
+
+
+def marked(sql: str) -> str:
+    """A statement with a mark at its end by which pg_stat_statements' readers know it as ours; 18 keeps no comment before a statement."""
+    return f"{sql.rstrip().rstrip(';')}\n/* datareeve */"
 
 
 def application_name(run: str) -> str:

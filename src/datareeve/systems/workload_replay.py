@@ -20,6 +20,7 @@ from datareeve.core.errors import BadInput, DatareeveError
 from datareeve.systems.postgres import refuse_several
 from datareeve.systems.workload_examples import invent
 from datareeve.systems.workload_source import LEXER, Family, Recording, executable, record, shape_of
+from datareeve.systems.workload_statistics import from_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,44 +47,6 @@ def recording(system: Postgres) -> Recording:
         database = unquote(urlsplit(system.entry.url).path.lstrip("/"))
         system.recorded = (stamp, record(source.kind, path, source.path, database))
     return system.recorded[1]
-
-
-STATISTICS_SQL = """
-SELECT query, calls, total_exec_time AS total_ms, rows
-  FROM pg_stat_statements
- WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
- ORDER BY total_exec_time DESC LIMIT 5000
-"""
-INSTALLED_SQL = """
-SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'
-"""
-NO_STATISTICS = (
-    "No workload is declared and pg_stat_statements is not installed: give systems.*.workload in estate.yaml (a trace, a server log or a "
-    "file of statements), or add pg_stat_statements to shared_preload_libraries and run CREATE EXTENSION pg_stat_statements"
-)
-
-
-def from_statistics(system: Postgres) -> Recording:
-    """The families that pg_stat_statements counts; empty, with the reason, where it is not installed."""
-    result = Recording("pg_stat_statements", "the view pg_stat_statements")
-    schema = system.query(INSTALLED_SQL, shape="scalar")
-    if schema is None:
-        result.kind, result.place, result.why_empty = "none", "nowhere", NO_STATISTICS
-        return result
-    view = '"' + str(schema).replace('"', '""') + '".pg_stat_statements'
-    for row in system.query(STATISTICS_SQL.replace("FROM pg_stat_statements", f"FROM {view}")):
-        shape = shape_of(str(row["query"]))
-        if shape.kind not in {"read", "write"}:
-            result.counts[shape.kind] += int(row["calls"])
-            continue
-        family = result.families.setdefault(shape.fingerprint, Family(shape, counts_rows=True))
-        family.calls += int(row["calls"])
-        family.timed += int(row["calls"])
-        family.total_ms += float(row["total_ms"])
-        family.rows += int(row["rows"])
-        result.counts["statements"] += int(row["calls"])
-        result.counts["unparsed"] += not shape.parsed
-    return result
 
 
 def cases(system: Postgres, family: Family, limit: int) -> list[Case]:

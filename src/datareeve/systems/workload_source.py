@@ -13,11 +13,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import re
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datareeve.core.errors import BadInput
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MAX_STATEMENTS = 2_000_000  # of one recording; the rest of the file is not read, and `truncated` says so
 EXAMPLES_KEPT = 64  # of one family, spread evenly over the recording
 SHAPES_CACHED = 50_000
+OWN_MARK = "/* datareeve */"  # at the end of every statement that Datareeve reads with: it is no workload of the application
+OWN_NAME = "datareeve"  # how the names of our sessions begin
 READS = {"select", "with", "values", "table"}
 WRITES = {"insert", "update", "delete", "merge"}
 CONTROL = {
@@ -85,13 +88,26 @@ class Family:
     leading_wildcard: bool = False
     examples: list[Statement] = field(default_factory=list)
     stride: int = 1
+    when: array[float] = field(default_factory=lambda: array("d"))  # seconds since 1970 of each of `ms`; NaN where not told
+    squares: float = 0.0  # sum of the squared milliseconds
+    min_ms: float = math.inf
+    max_ms: float = 0.0
+    nested: bool = False  # only ever run inside of functions
+    resources: Counter[str] = field(default_factory=Counter)  # blocks, WAL bytes, planning, by name
+    waits: Counter[str] = field(default_factory=Counter)  # of samples: what was waited for, how often
+    template: str = ""  # a text with open parameters, from which executions are invented
+    longest: float = -1.0  # milliseconds of the entry that the template is from
 
     def add(self, statement: Statement) -> None:
         """Count one execution, and keep it as an example when its turn comes."""
-        if statement.ms is not None:
+        if (ms := statement.ms) is not None:
             self.timed += 1
-            self.total_ms += statement.ms
-            self.ms.append(statement.ms)
+            self.total_ms += ms
+            self.squares += ms * ms
+            self.min_ms = min(self.min_ms, ms)
+            self.max_ms = max(self.max_ms, ms)
+            self.ms.append(ms)
+            self.when.append(_epoch(statement.at) if statement.at else math.nan)
         if statement.rows is not None:
             self.rows += statement.rows
             self.counts_rows = True
@@ -107,6 +123,7 @@ class Family:
     def summary(self) -> dict[str, Any]:
         """The family as JSON, without any value."""
         times = sorted(self.ms)
+        known = self.timed and self.max_ms > 0
         return {
             "fingerprint": self.shape.fingerprint,
             "sql": self.shape.sql,
@@ -114,7 +131,13 @@ class Family:
             "total_ms": round(self.total_ms, 3) if self.timed else None,
             "mean_ms": round(self.total_ms / self.timed, 3) if self.timed else None,
             **{f"p{p}_ms": round(quantile(times, p), 3) if times else None for p in (50, 95, 99)},
+            "min_ms": round(self.min_ms, 6) if known else None,
+            "max_ms": round(self.max_ms, 6) if known else None,
+            "squares": self.squares if self.timed else None,
             "rows": self.rows if self.counts_rows else None,
+            "nested": self.nested,
+            "resources": {name: round(value, 3) for name, value in sorted(self.resources.items()) if value},
+            "waits": dict(self.waits.most_common()),
             "is_write": self.shape.kind == "write",
             "parsed": self.shape.parsed,
             "tables": list(self.shape.tables),
@@ -145,6 +168,10 @@ class Recording:
     first: str = ""
     last: str = ""
     why_empty: str = ""
+    hidden_ms: float = 0.0
+    reset: float | None = None  # seconds since 1970, from which on it counts
+    exact: bool = False  # holds the time of every single execution that ran
+    notes: list[str] = field(default_factory=list)  # what the figures leave out, each a sentence without its full stop
 
     def fold(self, statements: Iterator[Statement]) -> Recording:
         """Take in every statement; gives itself."""
@@ -189,12 +216,27 @@ class Recording:
             "why_empty": self.why_empty,
             "sessions": len(self.sessions),
             "seconds": _seconds_between(self.first, self.last),
+            "notes": self.notes,
+            "exact": self.exact,
+            "reset": self.reset,
             **{name: self.counts[name] for name in COUNTED},
         }
         return {"source": source, "families": families, "loops": find_loops(self.sessions)}
 
 
-COUNTED = ("statements", "skipped", "wrong_encoding", "unparsed", "control", "other", "truncated")
+COUNTED = (
+    "statements",
+    "skipped",
+    "wrong_encoding",
+    "unparsed",
+    "control",
+    "other",
+    "truncated",
+    "own",
+    "hidden",
+    "evicted",
+    "samples",
+)
 
 
 def record(kind: str, path: Path, shown: str, database: str) -> Recording:
@@ -202,7 +244,7 @@ def record(kind: str, path: Path, shown: str, database: str) -> Recording:
 
     Errors: `BadInput` `workload.missing`, `workload.unreadable`.
     """
-    recording = Recording(kind, shown)
+    recording = Recording(kind, shown, exact=kind == "trace")
     reader = {"trace": _trace, "log": _log, "sql": _sql_file}[kind]
     try:
         return recording.fold(reader(path, recording.counts, database))
@@ -226,11 +268,15 @@ DECODE = json.JSONDecoder(
 
 
 def _lines(path: Path, counts: Counter[str]) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+    with path.open("rb") as file:
         for line in file:
-            if "\ufffd" in line:
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                # A server of another encoding: LATIN1 gives every byte a character, so names and values stay as long as they were.
                 counts["wrong_encoding"] += 1
-            yield line.replace("\0", "")
+                text = line.decode("latin-1")
+            yield text.replace("\0", "")
 
 
 def _objects(path: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
@@ -248,6 +294,9 @@ def _objects(path: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
             counts["skipped"] += 1
 
 
+SESSION_KEYS = ("trace", "trace_id", "request", "request_id", "session")
+
+
 def _trace(path: Path, counts: Counter[str], _database: str) -> Iterator[Statement]:
     for line in _objects(path, counts):
         text, parameters = line.get("sql"), line.get("parameters")
@@ -255,7 +304,8 @@ def _trace(path: Path, counts: Counter[str], _database: str) -> Iterator[Stateme
             counts["skipped"] += 1
             continue
         given = parameters if isinstance(parameters, (list, dict)) and parameters else None
-        session = "" if line.get("session") is None else str(line["session"])
+        # A request's own id says more than its connection's: a pool hands one connection to many requests, and several to one.
+        session = next((str(line[key]) for key in SESSION_KEYS if line.get(key) is not None), "")
         yield Statement(
             session, text, given, _number(line.get("ms")), _whole(line.get("rows")), str(line.get("at") or "")
         )
@@ -265,7 +315,10 @@ def _log(path: Path, counts: Counter[str], database: str) -> Iterator[Statement]
     with path.open("rb") as file:
         is_json = file.read(1) == b"{"
     records = _json_log(path, counts) if is_json else _csv_log(path, counts)
-    for at, logged_database, session, message, detail in records:
+    for at, logged_database, session, message, detail, application in records:
+        if application.startswith(OWN_NAME):
+            counts["own"] += 1
+            continue
         if (match := DURATION.match(message)) is None or (logged_database and logged_database != database):
             counts["skipped"] += 1
             continue
@@ -274,17 +327,16 @@ def _log(path: Path, counts: Counter[str], database: str) -> Iterator[Statement]
 
 # 'duration: 1.2 ms  statement: SELECT ...' or '... execute <unnamed>: SELECT ...'; parse and bind lines are not executions.
 DURATION = re.compile(r"duration: (?P<ms>[\d.]+) ms\s+(?:statement|execute [^:]*): (?P<text>.+)", re.DOTALL)
-LogRecord = tuple[str, str, str, str, str]
+LogRecord = tuple[str, str, str, str, str, str]
 
 
 def _json_log(path: Path, counts: Counter[str]) -> Iterator[LogRecord]:
     for line in _objects(path, counts):
-        at, database, session, message, detail = (
-            str(line.get(key) or "") for key in ("timestamp", "dbname", "session_id", "message", "detail")
-        )
-        yield at, database, session, message, detail
+        at, database, session, message, detail, application = (str(line.get(key) or "") for key in JSON_KEYS)
+        yield at, database, session, message, detail, application
 
 
+JSON_KEYS = ("timestamp", "dbname", "session_id", "message", "detail", "application_name")
 CSV_COLUMNS = 23  # of PostgreSQL 13; later versions add columns at the end
 
 
@@ -302,7 +354,7 @@ def _csv_log(path: Path, counts: Counter[str]) -> Iterator[LogRecord]:
         if len(row) < CSV_COLUMNS:
             counts["skipped"] += 1
             continue
-        yield row[0], row[2], row[5], row[13], row[14]
+        yield row[0], row[2], row[5], row[13], row[14], row[22]
 
 
 LOGGED = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')")
@@ -444,9 +496,14 @@ def _canonical(sql: str) -> tuple[str, bool, tuple[str, ...], bool]:
     except (sqlglot.errors.SqlglotError, RecursionError):
         return sql, False, (), False
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
-    tables = sorted({t.name for t in tree.find_all(exp.Table) if t.name and t.name not in ctes})
+    tables = sorted({_named(t) for t in tree.find_all(exp.Table) if t.name and (t.db or t.name not in ctes)})
     writes = tree.find(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Lock) is not None
     return text, True, tuple(tables), writes
+
+
+def _named(table: Any) -> str:
+    """A table's bare name; of the information schema with that before it, so that it is known for a catalog."""
+    return f"pg_{table.db}.{table.name}" if table.db.lower() == "information_schema" else str(table.name)
 
 
 def _starts_with_wildcard(statement: Statement) -> bool:
@@ -478,46 +535,117 @@ def executable(statement: Statement) -> tuple[str, Any] | None:
 
 LEAST_ROUNDS = 3  # fewer repeats than this are not called a loop
 BODY_AT_MOST = 3  # statements asked for each row
+DEPTH = 4  # loops within loops
+LEAST_OF_PARENTS = 0.5  # a loop follows at least every second time that its first query gave rows
+LUCK = 3.0  # a loop is seen this many times as often as it would be by chance
+
+LoopKey = tuple[str, tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class _Loop:
+    """What was seen of one loop: a parent and its children."""
+
+    loops: int = 0
+    rows: int = 0
+    known_rows: int = 0  # loops whose parent told its rows
+    calls: Counter[str] = field(default_factory=Counter)
+    ms: float = 0.0
+
+    def add(self, parent: Seen, body: list[Seen], *, tells_rows: bool) -> None:
+        self.loops += 1
+        self.rows += parent.rows or 0
+        self.known_rows += tells_rows
+        self.calls.update(one.fingerprint for one in body)
+        self.ms += sum(one.ms for one in body)
 
 
 def find_loops(sessions: dict[str, list[Seen]]) -> list[dict[str, Any]]:
-    """N+1: after a query that gave k rows, the same one to three statements follow about k times with changing values."""
-    found: dict[tuple[str, tuple[str, ...]], Counter[str]] = {}
-    time: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    """N+1: after a query that gave k rows, the same one to three statements follow about k times with changing values.
+
+    Loops within loops are found from the inside: once its body is taken out, an inner loop is one statement of the outer one. What would
+    be seen as often by chance, in sessions that ask the same statement all the time, is left out.
+    """
+    found: dict[LoopKey, _Loop] = {}
+    outside: Counter[str] = Counter()
+    parents: Counter[str] = Counter()
     for seen in sessions.values():
-        at = 0
-        while at < len(seen) - LEAST_ROUNDS:
-            children, length = _loop_after(seen, at)
-            if children:
-                key = (seen[at].fingerprint, children)
-                body = seen[at + 1 : at + 1 + length]
-                found.setdefault(key, Counter()).update(loops=1, calls=length, rows=seen[at].rows or 0)
-                time[key] += sum(one.ms for one in body)  # type: ignore[assignment]
-            at += length + 1
-    loops = [
-        {"parent": parent, "children": list(children), **counts, "total_ms": round(time[parent, children], 3)}
-        for (parent, children), counts in found.items()
-    ]
+        parents.update(one.fingerprint for one in seen if one.rows is None or one.rows >= LEAST_ROUNDS)
+        outside.update(one.fingerprint for one in _without_loops(seen, found))
+    loops = [_told(key, loop) for key, loop in found.items() if _is_no_chance(key, loop, outside, parents)]
     return sorted(loops, key=lambda loop: (-loop["total_ms"], loop["parent"], loop["children"]))
 
 
-def _loop_after(seen: list[Seen], at: int) -> tuple[tuple[str, ...], int]:
-    """The families of the loop that follows an execution, and how many executions it has; ((), 0) where none follows.
+def _without_loops(seen: list[Seen], found: dict[LoopKey, _Loop]) -> list[Seen]:
+    """What is left of a session when the bodies of its loops are taken out, which are written down in `found`."""
+    for _ in range(DEPTH):
+        left: list[Seen] = []
+        at = 0
+        while at < len(seen):
+            children, body, foreign = _loop_after(seen, at)
+            left.append(seen[at])
+            if children:
+                tells = seen[at].rows is not None
+                found.setdefault((seen[at].fingerprint, children), _Loop()).add(seen[at], body, tells_rows=tells)
+                left += foreign
+            at += 1 + len(body) + len(foreign)
+        if len(left) == len(seen):
+            break
+        seen = left
+    return seen
+
+
+def _told(key: LoopKey, loop: _Loop) -> dict[str, Any]:
+    parent, children = key
+    return {
+        "parent": parent,
+        "children": list(children),
+        "loops": loop.loops,
+        "calls": loop.calls.total(),
+        "rows": loop.rows,
+        "total_ms": round(loop.ms, 3),
+    }
+
+
+def _is_no_chance(key: LoopKey, loop: _Loop, outside: Counter[str], parents: Counter[str]) -> bool:
+    """Whether a loop is seen more often than in a session that asks its statements in any order."""
+    parent, children = key
+    if loop.loops < LEAST_OF_PARENTS * parents[parent]:
+        return False
+    if not loop.known_rows and loop.loops < LEAST_ROUNDS:
+        return False  # the source tells no rows: only a habit counts
+    share = sum(outside[child] for child in children) / max(1, outside.total())
+    by_chance = share ** (loop.calls.total() / loop.loops) * parents[parent]
+    in_loops = loop.calls.total() / (loop.calls.total() + sum(outside[child] for child in children))
+    return loop.loops >= LUCK * by_chance and in_loops >= (LEAST_OF_PARENTS if not loop.known_rows else 0.0)
+
+
+Body = tuple[tuple[str, ...], list[Seen], list[Seen]]
+MOST_FOREIGN = 1 / 3  # of a loop's length, asked in between by somebody else on a shared connection
+LEAST_IN_A_CROWD = 8  # rounds, where others' statements stand in between
+
+
+def _loop_after(seen: list[Seen], at: int) -> Body:
+    """The loop that follows an execution: its families, its executions, and others' in between; nothing where none follows.
 
     A row may miss a statement (no plane is looked up where the tail number is unknown), so the order within a round is not asked for.
     """
-    parent = seen[at]
-    if parent.rows is not None and parent.rows < LEAST_ROUNDS:
-        return (), 0
+    rows = seen[at].rows
+    if rows is not None and rows < LEAST_ROUNDS:
+        return (), [], []
     for size in range(1, BODY_AT_MOST + 1):
         body = _body(seen, at, size)
-        calls = Counter(one.fingerprint for one in body)
-        rounds = max(calls.values(), default=0)
-        changing = len({one.values for one in body}) > rounds // 2
-        expected = parent.rows is None or 0.8 * parent.rows <= rounds <= parent.rows + 1
-        if len(calls) == size and min(calls.values()) >= LEAST_ROUNDS and changing and expected:
-            return tuple(sorted(calls)), len(body)
-    return (), 0
+        if len({one.fingerprint for one in body}) == size and _are_rounds(body, rows):
+            return tuple(sorted({one.fingerprint for one in body})), body, []
+    return _loop_in_a_crowd(seen, at) if rows is not None and rows >= LEAST_IN_A_CROWD else ((), [], [])
+
+
+def _are_rounds(body: list[Seen], rows: int | None) -> bool:
+    calls = Counter(one.fingerprint for one in body)
+    rounds = max(calls.values())
+    changing = len({one.values for one in body}) > rounds // 2
+    expected = rows is None or 0.8 * rows <= rounds <= rows + 1
+    return min(calls.values()) >= LEAST_ROUNDS and changing and expected
 
 
 def _body(seen: list[Seen], at: int, size: int) -> list[Seen]:
@@ -530,6 +658,22 @@ def _body(seen: list[Seen], at: int, size: int) -> list[Seen]:
         families.add(seen[end].fingerprint)
         end += 1
     return seen[at + 1 : end]
+
+
+def _loop_in_a_crowd(seen: list[Seen], at: int) -> Body:
+    """A loop over one family on a connection that a pool shares: a few statements of others stand in between."""
+    rows = seen[at].rows or 0
+    span = seen[at + 1 : at + 1 + int((rows + 1) * (1 + MOST_FOREIGN))]
+    common = Counter(one.fingerprint for one in span if one.fingerprint != seen[at].fingerprint).most_common(1)
+    if not common:
+        return (), [], []
+    child = common[0][0]
+    last = max(n for n, one in enumerate(span) if one.fingerprint == child)
+    body = [one for one in span[: last + 1] if one.fingerprint == child]
+    foreign = [one for one in span[: last + 1] if one.fingerprint != child]
+    if len(foreign) <= MOST_FOREIGN * len(body) and _are_rounds(body, rows):
+        return (child,), body, foreign
+    return (), [], []
 
 
 # -- figures ----------------------------------------------------------------------------------------------------------------------
@@ -545,6 +689,27 @@ def _seconds_between(first: str, last: str) -> float | None:
         return round((_moment(last) - _moment(first)).total_seconds(), 3)
     except (ValueError, TypeError):
         return None
+
+
+def _epoch(at: str) -> float:
+    """Seconds since 1970, to the second; NaN where the text is no moment. Moments without a zone are taken as UTC."""
+    second = at[:19] + at[23:] if at[19:20] == "." else at
+    if (known := _EPOCHS.get(second)) is None:
+        if len(_EPOCHS) >= SHAPES_CACHED:
+            _EPOCHS.clear()
+        known = _EPOCHS[second] = _seconds_of(at)
+    return known
+
+
+_EPOCHS: dict[str, float] = {}
+
+
+def _seconds_of(at: str) -> float:
+    try:
+        moment = _moment(at)
+    except ValueError:
+        return math.nan
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _moment(text: str) -> datetime:

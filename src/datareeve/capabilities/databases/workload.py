@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from datareeve.core.operation import Finding, Severity
 from datareeve.core.value import Value
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 class Source(Value):
     """Where a workload comes from, and what of it was left out."""
 
-    kind: str  # trace, log, sql, pg_stat_statements or none
+    kind: str  # trace, log, sql, pg_stat_statements, activity or none
     place: str
     why_empty: str = ""
     sessions: int = 0
@@ -29,6 +31,13 @@ class Source(Value):
     control: int = 0
     other: int = 0
     truncated: int = 0
+    own: int = 0  # calls of statements that Datareeve itself sent, left out
+    hidden: int = 0  # calls whose text this role may not see
+    evicted: int = 0  # times that pg_stat_statements dropped its rarest entries
+    samples: int = 0
+    notes: tuple[str, ...] = ()  # what the figures leave out
+    exact: bool = False  # the time of every execution is known
+    reset: float | None = None  # seconds since 1970, from which on it counts
 
     def sentence(self) -> str:
         """Where it comes from, for a report."""
@@ -42,7 +51,8 @@ class Source(Value):
         }
         left = "".join(f", {count:,} {what}" for what, count in told.items() if count)
         cut = "; the rest of the file was not read" if self.truncated else ""
-        return f"The workload is {self.statements:,} statements{span} from {self.place} ({self.kind}{left}{cut})."
+        noted = "".join(f" Note: {note}." for note in self.notes)
+        return f"The workload is {self.statements:,} statements{span} from {self.place} ({self.kind}{left}{cut}).{noted}"
 
 
 class Family(Value):
@@ -63,6 +73,13 @@ class Family(Value):
     leading_wildcard: bool
     examples: int
     example_ref: str
+    min_ms: float | None = None
+    max_ms: float | None = None
+    squares: float | None = None  # sum of the squared milliseconds of all calls
+    nested: bool = False  # only run inside of functions; its time is in its caller's too
+    resources: dict[str, float] = Field(default_factory=dict)  # blocks, WAL bytes, planning, where the source has them
+    waits: dict[str, int] = Field(default_factory=dict)  # what it waited for, in samples
+    base_tables: tuple[str, ...] = ()  # its tables with views resolved and partitions as their parent
 
     @property
     def short(self) -> str:
