@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from datareeve.core.secrets import Secret
 
-HEAD = "0001"  # the newest revision in migrations/versions
+HEAD = "0002"  # the newest revision in migrations/versions
 SCHEMA = "datareeve"  # where the tables live on PostgreSQL
 GENESIS = "0" * 64
 LEASE_SECONDS = 30.0
@@ -612,6 +612,9 @@ def _translated() -> Iterator[None]:
         if type(error).__module__.split(".")[0] in {"sqlite3", "psycopg"}:
             raise _ledger_error(error) from None
         raise
+
+
+translated = _translated  # for `core.snapshots`, which has a table of its own here
 
 
 def _ledger_error(error: BaseException) -> Failed:

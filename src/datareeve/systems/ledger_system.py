@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core import clock
+from datareeve.core.errors import BadInput
 from datareeve.core.ledger import Sample
+from datareeve.core.snapshots import Snapshots
 from datareeve.systems.adapter import Adapter, effects, reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from datareeve.core.ledger import Ledger
-    from datareeve.core.operation import Plan
+    from datareeve.core.operation import Plan, Systems
 
 
 class LedgerSystem(Adapter):
@@ -20,10 +22,16 @@ class LedgerSystem(Adapter):
 
     kind = "ledger"
 
-    def __init__(self, ledger: Ledger, preview: Callable[[str, dict[str, Any]], Plan]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        preview: Callable[[str, dict[str, Any]], Plan],
+        systems: Systems | None = None,
+    ) -> None:
         super().__init__("ledger")
         self._ledger = ledger
         self._preview = preview
+        self._systems = systems  # whose readings are kept
 
     @reads
     def samples(
@@ -42,6 +50,62 @@ class LedgerSystem(Adapter):
         """Whether there is a sample of that system: of that name, or taken by that run."""
         found = self._ledger.samples(system, name=name, limit=None if run else 1)
         return any(run is None or s.labels.get("run") == run for s in found)
+
+    @reads
+    def readings(self, kind: str, system: str, limit: int = 200) -> list[dict[str, Any]]:
+        """The newest readings of a kind that are kept of a system, oldest first: [{at, run, reading}]."""
+        found = self._ledger.entries(kind, subject=system, limit=limit)
+        return [{"at": e.at, "run": e.body["by_run"], "reading": e.body["reading"]} for e in found]
+
+    @reads
+    def kept(self, kind: str, system: str, run: str) -> bool:
+        """Whether that run kept a reading of a kind of a system."""
+        return any(one["run"] == run for one in self.readings(kind, system))
+
+    @effects
+    def keep(
+        self, kind: str, system: str, action: str, arguments: dict[str, Any], *, run: str
+    ) -> dict[str, Any]:
+        """Take one of a system's published reads now, and keep its answer as an entry of `kind`."""
+        if self._systems is None:
+            raise BadInput("ledger.no-systems", "No system is known to be read.", "Open the project as an App.")
+        reading = self._systems[system].read(action, **arguments)
+        self._ledger.append(kind, {"by_run": run, "reading": reading}, subject=system)
+        return {}
+
+    # -- snapshots of counters: see core.snapshots and systems.workload_history -----------------------------------------------------
+
+    @reads
+    def snapshots(
+        self, system: str, kind: str = "workload", since: str | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Snapshots of a system, oldest first: [{at, run, body}]; with `since`, from the last one before it on."""
+        return [s.model_dump() for s in Snapshots(self._ledger).get(system, kind, since=since, limit=limit)]
+
+    @reads
+    def snapshot_moments(self, system: str, kind: str = "workload", run: str | None = None) -> list[str]:
+        """When snapshots of a system were taken, by one run or any."""
+        return Snapshots(self._ledger).moments(system, kind, run=run)
+
+    @reads
+    def snapshot_taken(self, system: str, run: str, kind: str = "workload") -> bool:
+        """Whether that run took a snapshot."""
+        return bool(Snapshots(self._ledger).moments(system, kind, run=run))
+
+    @effects
+    def record_workload(self, system: str, *, run: str) -> dict[str, Any]:
+        """Take one snapshot of a system's workload. Gives {families, bytes, thinned}."""
+        from datareeve.systems import workload_history  # noqa: PLC0415 - it parses statements
+
+        if self._systems is None:
+            raise BadInput("ledger.no-systems", "No system is known to be read.", "Open the project as an App.")
+        return workload_history.record(Snapshots(self._ledger), self._systems[system], run)  # type: ignore[arg-type]
+
+    @effects
+    def forget_snapshots(self, system: str, by_run: str, kind: str = "workload") -> dict[str, Any]:
+        """Forget the snapshots that a run took; quiet where there are none."""
+        kept = Snapshots(self._ledger)
+        return {"rows": kept.forget(system, kind, kept.moments(system, kind, run=by_run))}
 
     @effects
     def add_samples(

@@ -204,6 +204,10 @@ class Recording:
             seen = Seen(shape.fingerprint, values, statement.ms or 0.0, statement.rows)
             self.sessions.setdefault(statement.session, []).append(seen)
 
+    def began(self) -> float:
+        """When its first statement was, in seconds since 1970; NaN where the source does not tell."""
+        return _epoch(self.first) if self.first else math.nan
+
     def summary(self) -> dict[str, Any]:
         """The recording as JSON, without any value: source, families (by total time, longest first) and loops."""
         families = sorted(
