@@ -17,6 +17,7 @@ FOLDER = ROOT / ".bench"
 
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "dbos": ("dbos==3.4.0", "psycopg[binary]"),
+    "tpch": ("duckdb==1.5.5", "duckdb-extension-tpch==1.5.5"),
 }
 
 

@@ -1,0 +1,224 @@
+"""What the indexes that exist in a TPC-H database really do: CPU of each query and of the refresh functions, sizes, and which are used.
+
+    PYTHONPATH=bench uv run --no-sync python -m tpch.measure URL [URL ...] [--rounds 3] [--queries Q3,Q17] [--no-refresh]
+
+CPU is the backend's own, from `/proc/PID/schedstat` (nanoseconds on a core): so the server is on this machine, and what else runs on it
+disturbs little. With several URLs the databases are measured in turn, query by query, and the first is what the others are compared with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from tpch import make
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SETS = 20  # refresh sets a measurement inserts and deletes, each 0.1 % of the orders
+OWN_INDEXES = """
+SELECT indexrelid::regclass::text AS name, pg_relation_size(indexrelid) AS bytes, pg_get_indexdef(indexrelid) AS definition
+FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+WHERE pg_class.relnamespace = 'public'::regnamespace
+  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
+ORDER BY 1
+"""
+RF1 = (
+    "INSERT INTO orders SELECT {orders} FROM refresh.orders WHERE set = %s",
+    "INSERT INTO lineitem SELECT {lineitem} FROM refresh.lineitem WHERE set = %s",
+)
+RF2 = (
+    "DELETE FROM lineitem WHERE l_orderkey IN (SELECT o_orderkey FROM refresh.orders WHERE set = %s)",
+    "DELETE FROM orders WHERE o_orderkey IN (SELECT o_orderkey FROM refresh.orders WHERE set = %s)",
+)
+
+
+class Side:
+    """One database that is measured, with a connection of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.connection = psycopg.connect(url, autocommit=True)
+        self.stat = Path(f"/proc/{self.connection.info.backend_pid}/schedstat")
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def cpu(self) -> float:
+        """Seconds that the backend has spent on a core."""
+        return int(self.stat.read_text().split()[0]) / 1e9
+
+    def spent(self, text: str, *arguments: Any) -> float:
+        """The CPU seconds of a statement, its rows fetched. Errors: `psycopg.errors.QueryCanceled` at the statement timeout."""
+        began = self.cpu()
+        with self.connection.cursor(binary=True) as cursor:
+            cursor.execute(text, arguments or None)  # type: ignore[arg-type]
+            if cursor.description:
+                cursor.fetchall()
+        return self.cpu() - began
+
+    def own_indexes(self) -> list[dict[str, Any]]:
+        """The indexes that are no constraint's: name, bytes, definition."""
+        rows = self.connection.execute(OWN_INDEXES).fetchall()  # type: ignore[arg-type]
+        return [dict(zip(("name", "bytes", "definition"), row, strict=True)) for row in rows]
+
+    def used(self) -> set[str]:
+        """The names of the indexes that a plan of the 22 uses."""
+        return {name for text in make.texts().values() for name in self.indexes_of(text)}
+
+    def indexes_of(self, text: str) -> set[str]:
+        """The names of the indexes in a statement's plan."""
+        (plan,) = self.connection.execute(f"EXPLAIN (FORMAT JSON) {text}").fetchone() or ({},)  # type: ignore[arg-type]
+        return set(index_names(plan))
+
+
+def index_names(node: Any) -> Iterator[str]:
+    """Every index that a plan in JSON names."""
+    if isinstance(node, dict):
+        if "Index Name" in node:
+            yield node["Index Name"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from index_names(child)
+
+
+def queries(
+    sides: list[Side], names: list[str], *, rounds: int = 3, timeout_s: float = 0, best: bool = False
+) -> list[dict[str, float | None]]:
+    """CPU seconds of each query on each side: warmed once, then the median (`best`: the least) of `rounds`, the sides in turn.
+
+    None for a query that does not end in `timeout_s` (0: no limit).
+    """
+    texts = make.texts()
+    results: list[dict[str, float | None]] = [{} for _ in sides]
+    for side in sides:
+        side.connection.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")  # type: ignore[call-overload]
+    for name in names:
+        for index, values in enumerate(_in_turn(sides, texts[name], rounds)):
+            results[index][name] = (min if best else statistics.median)(values) if values else None
+    return results
+
+
+def _in_turn(sides: list[Side], text: str, rounds: int) -> list[list[float]]:
+    """The CPU seconds of each side's runs of one statement; none for a side that was stopped by the timeout."""
+    found: list[list[float]] = [[] for _ in sides]
+    ended = [True for _ in sides]
+    for number in range(rounds + 1):
+        for index, side in enumerate(sides):
+            if not ended[index]:
+                continue
+            try:
+                spent = side.spent(text)
+            except psycopg.errors.QueryCanceled:
+                ended[index], found[index] = False, []
+                continue
+            if number:  # the first warms the caches
+                found[index].append(spent)
+    return found
+
+
+def refresh(sides: list[Side], *, rounds: int = 5, sets: int = SETS) -> list[list[float]]:
+    """CPU seconds of `sets` runs of RF1 and RF2, for each side and round; each round the sides in turn, vacuumed in between."""
+    results: list[list[float]] = [[] for _ in sides]
+    for side in sides:
+        side.connection.execute("DROP SCHEMA IF EXISTS refresh CASCADE; SET statement_timeout = 0")
+        make.statements(side.connection, "refresh.sql")
+        side.connection.execute("ANALYZE refresh.orders, refresh.lineitem")
+    for number in range(rounds + 1):
+        for index, side in enumerate(sides):
+            spent = _refresh_once(side, sets)
+            if number:
+                results[index].append(spent)
+    for side in sides:
+        side.connection.execute("DROP SCHEMA refresh CASCADE")
+        side.connection.execute("VACUUM (ANALYZE) orders, lineitem")
+    return results
+
+
+def _refresh_once(side: Side, sets: int) -> float:
+    """Insert and delete each set, a transaction each as the specification has it."""
+    columns = {
+        "orders": _columns(side, "orders"),
+        "lineitem": _columns(side, "lineitem"),
+    }
+    spent = 0.0
+    for pair in (RF1, RF2):
+        for number in range(sets):
+            with side.connection.transaction():
+                spent += sum(side.spent(text.format(**columns), number) for text in pair)
+    side.connection.execute("VACUUM orders, lineitem")
+    return spent
+
+
+def _columns(side: Side, table: str) -> str:
+    cursor = side.connection.execute(f"SELECT * FROM {table} LIMIT 0")  # type: ignore[call-overload]
+    return ", ".join(column.name for column in cursor.description or ())
+
+
+def main() -> int:
+    """Measure the databases of the URLs and print a table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("urls", nargs="+", metavar="URL")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--queries", default="", help="Q1,Q3 (default: all)")
+    parser.add_argument("--timeout", type=float, default=60, help="seconds a query may take")
+    parser.add_argument("--no-refresh", action="store_true")
+    asked = parser.parse_args()
+    names = asked.queries.split(",") if asked.queries else list(make.texts())
+    with ExitStack() as stack:
+        sides = [stack.enter_context(Side(url)) for url in asked.urls]
+        print_sizes(sides)
+        found = queries(sides, names, rounds=asked.rounds, timeout_s=asked.timeout)
+        print(table(found, names))
+        if not asked.no_refresh:
+            medians = [statistics.median(values) for values in refresh(sides)]
+            print_row(f"RF x{SETS}", list(medians))
+    return 0
+
+
+def print_sizes(sides: list[Side]) -> None:
+    """The indexes of each side, their sizes, and those that no plan uses."""
+    for number, side in enumerate(sides, 1):
+        used, indexes = side.used(), side.own_indexes()
+        total = sum(index["bytes"] for index in indexes) / 1e6
+        print(f"database {number}: {len(indexes)} indexes, {total:.1f} MB")
+        for index in indexes:
+            mark = "" if index["name"] in used else "  NOT USED"
+            print(f"  {index['bytes'] / 1e6:7.1f} MB  {index['definition'].removeprefix('CREATE ')}{mark}")
+
+
+def table(found: list[dict[str, float | None]], names: list[str]) -> str:
+    """CPU milliseconds a query and side, then the totals of those that ended everywhere; the ratio to the first side beside."""
+    lines = [row(name, [one[name] for one in found]) for name in names]
+    comparable = [name for name in names if all(one[name] is not None for one in found)]
+    lines.append(row(f"all {len(comparable)}", [sum(one[name] or 0 for name in comparable) for one in found]))
+    return "\n".join(lines)
+
+
+def row(name: str, values: list[float | None]) -> str:
+    """A line of milliseconds and, from the second on, ratios to the first."""
+    cells = []
+    for value in values:
+        base = values[0]
+        ratio = f"{value / base:6.2f}x" if value is not None and base else "       "
+        cells.append(f"{'timeout':>9} {ratio}" if value is None else f"{value * 1000:9.1f} {ratio}")
+    return f"{name:<8}" + "  ".join(cells)
+
+
+def print_row(name: str, values: list[float | None]) -> None:
+    print(row(name, values))
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        sys.exit(main())
