@@ -113,7 +113,7 @@ def trial(
     result: dict[str, list[dict[str, Any]]] = {}
     left_out: dict[str, str] = {}
     with _session(copy, bounds.statement_seconds) as connection:
-        stopwatch = Stopwatch(connection)
+        track = _Track(connection, Stopwatch(connection), variants)
         for family in workload_replay.wanted(workload_replay.recording(copy), fingerprints):
             name = family.shape.fingerprint
             cases = workload_replay.cases(copy, family, bounds.limit)
@@ -121,69 +121,61 @@ def trial(
                 left_out[name] = "no parameters"
             elif time.monotonic() > bounds.deadline:
                 left_out[name] = "time"
-            elif (runs := _family(connection, stopwatch, family, cases, variants, rounds, bounds)) is None:
+            elif (runs := track.family(family, cases, rounds, bounds.deadline)) is None:
                 left_out[name] = "failed"
             else:
                 result[name] = runs
     return {"families": result, "left_out": left_out}
 
 
-def _family(  # noqa: PLR0913 - one family's measurement
-    connection: psycopg.Connection[Any],
-    stopwatch: Stopwatch,
-    family: Family,
-    cases: Sequence[Case],
-    variants: Sequence[Variant],
-    rounds: int,
-    bounds: Bounds,
-) -> list[dict[str, Any]] | None:
-    warm = [_round(connection, stopwatch, family, cases, variant, 1) for variant in variants]
-    if any(one is None for one in warm):
-        return None
-    slowest = max(one["ms"] for one in warm if one)
-    repeats = int(min(max(ROUND_MS / max(slowest * len(cases), 0.01), 1), MOST_REPEATS))
-    measured: list[list[dict[str, Any]]] = [[] for _ in variants]
-    for number in range(rounds):
-        if number and time.monotonic() > bounds.deadline:
-            break  # what is there counts; the caller sees how many rounds there were
-        for variant, runs in zip(variants, measured, strict=True):
-            one = _round(connection, stopwatch, family, cases, variant, repeats)
-            if one is None:
-                return None
-            runs.append(one)
-    return [_medians(runs or [one or {}]) for runs, one in zip(measured, warm, strict=True)]
+class _Track(NamedTuple):
+    """Where families run: a connection, its stopwatch, and the variants that take turns."""
+
+    connection: psycopg.Connection[Any]
+    stopwatch: Stopwatch
+    variants: Sequence[Variant]
+
+    def family(
+        self, family: Family, cases: Sequence[Case], rounds: int, deadline: float
+    ) -> list[dict[str, Any]] | None:
+        """A family's figures under each variant; None where it cannot be run, or does not end in time."""
+        warm = [self._round(family, cases, variant, 1) for variant in self.variants]
+        first = [one for one in warm if one is not None]
+        if len(first) < len(warm):
+            return None
+        slowest = max(one["ms"] for one in first)
+        repeats = int(min(max(ROUND_MS / max(slowest * len(cases), 0.01), 1), MOST_REPEATS))
+        measured: list[list[dict[str, Any]]] = [[] for _ in self.variants]
+        for number in range(rounds):
+            if number and time.monotonic() > deadline:
+                break  # what is there counts
+            for variant, runs in zip(self.variants, measured, strict=True):
+                runs.extend([one] if (one := self._round(family, cases, variant, repeats)) else [])
+        return [_medians(runs or [one]) for runs, one in zip(measured, first, strict=True)]
+
+    def _round(
+        self, family: Family, cases: Sequence[Case], variant: Variant, repeats: int
+    ) -> dict[str, Any] | None:
+        """The mean of a family's cases under a variant; None where none of them could be run."""
+        runs: list[dict[str, Any]] = []
+        try:
+            with self.connection.transaction(force_rollback=True):
+                _prepare(self.connection, variant, family)
+                for case in (case for case in cases for _ in range(repeats)):
+                    runs += _attempt(self.connection, self.stopwatch, case)
+        except psycopg.errors.QueryCanceled:
+            return None  # it does not end in time
+        return _means(runs) if runs else None
 
 
-def _round(  # noqa: PLR0913 - one round of one family
-    connection: psycopg.Connection[Any],
-    stopwatch: Stopwatch,
-    family: Family,
-    cases: Sequence[Case],
-    variant: Variant,
-    repeats: int,
-) -> dict[str, Any] | None:
-    """The mean of a family's cases under a variant; None where none of them could be run."""
-    runs: list[dict[str, Any]] = []
-    try:
-        with connection.transaction(force_rollback=True):
-            _prepare(connection, variant, family)
-            for case in (case for case in cases for _ in range(repeats)):
-                runs += _attempt(connection, stopwatch, case)
-    except psycopg.errors.QueryCanceled:
-        return None  # it does not end in time, whatever the settings are
-    except psycopg.Error:
-        return None
-    if not runs:
-        return None
+def _means(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         key: None if any(run[key] is None for run in runs) else statistics.fmean(run[key] for run in runs)
         for key in FIGURES
     }
 
 
-def _attempt(
-    connection: psycopg.Connection[Any], stopwatch: Stopwatch, case: Case
-) -> list[dict[str, Any]]:
+def _attempt(connection: psycopg.Connection[Any], stopwatch: Stopwatch, case: Case) -> list[dict[str, Any]]:
     try:
         with connection.transaction(force_rollback=True):
             stopwatch.start()
@@ -235,50 +227,33 @@ def memory(
     Gives [{fingerprint, temp_bytes, needs_bytes (None: more than `most_bytes`), operations}]; `operations` are the sorts, hashes and the
     like of its plan, each of which may take that much, in every worker.
     """
+    text = {"text": settings["work_mem"]}
+    sizes = [int(copy.read("query", sql="SELECT pg_size_bytes(%(text)s)", parameters=text, shape="scalar"))]
+    while sizes[-1] < most_bytes:
+        sizes.append(2 * sizes[-1])
     found = []
     with _session(copy, bounds.statement_seconds) as connection:
         for family in workload_replay.wanted(workload_replay.recording(copy), fingerprints):
-            if time.monotonic() < bounds.deadline:
-                need = _need(connection, copy, family, settings, most_bytes, bounds)
-                found += [need] if need else []
+            cases = workload_replay.cases(copy, family, bounds.limit)
+            variants = (settings | {"work_mem": f"{size // 1024}kB"} for size in sizes)
+            spilled = (max(_spill(connection, v, family, c) for c in cases) for v in variants if cases)
+            if (need := _need(zip(sizes, spilled, strict=False), bounds.deadline)) is not None:
+                found.append({"fingerprint": family.shape.fingerprint, **need})
     return found
 
 
-def _need(  # noqa: PLR0913 - one family's search
-    connection: psycopg.Connection[Any],
-    copy: Copy,
-    family: Family,
-    settings: Variant,
-    most_bytes: int,
-    bounds: Bounds,
-) -> dict[str, Any] | None:
-    def spilled(size: int) -> tuple[int, int]:
-        variant = settings | {"work_mem": f"{size // 1024}kB"}
-        return max((_spill(connection, variant, family, case) for case in cases), default=(0, 0))
-
-    cases = workload_replay.cases(copy, family, bounds.limit)
-    size = int(
-        copy.read(
-            "query",
-            sql="SELECT pg_size_bytes(%(text)s)",
-            parameters={"text": settings["work_mem"]},
-            shape="scalar",
-        )
-    )
-    first, operations = spilled(size)
-    if not first:
-        return None
-    left = first
-    while left and size < most_bytes and time.monotonic() < bounds.deadline:
-        size *= 2
-        left, operations = spilled(size)
-    needs = None if left else size
-    return {
-        "fingerprint": family.shape.fingerprint,
-        "temp_bytes": first,
-        "needs_bytes": needs,
-        "operations": max(operations, 1),
-    }
+def _need(tried: Iterator[tuple[int, tuple[int, int]]], deadline: float) -> dict[str, Any] | None:
+    """The first size with which nothing spills, of (size, (temp_bytes, operations)) in ascending order; None where nothing ever did."""
+    first = 0
+    operations = 1
+    for size, (temporary, found) in tried:
+        operations = max(found, 1)
+        if not temporary:
+            return {"temp_bytes": first, "needs_bytes": size, "operations": operations} if first else None
+        first = first or temporary
+        if time.monotonic() > deadline:
+            break
+    return {"temp_bytes": first, "needs_bytes": None, "operations": operations} if first else None
 
 
 def _spill(
@@ -307,9 +282,7 @@ def _operations(node: dict[str, Any], processes: int) -> Iterator[int]:
 
 def _session(copy: Copy, statement_seconds: float) -> psycopg.Connection[Any]:
     milliseconds = int(statement_seconds * 1000)
-    return copy.connect(
-        application_name="datareeve/settings", options=f"-c statement_timeout={milliseconds}"
-    )
+    return copy.connect(application_name="datareeve/settings", options=f"-c statement_timeout={milliseconds}")
 
 
 def _prepare(connection: psycopg.Connection[Any], variant: Mapping[str, str], family: Family) -> None:
@@ -337,7 +310,10 @@ class Stopwatch:
         self._own = Path(f"/proc/{pid}/schedstat")
         self._parent = Path(f"/proc/{_parent(pid)}/stat")
         self._ticks = 1000 / os.sysconf("SC_CLK_TCK")
-        self.works = connection.info.host in {"127.0.0.1", "localhost", "::1", ""} and _nanoseconds(self._own) is not None
+        self.works = (
+            connection.info.host in {"127.0.0.1", "localhost", "::1", ""}
+            and _nanoseconds(self._own) is not None
+        )
         self._began: float | None = None
         self._workers = 0.0
 

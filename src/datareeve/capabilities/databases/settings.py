@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from datareeve.capabilities.databases import sql
+from datareeve.core import clock
 from datareeve.core.operation import Severity
 from datareeve.core.value import Value
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from datareeve.core.operation import Systems
 
 Amount = int | float | str
+Decision = Literal["set", "as advised", "kept", "no right", "worse"]
 Workload = Literal["oltp", "mixed", "analytics"]
 
 KB = 1024
@@ -129,6 +132,13 @@ class Rights(Value):
     may_look: bool
     may_reload: bool
     may_alter: tuple[str, ...] = ()
+
+
+class Remembered(Value):
+    """A setting's value that was slower on a copy, and when."""
+
+    value: str
+    at: str
 
 
 class HostFacts(Value):
@@ -251,3 +261,30 @@ def rights_of(systems: Systems, system: str, server: dict[str, Any], names: Sequ
             "query", sql=sql.load("settings_may_alter"), parameters=parameters, shape="column"
         )
     return Rights(**row, may_alter=tuple(may_alter))
+
+
+SLOWER = "setting_slower_on_a_copy"  # the sample's name, with the setting's behind a dot; its value stands in the labels
+REMEMBERED_FOR = timedelta(days=30)  # data and workload change: then it is measured anew
+
+
+def remembered(systems: Systems, system: str, names: Sequence[str]) -> dict[str, Remembered]:
+    """Which values of the named settings a copy showed to be slower, of late."""
+    ledger, since = systems["ledger"], clock.stamp(clock.now() - REMEMBERED_FOR)
+    found = {}
+    for name in names:
+        for sample in ledger.read("samples", system=system, name=f"{SLOWER}.{name}", since=since, limit=1):
+            found[name] = Remembered(value=str(sample["labels"].get("value", "")), at=sample["at"])
+    return found
+
+
+MANAGED = {  # what a managed service gives itself away by -> what it is called
+    "rds": "Amazon RDS or Aurora",
+    "cloudsql": "Google Cloud SQL",
+    "alloydb": "Google AlloyDB",
+    "azure": "Azure Database for PostgreSQL",
+}
+
+
+def managed_by(signs: dict[str, bool] | None) -> str:
+    """The managed service by the signs of `settings_managed.sql`; empty for a server of one's own."""
+    return next((MANAGED[sign] for sign in MANAGED if (signs or {}).get(sign)), "")

@@ -10,11 +10,14 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from datareeve.capabilities.databases import settings as s
+from datareeve.capabilities.databases import settings_measured as m
+from datareeve.capabilities.databases import settings_told as told
 from datareeve.capabilities.databases import sql
 from datareeve.capabilities.databases.rules.settings import RULES
 from datareeve.core.operation import (
     Call,
     Claim,
+    Copy,
     Effect,
     Finding,
     Operation,
@@ -43,6 +46,12 @@ class TuneSettingsFacts(Value):
     settings: dict[str, s.Setting]
     files: dict[str, s.OnFile]
     rights: s.Rights
+    managed: str = ""  # the cloud service that refuses ALTER SYSTEM
+    machine_bytes: int = 0  # memory of the machine that a copy is tried on
+    remembered: dict[str, s.Remembered] = Field(
+        default_factory=dict
+    )  # what an earlier copy showed to be worse
+    trial: m.SettingsTrial | None = None  # what a copy taught
 
 
 class Judgement(Value):
@@ -50,7 +59,7 @@ class Judgement(Value):
 
     setting: s.Setting
     advice: s.Advice
-    decision: Literal["set", "as advised", "kept", "no right"]
+    decision: s.Decision
     on_file: s.Amount  # what the server would come up with
     former: str | None  # as ALTER SYSTEM has stored it
     source: str
@@ -89,8 +98,10 @@ class TuneSettings(Operation[TuneSettingsFacts]):
     """Tune the server's settings to its memory, cores, storage and workload.
 
     Memory, planner, checkpoint and WAL, parallel, autovacuum, JIT, logging and timeout settings, each with its reason and its source.
-    What the owner chose is kept and reported. Settings that need only a reload come first; those that need a restart follow where
-    Datareeve may restart the server, else they are stored and wait for the owner. Undo gives back the former values, in effect.
+    Rehearsed on a copy, the recorded workload is run before and after, and each setting's own effect is told; one that makes a family of
+    queries clearly slower is left out. What the owner chose is kept and reported. Settings that need only a reload come first; those that
+    need a restart follow where Datareeve may restart the server, else they are stored and wait for the owner. On a managed cloud server it
+    says what to put into the parameter group. Undo gives back the former values, in effect.
     """
 
     name: ClassVar[str] = "databases.tune-settings"
@@ -117,6 +128,7 @@ class TuneSettings(Operation[TuneSettingsFacts]):
     )
     override: bool = Field(default=False, description="replace values that the owner chose, too")
     only: tuple[str, ...] = Field((), description="settings to look at; empty: all that there is advice on")
+    budget_seconds: float = Field(60.0, gt=0, description="the time that measuring on a copy may take")
 
     # -- looking -----------------------------------------------------------------------------------------------
 
@@ -141,6 +153,39 @@ class TuneSettings(Operation[TuneSettingsFacts]):
             settings={row["name"]: s.Setting(**row) for row in settings},
             files={row["name"]: s.OnFile(on_file=row["on_file"], stored=row["stored"]) for row in files},
             rights=rights,
+            managed=s.managed_by(database.read("query", sql=sql.load("settings_managed"), shape="row")),
+            machine_bytes=systems["host"].read("size")["memory_bytes"],
+            remembered=s.remembered(systems, self.system, m.TRIED),
+        )
+
+    def rehearse(self, facts: TuneSettingsFacts, copy: Copy) -> TuneSettingsFacts:
+        """Run the workload on the copy before and after, and with each setting left out in turn."""
+        judgements = {v.name: v for v in self._judgements(facts)}
+        proposals = {
+            v.name: m.Proposal(name=v.name, former=v.setting.text(v.setting.value), advised=v.advised)
+            for v in judgements.values()
+            if v.decision == "set"
+        }
+        setting = facts.settings.get("work_mem")
+        as_it_is = m.unchanged(setting) if setting else None
+        trying = m.Trying(
+            copy=copy,
+            proposals=tuple(p for p in proposals.values() if p.name != m.RESTARTED),
+            work_mem=proposals.get("work_mem", as_it_is),
+            may_raise="work_mem" in judgements and judgements["work_mem"].decision in {"set", "as advised"},
+            room=self._room(facts),
+            restart=proposals.get(m.RESTARTED),
+            machine_bytes=facts.machine_bytes,
+            deadline=m.deadline(self.budget_seconds),
+        )
+        return facts.model_copy(update={"trial": trying.run()})
+
+    def _room(self, facts: TuneSettingsFacts) -> m.Room | None:
+        host = self._situation(facts).host
+        if host is None:
+            return None
+        return m.Room(
+            memory_bytes=host.memory_bytes, sessions=max(facts.activity.connections, 2 * host.cores)
         )
 
     # -- deciding ----------------------------------------------------------------------------------------------
@@ -151,6 +196,8 @@ class TuneSettings(Operation[TuneSettingsFacts]):
         parts = self._parts(facts, judgements)
         blockers = self._blockers(facts, judgements)
         summary = _summary(judgements, changes=bool(parts))
+        if facts.trial and (measured := facts.trial.sentence()):
+            summary = f"{summary} {measured}"
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
@@ -167,14 +214,28 @@ class TuneSettings(Operation[TuneSettingsFacts]):
         judgements = []
         for rule in RULES:
             setting = facts.settings.get(rule.setting)
-            advice = (
-                rule.advise(situation) if setting and (not self.only or rule.setting in self.only) else None
-            )
+            wanted = not self.only or rule.setting in self.only
+            advice = self._advice(rule, situation, facts) if setting and wanted else None
             if setting is not None and advice is not None:
                 judgement = self._judge(rule, advice, setting, facts)
                 judgements.append(judgement)
                 situation.decided[rule.setting] = judgement.outcome
         return tuple(judgements)
+
+    @staticmethod
+    def _advice(rule: s.Rule, situation: s.Situation, facts: TuneSettingsFacts) -> s.Advice | None:
+        """The rule's, or where a copy showed that sorts need more and it fits, that."""
+        if rule.setting == "work_mem" and facts.trial and facts.trial.work_mem_bytes:
+            return told.measured_work_mem(facts.trial)
+        return rule.advise(situation)
+
+    @staticmethod
+    def _is_worse(setting: s.Setting, advice: s.Advice, facts: TuneSettingsFacts) -> bool:
+        """Whether a copy, now or lately, showed that this very value makes queries slower."""
+        if facts.trial and (effect := facts.trial.effect(setting.name)):
+            return effect.verdict == "worse"
+        former = facts.remembered.get(setting.name)
+        return former is not None and former.value == setting.text(advice.value)
 
     def _situation(self, facts: TuneSettingsFacts) -> s.Situation:
         host = facts.host
@@ -196,12 +257,16 @@ class TuneSettings(Operation[TuneSettingsFacts]):
         on_file = setting.value if file is None or setting.out_of_reach else setting.amount(file.on_file)
         chosen = setting.out_of_reach or on_file != setting.built_in
         rights = facts.rights
-        decision: Literal["set", "as advised", "kept", "no right"] = "set"
+        decision: s.Decision = "set"
         if advice.met_by(on_file, chosen=chosen):
             decision = "as advised"
         elif setting.out_of_reach or (chosen and not self.override):
             decision = "kept"
-        elif not (rights.may_look and rights.may_reload and setting.name in rights.may_alter):
+        elif self._is_worse(setting, advice, facts):
+            decision = "worse"
+        elif facts.managed or not (
+            rights.may_look and rights.may_reload and setting.name in rights.may_alter
+        ):
             decision = "no right"
         return Judgement(
             setting=setting,
@@ -216,6 +281,11 @@ class TuneSettings(Operation[TuneSettingsFacts]):
     # -- acting ------------------------------------------------------------------------------------------------
 
     def _parts(self, facts: TuneSettingsFacts, judgements: tuple[Judgement, ...]) -> tuple[Plan, ...]:
+        changes = self._changes(facts, judgements)
+        measured = self._measured_now(facts, judgements)
+        return (*changes, self._remember(measured)) if measured else changes
+
+    def _changes(self, facts: TuneSettingsFacts, judgements: tuple[Judgement, ...]) -> tuple[Plan, ...]:
         soft = [v for v in judgements if v.decision == "set" and not v.needs_restart]
         hard = [v for v in judgements if v.decision == "set" and v.needs_restart]
         parts = [self._part("1", "reload", soft, [], facts)] if soft else []
@@ -245,7 +315,7 @@ class TuneSettings(Operation[TuneSettingsFacts]):
             inputs=self.inputs(),
             summary=f"{len(everything)} {'setting' if len(everything) == 1 else 'settings'} by a {activation}: {', '.join(v.name for v in everything)}.",
             requirements=(self._unchanged(everything, facts),),
-            steps=(*self._alterations(new, activation), self._activate(activation, everything)),
+            steps=(*self._alterations(new, activation, facts), self._activate(activation, everything)),
             checks=tuple(self._in_effect([v]) for v in everything),
             part_id=part_id,
         )
@@ -256,21 +326,41 @@ class TuneSettings(Operation[TuneSettingsFacts]):
             inputs=self.inputs(),
             summary=f"{len(new)} settings stored for the owner's next restart: {', '.join(v.name for v in new)}.",
             requirements=(self._unchanged(new, facts),),
-            steps=self._alterations(new, None),
+            steps=self._alterations(new, None, facts),
             checks=tuple(self._stored(v) for v in new),
             part_id="2",
         )
 
-    def _alterations(self, judgements: list[Judgement], activation: Activation | None) -> tuple[Step, ...]:
+    @staticmethod
+    def _measured_now(facts: TuneSettingsFacts, judgements: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
+        """What this very rehearsal showed to be worse, and nobody has remembered yet."""
+        new = facts.trial.worse if facts.trial else {}
+        return tuple(v for v in judgements if v.decision == "worse" and v.name in new)
+
+    def _remember(self, judgements: tuple[Judgement, ...]) -> Plan:
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=f"Remember that {', '.join(v.name for v in judgements)} made queries slower on a copy.",
+            steps=tuple(told.remembering(self.system, v.name, v.advised) for v in judgements),
+            part_id="3",
+        )
+
+    def _alterations(
+        self, judgements: list[Judgement], activation: Activation | None, facts: TuneSettingsFacts
+    ) -> tuple[Step, ...]:
         # Undo goes backwards, so the first step's undo comes when all former values are on file again: it puts them into effect.
         first = (self._call(activation),) if activation else ()
-        return tuple(self._alter(v, first if n == 0 else ()) for n, v in enumerate(judgements))
+        effects = facts.trial.effect if facts.trial else lambda _name: None
+        return tuple(
+            self._alter(v, first if n == 0 else (), effects(v.name)) for n, v in enumerate(judgements)
+        )
 
-    def _alter(self, judgement: Judgement, then: tuple[Call, ...]) -> Step:
+    def _alter(self, judgement: Judgement, then: tuple[Call, ...], effect: m.SettingEffect | None) -> Step:
         return Step(
             id=f"set {judgement.name}",
             call=self._call("alter_system", name=judgement.name, value=judgement.advised),
-            why=judgement.advice.why,
+            why=f"{judgement.advice.why}{told.of_effect(effect)}",
             effect=Effect.REVERSIBLE,
             probe=self._stored(judgement),
             undo=(self._call("alter_system", name=judgement.name, value=judgement.former), *then),
@@ -339,7 +429,11 @@ class TuneSettings(Operation[TuneSettingsFacts]):
                 f"The size of {self.system}'s host is not known, so no memory, storage or parallel setting is advised:"
                 f" give systems.{self.system}.host (memory_bytes, cores, storage) in estate.yaml."
             )
-        if barred := [v for v in judgements if v.decision == "no right"]:
+        barred = [v for v in judgements if v.decision == "no right"]
+        if barred and facts.managed:
+            wanted = [(v.name, v.setting.shown(v.advice.value), v.advised, v.needs_restart) for v in barred]
+            blockers.append(told.parameter_group(self.system, facts.managed, wanted))
+        elif barred:
             blockers.append(
                 f"{facts.rights.actor} may not store settings ({', '.join(str(v) for v in barred)})."
                 f" Let a superuser run: {_grants(facts, barred)}"
@@ -348,12 +442,20 @@ class TuneSettings(Operation[TuneSettingsFacts]):
 
     def _findings(self, facts: TuneSettingsFacts, judgements: tuple[Judgement, ...]) -> tuple[Finding, ...]:
         kept = [_kept(v) for v in judgements if v.decision == "kept"]
+        kept += [self._left_out(v, facts) for v in judgements if v.decision == "worse"]
+        kept += told.of_trial(facts.trial, self.system) if facts.trial else ()
         if self._restarts(facts):
             return tuple(kept)
         where = facts.data_directory or "<data directory>"
         command = f"pg_ctl restart -m fast -D {where} (or your system's: systemctl restart postgresql)"
         pending = [v for v in judgements if v.waits or (v.decision == "set" and v.needs_restart)]
         return (*kept, *(_pending(v, command) for v in pending))
+
+    def _left_out(self, judgement: Judgement, facts: TuneSettingsFacts) -> Finding:
+        effect = facts.trial.effect(judgement.name) if facts.trial else None
+        former = facts.remembered.get(judgement.name)
+        subject, value = judgement.name, judgement.setting.text(judgement.on_file)
+        return told.left_out(self.system, subject, value, judgement.advised, effect or former)
 
 
 def _summary(judgements: tuple[Judgement, ...], *, changes: bool) -> str:
@@ -364,6 +466,8 @@ def _summary(judgements: tuple[Judgement, ...], *, changes: bool) -> str:
         return f"Restart for what is stored and waits: {', '.join(v.name for v in judgements if v.waits)}."
     kept = [v.name for v in judgements if v.decision == "kept"]
     chosen = f", or as the owner chose ({', '.join(kept)})" if kept else ""
+    slower = [v.name for v in judgements if v.decision == "worse"]
+    chosen += f", or left out as slower on a copy ({', '.join(slower)})" if slower else ""
     barred = sum(v.decision == "no right" for v in judgements)
     missing = f"; {barred} may not be stored" if barred else ""
     return f"{len(judgements)} settings looked at: as advised{chosen}{missing}."
@@ -411,4 +515,5 @@ def _figures(facts: TuneSettingsFacts, judgements: tuple[Judgement, ...]) -> dic
         for v in judgements
     }
     host = facts.host.model_dump(exclude={"disk_free_bytes"}) if facts.host else None
-    return {"host": host, **facts.activity.model_dump(), "settings": settings}
+    measured = told.figures(facts.trial) if facts.trial else {}
+    return {"host": host, **facts.activity.model_dump(), "settings": settings, **measured}
