@@ -76,7 +76,7 @@ def test_a_loop_is_told_with_its_counts_and_what_to_write_instead():
     assert (found.rule, found.subject) == ("n-plus-one", "users")
     assert (
         found.what
-        == "5 times, after one query that gave 20 rows, 20 queries asked for one row each: SELECT name FROM users WHERE id = $1"
+        == "5 times: 1 query on orders gives 20 rows, then 20 queries on users: SELECT name FROM users WHERE id = $1"
     )
     assert found.why == "100 queries took 250 ms, and as many round trips, where 5 would do."
     assert (

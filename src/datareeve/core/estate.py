@@ -56,8 +56,8 @@ class HostSize(Value):
 class WorkloadSource(Value):
     """Where the statements come from that advice is measured on."""
 
-    kind: Literal["pg_stat_statements", "trace", "log", "sql"] = Field(
-        description="trace: JSON lines an application recorded; log: the server's csvlog or jsonlog; sql: a file of statements"
+    kind: Literal["pg_stat_statements", "activity", "trace", "log", "sql"] = Field(
+        description="pg_stat_statements: what the server counts; activity: samples of what is running; trace: JSON lines an application recorded; log: the server's csvlog or jsonlog (MariaDB, MySQL: slow query log); sql: a file of statements"
     )
     path: str | None = None
 
@@ -108,7 +108,53 @@ class PgbouncerSystem(Value):
     directory: str = "data/pgbouncer"
 
 
-SystemEntry = Annotated[PostgresqlSystem | PgbouncerSystem, Field(discriminator="kind")]
+class MysqlSystem(Value):
+    """A MariaDB (10.5 or newer) or MySQL (8.0 or newer) database."""
+
+    kind: Literal["mysql"]
+    url: str = Field(description="mysql://user@host:3306/database (or mariadb://), without the password")
+    password: SecretReference | None = None
+    schemas: tuple[str, ...] = Field((), description="which databases are ours; empty: the one in the URL")
+    workload: WorkloadSource | None = None
+    read_timeout_seconds: float = Field(60.0, gt=0)
+
+    @field_validator("url")
+    @classmethod
+    def _a_url_without_password(cls, url: str) -> str:
+        if urlsplit(url).scheme not in ("mysql", "mariadb"):
+            raise ValueError("a MariaDB or MySQL URL starts with mysql:// or mariadb://")
+        if not urlsplit(url).path.strip("/"):
+            raise ValueError("the URL names no database: write mysql://user@host:3306/database")
+        if holds_password(url):
+            raise ValueError(
+                "the URL holds a password: take it out and give `password: env:NAME` or file:path"
+            )
+        return url
+
+
+class SqliteSystem(Value):
+    """An SQLite database: one file. It is opened for reading only."""
+
+    kind: Literal["sqlite"]
+    path: str = Field(min_length=1, description="the database file, relative to the project or absolute")
+    workload: WorkloadSource | None = None
+    read_timeout_seconds: float = Field(60.0, gt=0)
+
+
+class DuckdbSystem(Value):
+    """A DuckDB database: one file. It is opened for reading only, and let go after each look."""
+
+    kind: Literal["duckdb"]
+    path: str = Field(min_length=1, description="the database file, relative to the project or absolute")
+    schemas: tuple[str, ...] = Field((), description="which schemas are ours; empty: all of the file")
+    workload: WorkloadSource | None = None
+    read_timeout_seconds: float = Field(60.0, gt=0)
+
+
+SystemEntry = Annotated[
+    PostgresqlSystem | PgbouncerSystem | MysqlSystem | SqliteSystem | DuckdbSystem,
+    Field(discriminator="kind"),
+]
 
 
 class Rule(Value):
@@ -176,6 +222,9 @@ class Targets(Value):
     """The service levels this estate is held to."""
 
     query_ms_p95: float = 100.0
+    query_share: float = Field(
+        0.95, gt=0, lt=1, description="the share of queries that shall take at most query_ms_p95"
+    )
     backup_age_hours: float = 26.0
     restore_point_seconds: float = 300.0
     restore_time_seconds: float = 3600.0

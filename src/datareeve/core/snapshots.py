@@ -93,7 +93,9 @@ class Snapshots:
         with translated(), self._ledger.engine.begin() as connection:
             for start in range(0, len(moments), DELETED_AT_ONCE):
                 some = snapshots_table.c.at.in_(moments[start : start + DELETED_AT_ONCE])
-                removed += connection.execute(sa.delete(snapshots_table).where(*_of(system, kind, some))).rowcount
+                removed += connection.execute(
+                    sa.delete(snapshots_table).where(*_of(system, kind, some))
+                ).rowcount
         return removed
 
     def thin(self, system: str, kind: str) -> int:

@@ -22,7 +22,7 @@ from psycopg import sql as pgsql
 from psycopg.rows import dict_row
 
 from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unreachable
-from datareeve.systems import pg_backup, pg_restore
+from datareeve.systems import pg_backup, pg_dependencies, pg_maintenance, pg_repack, pg_restore
 from datareeve.systems.adapter import Adapter, effects, reads
 
 if TYPE_CHECKING:
@@ -160,6 +160,27 @@ class Postgres(Adapter):
         return workload_replay.recording(self).summary()
 
     @reads
+    def workload_source(self) -> dict[str, Any]:
+        """Whether a workload can be counted here: {kind, counts, why_empty}."""
+        from datareeve.systems import workload_replay  # noqa: PLC0415
+
+        return workload_replay.source_of(self)
+
+    @reads
+    def within(self, target_ms: float, windows: list[float] | None = None) -> dict[str, Any]:
+        """How many recorded calls of each family took at most `target_ms`, counted one by one. See `workload_replay.within`."""
+        from datareeve.systems import workload_replay  # noqa: PLC0415
+
+        return workload_replay.within(self, target_ms, windows or [])
+
+    @reads
+    def calls_counted(self) -> dict[str, Any] | None:
+        """How many calls pg_stat_statements counted in this database, and since when: {calls, since}; None where it does not tell."""
+        from datareeve.systems import workload_statistics  # noqa: PLC0415
+
+        return workload_statistics.calls_counted(self)
+
+    @reads
     def replay(
         self,
         fingerprints: list[str] | None = None,
@@ -235,6 +256,13 @@ class Postgres(Adapter):
 
         return pg_rewrite.executed_plan(self, sql, fingerprint, statement_seconds)
 
+    @reads
+    def session_features(self) -> dict[str, int]:
+        """How often the workload keeps state in its sessions: {'LISTEN': 3}. See `session_features`."""
+        from datareeve.systems import session_features  # noqa: PLC0415
+
+        return session_features.session_features(self)
+
     # -- effects -------------------------------------------------------------------------------------------------------------------
 
     @effects
@@ -250,17 +278,15 @@ class Postgres(Adapter):
     ) -> dict[str, Any]:
         """Carry out one statement outside a transaction block (so CONCURRENTLY works).
 
-        It waits at most `lock_timeout_ms` for a lock and
-        trying again with growing pauses. With `connection`, inside that transaction instead. Gives {rows}.
+        It waits at most `lock_timeout_ms` for a lock and tries again with growing pauses. With `connection`, inside that transaction
+        instead. A concurrent index build also outlives a restart of the server: see `pg_maintenance`. Gives {rows}.
         """
         if connection is not None:
             with self.translated():
                 connection.execute(f"SET LOCAL lock_timeout = {int(lock_timeout_ms)}")
                 return {"rows": _persistently(lambda: _in_savepoint(connection, sql), attempts)}
-        with self._acting(run) as effect:
-            effect.execute(f"SET lock_timeout = {int(lock_timeout_ms)}", prepare=True)
-            effect.execute(f"SET statement_timeout = {int(statement_timeout_ms)}", prepare=True)
-            return {"rows": _persistently(lambda: effect.execute(sql, prepare=True).rowcount, attempts)}
+        attempt = pg_maintenance.Attempt(sql, run, lock_timeout_ms, statement_timeout_ms, attempts)
+        return {"rows": pg_maintenance.execute(self, attempt)}
 
     @effects
     def alter_system(self, name: str, value: str | None, *, run: str) -> dict[str, Any]:
@@ -404,6 +430,60 @@ class Postgres(Adapter):
     def remove_drill(self, drill: str) -> dict[str, Any]:
         """Destroy what a drill left, and its record."""
         return pg_restore.remove_drill(self, drill)
+
+    # -- maintenance: see pg_maintenance ----------------------------------------------------------------
+
+    @reads
+    def session(self, pid: int) -> dict[str, Any] | None:
+        """A session by its pid, what it runs as a shape without constants, whom it blocks; None where there is none."""
+        return pg_maintenance.session(self, pid)
+
+    @reads
+    def blocking_roots(self) -> list[dict[str, Any]]:
+        """The sessions that hold others up and wait for none themselves: [{pid, waiting}], the worst first."""
+        return pg_maintenance.blocking_roots(self)
+
+    @reads
+    def session_is_there(self, who: dict[str, Any]) -> bool:
+        """Whether that very session (pid, backend_start) is there; with a query_start, whether it still runs that statement."""
+        return pg_maintenance.still_there(self, who)
+
+    @reads
+    def repack_parts(self) -> dict[str, Any]:
+        """What pg_repack needs, as far as it is there: client (path), client_version, extension_version, available_version."""
+        return pg_repack.parts(self)
+
+    @reads
+    def dependencies(self, schema: str, table: str, sample_rows: int = 30_000) -> list[dict[str, Any]]:
+        """Pairs of columns of which one decides the other, and how far the planner is off where both are asked for."""
+        return pg_dependencies.dependencies(self, schema, table, sample_rows)
+
+    @reads
+    def misestimate(self, schema: str, table: str, columns: list[str]) -> float | None:
+        """By which factor the planner is wrong about the commonest values of some columns together; None where there are no rows."""
+        return pg_dependencies.misestimate(self, schema, table, columns)
+
+    @effects
+    def maintain(  # noqa: PLR0913 - the choices of one statement
+        self, sql: str, table: str, *, run: str, settings: dict[str, str] | None = None, lock_timeout_ms: int = 5000, attempts: int = 3
+    ) -> dict[str, Any]:
+        """Carry out a VACUUM or an ANALYZE of a table under settings of its own session. Gives {bytes_before, bytes_after}."""
+        return pg_maintenance.maintain(self, sql, table, run=run, settings=settings or {}, lock_timeout_ms=lock_timeout_ms, attempts=attempts)
+
+    @effects
+    def reindex(self, index: str, *, run: str, lock_timeout_ms: int = 60_000, attempts: int = 3) -> dict[str, Any]:
+        """Rebuild an index concurrently, and clean up what interrupted rebuilds left. Gives {bytes_before, bytes_after}."""
+        return pg_maintenance.reindex(self, index, run=run, lock_timeout_ms=lock_timeout_ms, attempts=attempts)
+
+    @effects
+    def end_session(self, who: dict[str, Any], mode: str, *, run: str) -> dict[str, Any]:
+        """Cancel or terminate the session that was looked at, if it is still that one."""
+        return pg_maintenance.end_session(self, who, mode=mode, run=run)
+
+    @effects
+    def repack(self, table: str, *, run: str, wait_seconds: int = 60) -> dict[str, Any]:
+        """Write a table and its indexes anew with pg_repack. Gives {bytes_before, bytes_after}."""
+        return pg_repack.repack(self, table, run=run, wait_seconds=wait_seconds)
 
     # -- what the runner asks -----------------------------------------------------------------------------------------------------
 

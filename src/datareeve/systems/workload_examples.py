@@ -25,8 +25,9 @@ PARAMETER = re.compile(r"\$(\d+)")
 PAGE = 20  # rows, where a LIMIT is open
 
 
-def invent(system: Postgres, shape: Shape, limit: int) -> list[tuple[str, Any]]:
+def invent(system: Postgres, shape: Shape, limit: int, text: str = "") -> list[tuple[str, Any]]:
     """Up to `limit` executions of a shape; none where some parameter is compared with no plain column."""
+    del text
     places = _places(shape)
     if places is None or not shape.parsed:
         return []

@@ -26,7 +26,16 @@ NAMES = "workload-names"  # one body: {families: [[fingerprint, sql, is_write, p
 FAMILIES_AT_MOST = 200  # by time; the rest is one sum, but for those that the snapshot before had
 OURS_TO_SKIP = -1  # the place of a query id that is no workload: our own, a catalog's, BEGIN
 # The columns of a snapshot. The first seven describe the distribution of times; `since` and `minmax_since` are 17's.
-COLUMNS = ("calls", "total_ms", "squares", "min_ms", "max_ms", "since", "minmax_since", *tuple(statistics.ADDED)[2:])
+COLUMNS = (
+    "calls",
+    "total_ms",
+    "squares",
+    "min_ms",
+    "max_ms",
+    "since",
+    "minmax_since",
+    *tuple(statistics.ADDED)[2:],
+)
 LEAST_AND_MOST = {"min_ms": min, "max_ms": max, "since": min, "minmax_since": max}
 
 

@@ -6,6 +6,7 @@ plans whose constants are taken out. On a live database everything runs in READ 
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 import time
@@ -17,10 +18,11 @@ import psycopg
 from psycopg import sql as pgsql
 
 from datareeve.core.errors import BadInput, DatareeveError
+from datareeve.systems import workload_activity
 from datareeve.systems.postgres import refuse_several
 from datareeve.systems.workload_examples import invent
 from datareeve.systems.workload_source import LEXER, Family, Recording, executable, record, shape_of
-from datareeve.systems.workload_statistics import from_statistics
+from datareeve.systems.workload_statistics import NO_STATISTICS, NOT_LOADED, from_statistics, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,14 +41,100 @@ def recording(system: Postgres) -> Recording:
     if system.original is not None:
         return recording(system.original)
     source = system.entry.workload
+    if source is not None and source.kind == "activity":
+        return _sampled(system)
     if source is None or source.kind == "pg_stat_statements" or source.path is None:
         return from_statistics(system)
     path = system.project / source.path
     stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else (0, 0)
     if system.recorded is None or system.recorded[0] != stamp:
         database = unquote(urlsplit(system.entry.url).path.lstrip("/"))
-        system.recorded = (stamp, record(source.kind, path, source.path, database))
+        found = record(source.kind, path, source.path, database)
+        if source.kind == "log":
+            _say_what_is_logged(system, found)
+        system.recorded = (stamp, found)
     return system.recorded[1]
+
+
+def _sampled(system: Postgres) -> Recording:
+    """Samples of what runs, taken again when they are no longer fresh, so that one look at the workload is of one moment."""
+    now = int(time.monotonic())
+    if system.recorded is None or now - system.recorded[0][0] > workload_activity.FRESH_SECONDS:
+        system.recorded = ((now, 0), workload_activity.sample(system))
+    return system.recorded[1]
+
+
+LOGGED_SQL = """
+SELECT name, setting::float8 AS value FROM pg_settings
+ WHERE name IN ('log_min_duration_statement', 'log_min_duration_sample', 'log_statement_sample_rate', 'log_transaction_sample_rate')
+"""
+
+
+def _say_what_is_logged(system: Postgres, found: Recording) -> None:
+    """Which statements the server writes into its log: all, the slow ones, or a sample; figures of a part are not those of the whole."""
+    try:
+        now = {row["name"]: row["value"] for row in system.query(LOGGED_SQL)}
+    except DatareeveError:
+        found.notes.append("the server was not asked which statements it logs")
+        return
+    least, sampled = now["log_min_duration_statement"], now["log_min_duration_sample"]
+    found.exact = least == 0
+    found.at_least_ms = least if least > 0 else None
+    if least > 0:
+        found.notes.append(
+            f"the log holds only statements of {least:g} ms and more (log_min_duration_statement): shorter ones are missing from every figure"
+        )
+    rates = [now["log_transaction_sample_rate"]] + [now["log_statement_sample_rate"]] * (sampled >= 0)
+    if least != 0 and any(0 < rate < 1 for rate in rates):
+        found.at_least_ms = None
+        found.notes.append(
+            "the log holds a random sample of statements: counts and totals are of the sample alone"
+        )
+
+
+def source_of(system: Postgres) -> dict[str, Any]:
+    """Whether a workload can be counted here: {kind, counts, why_empty}."""
+    source = system.entry.workload
+    if source is not None and source.kind == "activity":
+        return {"kind": "activity", "counts": False, "why_empty": NOT_COUNTED.format(system=system.name)}
+    if source is not None and source.kind != "pg_stat_statements" and source.path is not None:
+        return {"kind": source.kind, "counts": True, "why_empty": recording(system).why_empty}
+    view = view_of(system)
+    why = NO_STATISTICS if view is None else NOT_LOADED if view.track is None else ""
+    return {"kind": "pg_stat_statements", "counts": not why, "why_empty": why}
+
+
+NOT_COUNTED = (
+    "The workload of {system} is sampled from pg_stat_activity, which counts nothing from one moment to the next: "
+    "give a source that counts (pg_stat_statements, or the server's log)"
+)
+
+
+def within(system: Postgres, target_ms: float, windows: Sequence[float]) -> dict[str, Any]:
+    """How many calls took at most `target_ms`, counted one by one, in the last so many seconds of the recording and in all of it.
+
+    Gives {exact, at_least_ms, as_of, began, windows: {seconds ('' for all): {fingerprint: [calls, within]}}}. `exact`: every execution is
+    recorded; `at_least_ms`: only those as long as that are.
+    """
+    found = recording(system)
+    times = [moment for f in found.families.values() for moment in f.when if moment == moment]  # noqa: PLR0124 - NaN
+    as_of = max(times, default=None)
+    spans = {"": -math.inf} | ({f"{s:g}": as_of - s for s in windows} if as_of is not None else {})
+    return {
+        "exact": found.exact,
+        "at_least_ms": found.at_least_ms,
+        "as_of": as_of,
+        "began": min(times, default=None),
+        "windows": {
+            name: {key: n for key, f in found.families.items() if (n := _counted(f, target_ms, after))[0]}
+            for name, after in spans.items()
+        },
+    }
+
+
+def _counted(family: Family, target_ms: float, after: float) -> list[int]:
+    chosen = [ms for ms, at in zip(family.ms, family.when, strict=True) if after == -math.inf or at > after]
+    return [len(chosen), sum(ms <= target_ms for ms in chosen)]
 
 
 def cases(system: Postgres, family: Family, limit: int) -> list[Case]:
@@ -55,7 +143,7 @@ def cases(system: Postgres, family: Family, limit: int) -> list[Case]:
     Where the source keeps no parameters they are invented from the planner's statistics.
     """
     recorded = {repr(case): case for s in family.examples if (case := executable(s)) is not None}
-    found = list(recorded.values()) or invent(system, family.shape, limit)
+    found = list(recorded.values()) or invent(system, family.shape, limit, family.open_text())
     step = max(1, len(found) // limit)
     return found[::step][:limit]
 

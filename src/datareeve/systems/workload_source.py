@@ -88,7 +88,9 @@ class Family:
     leading_wildcard: bool = False
     examples: list[Statement] = field(default_factory=list)
     stride: int = 1
-    when: array[float] = field(default_factory=lambda: array("d"))  # seconds since 1970 of each of `ms`; NaN where not told
+    when: array[float] = field(
+        default_factory=lambda: array("d")
+    )  # seconds since 1970 of each of `ms`; NaN where not told
     squares: float = 0.0  # sum of the squared milliseconds
     min_ms: float = math.inf
     max_ms: float = 0.0
@@ -119,6 +121,10 @@ class Family:
                 self.examples = self.examples[::2]
                 self.stride *= 2
         self.calls += 1
+
+    def open_text(self) -> str:
+        """A text of it with open parameters, as the source has it; empty where there is none."""
+        return self.template or next((s.text for s in self.examples if s.parameters is None), "")
 
     def summary(self) -> dict[str, Any]:
         """The family as JSON, without any value."""
@@ -171,7 +177,10 @@ class Recording:
     hidden_ms: float = 0.0
     reset: float | None = None  # seconds since 1970, from which on it counts
     exact: bool = False  # holds the time of every single execution that ran
-    notes: list[str] = field(default_factory=list)  # what the figures leave out, each a sentence without its full stop
+    at_least_ms: float | None = None  # only executions as long as that are recorded
+    notes: list[str] = field(
+        default_factory=list
+    )  # what the figures leave out, each a sentence without its full stop
 
     def fold(self, statements: Iterator[Statement]) -> Recording:
         """Take in every statement; gives itself."""
@@ -590,7 +599,9 @@ def _without_loops(seen: list[Seen], found: dict[LoopKey, _Loop]) -> list[Seen]:
             left.append(seen[at])
             if children:
                 tells = seen[at].rows is not None
-                found.setdefault((seen[at].fingerprint, children), _Loop()).add(seen[at], body, tells_rows=tells)
+                found.setdefault((seen[at].fingerprint, children), _Loop()).add(
+                    seen[at], body, tells_rows=tells
+                )
                 left += foreign
             at += 1 + len(body) + len(foreign)
         if len(left) == len(seen):
@@ -668,7 +679,9 @@ def _loop_in_a_crowd(seen: list[Seen], at: int) -> Body:
     """A loop over one family on a connection that a pool shares: a few statements of others stand in between."""
     rows = seen[at].rows or 0
     span = seen[at + 1 : at + 1 + int((rows + 1) * (1 + MOST_FOREIGN))]
-    common = Counter(one.fingerprint for one in span if one.fingerprint != seen[at].fingerprint).most_common(1)
+    common = Counter(one.fingerprint for one in span if one.fingerprint != seen[at].fingerprint).most_common(
+        1
+    )
     if not common:
         return (), [], []
     child = common[0][0]

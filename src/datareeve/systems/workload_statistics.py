@@ -62,7 +62,9 @@ SELECT CASE WHEN shown THEN queryid::text END AS id, hidden, toplevel, {summed},
        CASE WHEN bool_and(shown) THEN min(since) END AS since, max(minmax_since) AS minmax_since{last_text}
   FROM kept GROUP BY 1, 2, 3 ORDER BY total_ms DESC
 """
-INFO_SQL = "SELECT extract(epoch FROM stats_reset)::float8 AS reset, dealloc FROM {schema}.pg_stat_statements_info"
+INFO_SQL = (
+    "SELECT extract(epoch FROM stats_reset)::float8 AS reset, dealloc FROM {schema}.pg_stat_statements_info"
+)
 TEXTS_SQL = """
 SELECT DISTINCT ON (queryid) queryid::text AS id, query FROM {schema}.pg_stat_statements(true)
  WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND queryid::text = ANY(%(ids)s)
@@ -76,9 +78,7 @@ NOT_LOADED = (
     "pg_stat_statements is created in this database but not loaded: add it to shared_preload_libraries and restart the server "
     "(databases.tune-settings can do it)"
 )
-TRACKS_NOTHING = (
-    "pg_stat_statements.track is none, so nothing is counted any more: set it to top (ALTER SYSTEM SET pg_stat_statements.track = 'top')"
-)
+TRACKS_NOTHING = "pg_stat_statements.track is none, so nothing is counted any more: set it to top (ALTER SYSTEM SET pg_stat_statements.track = 'top')"
 
 
 class View(NamedTuple):
@@ -120,9 +120,7 @@ def counters(
         schema=view.schema,
         texts="true" if texts else "false",
         toplevel=view.first(("toplevel",), "true"),
-        added=", ".join(
-            f"sum({view.first(names, '0')})::float8 AS {ours}" for ours, names in ADDED.items()
-        ),
+        added=", ".join(f"sum({view.first(names, '0')})::float8 AS {ours}" for ours, names in ADDED.items()),
         summed=", ".join(f"sum({ours}) AS {ours}" for ours in ADDED),
         mean=view.first(MEAN),
         spread=view.first(SPREAD),
@@ -151,6 +149,22 @@ def info(system: Postgres, view: View) -> dict[str, Any]:
         return {"reset": None, "dealloc": None}
     found: dict[str, Any] = system.query(INFO_SQL.format(schema=view.schema), shape="row")
     return found
+
+
+CALLS_SQL = """
+SELECT sum(calls)::float8 AS calls FROM {schema}.pg_stat_statements(false)
+ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def calls_counted(system: Postgres) -> dict[str, Any] | None:
+    """All calls in this database and since when they are counted; None where the view is not there or does not tell."""
+    view = view_of(system)
+    if view is None or view.track in {None, "none"}:
+        return None
+    since = info(system, view)["reset"]
+    calls = system.query(CALLS_SQL.format(schema=view.schema), shape="scalar")
+    return None if since is None or calls is None else {"calls": calls, "since": since}
 
 
 def is_our_own(text: str) -> bool:

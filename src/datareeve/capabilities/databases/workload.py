@@ -5,6 +5,7 @@ Everything here is pure; `read` alone asks a system.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -75,9 +76,12 @@ class Family(Value):
     example_ref: str
     min_ms: float | None = None
     max_ms: float | None = None
+    p95_at_most_ms: float | None = None  # what the 95th percentile is surely not above, where it is not known
     squares: float | None = None  # sum of the squared milliseconds of all calls
     nested: bool = False  # only run inside of functions; its time is in its caller's too
-    resources: dict[str, float] = Field(default_factory=dict)  # blocks, WAL bytes, planning, where the source has them
+    resources: dict[str, float] = Field(
+        default_factory=dict
+    )  # blocks, WAL bytes, planning, where the source has them
     waits: dict[str, int] = Field(default_factory=dict)  # what it waited for, in samples
     base_tables: tuple[str, ...] = ()  # its tables with views resolved and partitions as their parent
 
@@ -130,18 +134,22 @@ def loop_findings(workload: Workload) -> tuple[Finding, ...]:
     """A finding for each loop: seen in the sessions' order, or else suspected from the numbers of calls and rows."""
     if workload.source.sessions:
         return tuple(_seen(workload, loop) for loop in workload.loops)
+    return suspected_loops(workload)
+
+
+def suspected_loops(workload: Workload) -> tuple[Finding, ...]:
+    """Loops inferred from counts alone."""
     return tuple(_suspected(parent, child) for parent, child in _ratios(workload))
 
 
 def _seen(workload: Workload, loop: Loop) -> Finding:
     parent, children = workload.family(loop.parent), [workload.family(child) for child in loop.children]
-    rounds = (
-        f"after one query that gave {loop.rows / loop.loops:.0f} rows" if loop.rows else "after one query"
-    )
+    deeper = {inner.parent for inner in workload.loops} & set(loop.children)
+    nested = ". Each of them begins a loop of its own" if deeper else ""
     return Finding(
         rule="n-plus-one",
         subject=" and ".join(", ".join(child.tables) or child.fingerprint for child in children),
-        what=f"{loop.loops:,} times, {rounds}, {loop.calls / loop.loops:.0f} queries asked for one row each: {'; '.join(c.short for c in children)}",
+        what=f"{loop.loops:,} times: {_shape(loop, parent, children)}: {'; '.join(c.short for c in children)}{nested}",
         why=f"{loop.calls:,} queries took {loop.total_ms:,.0f} ms, and as many round trips, where {loop.loops:,} would do.",
         instead=_instead(parent, children),
         figures={
@@ -149,9 +157,20 @@ def _seen(workload: Workload, loop: Loop) -> Finding:
             "children": list(loop.children),
             "loops": loop.loops,
             "calls": loop.calls,
+            "rows": loop.rows,
             "total_ms": loop.total_ms,
         },
     )
+
+
+def _shape(loop: Loop, parent: Family, children: list[Family]) -> str:
+    """'1 query on orders gives 50 rows, then 50 x 2 queries on items, customers'."""
+    on = f" on {', '.join(parent.tables)}" if parent.tables else ""
+    gives = f" gives {loop.rows / loop.loops:.0f} rows" if loop.rows else ""
+    rounds = loop.calls / loop.loops / len(children)
+    asked = f"{rounds:.0f} x {len(children)} queries" if len(children) > 1 else f"{rounds:.0f} queries"
+    to = ", ".join(dict.fromkeys(", ".join(child.tables) or child.fingerprint for child in children))
+    return f"1 query{on}{gives}, then {asked} on {to}"
 
 
 def _instead(parent: Family, children: list[Family]) -> str:
@@ -161,19 +180,26 @@ def _instead(parent: Family, children: list[Family]) -> str:
     return f"{joined}, or collect the keys and ask once with WHERE key = ANY($1)."
 
 
+RATIO_ERROR = 0.05  # a loop asks once for each row; other queries' counts come this close by chance now and then, so one parent only
+LOOKUP = re.compile(r"\bWHERE\b.*?[\w\"]+ = \$\d", re.DOTALL)  # asks by a key
+LEAST_CALLS = 100  # below this, equal counts are an accident
+
+
 def _ratios(workload: Workload) -> list[tuple[Family, Family]]:
     """Pairs where a lookup of one row was called about as often as another query gave rows: each child with its likeliest parent."""
     reads = [f for f in workload.families if not f.is_write and f.parsed and f.rows is not None and f.calls]
     parents = [f for f in reads if (f.rows or 0) >= 3 * f.calls]
     pairs = []
     for child in reads:
-        if (child.rows or 0) > child.calls or " WHERE " not in child.sql or "$1" not in child.sql:
+        if (child.rows or 0) > child.calls or not LOOKUP.search(child.sql):
             continue
         close = [
-            p for p in parents if p is not child and 0.8 * (p.rows or 0) <= child.calls <= 1.2 * (p.rows or 0)
+            p
+            for p in parents
+            if p is not child and abs((p.rows or 0) - child.calls) <= RATIO_ERROR * child.calls
         ]
-        if close:
-            pairs.append((min(close, key=lambda p: abs((p.rows or 0) - child.calls)), child))
+        if len(close) == 1 and child.calls >= LEAST_CALLS:
+            pairs.append((close[0], child))
     return pairs
 
 
