@@ -154,11 +154,10 @@ def _of_file(reader: Reader, target: float, goal: float) -> slo.Level:
     main = slo.of_counts(counted["windows"][""], covered)
     return slo.Level(
         of=place,
-        basis=basis,
+        basis="every call",
         main=main,
         windows=windows,
         current=_is_now(counted["as_of"]),
-        why_unknown=why,
         **common,
     )
 
