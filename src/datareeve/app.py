@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def catalogue() -> Catalogue:
     """Every operation of every capability."""
-    return Catalogue(capabilities.operations())
+    return Catalogue(capabilities.operations(), capabilities.elsewhere())
 
 
 class App:
@@ -77,7 +77,8 @@ class App:
     # -- planning ------------------------------------------------------------------------------------------------------------------
 
     def preview(self, operation: Operation[Any]) -> Plan:
-        """Observe and plan one operation."""
+        """Observe and plan one operation. Errors: `BadInput` `engine.cannot` where it does not work on that kind of system."""
+        self.catalogue.refuse_other_kinds(operation, self.systems)
         return operation.plan(operation.observe(self.systems))
 
     def plan_task(self, text: str, *, today: date | None = None) -> TaskPlan:
@@ -178,7 +179,7 @@ class App:
         self.systems.add_lazily(
             "ledger",
             lambda: LedgerSystem(
-                self.ledger, lambda name, inputs: self.preview(self.catalogue.make(name, inputs))
+                self.ledger, lambda name, inputs: self.preview(self.catalogue.make(name, inputs)), self.systems
             ),
         )
 

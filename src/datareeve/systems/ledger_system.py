@@ -41,6 +41,11 @@ class LedgerSystem(Adapter):
         return [s.model_dump() for s in self._ledger.samples(system, name=name, since=since, limit=limit)]
 
     @reads
+    def hourly(self, system: str, names: list[str], since: str) -> list[dict[str, Any]]:
+        """The mean of each hour's samples of some names, oldest first."""
+        return [s.model_dump() for s in self._ledger.hourly(system, names, since)]
+
+    @reads
     def entries(self, kind: str, limit: int = 100) -> list[dict[str, Any]]:
         """The newest entries of a kind, newest last."""
         return [e.model_dump() for e in self._ledger.entries(kind, limit=limit)]

@@ -8,12 +8,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.databases.rules.queries import (
+    arithmetic_on_column,
+    coalesce_on_column,
+    concatenated_column,
+    correlated_subquery,
+    count_for_existence,
+    distinct_over_key,
     function_on_column,
+    having_to_where,
+    implicit_cast,
     leading_wildcard,
+    like_without_wildcard,
+    long_in_list,
     missing_limit,
+    moment_to_range,
     not_in_subquery,
+    not_in_to_exists,
     offset_paging,
+    or_to_union_all,
+    order_in_subquery,
+    repeated_cte,
     select_star,
+    substring_prefix,
+    union_to_union_all,
+    volatile_function,
     write_without_where,
 )
 from datareeve.capabilities.databases.rules.queries.of_family import subject
@@ -26,7 +44,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.databases.workload import Family
     from datareeve.core.operation import Finding
 
-__all__ = ("RULES", "review", "subject")
+__all__ = ("REWRITES", "RULES", "review", "subject")
 
 RULES: tuple[Callable[[Family, exp.Expr], Finding | None], ...] = (
     not_in_subquery.finding,
@@ -36,6 +54,28 @@ RULES: tuple[Callable[[Family, exp.Expr], Finding | None], ...] = (
     missing_limit.finding,
     write_without_where.finding,
     select_star.finding,
+)
+
+# Rules that write a statement anew: modules with RULE, WHY and `rewrite(tree, catalog)`. What they say is proved on a copy first.
+REWRITES = (
+    moment_to_range,
+    arithmetic_on_column,
+    coalesce_on_column,
+    concatenated_column,
+    implicit_cast,
+    like_without_wildcard,
+    substring_prefix,
+    long_in_list,
+    correlated_subquery,
+    not_in_to_exists,
+    count_for_existence,
+    or_to_union_all,
+    union_to_union_all,
+    distinct_over_key,
+    having_to_where,
+    order_in_subquery,
+    repeated_cte,
+    volatile_function,
 )
 
 
