@@ -263,6 +263,13 @@ class Postgres(Adapter):
 
         return session_features.session_features(self)
 
+    @reads
+    def session_features(self) -> dict[str, int]:
+        """How often the workload keeps state in its sessions: {'LISTEN': 3}. See `session_features`."""
+        from datareeve.systems import session_features  # noqa: PLC0415
+
+        return session_features.session_features(self)
+
     # -- effects -------------------------------------------------------------------------------------------------------------------
 
     @effects
