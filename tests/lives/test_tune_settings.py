@@ -8,10 +8,21 @@ import servers
 from datareeve.capabilities.databases.operations.tune_settings import TuneSettings
 from datareeve.core.errors import Failed
 from datareeve.core.operation import examine
+from datareeve.systems.adapter import Adapter, reads
 
 GIB = 1024**3
 HOST = {"memory_bytes": 2 * GIB, "cores": 4, "storage": "ssd"}
 RUNNING = "SELECT name, setting, pending_restart FROM pg_settings WHERE source NOT IN ('client', 'override', 'session') ORDER BY name"
+
+
+class NoHistory(Adapter):
+    """A ledger without samples."""
+
+    kind = "ledger"
+
+    @reads
+    def samples(self, system, name=None, since=None, limit=None):
+        return []
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +38,9 @@ def estate(folder: Path, server, *, control: bool = True, url: str | None = None
     (folder / "estate.yaml").write_text(
         text + "".join(f"      {key}: {value}\n" for key, value in HOST.items())
     )
-    return servers.registry(folder, url or server.url, server.local if control else None)
+    systems = servers.registry(folder, url or server.url, server.local if control else None)
+    systems.add(NoHistory("ledger"))
+    return systems
 
 
 @pytest.fixture

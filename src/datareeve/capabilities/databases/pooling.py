@@ -8,6 +8,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
+from datareeve.capabilities.databases import queueing
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
@@ -15,9 +18,22 @@ if TYPE_CHECKING:
 
     from datareeve.capabilities.databases.settings import HostFacts
 
-HEADROOM = 2  # arrivals bunch up: twice the mean of the busiest interval
+WAITING_PART = 0.95  # of the transactions shall wait no longer for a connection than the target
+WAIT_MS = 10.0  # that target, where none is given
+PEAK_PERCENT = 99  # of the sampled intervals: the one above all but a hundredth
+CROWD = 4  # connections a core; more of them only take turns on the cores
 LOOPBACK = "127.0.0.1"
 PREPARED = (1, 21)  # the PgBouncer version that keeps prepared statements apart in transaction mode
+
+
+INSTEAD = {  # how to do without what keeps connections from being shared
+    "LISTEN": "LISTEN on one direct connection beside the pool.",
+    "session advisory lock": "pg_advisory_xact_lock ends with its transaction.",
+    "temporary table": "CREATE TEMP TABLE ... ON COMMIT DROP, or WITH, within one transaction.",
+    "PREPARE": "Prepare by the protocol, as drivers do, with PgBouncer 1.21 or newer.",
+    "SET": "SET LOCAL, or ALTER ROLE ... SET for what always holds.",
+    "cursor WITH HOLD": "Page by key instead of holding a cursor.",
+}
 
 
 class Target(Value):
@@ -40,6 +56,7 @@ class PoolServer(Value):
     session_locks: int
     temporary_tables: int
     sees_sessions: bool
+    features: dict[str, int] = Field(default_factory=dict)  # of a session, in the workload's statements
     may_read_verifiers: bool
     may_read_hba: bool
 
@@ -61,27 +78,45 @@ class Load(Value):
     basis: str
 
     @property
-    def concurrency(self) -> float:
-        """Connections busy on average: arrivals a second times seconds each (Little's law, 1961)."""
-        return self.busy_ms / 1000 / self.seconds
+    def rate(self) -> float:
+        """Transactions a second."""
+        return self.transactions / self.seconds
 
     @property
-    def needed(self) -> int:
-        """Connections for that, with headroom."""
-        return math.ceil(self.concurrency * HEADROOM)
+    def service_seconds(self) -> float:
+        """How long a transaction keeps its connection."""
+        return self.busy_ms / 1000 / self.transactions if self.transactions else 0.0
+
+    @property
+    def concurrency(self) -> float:
+        """Connections busy on average, by Little's law."""
+        return queueing.littles_law(self.rate, self.service_seconds)
+
+    def needed(self, wait_ms: float = WAIT_MS) -> int:
+        """Connections with which hardly a transaction waits longer than `wait_ms` for one."""
+        wait = wait_ms / 1000
+        return queueing.servers_for(self.concurrency, self.service_seconds, wait=wait, part=WAITING_PART)
+
+    def arithmetic(self, wait_ms: float = WAIT_MS) -> str:
+        """Rate, time, what they come to, and the headroom."""
+        needed = self.needed(wait_ms)
+        return (
+            f"{self}; with {needed} of them ({needed / self.concurrency:.1f} x) {WAITING_PART:.0%} wait at most {wait_ms:g} ms for one"
+            f" (Erlang C: {queueing.erlang_c(needed, self.concurrency):.1%} wait at all)"
+        )
 
     def __str__(self) -> str:
-        rate, held = self.transactions / self.seconds, self.busy_ms / self.transactions
         return (
-            f"{rate:.1f} transactions/s x {held:.1f} ms each = {self.concurrency:.2f} connections busy"
-            f" ({self.basis}), x {HEADROOM} for bunching = {self.needed}"
+            f"{self.rate:.1f} transactions/s x {self.service_seconds * 1000:.1f} ms each = {self.concurrency:.2f} connections busy"
+            f" ({self.basis})"
         )
 
 
-def busiest_interval(samples: Sequence[dict[str, Any]]) -> Load | None:
-    """The interval between two looks in which most connections were busy; None where no two looks show work.
+def intervals(samples: Sequence[dict[str, Any]]) -> tuple[Load, ...]:
+    """The load between each two looks in which there was work.
 
-    `samples`: active_ms_total and transactions_total, as `watch` records them; a counter that fell was reset in between.
+    `samples`: active_ms_total and transactions_total, as `watch` records them; a counter that fell was reset in between. Time idle in a
+    transaction keeps its connection, too: it is added where it was sampled.
     """
     looks: dict[str, dict[str, float]] = {}
     for sample in samples:
@@ -89,19 +124,47 @@ def busiest_interval(samples: Sequence[dict[str, Any]]) -> Load | None:
     whole = [
         (at, look)
         for at, look in sorted(looks.items())
-        if {"active_ms_total", "transactions_total"} <= look.keys()
+        if look.keys() >= {"active_ms_total", "transactions_total"}
     ]
     loads = [
         Load(
             transactions=look["transactions_total"] - former["transactions_total"],
-            busy_ms=look["active_ms_total"] - former["active_ms_total"],
+            busy_ms=_held(look) - _held(former),
             seconds=(datetime.fromisoformat(at) - datetime.fromisoformat(before)).total_seconds(),
-            basis=f"the busiest of {len(whole) - 1} sampled intervals",
+            basis="",
         )
         for (before, former), (at, look) in pairwise(whole)
     ]
-    working = [load for load in loads if load.transactions > 0 and load.busy_ms > 0]
-    return max(working, key=lambda load: load.concurrency, default=None)
+    return tuple(load for load in loads if load.transactions > 0 and load.busy_ms > 0)
+
+
+def _held(look: dict[str, float]) -> float:
+    return look["active_ms_total"] + look.get("idle_in_transaction_ms_total", 0.0)
+
+
+def busiest_interval(samples: Sequence[dict[str, Any]]) -> Load | None:
+    """The interval above all but a hundredth (so of fewer than a hundred the busiest); None where no two looks show work."""
+    found = sorted(intervals(samples), key=lambda load: load.concurrency)
+    if not found:
+        return None
+    peak = found[math.ceil(len(found) * PEAK_PERCENT / 100) - 1]
+    which = "the busiest" if peak is found[-1] else f"the {PEAK_PERCENT}th percentile"
+    return peak.model_copy(update={"basis": f"{which} of {len(found)} sampled intervals"})
+
+
+def recorded_load(source: dict[str, Any], families: Sequence[dict[str, Any]]) -> Load | None:
+    """The mean of a recorded workload: its statements, and the time they took; None where it has no times."""
+    seconds = source.get("seconds")
+    busy = sum(family["total_ms"] or 0.0 for family in families)
+    calls = sum(family["calls"] for family in families)
+    if not seconds or not busy or not calls:
+        return None
+    return Load(
+        transactions=calls,
+        busy_ms=busy,
+        seconds=seconds,
+        basis=f"mean of {calls:,} statements recorded in {source['place']}",
+    )
 
 
 class Sized(Value):
@@ -112,9 +175,16 @@ class Sized(Value):
     why: str
 
 
-def size_of(
-    server: PoolServer, host: HostFacts | None, load: Load | None, *, given: int | None, former: int | None
-) -> Sized | None:
+class Wish(Value):
+    """What was asked for: a size of one's own, the wait to size for, the mode, and the size that is there."""
+
+    given: int | None = None
+    former: int | None = None
+    wait_ms: float = WAIT_MS
+    mode: str = "transaction"
+
+
+def size_of(server: PoolServer, host: HostFacts | None, load: Load | None, wish: Wish) -> Sized | None:
     """What load and cores ask for, within what the server allows; None where neither load nor host is known.
 
     A `former` size that is still enough, and not far too much, is kept: a pool is not changed for every breath of the load.
@@ -122,17 +192,29 @@ def size_of(
     kept = server.reserved + max(5, server.max_connections // 10)
     usable = max(server.max_connections - kept, 1)
     bound = f"at most {usable}: max_connections {server.max_connections} less {kept} for superusers, backups and direct logins"
-    if given is not None:
-        return Sized(size=min(given, usable), usable=usable, why=f"As given; {bound}.")
+    if wish.given is not None:
+        return Sized(size=min(wish.given, usable), usable=usable, why=f"As given; {bound}.")
     if load is None and host is None:
         return None
-    reasons = [str(load)] if load else []
-    busy = 2 * host.cores + 1 if host else 2  # PostgreSQL wiki, Number Of Database Connections
-    reasons += [f"2 x {host.cores} cores + 1 = {busy} keep the machine busy"] if host else []
-    size = min(max(load.needed if load else 0, busy), usable)
+    needs = [need for need in (_by_load(server, load, wish), _by_cores(host)) if need is not None]
+    size = min(max(need for need, _ in needs), usable)
+    reasons = [reason for _, reason in needs if reason]
+    former = wish.former
     if former is not None and size < former <= min(4 * size, usable):
         size, reasons = former, [*reasons, f"{former} is configured and still enough"]
     return Sized(size=size, usable=usable, why="; ".join([*reasons, bound]) + ".")
+
+
+def _by_load(server: PoolServer, load: Load | None, wish: Wish) -> tuple[int, str] | None:
+    if wish.mode == "session":  # a connection is held for as long as its client stays, however little it asks
+        return server.connections, f"in session mode each of {server.connections} sessions keeps a connection"
+    return (load.needed(wish.wait_ms), load.arithmetic(wish.wait_ms)) if load else None
+
+
+def _by_cores(host: HostFacts | None) -> tuple[int, str]:
+    """The least that keeps the machine busy (PostgreSQL wiki, Number Of Database Connections)."""
+    busy = 2 * host.cores + 1 if host else 2
+    return busy, f"2 x {host.cores} cores + 1 = {busy} keep the machine busy" if host else ""
 
 
 class Choices(Value):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datareeve.capabilities.databases import pooling, sql
+from datareeve.capabilities.databases import pooling, queueing, sql
 from datareeve.capabilities.databases.settings import FOURTEEN, HostFacts, host_of
 from datareeve.core import clock
 from datareeve.core.operation import (
@@ -20,6 +20,7 @@ from datareeve.core.operation import (
     Plan,
     Prediction,
     Reader,
+    Severity,
     Step,
     Systems,
 )
@@ -27,7 +28,7 @@ from datareeve.core.value import Value
 
 DIRECTORY = "data/pgbouncer"
 USUAL_PORT = 6432
-SIZE_WHY = "The larger of what the load needs (Little's law) and 2 x cores + 1; the plan shows the arithmetic."  # no figures: they would change the file with every look
+SIZE_WHY = "The larger of what the load needs (Little's law, Erlang C) and 2 x cores + 1; the plan shows the arithmetic."  # no figures: they would change the file with every look
 HISTORY = timedelta(days=14)  # of samples that the pool is sized by
 
 
@@ -53,9 +54,9 @@ class ConfigurePoolFacts(Value):
 class ConfigurePool(Operation[ConfigurePoolFacts]):
     """Put a connection pool (PgBouncer) in front of the database.
 
-    Writes a working configuration with the reasoning in it: pool mode by the session features seen, pool size by Little's law from the
-    observed load and by the cores, bounded by what the server allows. Declares the pool in the estate, starts it where PgBouncer is
-    installed, and asks a query through it. No password is written: logins are checked against the server's own SCRAM verifiers. Undo
+    Writes a working configuration with the reasoning in it: pool mode by the session features seen on the server and in the workload, pool
+    size from the observed peak by Little's law, with the headroom that keeps waiting short (Erlang C), and by the cores, bounded by what
+    the server allows. Declares the pool in the estate, starts it where PgBouncer is installed, and asks a query through it. No password is written: logins are checked against the server's own SCRAM verifiers. Undo
     stops the pool and takes configuration and declaration away.
     """
 
@@ -84,6 +85,9 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
         le=65535,
         description="TCP port of the pool; default: the one it has, else the first free from 6432",
     )
+    wait_ms: float = Field(
+        pooling.WAIT_MS, gt=0, description="95 % of transactions shall wait no longer for a connection"
+    )
     listen: str = Field(pooling.LOOPBACK, description="address the pool listens on")
 
     @property
@@ -102,11 +106,12 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
         """Limits, load, session features, login method, and what of the pool is there already."""
         front, files = systems[self.pool], systems["files"]
         about = systems[self.system].read("server")
-        server = pooling.PoolServer(**self._query(systems, "pool_server"))
+        features = systems[self.system].read("session_features")
+        server = pooling.PoolServer(**self._query(systems, "pool_server"), features=features)
         installed = front.read("installed")
         digest = files.read("digest", path=self.path)
         declared = systems["estate"].read("get", where=["systems", self.pool])
-        port = self.port or (declared or {}).get("port") or self._free_port(front)
+        port = self._port(front, (declared or {}).get("port"))
         return ConfigurePoolFacts(
             target=front.read("target"),
             server=server,
@@ -126,17 +131,28 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
             declared=declared,
         )
 
-    @staticmethod
-    def _free_port(front: Reader) -> int:
-        """The first of ten ports from PgBouncer's own that nothing else listens on; its own where all are taken."""
+    def _port(self, front: Reader, declared: int | None) -> int:
+        """As given; else the one it has; else the first of ten from PgBouncer's own that nothing else listens on."""
+        if self.port or (declared and not front.read("port_taken", port=declared)):
+            return self.port or int(declared or 0)
         ports = range(USUAL_PORT, USUAL_PORT + 10)
         return next((port for port in ports if not front.read("port_taken", port=port)), USUAL_PORT)
 
     def _load(self, systems: Systems, version_num: int) -> pooling.Load | None:
         since = clock.stamp(clock.now() - HISTORY)
         samples = systems["ledger"].read("samples", system=self.system, since=since)
-        if (busiest := pooling.busiest_interval(samples)) is not None or version_num < FOURTEEN:
+        if (busiest := pooling.busiest_interval(samples)) is not None:
             return busiest
+        means = (self._since_statistics(systems, version_num), self._recorded(systems))
+        return max((mean for mean in means if mean), key=lambda load: load.concurrency, default=None)
+
+    def _recorded(self, systems: Systems) -> pooling.Load | None:
+        recorded = systems[self.system].read("workload")
+        return pooling.recorded_load(recorded["source"], recorded["families"])
+
+    def _since_statistics(self, systems: Systems, version_num: int) -> pooling.Load | None:
+        if version_num < FOURTEEN:
+            return None
         row = self._query(systems, "pool_load")
         worked = row["transactions"] and row["busy_ms"] and row["seconds"]
         return pooling.Load(**row, basis="mean since the server's statistics began") if worked else None
@@ -148,8 +164,13 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
 
     def plan(self, facts: ConfigurePoolFacts) -> Plan:
         """Write, declare, start; nothing where the pool already serves what is advised."""
-        former = pooling.pool_size(facts.file)
-        sized = pooling.size_of(facts.server, facts.host, facts.load, given=self.size, former=former)
+        wish = pooling.Wish(
+            given=self.size,
+            former=pooling.pool_size(facts.file),
+            wait_ms=self.wait_ms,
+            mode=self._mode(facts)[0],
+        )
+        sized = pooling.size_of(facts.server, facts.host, facts.load, wish)
         blockers = self._blockers(facts, sized)
         if sized is None or blockers:
             return self._plan(
@@ -172,13 +193,20 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
         self, summary: str, facts: ConfigurePoolFacts, sized: pooling.Sized | None, **more: Any
     ) -> Plan:
         before = self._claim(f"{self.path} is what it was", "files", "digest", facts.digest, path=self.path)
+        free = self._claim(
+            f"nothing else listens on port {facts.port}",
+            self.pool,
+            "port_taken",
+            expected=False,
+            port=facts.port,
+        ).model_copy(update={"remedy": "Plan again: another free port is chosen."})
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
             summary=summary,
-            requirements=(before,) if more.get("steps") else (),
-            findings=self._findings(facts),
-            figures=_figures(facts, sized),
+            requirements=(before, free) if more.get("steps") else (),
+            findings=self._findings(facts, sized),
+            figures=_figures(facts, sized, self.wait_ms),
             **more,
         )
 
@@ -188,8 +216,9 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
             ("LISTEN", server.listeners),
             ("session advisory lock", server.session_locks),
             ("temporary table", server.temporary_tables),
+            *((f"{what} in the workload", count) for what, count in sorted(server.features.items())),
         )
-        found = [f"{count} x {what}" for what, count in seen if count]
+        found = [f"{count:,} x {what}" for what, count in seen if count]
         if self.mode != "auto":
             return self.mode, "As given."
         if found:
@@ -200,7 +229,7 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
         blind = "" if server.sees_sessions else " (though other roles' sessions could not be looked at)"
         return (
             "transaction",
-            f"No LISTEN, session lock or temporary table was seen{blind}: connections can be shared.",
+            f"No LISTEN, session lock, temporary table or other state of a session was seen{blind}: connections can be shared.",
         )
 
     def _auth(self, facts: ConfigurePoolFacts) -> str:
@@ -342,9 +371,9 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
 
     # -- telling -----------------------------------------------------------------------------------------------
 
-    def _findings(self, facts: ConfigurePoolFacts) -> tuple[Finding, ...]:
+    def _findings(self, facts: ConfigurePoolFacts, sized: pooling.Sized | None) -> tuple[Finding, ...]:
         auth = self._auth(facts)
-        found = []
+        found = [told for told in (self._state(facts), self._crowd(facts, sized)) if told]
         if facts.installed is None:
             found.append(self._not_installed())
         elif facts.installed < pooling.PREPARED and self._mode(facts)[0] == "transaction":
@@ -356,6 +385,47 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
         if self.listen != pooling.LOOPBACK:
             found.append(self._open())
         return tuple(found)
+
+    def _state(self, facts: ConfigurePoolFacts) -> Finding | None:
+        """What keeps connections from being shared, or is lost where they are all the same."""
+        server = facts.server
+        seen = {
+            "LISTEN": server.listeners,
+            "session advisory lock": server.session_locks,
+            "temporary table": server.temporary_tables,
+        }
+        found = {
+            what: seen.get(what, 0) + server.features.get(what, 0) for what in {**seen, **server.features}
+        }
+        found = {what: count for what, count in found.items() if count}
+        if not found:
+            return None
+        told = ", ".join(f"{what} ({count:,})" for what, count in found.items())
+        kept = self._mode(facts)[0] == "session"
+        fate = "session mode keeps it" if kept else "in transaction mode it is lost between transactions"
+        return Finding(
+            rule="pool-session-state",
+            subject=self.pool,
+            what=f"State of a session is used: {told}; {fate}.",
+            why="In session mode a connection serves one client until it leaves, so the pool must be as large as there are clients.",
+            instead=" ".join(pooling.INSTEAD[what] for what in found if what in pooling.INSTEAD),
+            severity=Severity.INFO if kept else Severity.WARNING,
+            figures=found,
+        )
+
+    def _crowd(self, facts: ConfigurePoolFacts, sized: pooling.Sized | None) -> Finding | None:
+        host = facts.host
+        if host is None or sized is None or sized.size <= pooling.CROWD * host.cores:
+            return None
+        return Finding(
+            rule="pool-larger-than-machine",
+            subject=self.pool,
+            what=f"The load asks for {sized.size} connections, and the machine has {host.cores} cores.",
+            why=f"Beyond {pooling.CROWD} a core they take turns on the cores, unless they wait for disks, locks or their own client.",
+            instead="databases.load-test-pool shows what half and twice the size give; shorter transactions need fewer.",
+            severity=Severity.INFO,
+            figures={"pool_size": sized.size, "cores": host.cores},
+        )
 
     def _not_installed(self) -> Finding:
         return Finding(
@@ -403,13 +473,22 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
         )
 
 
-def _figures(facts: ConfigurePoolFacts, sized: pooling.Sized | None) -> dict[str, Any]:
+def _figures(facts: ConfigurePoolFacts, sized: pooling.Sized | None, wait_ms: float) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "connections": facts.server.connections,
         "max_connections": facts.server.max_connections,
     }
-    if facts.load:
-        figures |= {"connections_busy": round(facts.load.concurrency, 3), "littles_law": str(facts.load)}
+    if load := facts.load:
+        needed = load.needed(wait_ms)
+        figures |= {
+            "arrivals_per_second": round(load.rate, 3),
+            "transaction_ms_mean": round(load.service_seconds * 1000, 3),
+            "connections_busy": round(load.concurrency, 3),
+            "connections_needed": needed,
+            "headroom": round(needed / load.concurrency, 2),
+            "waiting_percent": round(100 * queueing.erlang_c(needed, load.concurrency), 2),
+            "littles_law": load.arithmetic(wait_ms),
+        }
     if sized:
         figures |= {"pool_size": sized.size, "pool_size_reason": sized.why}
     return figures
