@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ROOT_STATE = Path("/var/lib/datareeve")
 START_SECONDS = 60
+CHECKSUMS_SINCE = 18  # from then on they are the default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,10 +241,11 @@ def initialise(
     binaries: Path | None = None,
     port: int | None = None,
     settings: dict[str, str] | None = None,
+    template: Path | None = None,
 ) -> tuple[LocalServer, str]:
     """Make and start a new server on loopback, trusting local logins; gives it and its URL.
 
-    Errors: `BadInput` `postgres.no-binaries` where no PostgreSQL is installed.
+    `template`: where an empty server's files are kept, so that only the first is made from nothing. Errors: `BadInput` `postgres.no-binaries` where no PostgreSQL is installed.
     """
     folder = binaries or embedded_binaries() or find_binaries()
     if folder is None:
@@ -256,6 +258,25 @@ def initialise(
     data = server_folder(data)
     user = service_user()
     make_folder(data.parent, None)
+    if template is None:
+        _initdb(folder, data, user)
+    else:
+        _copy_empty(folder, server_folder(template), data, user)
+    port = port or free_port()
+    wanted = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",
+        **(settings or {}),
+    }
+    with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.writelines(f"{name} = '{value}'\n" for name, value in wanted.items())
+    server = LocalServer(data=data, bin=folder, os_user=user, log=data / "server.log")
+    server.start()
+    return server, f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+def _initdb(folder: Path, data: Path, user: str | None, *options: str) -> None:
     make_folder(data, user)
     data.chmod(0o700)
     run_as(
@@ -270,20 +291,21 @@ def initialise(
             "--encoding=UTF8",
             "--locale=C.UTF-8",
             "--no-instructions",
+            *options,
         ],
     )
-    port = port or free_port()
-    wanted = {
-        "listen_addresses": "127.0.0.1",
-        "port": str(port),
-        "unix_socket_directories": "",
-        **(settings or {}),
-    }
-    with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
-        file.writelines(f"{name} = '{value}'\n" for name, value in wanted.items())
-    server = LocalServer(data=data, bin=folder, os_user=user, log=data / "server.log")
-    server.start()
-    return server, f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+def _copy_empty(folder: Path, template: Path, data: Path, user: str | None) -> None:
+    """The files of a disposable server: a copy of an empty one without checksums, which is made where it is not there yet."""
+    if not (template / "PG_VERSION").exists():
+        partial = template.with_name(f"{template.name}.{os.getpid()}")
+        plain = ("--no-data-checksums",) if version_of(folder) >= CHECKSUMS_SINCE else ()
+        _initdb(folder, partial, user, "--no-sync", *plain)
+        with contextlib.suppress(OSError):  # another process was first: its files are as good
+            partial.rename(template)
+        shutil.rmtree(partial, ignore_errors=True)
+    run_as(None, ["cp", "-a", "--", str(template), str(data)])
 
 
 def destroy(server: LocalServer) -> None:

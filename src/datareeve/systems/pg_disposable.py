@@ -1,0 +1,102 @@
+"""Servers that live for one question: made quickly from a kept empty one, on loopback alone, removed at the end or by the next that comes.
+
+A server's folder is named `copy-PID-label` or `twin-PID-label`; where no process of that number is left, whoever comes next removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import psutil
+
+from datareeve.systems import pg_server
+from datareeve.systems.pg_server import LocalServer
+from datareeve.systems.postgres import new_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PORT = 5432  # names the socket; no TCP port is taken
+LEFT = re.compile(r"(?:^|%2F)(?:copy|twin)-(?P<pid>\d+)-(?P<label>\w+)$")
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",  # statistics must not change between two measurements
+    "max_wal_size": "1GB",
+    "max_connections": "20",
+    "logging_collector": "off",
+    "log_min_error_statement": "panic",  # statements and what they quote stay out of the log
+    "log_min_messages": "fatal",
+}
+
+
+@contextmanager
+def server(
+    folder: Path, kind: str, *, binaries: Path, settings: dict[str, str]
+) -> Iterator[tuple[LocalServer, str]]:
+    """A running empty server below `folder`, with its URL; destroyed at the end. What killed processes left there goes first.
+
+    It listens on a socket in a folder that only its own OS user can enter: nobody else on this machine can read what it holds.
+    """
+    remove_abandoned(folder)
+    label = new_label()
+    place = folder / f"{kind}-{os.getpid()}-{label}"
+    template = folder / f"empty-{pg_server.version_of(binaries)}"
+    socket = _socket_folder(label)
+    try:
+        pg_server.make_folder(socket, pg_server.service_user())
+        socket.chmod(0o700)
+        wanted = {**SETTINGS, **settings, "listen_addresses": "", "unix_socket_directories": str(socket)}
+        local, _ = pg_server.initialise(
+            place, binaries=binaries, port=PORT, settings=wanted, template=template
+        )
+        yield local, url_of(local, "postgres")
+    finally:
+        _destroy(pg_server.server_folder(place), label, binaries)
+
+
+def url_of(local: LocalServer, database: str) -> str:
+    """The URL of a database on a disposable server."""
+    found = LEFT.search(local.data.name)
+    socket = _socket_folder(found["label"] if found else "")
+    return f"postgresql://postgres@/{quote(database)}?host={quote(str(socket), safe='')}&port={PORT}"
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove servers whose process was killed before it could."""
+    parent = pg_server.server_folder(folder / "copy").parent
+    prefix = pg_server.server_folder(folder / "x").name.removesuffix(
+        "x"
+    )  # many projects may share that place
+    tools = pg_server.embedded_binaries() or pg_server.find_binaries()
+    for data in parent.glob("*-*-*") if parent.is_dir() and tools else ():
+        left = LEFT.search(data.name)
+        if left and data.name.startswith(prefix) and not psutil.pid_exists(int(left["pid"])) and tools:
+            _destroy(data, left["label"], tools)
+
+
+def _destroy(data: Path, label: str, binaries: Path) -> None:
+    pg_server.destroy(
+        LocalServer(data=data, bin=pg_server.reachable_binaries(binaries), os_user=pg_server.service_user())
+    )
+    shutil.rmtree(_socket_folder(label), ignore_errors=True)
+
+
+def _socket_folder(label: str) -> Path:
+    # A socket's path may have about 100 bytes, so it cannot be below the project.
+    return Path(tempfile.gettempdir()) / f"datareeve-{label}"
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk where a server of this folder would live."""
+    wanted = pg_server.server_folder(folder / "x").absolute()
+    nearest = next(place for place in wanted.parents if place.exists())
+    return shutil.disk_usage(nearest).free
