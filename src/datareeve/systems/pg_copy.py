@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -24,6 +25,7 @@ from datareeve.systems import pg_server, settings_trial, workload_replay
 from datareeve.systems.adapter import reads
 from datareeve.systems.pg_server import LocalServer
 from datareeve.systems.postgres import Postgres, new_label
+from datareeve.systems.workload_trial import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,6 +90,47 @@ class Copy(Postgres):
                     _one_round(connection, names, cases, result, statement_seconds)
         return [{key: _median(runs) for key, runs in result.items()} for result in measured]
 
+    @cached_property
+    def _lab(self) -> Lab:
+        return Lab(self)
+
+    @reads
+    def evaluate(
+        self, hidden: list[str], fingerprints: list[str] | None = None, longest_ms: float = 10_000.0
+    ) -> dict[str, dict[str, Any]]:
+        """What each family takes with some indexes hidden: {fingerprint: {cpu_ms, ms, buffers, wal_bytes, cost, is_floor, indexes}}, means over its cases.
+
+        A plan that was seen before is not executed again. `is_floor`: a statement was given up, it would take longer.
+        """
+        with self.translated():
+            return self._lab.evaluate(hidden, fingerprints, longest_ms)
+
+    @reads
+    def interleaved(
+        self, hidden: list[list[str]], fingerprints: list[str], rounds: int = 3
+    ) -> list[dict[str, dict[str, Any]]]:
+        """Families run with one set of indexes hidden after another, in turn: medians over the rounds, as `evaluate` names them."""
+        with self.translated():
+            return self._lab.interleaved(hidden, fingerprints, rounds)
+
+    @reads
+    def write_cost(
+        self, table: str, shown: list[list[str]], every: list[str], rows: int = 2000
+    ) -> list[dict[str, Any]]:
+        """What inserting rows into a table takes with only some of the indexes `every` there: [{cpu_ms, wal_bytes}], None where it cannot be done.
+
+        Rows of the table are taken out and put back in a transaction that is rolled back: constraints and triggers act as for new rows.
+        """
+        with self.translated():
+            return self._lab.write_cost(table, shown, every, rows)
+
+    def close(self) -> None:
+        """End the connections."""
+        if "_lab" in self.__dict__:
+            self._lab.close()
+            del self.__dict__["_lab"]
+        super().close()
+
     @reads
     def settings_plans(
         self, variants: list[dict[str, str]], fingerprints: list[str] | None = None, *, limit: int = 2
@@ -125,7 +168,6 @@ class Copy(Postgres):
         bounds = settings_trial.Bounds(1, statement_seconds, time.monotonic() + budget_seconds)
         with self.translated():
             return settings_trial.memory(self, fingerprints, settings, most_bytes=most_bytes, bounds=bounds)
-
 
     @reads
     def measure_states(
