@@ -25,10 +25,14 @@ INPUTS = {
         "table": "orders", "columns": ["customer_id"], "references_table": "customers", "references_columns": ["id"],
     },
     "databases.add-primary-key": {"table": "orders", "columns": ["id"]},
+    "databases.analyze-table": {"table": "orders", "columns": ["customer_id"], "statistics_target": 500},
     "databases.create-index": {"table": "orders", "columns": ["customer_id"]},
     "databases.drop-index": {"index": "orders_placed_idx"},
+    "databases.end-session": {"root_of_blocking": True},
     "databases.explain-query": {"sql": f"SELECT * FROM orders WHERE note = '{CANARY}'"},
+    "databases.repack-table": {"table": "customers"},
     "databases.restore": {"moment": "latest"},
+    "databases.vacuum-table": {"table": "orders"},
 }  # fmt: skip
 NEEDS_BACKUP = {"databases.restore", "databases.drill-restore", "databases.prune-backups"}
 NOT_QUIET = {"databases.restore": "each run restores beside production, where it was asked to"}

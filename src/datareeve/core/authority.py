@@ -37,12 +37,19 @@ class Decision(Value):
 
 
 def decide(authority: Authority, step: Step, operation: str, now: datetime) -> Decision:
-    """The decision on one step. `never` wins; else the first rule that matches; else reads are allowed and the rest needs approval."""
+    """The decision on one step. `never` wins; else the first rule that matches; else reads are allowed and the rest needs approval.
+
+    No rule allows a step that needs a person.
+    """
     matching = [
         (n, rule) for n, rule in enumerate(authority.rules, 1) if _matches(rule, step, operation, now)
     ]
     for n, rule in sorted(matching, key=lambda pair: pair[1].decision != "never"):
+        if rule.decision == "allow" and step.needs_person:
+            break  # a rule was written for kinds of steps; this one is somebody's session, or hours of somebody's service
         return Decision(decision=rule.decision, rule=f"rule {n} ({rule.why or rule.decision})", step=step.id)
+    if step.needs_person:
+        return Decision(decision="approve", rule="only ever by a person's approval", step=step.id)
     if step.effect is Effect.READ:
         return Decision(decision="allow", rule="reading is allowed by default", step=step.id)
     return Decision(

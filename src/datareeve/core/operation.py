@@ -96,6 +96,7 @@ class Step(Value):
         False  # may commit in one transaction with its outcome, when the ledger is in the same database
     )
     restarts: bool = False  # interrupts the service for a moment
+    needs_person: bool = False  # only ever by a person's approval of this very plan, whatever the rules allow
 
 
 class Severity(StrEnum):
@@ -162,6 +163,11 @@ class Plan(Value):
             "needs": list(self.needs),
             "parts": [p._content() for p in self.parts],  # noqa: SLF001 - of its own kind
         }
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether a step of it is only ever done by a person's approval: of the plan as shown, not of whatever comes out."""
+        return any(step.needs_person for step in self.all_steps())
 
     def labelled(self, part_id: str, *, needs: tuple[str, ...] = (), serves: str = "") -> Plan:
         """The same plan as part `part_id` of a wider one: every id within it, and what it needs, gets that prefix, once."""

@@ -144,7 +144,7 @@ def delegate(  # noqa: PLR0913 - the command's options
     plan
         Only show the plan, and keep it for an approval.
     yes
-        Approve the plan that is made now.
+        Approve the plan that is made now, except where it needs a person who has read it.
     approve
         Approve and carry out the kept plan of this fingerprint.
     rehearse
@@ -161,7 +161,7 @@ def delegate(  # noqa: PLR0913 - the command's options
         planned = work.kept(approve) if approve else work.plan(rehearse=rehearse)
         if plan:
             return work.show_only(planned)
-        outcome = work.carry_out(planned, approved=bool(yes or approve))
+        outcome = work.carry_out(planned, approved=bool(approve) or (yes and not planned.needs_person))
         return work.finish_with(planned, outcome, report)
 
 
@@ -186,7 +186,7 @@ def run(
     plan
         Only show the plan, and keep it for an approval.
     yes
-        Approve the plan that is made now.
+        Approve the plan that is made now, except where it needs a person who has read it.
     approve
         Approve and carry out the kept plan of this fingerprint.
     """
@@ -201,7 +201,8 @@ def run(
         planned = work.kept(approve) if approve else work.plan()
         if plan:
             return work.show_only(planned)
-        return work.finish(planned, work.carry_out(planned, approved=bool(yes or approve)))
+        approved = bool(approve) or (yes and not planned.needs_person)
+        return work.finish(planned, work.carry_out(planned, approved=approved))
 
 
 @cli.command(group=WORK)
