@@ -510,6 +510,8 @@ def _canonical(sql: str) -> tuple[str, bool, tuple[str, ...], bool]:
         return sql, False, (), False
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
     tables = sorted({_named(t) for t in tree.find_all(exp.Table) if t.name and (t.db or t.name not in ctes)})
+    if not tables and any(f.name.lower().startswith("pg_") for f in tree.find_all(exp.Anonymous)):
+        tables = ["pg_catalog"]  # asks the server to do something; that is no reading of the application's
     writes = tree.find(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Lock) is not None
     return text, True, tuple(tables), writes
 
