@@ -27,3 +27,12 @@ def systems(tmp_path, database):
     registry = servers.registry(tmp_path, database)
     yield registry
     registry.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """The MariaDB of this session, from Debian."""
+    if not servers.MARIADB.exists():
+        pytest.skip("needs Debian's mariadb-server")
+    with servers.mariadb() as server:
+        yield server

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +90,96 @@ def dump_schema(binaries: Path, url: str) -> str:
         [str(binaries / "pg_dump"), "--schema-only", url], capture_output=True, text=True, check=True
     )
     return re.sub(r"^\\(un)?restrict .*$", "", dumped.stdout, flags=re.MULTILINE)
+
+
+MARIADB = Path("/usr/sbin/mariadbd")
+MARIADB_OPTIONS = ("--performance-schema=ON", "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=1", "--skip-log-bin")
+
+
+@dataclass
+class Mariadb:
+    """A running MariaDB of this session: root without a password on the loopback interface."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen
+
+    def connect(self, database: str | None = None, user: str = "root", password: str = "", **options):
+        import pymysql  # noqa: PLC0415
+
+        return pymysql.connect(
+            host="127.0.0.1", port=self.port, user=user, password=password, database=database, autocommit=True, **options
+        )
+
+    @contextlib.contextmanager
+    def database(self, *statements: str) -> Iterator[str]:
+        """A database of its own with some statements run in it; gives its URL, for an account that may only read."""
+        name = f"t_{uuid4().hex[:10]}"
+        with contextlib.closing(self.connect()) as admin, admin.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE `{name}`")
+            cursor.execute(f"USE `{name}`")
+            for statement in statements:
+                cursor.execute(statement)
+            yield f"mysql://looker@127.0.0.1:{self.port}/{name}"
+            cursor.execute(f"DROP DATABASE `{name}`")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def mariadb(*options: str) -> Iterator[Mariadb]:
+    """A new MariaDB server, destroyed at the end. As root it runs as the user `mysql`."""
+    folder = Path(tempfile.mkdtemp(prefix="datareeve-maria-"))
+    folder.chmod(0o755)
+    user = ["--user=mysql"] if os.getuid() == 0 else []
+    if user:
+        shutil.chown(folder, "mysql", "mysql")
+    data = [f"--datadir={folder / 'data'}", *user]
+    install = ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", *data]
+    subprocess.run(install, check=True, capture_output=True)
+    port = _free_port()
+    net = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
+    log = (folder / "error.log").open("wb")
+    process = subprocess.Popen(
+        [MARIADB, "--no-defaults", *data, *net, *MARIADB_OPTIONS, *options], stdout=log, stderr=subprocess.STDOUT
+    )
+    server = Mariadb(port, folder, process)
+    try:
+        _make_accounts(server)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_accounts(server: Mariadb) -> None:
+    """Wait until it takes connections; then the accounts of the tests: one that reads, one with a password."""
+    import pymysql  # noqa: PLC0415
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            admin = server.connect()
+            break
+        except pymysql.OperationalError:
+            assert time.monotonic() < deadline, (server.folder / "error.log").read_text()[-2000:]
+            time.sleep(0.05)
+    with contextlib.closing(admin), admin.cursor() as cursor:
+        cursor.execute("CREATE USER looker@'%'")
+        cursor.execute("GRANT SELECT, SHOW VIEW ON *.* TO looker@'%'")
+        cursor.execute("GRANT PROCESS, SLAVE MONITOR, BINLOG MONITOR ON *.* TO looker@'%'")
+        cursor.execute("CREATE USER locked@'%' IDENTIFIED BY 's3cret'")
+
+
+def elsewhere(project: Path, **systems) -> Registry:
+    """The systems of an estate with databases of other engines, by name: `elsewhere(tmp_path, shop={"kind": "sqlite", "path": "shop.db"})`."""
+    return Registry(Estate.model_validate({"systems": systems}), project)
 
 
 def remove(folder: Path) -> None:

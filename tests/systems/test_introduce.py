@@ -38,7 +38,7 @@ def test_a_password_is_taken_out_of_a_url(given, url, password):
         ("", "url.invalid"),
         ("postgresql://u:p@h/d\n", "url.invalid"),
         ("postgresql://u:p@[h/d", "url.invalid"),
-        ("mysql://u:hidden@h/d", "url.kind"),
+        ("oracle://u:hidden@h/d", "url.kind"),
     ],
 )
 def test_what_is_not_a_url_is_refused_without_being_repeated(given, code):

@@ -65,3 +65,18 @@ def systems_named(text: str, systems: Iterable[str]) -> tuple[str, ...]:
     return tuple(
         name for name in systems if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE)
     )
+
+
+_KINDS = {
+    "postgresql": r"postgres(?:ql)?",
+    "mysql": r"mysql|mariadb",
+    "sqlite": r"sqlite",
+    "duckdb": r"duckdb",
+}
+
+
+def kinds_named(text: str) -> frozenset[str]:
+    """Which kinds of database a text speaks of by their products' names."""
+    return frozenset(
+        kind for kind, names in _KINDS.items() if re.search(rf"\b(?:{names})\b", text, re.IGNORECASE)
+    )

@@ -125,10 +125,16 @@ class Planner:
             raise BadInput(
                 "task.no-system", what, "Declare one: datareeve init postgresql://user@host/database"
             )
-        for text in (bullet, f"{task.title}\n{task.description}"):
-            named = inputs.systems_named(text, systems)
-            if len(named) == 1:
+        texts = (bullet, f"{task.title}\n{task.description}")
+        for text in texts:
+            named = inputs.systems_named(text, self._systems())
+            if len(named) == 1:  # also where it is of another kind: then that is said, and no other system is taken instead
                 return named[0]
+        for text in texts:
+            spoken = inputs.kinds_named(text)
+            of_kind = tuple(name for kind in kinds if kind in spoken for name in self._systems_of_kind(kind))
+            if len(of_kind) == 1:
+                return of_kind[0]
         if len(systems) > 1:
             raise BadInput(
                 "task.which-system", f"The estate has {', '.join(systems)}.", "Name the one that is meant."

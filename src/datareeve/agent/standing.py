@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from datareeve.core.operation import CatalogueView, Operation, Plan
 
 WINDOW = timedelta(days=30)
-LOOKS = {"postgresql": "databases.check-health"}  # what looks at a system of that kind
+LOOKS = dict.fromkeys(  # what looks at a system of that kind
+    ("postgresql", "mysql", "sqlite", "duckdb"), "databases.check-health"
+)
+OBJECTIVES_OF = {"postgresql"}  # the kinds whose service levels are measured
 OBJECTIVES = {  # the target: the figure it is measured by, and what measures it
     "query_ms_p95": (
         "latency_ms_p95",
@@ -68,7 +71,7 @@ def objectives(estate: Estate, ledger: Ledger) -> tuple[Objective, ...]:
             measured_by,
         )
         for system, entry in estate.systems.items()
-        if entry.kind in LOOKS
+        if entry.kind in OBJECTIVES_OF
         for target, (figure, measured_by) in OBJECTIVES.items()
     )
 

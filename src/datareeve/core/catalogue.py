@@ -12,14 +12,20 @@ from datareeve.core.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from datareeve.core.operation import Operation
+    from datareeve.core.operation import Operation, Systems
 
 
 class Catalogue:
     """Operation types by name, and the making of one from JSON inputs."""
 
-    def __init__(self, operations: Iterable[type[Operation[Any]]]) -> None:
+    def __init__(
+        self,
+        operations: Iterable[type[Operation[Any]]],
+        elsewhere: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """`elsewhere`: by operation and kind of system, how the same is had where the operation does not work."""
         self._operations = {operation.name: operation for operation in operations}
+        self._elsewhere = elsewhere or {}
 
     def names(self) -> tuple[str, ...]:
         """Every operation's name, sorted."""
@@ -47,6 +53,32 @@ class Catalogue:
             raise BadInput(
                 "operation.input", f"{name}: {problems}.", f"`datareeve operations {name}` lists its inputs."
             ) from None
+
+    def refuse_other_kinds(self, operation: Operation[Any], systems: Systems) -> None:
+        """Nothing, where an operation works on the kind of system it is asked of.
+
+        Errors: `BadInput` `engine.cannot`, naming both kinds, and what there is instead; `system.unknown`.
+        """
+        name = getattr(operation, "system", None)
+        if not operation.goes_to or not isinstance(name, str):
+            return
+        kind = systems[name].kind
+        if kind not in operation.goes_to:
+            raise BadInput(
+                "engine.cannot",
+                f"{operation.name} works on {' and '.join(operation.goes_to)}; {name} is {kind}.",
+                self._instead(operation.name, kind),
+            )
+
+    def _instead(self, operation: str, kind: str) -> str:
+        able = [name for name in self.names() if kind in self._operations[name].goes_to]
+        told = self._elsewhere.get(operation, {}).get(kind, "")
+        known = (
+            f"On {kind}: {', '.join(able)}."
+            if able
+            else f"Nothing is asked of {kind} itself; name the database behind it."
+        )
+        return f"{told} {known}".strip()
 
     @staticmethod
     def _explain(operation: type[Operation[Any]], problem: Any) -> str:

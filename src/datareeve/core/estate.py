@@ -198,7 +198,10 @@ class Schedule(Value):
 
 
 class AlertRule(Value):
-    """When a watched figure is worth a person's attention. Hysteresis: it fires after `for_samples`, and clears at `clear`."""
+    """When a watched figure is worth a person's attention.
+
+    Hysteresis: it fires after `for_samples` in a row beyond the threshold, and ends after as many that have come back to `clear`.
+    """
 
     name: str
     system: str
@@ -206,7 +209,15 @@ class AlertRule(Value):
     above: float | None = None
     below: float | None = None
     clear: float | None = Field(None, description="the level at which it ends; default: the threshold itself")
-    for_samples: int = Field(2, ge=1)
+    for_samples: int = Field(
+        2, ge=1, description="samples in a row that it takes to fire, and as many to end"
+    )
+    silent_seconds: float | None = Field(
+        None, gt=0, description="fires when there has been no sample for so long; no samples are no good news"
+    )
+    tells: tuple[str, ...] = Field(
+        (), description="other samples told with it: blocking_root_pid, which names the session to blame"
+    )
     severity: Severity = Severity.WARNING
     escalates_as: str | None = Field(
         None,

@@ -516,7 +516,7 @@ def _joined(system: Joined) -> Iterator[RenderableType]:
     already = "  already in estate.yaml, left as it is" if system.known else ""
     yield line(
         (system.name, "bold cyan"),
-        f"  PostgreSQL {found.version}, {size(found.size_bytes)}, {tables} tables in {', '.join(found.schemas) or 'no schema'}",
+        f"  {found.product} {found.version}, {size(found.size_bytes)}, {tables} tables in {', '.join(found.schemas) or 'no schema'}",
         (already, "dim"),
     )
     if system.stored:

@@ -9,9 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 from datareeve.core import clock
 from datareeve.core import estate as estates
-from datareeve.core.estate import ESTATE_FILE, STATE_FOLDER, PostgresqlSystem
+from datareeve.core.estate import ESTATE_FILE, STATE_FOLDER, MysqlSystem, PostgresqlSystem
 from datareeve.core.value import Value
-from datareeve.systems import estate_text, pg_look, urls
+from datareeve.systems import estate_text, look_elsewhere, pg_look, urls
+from datareeve.systems.look_elsewhere import Sighting
 from datareeve.systems.pg_look import Introduction  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Joined(Value):
     known: bool  # it was there before: nothing was changed
     password: str | None  # by reference
     stored: bool  # the password stood in the URL, and was put where the reference says
-    found: Introduction
+    found: Introduction | Sighting
 
 
 def introduce(given_urls: Iterable[str], project: Path, *, password: str | None = None) -> tuple[Joined, ...]:
@@ -49,7 +50,7 @@ def introduce(given_urls: Iterable[str], project: Path, *, password: str | None 
     joined = []
     for found, secret, reference in looked:
         systems = estates.parse(text).systems
-        known = _known(found.url, systems)
+        known = _known(found, systems)
         name = known or estate_text.system_name(found.database, tuple(systems))
         stored = secret is not None and known is None
         if secret and stored:
@@ -67,15 +68,19 @@ def introduce(given_urls: Iterable[str], project: Path, *, password: str | None 
 
 def _look(
     given: str, project: Path, estate: Estate, password: str | None
-) -> tuple[Introduction, Secret | None, str | None]:
+) -> tuple[Introduction | Sighting, Secret | None, str | None]:
     """What is found at a URL, the password that stood in it, or else the reference to the one used."""
+    if file := urls.file_of(given, project):
+        return look_elsewhere.look_at_file(*file, project), None, None
     url, secret = urls.split_url(given)
-    known = _known(url, estate.systems)
+    known = _known_at(url, estate.systems)
     reference = (
         None
         if secret
         else password or (_password(estate.systems[known]) if known else _from_environment(url))
     )
+    if url.startswith("mysql:"):
+        return look_elsewhere.look_at_mysql(url, project, secret, reference), secret, reference
     return pg_look.look(url, project, password=secret, reference=reference), secret, reference
 
 
@@ -87,28 +92,39 @@ def _read(path: Path) -> str:
 def _from_environment(url: str) -> str | None:
     """APP_PASSWORD for a database `app`; else PGPASSWORD, which the driver takes by itself and a declared system says so."""
     database = unquote(urlsplit(url).path.lstrip("/"))
-    names = (re.sub(r"\W+", "_", database).upper() + "_PASSWORD", "PGPASSWORD")
+    usual = "MYSQL_PWD" if url.startswith("mysql:") else "PGPASSWORD"
+    names = (re.sub(r"\W+", "_", database).upper() + "_PASSWORD", usual)
     return next((f"env:{name}" for name in names if os.environ.get(name)), None)
 
 
 def _password(entry: SystemEntry) -> str | None:
-    return entry.password if isinstance(entry, PostgresqlSystem) else None
+    return entry.password if isinstance(entry, (PostgresqlSystem, MysqlSystem)) else None
 
 
-def _known(url: str, systems: Mapping[str, SystemEntry]) -> str | None:
+def _known(found: Introduction | Sighting, systems: Mapping[str, SystemEntry]) -> str | None:
+    """The system of the estate that this is, if there is one."""
+    if isinstance(found, Sighting) and found.path:
+        at = (name for name, entry in systems.items() if getattr(entry, "path", None) == found.path)
+        return next(at, None)
+    return _known_at(found.url, systems)
+
+
+def _known_at(url: str, systems: Mapping[str, SystemEntry]) -> str | None:
     """The system of the estate at the same place, if there is one."""
     place = urls.place(url)
     return next(
         (
             name
             for name, entry in systems.items()
-            if isinstance(entry, PostgresqlSystem) and urls.place(entry.url) == place
+            if isinstance(entry, (PostgresqlSystem, MysqlSystem)) and urls.place(entry.url) == place
         ),
         None,
     )
 
 
-def _entry(found: Introduction, password: str | None) -> dict[str, Any]:
+def _entry(found: Introduction | Sighting, password: str | None) -> dict[str, Any]:
+    if isinstance(found, Sighting):
+        return look_elsewhere.entry(found, password)
     workload = {"kind": "pg_stat_statements"} if found.pg_stat_statements else None
     server = found.server.model_dump(exclude_none=True) if found.server else None
     entry = {
@@ -122,7 +138,10 @@ def _entry(found: Introduction, password: str | None) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value is not None}
 
 
-def _comments(found: Introduction) -> Iterable[str]:
+def _comments(found: Introduction | Sighting) -> Iterable[str]:
+    if isinstance(found, Sighting):
+        yield from look_elsewhere.comments(found)
+        return
     tables = sum(found.schemas.values())
     yield f"PostgreSQL {found.version}, {found.size_bytes / 1e6:,.0f} MB, {tables} tables in {', '.join(found.schemas) or 'no schema'}; looked at on {clock.now():%Y-%m-%d}."
     yield from found.notes

@@ -71,6 +71,11 @@ class Introduction(Value):
     least_privilege: tuple[str, ...]  # statements that make a role for reading only; empty where there is one
 
     @property
+    def product(self) -> str:
+        """What it is called."""
+        return "PostgreSQL"
+
+    @property
     def database(self) -> str:
         """The database's name."""
         return unquote(urlsplit(self.url).path[1:])

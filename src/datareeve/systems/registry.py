@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.core import secrets
 from datareeve.core.errors import BadInput
-from datareeve.core.estate import ESTATE_FILE, Estate, PgbouncerSystem, PostgresqlSystem
+from datareeve.core.estate import (
+    ESTATE_FILE,
+    DuckdbSystem,
+    Estate,
+    MysqlSystem,
+    PgbouncerSystem,
+    PostgresqlSystem,
+    SqliteSystem,
+)
 from datareeve.systems.estate_file import EstateFile
 from datareeve.systems.files import Files
 from datareeve.systems.host import Host
@@ -72,9 +80,20 @@ class Registry:
             from datareeve.systems.pgbouncer import Pgbouncer  # noqa: PLC0415 - loaded when the estate has one
 
             return Pgbouncer(name, entry, self.project, self[entry.database])  # type: ignore[arg-type]
-        raise BadInput(
-            "system.kind", f"{name}: this version cannot open a {entry.kind}.", "Upgrade Datareeve."
-        )
+        return self._elsewhere(name, entry)
+
+    def _elsewhere(self, name: str, entry: MysqlSystem | SqliteSystem | DuckdbSystem) -> Adapter:
+        if isinstance(entry, MysqlSystem):
+            from datareeve.systems.mysql import Mysql  # noqa: PLC0415 - loaded when the estate has one
+
+            return Mysql(name, entry, self._secret(entry.password), self.project)
+        if isinstance(entry, SqliteSystem):
+            from datareeve.systems.sqlite import Sqlite  # noqa: PLC0415 - as above
+
+            return Sqlite(name, entry, self.project)
+        from datareeve.systems.duckdb import Duckdb  # noqa: PLC0415 - as above
+
+        return Duckdb(name, entry, self.project)
 
     def _pool(self, name: str) -> PgbouncerSystem | None:
         # `app-pool` can be asked for before it is declared: a plan that declares it also starts it, and looks first.

@@ -11,7 +11,10 @@ from importlib import import_module
 from typing import Any
 
 from datareeve.capabilities.databases import operations
+from datareeve.capabilities.databases.engines.elsewhere import ELSEWHERE
 from datareeve.core.operation import Operation
+
+__all__ = ("ELSEWHERE", "OPERATIONS")
 
 
 def _found() -> tuple[type[Operation[Any]], ...]:

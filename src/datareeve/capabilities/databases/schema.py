@@ -29,10 +29,13 @@ class Column(Value):
     distinct: float | None = None
     null_share: float | None = None
     sequence_value: int | None = None  # the last value of the sequence it owns
+    canonical: str | None = None  # of another engine: the base type in PostgreSQL's word for it
 
     @property
     def base_type(self) -> str:
-        """The type without its length or precision: 'character varying'."""
+        """The type without its length or precision, in PostgreSQL's words: 'character varying'."""
+        if self.canonical is not None:
+            return self.canonical
         name, bracket, rest = self.type.partition("(")
         return name + rest.partition(")")[2] if bracket else name
 
@@ -59,6 +62,8 @@ class Index(Value):
     valid: bool = True
     whole: bool = True
     definition: str = ""
+    of_constraint: bool = False  # made by a key; told by the other engines only
+    kind: str = ""  # where an engine has several: btree, fulltext, spatial
 
 
 class Table(Value):
@@ -117,6 +122,7 @@ class Schema(Value):
     """The tables and views of the wanted schemas, by schema and name."""
 
     relations: tuple[Table, ...]
+    sized: bool = True  # whether the engine told how large each is
 
     @property
     def tables(self) -> tuple[Table, ...]:

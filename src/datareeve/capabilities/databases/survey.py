@@ -9,13 +9,14 @@ from __future__ import annotations
 from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from datareeve.capabilities.databases import sql
-from datareeve.capabilities.databases.schema import Column, Schema, Table, read_schema
+from datareeve.capabilities.databases import dialects, engines, sql
+from datareeve.capabilities.databases.schema import Column, Schema, Table
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from datareeve.capabilities.databases.dialects import Dialect
     from datareeve.core.operation import Reader, Systems
 
 KEY_SAMPLE = 2000  # rows that refute a would-be composite key
@@ -32,7 +33,7 @@ FAMILIES = {
     "text": "text", "character varying": "text", "character": "text", "citext": "text",
     "uuid": "uuid",
 }  # fmt: skip
-MOMENTS = {"date", "timestamp without time zone", "timestamp with time zone"}
+MOMENTS = {"date", "timestamp without time zone", "timestamp with time zone", "datetime"}
 GENERIC = {
     "id",
     "name",
@@ -80,7 +81,7 @@ class Reference(Value):
     columns: tuple[str, ...]
     target: str
     keys: tuple[str, ...]
-    evidence: str
+    evidence: str  # 'declared' where it is a foreign key that the engine may not have enforced
     values: int = 0
     rows: int = 0  # those without a null in the reference
     orphan_values: int = 0
@@ -100,10 +101,13 @@ class Reference(Value):
 
     @property
     def statement(self) -> str:
-        """The ALTER TABLE that makes it a foreign key, without a semicolon."""
-        table, target = (sql.identifier(*name.split(".", 1)) for name in (self.table, self.target))
-        columns, keys = (", ".join(map(sql.identifier, names)) for names in (self.columns, self.keys))
-        return f"ALTER TABLE {table} ADD FOREIGN KEY ({columns}) REFERENCES {target} ({keys})"
+        """The ALTER TABLE that makes it a foreign key of PostgreSQL, without a semicolon."""
+        return self.statement_in(dialects.POSTGRESQL)
+
+    def statement_in(self, dialect: Dialect) -> str:
+        """What makes it a foreign key of an engine, without a semicolon."""
+        table, target = (name.split(".", 1) for name in (self.table, self.target))
+        return dialect.add_foreign_key(table, self.columns, target, self.keys)
 
 
 class ColumnSample(Value):
@@ -117,6 +121,15 @@ class ColumnSample(Value):
     booleans: int
 
 
+class StrangeValues(Value):
+    """Rows of SQLite whose value is kept otherwise than the column's type says."""
+
+    table: str
+    column: str
+    rows: int
+    kept_as: tuple[str, ...]
+
+
 class Survey(Value):
     """A schema and what its rows tell. `keys`: the best tested candidate of each table without a primary key."""
 
@@ -125,6 +138,13 @@ class Survey(Value):
     references: tuple[Reference, ...] = ()
     samples: tuple[ColumnSample, ...] = ()
     untested: tuple[str, ...] = ()  # tables too large, or not readable
+    strange: tuple[StrangeValues, ...] = ()  # of SQLite only
+    kind: str = "postgresql"  # of the system
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the engine says what mends something."""
+        return dialects.BY_KIND[self.kind]
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -134,6 +154,11 @@ class Survey(Value):
     def table(self, full_name: str) -> Table:
         """The table of that full name."""
         return next(t for t in self.tables if t.full_name == full_name)
+
+    def type_of(self, sample: ColumnSample) -> str:
+        """The type of a sampled column, without its length."""
+        column = self.table(sample.table).column(sample.column)
+        return column.base_type if column.canonical is None else column.type.partition("(")[0]
 
     def key_of(self, table: Table) -> CandidateKey | None:
         """The best candidate of a table without a primary key."""
@@ -152,16 +177,18 @@ def survey(
 
     `composites_bytes`: a smaller bound for the dearest test, the one of composite keys; above it they are tested on a sample.
     """
-    schema = read_schema(systems, system, schema_name)
     reader = systems[system]
+    schema = engines.of(reader.kind).schema(systems, system, schema_name)
     tables = [t for t in schema.tables if t.readable and t.bytes <= largest_bytes]
     keys = find_keys(reader, tables, largest_bytes if composites_bytes is None else composites_bytes)
     return Survey(
         schema_facts=schema,
         keys=tuple(keys),
-        references=tuple(find_references(reader, tables, keys)),
+        references=(*broken_references(reader, tables), *find_references(reader, tables, keys)),
         samples=tuple(sample_values(reader, tables)),
         untested=tuple(t.full_name for t in schema.tables if t not in tables),
+        strange=tuple(strange_values(reader, tables)),
+        kind=reader.kind,
     )
 
 
@@ -230,10 +257,12 @@ def measure_keys(
     """The candidates with counts of rows, repeats and nulls, in the order given; one statement for all."""
     parts = []
     for number, candidate in enumerate(candidates):
-        columns = ", ".join(sql.identifier(c) for c in candidate.columns)
-        table = sql.identifier(*candidate.table.split(".", 1))
+        name = dialects.BY_KIND[reader.kind].name
+        columns = ", ".join(name(c) for c in candidate.columns)
+        table = name(*candidate.table.split(".", 1))
         source = f"(SELECT {columns} FROM {table} LIMIT {sample}) AS head" if sample else table  # noqa: S608 - quoted
-        parts.append({"number": number, "columns": columns, "source": source})
+        null_count = " + ".join(f"CASE WHEN {name(c)} IS NULL THEN 1 ELSE 0 END" for c in candidate.columns)
+        parts.append({"number": number, "columns": columns, "source": source, "null_count": null_count})
     rows = _together(reader, "schema_key_test", parts)
     rows.sort(key=lambda row: row["number"])
     return [
@@ -299,9 +328,10 @@ def _enough_values(table: Table, columns: Iterable[Column]) -> bool:
 def find_references(reader: Reader, tables: Sequence[Table], keys: Sequence[CandidateKey]) -> list[Reference]:
     """Columns without a foreign key that refer to another table's key, each to its best target, tested exactly."""
     pairs = propose_references(tables, keys)
-    parts = [_pair(number, pair) | {"limit": INCLUSION_SAMPLE} for number, pair in enumerate(pairs)]
+    dialect = dialects.BY_KIND[reader.kind]
+    parts = [_pair(number, pair, dialect) | {"limit": INCLUSION_SAMPLE} for number, pair in enumerate(pairs)]
     found = {row["number"]: row for row in _together(reader, "schema_inclusion_sample", parts)}
-    likely = [pair for number, pair in enumerate(pairs) if _likely(pair, found[number])]
+    likely = [pair for number, pair in enumerate(pairs) if number in found and _likely(pair, found[number])]
     included = [r for r in measure_references(reader, likely) if _included(r)]
     return [_best([r for r in included if r.start == start]) for start in sorted({r.start for r in included})]
 
@@ -320,13 +350,35 @@ def _best(found: Sequence[Reference]) -> Reference:
 
 def measure_references(reader: Reader, references: Sequence[Reference]) -> list[Reference]:
     """The references with exact counts of values, rows and orphans, in no order; one statement for all."""
-    rows = _together(
-        reader, "schema_inclusion", [_pair(number, pair) for number, pair in enumerate(references)]
-    )
+    dialect = dialects.BY_KIND[reader.kind]
+    parts = [_pair(number, pair, dialect) for number, pair in enumerate(references)]
+    rows = _together(reader, "schema_inclusion", parts)
     return [
-        references[row.pop("number")].model_copy(update=row | {"orphan_keys": tuple(row["orphan_keys"])})
+        references[row.pop("number")].model_copy(
+            update=row | {"orphan_keys": tuple(row.get("orphan_keys", ()))}
+        )
         for row in rows
     ]
+
+
+def broken_references(reader: Reader, tables: Sequence[Table]) -> list[Reference]:
+    """The declared foreign keys that rows break all the same: checking can be switched off on MariaDB, MySQL and SQLite."""
+    if reader.kind not in {"mysql", "sqlite"}:
+        return []
+    names = {t.full_name for t in tables}
+    declared = [
+        Reference(
+            table=t.full_name,
+            columns=key.columns or (),
+            target=f"{key.references_schema}.{key.references_table}",
+            keys=key.references_columns or (),
+            evidence="declared",
+        )
+        for t in tables
+        for key in t.foreign_keys
+        if f"{key.references_schema}.{key.references_table}" in names and key.references_columns
+    ]
+    return [r for r in measure_references(reader, declared) if r.orphan_rows]
 
 
 class Target(NamedTuple):
@@ -460,15 +512,15 @@ def _included(reference: Reference) -> bool:
     return reference.values >= 3 and reference.orphan_values <= 0.1 * reference.values  # noqa: PLR2004 - as the docstring says
 
 
-def _pair(number: int, pair: Reference) -> dict[str, Any]:
-    columns, keys = [sql.identifier(c) for c in pair.columns], [sql.identifier(k) for k in pair.keys]
+def _pair(number: int, pair: Reference, dialect: Dialect) -> dict[str, Any]:
+    columns, keys = [dialect.name(c) for c in pair.columns], [dialect.name(k) for k in pair.keys]
     shown = [f"d.{column}" for column in columns]
     return {
         "number": number,
-        "table": sql.identifier(*pair.table.split(".", 1)),
+        "table": dialect.name(*pair.table.split(".", 1)),
         "columns": ", ".join(columns),
         "present": " AND ".join(f"{column} IS NOT NULL" for column in columns),
-        "target": sql.identifier(*pair.target.split(".", 1)),
+        "target": dialect.name(*pair.target.split(".", 1)),
         "key": keys[0],
         "match": " AND ".join(f"k.{key} = {column}" for key, column in zip(keys, shown, strict=True)),
         "shown": f"({shown[0]})::text" if len(shown) == 1 else f"ROW({', '.join(shown)})::text",
@@ -480,6 +532,8 @@ def _pair(number: int, pair: Reference) -> dict[str, Any]:
 
 def sample_values(reader: Reader, tables: Sequence[Table]) -> list[ColumnSample]:
     """What the first rows' texts and numbers really are, for every column that could be narrower than its type."""
+    if reader.kind != "postgresql":
+        return _sample_each(reader, tables)
     looked_at = [(t, cs) for t in tables if (cs := [c for c in t.columns if _may_be_narrower(c)])]
     parts = []
     for number, (table, columns) in enumerate(looked_at):
@@ -501,6 +555,66 @@ def sample_values(reader: Reader, tables: Sequence[Table]) -> list[ColumnSample]
     return sorted(samples, key=lambda s: (s.table, s.column))
 
 
+def _sample_each(reader: Reader, tables: Sequence[Table]) -> list[ColumnSample]:
+    """The same column by column, for engines without LATERAL VALUES."""
+    dialect = dialects.BY_KIND[reader.kind]
+    looked_at = [(t, c) for t in tables for c in t.columns if _may_be_narrower(c)]
+    parts = [
+        {
+            "number": number,
+            "column": dialect.name(column.name),
+            "table": dialect.name(table.schema_name, table.name),
+            "limit": VALUE_SAMPLE,
+        }
+        for number, (table, column) in enumerate(looked_at)
+    ]
+    samples = []
+    for row in _together(reader, f"{reader.kind}_value_sample", parts):
+        table, column = looked_at[row.pop("number")]
+        moments = 0 if dialect.text_holds_moments else row["moments"]
+        samples.append(ColumnSample(table=table.full_name, column=column.name, **row | {"moments": moments}))
+    return sorted(samples, key=lambda s: (s.table, s.column))
+
+
+KEPT_AS = {
+    "integer": ("integer",),
+    "bigint": ("integer",),
+    "text": ("text",),
+    "character varying": ("text",),
+    "double precision": ("real", "integer"),
+    "numeric": ("real", "integer"),
+}
+
+
+def strange_values(reader: Reader, tables: Sequence[Table]) -> list[StrangeValues]:
+    """Columns of SQLite that hold another storage class than their type's affinity gives, counted on all rows.
+
+    https://www.sqlite.org/datatype3.html
+    """
+    if reader.kind != "sqlite":
+        return []
+    dialect = dialects.SQLITE
+    looked_at = [(t, c) for t in tables for c in t.columns if c.base_type in KEPT_AS and not c.generated]
+    statements = {}
+    for number, (table, column) in enumerate(looked_at):
+        usual = ", ".join(f"'{kind}'" for kind in KEPT_AS[column.base_type])
+        name, source = dialect.name(column.name), dialect.name(table.name)
+        statements[str(number)] = (
+            f"SELECT typeof({name}) AS kept_as, count(*) AS n FROM {source} WHERE typeof({name}) NOT IN ('null', {usual}) GROUP BY 1"  # noqa: S608 - quoted
+        )
+    answers = reader.read("ask", statements=statements)
+    return [
+        StrangeValues(
+            table=table.full_name,
+            column=column.name,
+            rows=sum(row["n"] for row in rows),
+            kept_as=tuple(row["kept_as"] for row in rows),
+        )
+        for number, (table, column) in enumerate(looked_at)
+        if (rows := answers[str(number)])
+    ]
+
+
 def _may_be_narrower(column: Column) -> bool:
     return FAMILIES.get(column.base_type) == "text" or column.base_type in {
         "numeric",
@@ -511,9 +625,22 @@ def _may_be_narrower(column: Column) -> bool:
 
 def _together(reader: Reader, name: str, parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The answers of one named query for all its parts, asked as one statement, or several where they are very many."""
+    if reader.kind != "postgresql":
+        return _one_by_one(reader, name.replace("schema_", "elsewhere_", 1), parts)
     template = sql.load(name)
     rows: list[dict[str, Any]] = []
     for start in range(0, len(parts), PARTS):
         texts = [template.format(**part) for part in parts[start : start + PARTS]]
         rows += reader.read("query", sql="\nUNION ALL\n".join(texts))
     return rows
+
+
+RENAMED = {"row_count": "rows", "value_count": "values"}  # ROWS and VALUES are reserved on some engines
+
+
+def _one_by_one(reader: Reader, name: str, parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answers part by part: one that the engine refuses (collations that do not mix, say) leaves the others as they are."""
+    template = sql.load(name)
+    answers = reader.read("ask", statements={str(n): template.format(**part) for n, part in enumerate(parts)})
+    rows = [row for answer in answers.values() for row in answer or ()]
+    return [{RENAMED.get(key, key): value for key, value in row.items()} for row in rows]

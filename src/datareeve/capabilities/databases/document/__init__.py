@@ -10,8 +10,9 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.databases import engines
 from datareeve.capabilities.databases.document.diagram import draw
-from datareeve.capabilities.databases.schema import Constraint, Schema, Table, read_schema
+from datareeve.capabilities.databases.schema import Constraint, Schema, Table
 
 if TYPE_CHECKING:
     from datareeve.core.operation import Systems
@@ -26,7 +27,7 @@ def paths(system: str) -> tuple[str, str]:
 
 def render(systems: Systems, system: str) -> dict[str, str]:
     """The documents of a system's schema as it is now, by path."""
-    schema = read_schema(systems, system)
+    schema = engines.of(systems[system].kind).schema(systems, system)
     markdown, page = paths(system)
     return {
         markdown: render_template("schema.md.j2", system, schema),
@@ -46,7 +47,12 @@ def render_template(name: str, system: str, schema: Schema) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"about": about, "size": size, "cell": cell, "word": word}
+    environment.filters |= {
+        "about": about,
+        "size": size if schema.sized else unsized,
+        "cell": cell,
+        "word": word,
+    }
     one_schema = len({r.schema_name for r in schema.relations}) <= 1
     return environment.get_template(name).render(
         system=system,
@@ -83,6 +89,11 @@ def size(byte_count: int) -> str:
     """A size to two digits: '≈45 MB'."""
     power = min(int(math.log(byte_count, 1024)), 5) if byte_count else 0
     return f"≈{_two_digits(round(byte_count / 1024**power)):,} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"
+
+
+def unsized(_bytes: int) -> str:
+    """Said where the engine does not tell how large a table is."""
+    return "–"  # noqa: RUF001 - as the templates say where there is nothing
 
 
 def _two_digits(number: int) -> int:

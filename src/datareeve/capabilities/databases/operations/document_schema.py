@@ -34,7 +34,7 @@ class DocumentSchema(Operation[DocumentSchemaFacts]):
         "write a data dictionary",
         "make an entity-relationship page of the tables",
     )
-    goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
+    goes_to: ClassVar[tuple[str, ...]] = ("postgresql", "mysql", "sqlite", "duckdb")
 
     system: str = Field(description="the database's name in the estate")
     even_if_current: bool = Field(

@@ -32,7 +32,7 @@ class ReviewSchema(Operation[Survey]):
         "is my database design sound?",
         "audit referential integrity",
     )
-    goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
+    goes_to: ClassVar[tuple[str, ...]] = ("postgresql", "mysql", "sqlite", "duckdb")
 
     system: str = Field(description="the database's name in the estate")
     schema_name: str | None = Field(

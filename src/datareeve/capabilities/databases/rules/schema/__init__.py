@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.databases.rules.schema import (
+    duplicate_index,
     inexact_money,
     key_near_its_end,
     missing_foreign_key,
     missing_primary_key,
+    mixed_types,
     money_type,
     narrower_type,
     orphans,
@@ -36,6 +38,8 @@ RULES: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
     missing_foreign_key.findings,
     unvalidated_foreign_key.findings,
     unindexed_foreign_key.findings,
+    duplicate_index.findings,
+    mixed_types.findings,
     money_type.findings,
     inexact_money.findings,
     timestamp_without_time_zone.findings,

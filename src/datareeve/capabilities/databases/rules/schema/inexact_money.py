@@ -26,5 +26,5 @@ def findings(survey: Survey) -> Iterator[Finding]:
         named=AMOUNT,
         what="An amount of money, by its name, is a floating point number.",
         why="Most decimal fractions have no exact binary form: 0.1 + 0.2 is not 0.3, and totals drift.",
-        instead="numeric(12, 2), after a look at what the application writes.",
+        instead=f"{survey.dialect.exact_type}, after a look at what the application writes.",
     )

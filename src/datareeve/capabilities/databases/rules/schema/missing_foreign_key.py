@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datareeve.core.operation import Finding, Severity
+from datareeve.capabilities.databases import dialects
+from datareeve.core.operation import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from datareeve.capabilities.databases.dialects import Dialect
     from datareeve.capabilities.databases.survey import Reference, Survey
 
 RULE = "missing-foreign-key"
@@ -18,10 +20,10 @@ def findings(survey: Survey) -> Iterator[Finding]:
     """One finding an inferred reference without orphans."""
     for reference in survey.references:
         if not reference.orphan_rows:
-            yield finding(reference)
+            yield finding(reference, survey.dialect)
 
 
-def finding(reference: Reference) -> Finding:
+def finding(reference: Reference, dialect: Dialect = dialects.POSTGRESQL) -> Finding:
     """What is to be said of a reference that all rows keep."""
     seen = (
         "by name, and the table is empty"
@@ -30,13 +32,18 @@ def finding(reference: Reference) -> Finding:
     )
     return Finding(
         rule=RULE,
-        mended_by="databases.add-foreign-key",
+        mended_by="databases.add-foreign-key" if dialect.operations_mend else "",
         subject=reference.start,
         what=f"It refers to {' or '.join((reference.end, *reference.rivals))}: {seen}; no foreign key keeps it so.",
         why="The next faulty write leaves a row that refers to nothing, and the planner cannot rely on the relation.",
         instead=("Decide which one is meant; " if reference.rivals else "")
-        + f"databases.add-foreign-key adds it without a long lock; in SQL: {reference.statement};",
-        severity=Severity.WARNING,
+        + (
+            "databases.add-foreign-key adds it without a long lock; in SQL: "
+            if dialect.operations_mend
+            else ""
+        )
+        + f"{reference.statement_in(dialect)};",
+        severity=dialect.unreferenced,
         figures={
             "values": reference.values,
             "rows": reference.rows,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datareeve.capabilities.databases import sql
+from datareeve.capabilities.databases import dialects
 from datareeve.core.operation import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from datareeve.capabilities.databases.dialects import Dialect
     from datareeve.capabilities.databases.schema import Table
     from datareeve.capabilities.databases.survey import CandidateKey, Survey
 
 RULE = "missing-primary-key"
+WHY_ELSEWHERE = "Without one a row cannot be named: duplicates slip in, and foreign keys and replication have nothing to hold on to."
 WHY = "Without one a row cannot be named: duplicates slip in, foreign keys and logical replication of updates have nothing to hold on to."
 
 
@@ -21,38 +23,34 @@ def findings(survey: Survey) -> Iterator[Finding]:
     """One finding a table without a primary key."""
     for table in survey.tables:
         if not table.primary_key and table.full_name not in survey.untested:
-            yield finding(table, survey.key_of(table))
+            yield finding(table, survey.key_of(table), survey.dialect)
 
 
-def finding(table: Table, key: CandidateKey | None) -> Finding:
+def finding(table: Table, key: CandidateKey | None, dialect: Dialect = dialects.POSTGRESQL) -> Finding:
     """What is to be said of one table, given its best candidate."""
     figures = (
         {"columns": list(key.columns), "rows": key.rows, "repeated": key.repeated, "nulls": key.nulls}
         if key
         else {}
     )
-    what, instead = _words(table, key)
+    what, instead = _words(table, key, dialect)
     return Finding(
         rule=RULE,
-        mended_by="databases.add-primary-key",
+        mended_by="databases.add-primary-key" if dialect.operations_mend else "",
         subject=table.full_name,
         what=what,
-        why=WHY,
+        why=WHY if dialect.operations_mend else WHY_ELSEWHERE,
         instead=instead,
-        severity=Severity.WARNING,
+        severity=dialect.keyless if key is None or key.is_key else Severity.WARNING,
         figures=figures,
     )
 
 
-def _words(table: Table, key: CandidateKey | None) -> tuple[str, str]:
-    statement = (
-        f"ALTER TABLE {table.quoted} ADD PRIMARY KEY ({', '.join(map(sql.identifier, key.columns))});"
-        if key
-        else ""
-    )
+def _words(table: Table, key: CandidateKey | None, dialect: Dialect) -> tuple[str, str]:
     if key is None:
-        surrogate = "Give it a surrogate: a column `bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY`, which rewrites the table under an exclusive lock."
+        surrogate = f"Give it a surrogate: {dialect.surrogate}."
         return f"{table.full_name} has no primary key, and no natural key was found.", surrogate
+    statement = dialect.add_primary_key((table.schema_name, table.name), key.columns)
     columns = ", ".join(key.columns)
     if not key.is_key:
         counts = f"{key.repeated:,} rows repeat another's and {key.nulls:,} are null"
@@ -72,7 +70,8 @@ def _words(table: Table, key: CandidateKey | None) -> tuple[str, str]:
             f"{table.full_name} has no primary key; {unique}, though no name says that it should be.",
             decision + statement,
         )
+    adds = "databases.add-primary-key adds it without blocking writers; in SQL: "
     return (
         f"{table.full_name} has no primary key; {unique}.",
-        f"databases.add-primary-key adds it without blocking writers; in SQL: {statement}",
+        adds + statement if dialect.operations_mend else statement,
     )

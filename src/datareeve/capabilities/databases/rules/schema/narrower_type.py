@@ -13,6 +13,7 @@ from datareeve.core.operation import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from datareeve.capabilities.databases.dialects import Dialect
     from datareeve.capabilities.databases.survey import ColumnSample, Survey
 
 ENOUGH_VALUES = 20
@@ -26,12 +27,13 @@ def findings(survey: Survey) -> Iterator[Finding]:
         if sample.values < ENOUGH_VALUES or (sample.table, sample.column) in keys:
             continue
         declared = survey.table(sample.table).column(sample.column).base_type
-        narrower = _narrower(sample, is_text=declared in {"text", "character varying", "character"})
+        is_text = declared in {"text", "character varying", "character"}
+        narrower = _narrower(sample, survey.dialect, is_text=is_text)
         if narrower:
             yield Finding(
                 rule="narrower-type",
                 subject=f"{sample.table} ({sample.column})",
-                what=f"The type is {declared}; all {sample.values:,} values sampled are {narrower[0]}.",
+                what=f"The type is {survey.type_of(sample)}; all {sample.values:,} values sampled are {narrower[0]}.",
                 why="The type keeps nothing else out, takes more room, and sorts and compares otherwise than the values mean.",
                 instead=f"{narrower[1]}, after a look at every row and at the application that writes it.",
                 severity=Severity.INFO,
@@ -39,11 +41,11 @@ def findings(survey: Survey) -> Iterator[Finding]:
             )
 
 
-def _narrower(sample: ColumnSample, *, is_text: bool) -> tuple[str, str] | None:
+def _narrower(sample: ColumnSample, dialect: Dialect, *, is_text: bool) -> tuple[str, str] | None:
     if sample.whole == sample.values:
-        return "whole numbers", "integer or bigint"
+        return "whole numbers", dialect.whole_type
     if is_text and sample.moments == sample.values:
-        return "dates or timestamps", "date or timestamptz"
+        return "dates or timestamps", dialect.moment_type
     if is_text and sample.booleans == sample.values:
         return "booleans", "boolean"
     return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datareeve.capabilities.databases import sql
 from datareeve.core.operation import Finding, Severity
 
 if TYPE_CHECKING:
@@ -20,14 +19,13 @@ def findings(survey: Survey) -> Iterator[Finding]:
         for key in table.foreign_keys:
             columns = key.columns or ()
             if not is_indexed(table, columns):
-                listed = ", ".join(map(sql.identifier, columns))
                 yield Finding(
                     rule="unindexed-foreign-key",
-                    mended_by="databases.create-index",
+                    mended_by="databases.create-index" if survey.dialect.operations_mend else "",
                     subject=f"{table.full_name} ({', '.join(columns)})",
                     what=f"No index begins with the columns of foreign key {key.name}.",
                     why=f"Deleting or renumbering a row of {key.references_table} reads all of {table.name}, and joins from there cannot use an index.",
-                    instead=f"CREATE INDEX CONCURRENTLY ON {table.quoted} ({listed});",
+                    instead=survey.dialect.create_index((table.schema_name, table.name), columns),
                     severity=Severity.WARNING if table.bytes > SMALL_BYTES else Severity.INFO,
                     figures={"table_bytes": table.bytes},
                 )

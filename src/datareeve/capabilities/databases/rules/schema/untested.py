@@ -19,7 +19,7 @@ def findings(survey: Survey) -> Iterator[Finding]:
         instead = (
             "Give largest_mb more, in a quiet hour."
             if table.readable
-            else f"GRANT SELECT ON {table.quoted} TO the reading role;"
+            else f"GRANT SELECT ON {survey.dialect.name(table.schema_name, table.name)} TO the reading role;"
         )
         reason = "it is larger than the bound" if table.readable else "the role may not read it"
         yield Finding(
