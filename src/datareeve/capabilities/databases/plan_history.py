@@ -84,7 +84,16 @@ class Kept(Value):
     capture: Capture
 
 
-CauseKind = Literal["setting", "index-gone", "index-invalid", "index-new", "statistics-gone", "statistics-old", "growth", "version"]
+CauseKind = Literal[
+    "setting",
+    "index-gone",
+    "index-invalid",
+    "index-new",
+    "statistics-gone",
+    "statistics-old",
+    "growth",
+    "version",
+]
 
 
 class Cause(Value):
@@ -107,7 +116,9 @@ class Change(Value):
     before: PlanTaken
     after: PlanTaken
     causes: tuple[Cause, ...]
-    settings: dict[str, tuple[str, str]] = Field(default_factory=dict)  # of the planner, that changed: before and after
+    settings: dict[str, tuple[str, str]] = Field(
+        default_factory=dict
+    )  # of the planner, that changed: before and after
     ms_before: float | None = None  # a call, by the workload's source
     ms_after: float | None = None
 
@@ -159,7 +170,11 @@ def _change(family: FamilyPlans, old: FamilyPlans, at: Kept, now: Capture, chang
 def causes(before: Capture, after: Capture, old: PlanTaken, new: PlanTaken) -> Iterator[Cause]:
     """What changed that can have changed a plan, the likeliest first."""
     tables = sorted({name for plan in (old, new) for name in tables_of(plan.tree)})
-    known = [(name, before.tables[name], after.tables[name]) for name in tables if name in before.tables and name in after.tables]
+    known = [
+        (name, before.tables[name], after.tables[name])
+        for name in tables
+        if name in before.tables and name in after.tables
+    ]
     for name, was, is_ in known:
         yield from _indexes(name, was, is_, old, new)
     yield from _settings(before.settings, after.settings)
@@ -181,7 +196,13 @@ def _indexes(table: str, was: TableState, is_: TableState, old: PlanTaken, new: 
         yield Cause(kind=kind, subject=table, what=f"index {name} on {table} {said}", before=index.definition)
     for name, index in is_.indexes.items():
         if name in uses and name not in was.indexes:
-            yield Cause(kind="index-new", subject=table, what=f"index {name} on {table} is new", after=name, before=index.definition)
+            yield Cause(
+                kind="index-new",
+                subject=table,
+                what=f"index {name} on {table} is new",
+                after=name,
+                before=index.definition,
+            )
 
 
 def _settings(before: dict[str, str], after: dict[str, str]) -> Iterator[Cause]:
@@ -195,7 +216,11 @@ def _statistics(table: str, was: TableState, is_: TableState) -> Iterator[Cause]
     if is_.has_statistics is False and was.has_statistics:
         yield Cause(kind="statistics-gone", subject=table, what=f"the statistics of {table} are gone")
     elif is_.rows < 0 <= was.rows:
-        yield Cause(kind="statistics-gone", subject=table, what=f"{table} has not been analysed since it was made anew")
+        yield Cause(
+            kind="statistics-gone",
+            subject=table,
+            what=f"{table} has not been analysed since it was made anew",
+        )
     elif is_.live and is_.modified and is_.modified > STALE * is_.live and is_.modified > (was.modified or 0):
         what = f"{is_.modified:,} of {is_.live:,} rows of {table} changed since it was analysed"
         yield Cause(kind="statistics-old", subject=table, what=what)
@@ -216,7 +241,9 @@ def nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def tables_of(tree: dict[str, Any]) -> set[str]:
     """The tables that a plan reads, with their schemas."""
-    return {f"{n['Schema']}.{n['Relation Name']}" for n in nodes(tree) if "Schema" in n and "Relation Name" in n}
+    return {
+        f"{n['Schema']}.{n['Relation Name']}" for n in nodes(tree) if "Schema" in n and "Relation Name" in n
+    }
 
 
 def indexes_of(tree: dict[str, Any]) -> set[str]:

@@ -1,43 +1,37 @@
-"""`databases.explain-query`: the plan of a statement as a tree, with its most expensive nodes marked, without running it."""
+"""`databases.explain-query`: how a statement is answered, as a tree with its worst nodes marked, in the terminal or as a page."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import hashlib
+from typing import Any, ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.databases import explain, rewrites
+from datareeve.capabilities.databases.explain import Explained
+from datareeve.capabilities.databases.rules import plans
 from datareeve.core.errors import BadInput
-from datareeve.core.operation import Finding, Operation, Plan, Severity, Systems
+from datareeve.core.operation import Call, Claim, Copy, Effect, Operation, Plan, Step, Systems
 from datareeve.core.value import Value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-WORST = 0.25  # of the plan's cost, in a node itself, is worth a mark
-LARGE_SCAN_COST = 1000.0  # about 800 pages
-CONDITIONS = (
-    "Index Cond",
-    "Recheck Cond",
-    "Hash Cond",
-    "Merge Cond",
-    "Join Filter",
-    "Filter",
-    "Sort Key",
-    "Group Key",
-)
+from datareeve.systems.workload_source import shape_of
 
 
 class ExplainQueryFacts(Value):
-    """The planner's plan as EXPLAIN (FORMAT JSON) gives it, with `?` in place of constants."""
+    """The plan as EXPLAIN (FORMAT JSON) gives it, with `?` in place of constants, and the page that stands there already."""
 
-    root: dict[str, Any]
+    fingerprint: str
+    sql: str
+    answer: dict[str, Any]
+    where: str = ""  # where it was run; empty: nowhere
+    before: str | None = None  # digest of the file where the page goes
 
 
 class ExplainQuery(Operation[ExplainQueryFacts]):
-    """Explain how a query is answered: its plan as a tree, the expensive nodes marked.
+    """Explain how a query is answered: its plan as a tree, with the worst nodes marked and what to do about them.
 
-    Takes a statement or the fingerprint of a family of the workload. It is planned, not run: rows and costs are the planner's estimates.
-    Constants of conditions are shown as `?`.
+    Takes a statement or the fingerprint of a family of the workload. It is planned, not run, unless `analyze` is given: then it is run on the
+    disposable copy of a rehearsal, or, with `on_source`, on the database itself in a READ ONLY transaction with a timeout. Constants are shown
+    as `?`. With `html` the plan is also written as one page that needs no network; that file is the only effect, and undo takes it back.
     """
 
     name: ClassVar[str] = "databases.explain-query"
@@ -57,6 +51,19 @@ class ExplainQuery(Operation[ExplainQueryFacts]):
     fingerprint: str | None = Field(
         None, description="a family of the workload, as databases.find-slow-queries lists them"
     )
+    analyze: bool = Field(
+        default=False, description="run it, for real times and rows: on the copy of a rehearsal"
+    )
+    on_source: bool = Field(
+        default=False,
+        description="with analyze: run it on the database itself, READ ONLY, at most timeout_seconds",
+    )
+    timeout_seconds: float = Field(
+        30.0, gt=0, le=3600, description="with analyze: it is given up after so long"
+    )
+    html: str | None = Field(
+        None, description="write the plan as a page too, to this file below the project, as data/plan.html"
+    )
 
     def observe(self, systems: Systems) -> ExplainQueryFacts:
         """The plan. Errors: `BadInput` `explain.which` where neither or both are given."""
@@ -66,69 +73,105 @@ class ExplainQuery(Operation[ExplainQueryFacts]):
                 "Give either a statement or a fingerprint.",
                 "--sql 'SELECT ...' or --fingerprint 0123456789ab",
             )
-        plan = systems[self.system].read("plan_of", sql=self.sql, fingerprint=self.fingerprint)
-        return ExplainQueryFacts(root=plan)
+        reader = systems[self.system]
+        here = self.analyze and self.on_source
+        asked = {"sql": self.sql, "fingerprint": self.fingerprint}
+        answer = (
+            reader.read("executed_plan", **asked, statement_seconds=self.timeout_seconds)
+            if here
+            else reader.read("plan_of", **asked)
+        )
+        if self.analyze and not here and self.sql is not None:
+            reader.read("statement", sql=self.sql)  # its values stay in this process, for the rehearsal
+        return ExplainQueryFacts(
+            fingerprint=self._fingerprint(),
+            sql=self._text(reader.read("workload") if self.fingerprint else {}),
+            answer=answer,
+            where=self.system if here else "",
+            before=systems["files"].read("digest", path=self.html) if self.html else None,
+        )
+
+    def rehearse(self, facts: ExplainQueryFacts, copy: Copy) -> ExplainQueryFacts:
+        """Run it on the copy, where running was asked for."""
+        if not self.analyze or self.on_source or not rewrites.has_rows(copy):
+            return facts
+        answer = copy.read(
+            "executed_plan", fingerprint=facts.fingerprint, statement_seconds=self.timeout_seconds
+        )
+        return facts.model_copy(update={"answer": answer, "where": f"a copy of {self.system}"})
 
     def inputs(self) -> dict[str, Any]:
-        """The inputs, without the statement's text: its values are nobody's business afterwards."""
-        return {**super().inputs(), "sql": None if self.sql is None else "(given)"}
+        """The inputs, the statement without its values: they are nobody's business afterwards."""
+        return {**super().inputs(), "sql": None if self.sql is None else shape_of(self.sql).text}
+
+    def _fingerprint(self) -> str:
+        return self.fingerprint or shape_of(self.sql or "").fingerprint
+
+    def _text(self, recorded: dict[str, Any]) -> str:
+        if self.sql is not None:
+            return shape_of(self.sql).sql
+        return next((str(f["sql"]) for f in recorded["families"] if f["fingerprint"] == self.fingerprint), "")
 
     def plan(self, facts: ExplainQueryFacts) -> Plan:
-        """The tree and what stands out in it; nothing is changed."""
-        root = facts.root
-        findings = tuple(_full_scans(root))
-        summary = f"{root['Node Type']}, estimated cost {root['Total Cost']:,.0f} for {root['Plan Rows']:,.0f} rows."
+        """The tree and what stands out in it; with `html`, one step that writes the page."""
+        plan = explain.read_plan(facts.answer)
+        summary = _summary(plan, facts.where)
+        page = self._page(plan, facts) if self.html else ""
+        current = not page or facts.before == hashlib.sha256(page.encode()).hexdigest()
+        untried = self.analyze and not facts.where
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
             summary=summary,
-            nothing_to_do=summary,
-            findings=findings,
-            figures={
-                "tree": "\n".join(_tree(root, root["Total Cost"], 0)),
-                "cost": root["Total Cost"],
-                "rows": root["Plan Rows"],
-            },
+            nothing_to_do="" if not current or untried else summary,
+            steps=() if current else (self._step(page, facts.before),),
+            findings=plans.findings(plan),
+            figures=_figures(plan),
+        )
+
+    def _page(self, plan: Explained, facts: ExplainQueryFacts) -> str:
+        kind = f"run on {facts.where}" if facts.where else "planned, not run"
+        source = f"{self.system} · family {facts.fingerprint} · {kind}"
+        return explain.as_page(
+            plan, title=f"Plan of a query on {self.system}", statement=facts.sql, source=source
+        )
+
+    def _step(self, page: str, before: str | None) -> Step:
+        path = self.html or ""
+        digest = hashlib.sha256(page.encode()).hexdigest()
+        there = Call(system="files", action="digest", arguments={"path": path})
+        return Step(
+            id=f"write {path}",
+            call=Call(system="files", action="write", arguments={"path": path, "text": page}),
+            why="The plan can be read, kept and passed on as one page.",
+            effect=Effect.REVERSIBLE,
+            probe=Claim(text=f"{path} is this plan's page", call=there, expected=digest),
+            undo=(Call(system="files", action="restore", arguments={"path": path, "digest": before}),),
+            touches=(f"files:{path}",),
+            paths=(path,),
         )
 
 
-def _own_cost(node: dict[str, Any]) -> float:
-    # A child's cost is a part of its parent's; below a LIMIT a parent may cost less than its child, which is read in part.
-    return max(
-        0.0, float(node["Total Cost"]) - sum(float(child["Total Cost"]) for child in node.get("Plans", ()))
-    )
+def _summary(plan: Explained, where: str) -> str:
+    root = plan.root
+    if not plan.executed:
+        return f"{root.kind}, estimated cost {root.cost:,.0f} for {root.rows:,.0f} rows."
+    worst = plan.worst[0] if plan.worst else root
+    took = explain.milliseconds(plan.execution_ms or root.ms or 0.0)
+    return f"{took} on {where} for {root.actual_rows or 0:,.0f} rows; {worst.title} takes {worst.share:.0%} of it."
 
 
-def _tree(node: dict[str, Any], whole: float, depth: int) -> Iterator[str]:
-    own = _own_cost(node)
-    mark = f"   <-- {own / whole:.0%} of the cost" if whole and own / whole >= WORST else ""
-    pad = "   " * depth
-    yield f"{pad}{'-> ' if depth else ''}{_title(node)}  (cost {node['Total Cost']:,.0f}, rows {node['Plan Rows']:,.0f}){mark}"
-    for key in CONDITIONS:
-        if key in node:
-            value = ", ".join(node[key]) if isinstance(node[key], list) else node[key]
-            yield f"{pad}   {'   ' if depth else ''}{key}: {value}"
-    for child in node.get("Plans", ()):
-        yield from _tree(child, whole, depth + 1)
-
-
-def _title(node: dict[str, Any]) -> str:
-    using = f" using {node['Index Name']}" if "Index Name" in node else ""
-    table = f" on {node.get('Schema', 'public')}.{node['Relation Name']}" if "Relation Name" in node else ""
-    return f"{node['Node Type']}{using}{table}"
-
-
-def _full_scans(node: dict[str, Any]) -> Iterator[Finding]:
-    """Scans of a whole large table of which a condition then keeps a part."""
-    if node["Node Type"] == "Seq Scan" and "Filter" in node and node["Total Cost"] > LARGE_SCAN_COST:
-        yield Finding(
-            rule="full-scan",
-            subject=f"{node.get('Schema', 'public')}.{node['Relation Name']}",
-            what=f"All of the table is read to find about {node['Plan Rows']:,.0f} rows where {node['Filter']}.",
-            why="The time grows with the table, not with the answer.",
-            instead="databases.advise-indexes tries indexes for it on a copy.",
-            severity=Severity.WARNING,
-            figures={"cost": node["Total Cost"], "rows": node["Plan Rows"]},
-        )
-    for child in node.get("Plans", ()):
-        yield from _full_scans(child)
+def _figures(plan: Explained) -> dict[str, Any]:
+    known = {"tree": explain.as_text(plan), "cost": plan.root.cost, "rows": plan.root.rows}
+    if not plan.executed:
+        return known
+    run = {
+        "execution_ms": plan.execution_ms,
+        "planning_ms": plan.planning_ms,
+        "actual_rows": plan.root.actual_rows,
+    }
+    worst = [
+        {"node": node.title, "self_ms": round(node.own_ms or 0.0, 3), "share": round(node.share, 3)}
+        for node in plan.worst
+    ]
+    return {**known, **run, "worst": worst}

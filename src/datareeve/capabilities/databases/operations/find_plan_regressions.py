@@ -86,7 +86,13 @@ class FindPlanRegressions(Operation[FindPlanRegressionsFacts]):
     def _measure(self, copy: Copy, change: Change) -> Measured | None:
         before, after = states(change)
         try:
-            runs = copy.read("measure_states", fingerprint=change.fingerprint, before=before, after=after, rounds=self.rounds)
+            runs = copy.read(
+                "measure_states",
+                fingerprint=change.fingerprint,
+                before=before,
+                after=after,
+                rounds=self.rounds,
+            )
         except DatareeveError:
             return None
         old, new = runs["before"], runs["after"]
@@ -103,8 +109,17 @@ class FindPlanRegressions(Operation[FindPlanRegressionsFacts]):
     def plan(self, facts: FindPlanRegressionsFacts) -> Plan:
         """What changed; nothing is changed by telling it."""
         if facts.why_empty or not facts.captures:
-            why = f"{facts.why_empty}." if facts.why_empty else "No plan is recorded yet: run databases.record-plans, best on a schedule."
-            return Plan(operation=self.name, inputs=self.inputs(), summary="There is nothing to compare.", blockers=(why,))
+            why = (
+                f"{facts.why_empty}."
+                if facts.why_empty
+                else "No plan is recorded yet: run databases.record-plans, best on a schedule."
+            )
+            return Plan(
+                operation=self.name,
+                inputs=self.inputs(),
+                summary="There is nothing to compare.",
+                blockers=(why,),
+            )
         findings = tuple(self._finding(one, facts.measured.get(one.fingerprint)) for one in facts.changes)
         worse = sum(finding.rule == "plan-regression" for finding in findings)
         summary = _summary(facts, worse)
@@ -114,7 +129,12 @@ class FindPlanRegressions(Operation[FindPlanRegressionsFacts]):
             summary=summary,
             nothing_to_do="" if worse and not facts.measured else summary,
             findings=findings,
-            figures={"families": facts.families, "captures": facts.captures, "changed": len(findings), "regressions": worse},
+            figures={
+                "families": facts.families,
+                "captures": facts.captures,
+                "changed": len(findings),
+                "regressions": worse,
+            },
         )
 
     def _finding(self, change: Change, measured: Measured | None) -> Finding:
@@ -141,10 +161,15 @@ TITLES = {
 def _tried(reader: Reader, change: Change) -> Change:
     """The change with its settings tried: which of them, put back alone, brings the old plan back?"""
     settings = [cause for cause in change.causes if cause.kind == "setting"]
-    proven = {cause.subject for cause in settings if _brings_back(reader, change, {cause.subject: cause.before})}
+    proven = {
+        cause.subject for cause in settings if _brings_back(reader, change, {cause.subject: cause.before})
+    }
     if settings and not proven and _brings_back(reader, change, {c.subject: c.before for c in settings}):
         proven = {cause.subject for cause in settings}  # only together
-    told = [cause.model_copy(update={"proven": cause.subject in proven}) if cause in settings else cause for cause in change.causes]
+    told = [
+        cause.model_copy(update={"proven": cause.subject in proven}) if cause in settings else cause
+        for cause in change.causes
+    ]
     kept = [cause for cause in told if cause.proven] or told  # what is proven needs no other suspects
     return change.model_copy(update={"causes": tuple(kept)})
 
@@ -210,7 +235,9 @@ def _figures_told(change: Change, measured: Measured | None) -> str:
     if change.ms_before and change.ms_after:
         told.append(f"{change.ms_before:,.1f} ms a call then, {change.ms_after:,.1f} ms now")
     if measured is not None and measured.reproduced:
-        told.append(f"measured on a copy {measured.ms_before:,.1f} ms with the old plan, {measured.ms_after:,.1f} ms with the new one")
+        told.append(
+            f"measured on a copy {measured.ms_before:,.1f} ms with the old plan, {measured.ms_after:,.1f} ms with the new one"
+        )
     return "; ".join(told)
 
 
@@ -233,7 +260,11 @@ def _remedy(cause: Cause, system: str) -> str:
         case "setting":
             return f"Put {cause.subject} back to {cause.before}, or try other values with databases.tune-settings."
         case "index-gone" | "index-invalid":
-            return f"{cause.before};" if cause.kind == "index-gone" else f"Build it anew (databases.reindex): {cause.before}."
+            return (
+                f"{cause.before};"
+                if cause.kind == "index-gone"
+                else f"Build it anew (databases.reindex): {cause.before}."
+            )
         case "statistics-gone" | "statistics-old" | "growth":
             return f"databases.analyze-table with system={system} schema_name={schema} table={table}."
         case "version":
@@ -252,7 +283,9 @@ def _figures(change: Change, measured: Measured | None) -> dict[str, Any]:
         "ms_before": change.ms_before,
         "ms_after": change.ms_after,
         "measured": measured.model_dump() if measured else None,
-        "causes": [cause.model_dump(include={"kind", "subject", "what", "proven"}) for cause in change.causes],
+        "causes": [
+            cause.model_dump(include={"kind", "subject", "what", "proven"}) for cause in change.causes
+        ],
         "shape_before": change.before.shape,
         "shape_after": change.after.shape,
         "plans": plan_history.side_by_side(change.before.tree, change.after.tree),

@@ -52,26 +52,40 @@ class RecordPlans(Operation[RecordPlansFacts]):
     def plan(self, facts: RecordPlansFacts) -> Plan:
         """One step, where a plan or what the plans rest on is not recorded as it is."""
         if facts.why_empty:
-            return Plan(operation=self.name, inputs=self.inputs(), summary="There is no workload to plan.", blockers=(f"{facts.why_empty}.",))
+            return Plan(
+                operation=self.name,
+                inputs=self.inputs(),
+                summary="There is no workload to plan.",
+                blockers=(f"{facts.why_empty}.",),
+            )
         fresh = [one.fingerprint for one in facts.now.families if _is_fresh(one.fingerprint, facts)]
         around = _differs_around(facts)
         count = len(facts.now.families)
-        quiet = "" if fresh or around else f"The plans of {count} {'family' if count == 1 else 'families'} are recorded as they are."
+        quiet = (
+            ""
+            if fresh or around
+            else f"The plans of {count} {'family' if count == 1 else 'families'} are recorded as they are."
+        )
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
-            summary=quiet or f"Record {len(fresh)} of {count} plans, with the settings and statistics that all of them rest on.",
+            summary=quiet
+            or f"Record {len(fresh)} of {count} plans, with the settings and statistics that all of them rest on.",
             nothing_to_do=quiet,
             steps=() if quiet else (self._step(fresh),),
             figures={"families": count, "new_or_changed": len(fresh), "captures_kept": len(facts.history)},
         )
 
     def _step(self, fresh: list[str]) -> Step:
-        kept = Call(system="ledger", action="kept", arguments={"kind": KIND, "system": self.system, "run": "{run}"})
+        kept = Call(
+            system="ledger", action="kept", arguments={"kind": KIND, "system": self.system, "run": "{run}"}
+        )
         reading = {"action": "captured_plans", "arguments": {"limit": self.top, "only": sorted(fresh)}}
         return Step(
             id=f"record plans of {self.system}",
-            call=Call(system="ledger", action="keep", arguments={"kind": KIND, "system": self.system, **reading}),
+            call=Call(
+                system="ledger", action="keep", arguments={"kind": KIND, "system": self.system, **reading}
+            ),
             why="A plan that is slower later can be held against the one that was taken before, with what changed in between.",
             effect=Effect.REVERSIBLE,
             probe=Claim(text=f"This run's plans of {self.system} are kept", call=kept),
