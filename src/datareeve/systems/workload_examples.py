@@ -38,6 +38,8 @@ REWRITTEN = (  # what the normalised text of pg_stat_statements says that no par
     (re.compile(r"\binterval\s+(\$\d+)", re.IGNORECASE), r"\1::interval"),
     (re.compile(rf"(?<![\w.:])({TYPES})\s+(\$\d+)", re.IGNORECASE), r"\2::\1"),
     (re.compile(r"\bextract\s*\(\s*\$\d+\s+from\b", re.IGNORECASE), "extract(year FROM"),
+    (re.compile(r"\b(date_trunc|date_part)\s*\(\s*\$\d+", re.IGNORECASE), r"\1('day'"),
+    (re.compile(r"\bat\s+time\s+zone\s+\$\d+", re.IGNORECASE), "AT TIME ZONE 'UTC'"),
     (re.compile(r"(\bsubstring\s*\([^$()]*\bfrom\s+\$\d+)(\s+for\s+\$\d+)?", re.IGNORECASE), lambda m: _as_numbers(m[0])),
     (re.compile(r"(\$\d+)\s*/\*, \.\.\. \*/"), lambda m: ", ".join([m[1]] * LIST_LENGTH)),
 )  # fmt: skip

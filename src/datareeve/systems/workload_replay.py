@@ -11,6 +11,7 @@ import re
 import statistics
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -199,6 +200,9 @@ def _settle_in(system: Postgres, connection: psycopg.Connection[Any], statement_
     if system.entry.read_role:
         connection.execute(pgsql.SQL("SET ROLE {}").format(pgsql.Identifier(system.entry.read_role)))
     connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000)}")
+    # Where the role may, what is replayed is not counted as if the application had asked it.
+    with suppress(psycopg.Error):
+        connection.execute("SET pg_stat_statements.track = 'none'")
 
 
 def _replay_family(
