@@ -76,6 +76,7 @@ def test_a_data_loss_risk_is_told_at_once_with_figure_threshold_advice_and_evide
         "sample": "backup_age_hours",
         "value": 30.5,
         "threshold": "alert above 26",
+        "figures": {},
         "since": "2026-07-20T12:00:00+00:00",
         "at": "2026-07-20T12:01:00+00:00",
         "do": "Make sure of a good backup before anything else.",
@@ -275,3 +276,30 @@ def test_a_web_address_that_nobody_answers_is_a_failed_delivery(notifier):
 def test_a_reference_to_nothing_is_bad_input(notifier):
     with pytest.raises(BadInput, match="Nothing is stored"):
         notifier("webhook:env:NO_SUCH_HOOK", {})
+
+
+def test_the_alert_about_a_blocking_chain_tells_its_root(ledger, notifier, tmp_path):
+    rule = AlertRule(
+        name="app-blocked",
+        system="app",
+        sample="blocked_seconds_longest",
+        above=120,
+        tells=("blocking_root_pid",),
+        escalates_as="severe-slowdown",
+        notify=(TO_FILE,),
+    )
+    event = FIRED.model_copy(update={"rule": rule, "value": 130.0, "figures": {"blocking_root_pid": 4711.0}})
+    Escalations(ledger, notifier).announce(event)
+    (line,) = (tmp_path / "data/alerts.jsonl").read_text().splitlines()
+    assert json.loads(line)["text"].startswith(
+        "Severe slowdown: app: blocked_seconds_longest is 130 (blocking_root_pid 4711) (alert above 120)"
+    )
+    assert json.loads(line)["figures"] == {"blocking_root_pid": 4711.0}
+
+
+def test_an_alert_that_ended_before_a_restart_begins_anew_after_it(ledger, notifier):
+    before = Escalations(ledger, notifier)
+    before.announce(FIRED)
+    before.announce(FIRED.model_copy(update={"kind": "cleared", "at": "2026-07-20T13:00:00+00:00"}))
+    states = Escalations(ledger, notifier).restore(ledger.entries("event"), [BACKUP])
+    assert states["app-backup"] == State(seen="2026-07-20T13:00:00+00:00")

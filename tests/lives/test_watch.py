@@ -71,11 +71,18 @@ def test_the_estate_afterwards_holds_rules_and_a_schedule_that_load(watched, tmp
         "app-cache",
         "app-checksums",
         "app-connections",
+        "app-dead-rows",
         "app-deadlocks",
         "app-down",
+        "app-horizon",
+        "app-idle-in-transaction",
+        "app-index-invalid",
         "app-latency",
         "app-long-transaction",
+        "app-no-data",
+        "app-prepared",
         "app-sequence",
+        "app-settings",
         "app-wraparound",
     ]
     assert rules["app-connections"].above == 80
@@ -84,7 +91,7 @@ def test_the_estate_afterwards_holds_rules_and_a_schedule_that_load(watched, tmp
     assert {rule.notify for rule in loaded.alerts} == {("file:data/alerts.jsonl",)}
     assert loaded.schedules["watch-app"].model_dump() == {
         "operation": "databases.check-health",
-        "inputs": {"system": "app"},
+        "inputs": {"system": "app", "measure_bloat": False},
         "cron": "* * * * *",
         "timezone": "UTC",
     }
@@ -114,7 +121,7 @@ def test_naming_someone_to_tell_changes_every_alert_and_nothing_else(watched):
     carry_out(watched, [step.call for step in first.steps])
     second = plan(watched, notify=("webhook:env:HOOK",))
     assert {step.id.split()[0] for step in second.steps} == {"alert"}
-    assert len(second.steps) == 12
+    assert len(second.steps) == 19
     assert second.findings == ()
 
 
@@ -153,7 +160,7 @@ authority:
 
 
 def test_a_server_that_stops_is_told_at_once_and_its_return_too(tmp_path):
-    with servers.server() as server:
+    with servers.server(fsync="on", full_page_writes="on") as server:
         before = ALLOWED.format(url=server.url)
         (tmp_path / "estate.yaml").write_text(before)
         with contextlib.closing(Application.open(tmp_path)) as app:

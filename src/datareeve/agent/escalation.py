@@ -61,7 +61,7 @@ def message(event: Event, evidence: int) -> dict[str, Any]:
         rule.escalates_as or "", (rule.escalates_as or f"{rule.severity.capitalize()} alert", "")
     )
     over = event.kind == "cleared"
-    text = f"{'Over: ' if over else ''}{occasion}: {rule.system}: {rule.sample} is {event.value:g}"
+    text = f"{'Over: ' if over else ''}{occasion}: {rule.system}: {said(event)}"
     told = {
         "event": event.id,
         "kind": event.kind,
@@ -72,6 +72,7 @@ def message(event: Event, evidence: int) -> dict[str, Any]:
         "sample": rule.sample,
         "value": event.value,
         "threshold": threshold(rule),
+        "figures": event.figures,
         "since": event.since,
         "at": event.at,
         "do": "" if over else rule.advice or advice,
@@ -80,8 +81,21 @@ def message(event: Event, evidence: int) -> dict[str, Any]:
     return {"text": f"{text} ({told['threshold']}), since {event.since}. {told['do']}".strip(), **told}
 
 
+def said(event: Event) -> str:
+    """The figure in words, and what is told with it: 'blocked_seconds_longest is 130 (blocking_root_pid 4711)'."""
+    rule, over = event.rule, event.kind == "cleared"
+    if rule.silent_seconds is not None:
+        return (
+            "samples come again" if over else f"no data: no sample of {rule.sample} for {event.value:.0f} s"
+        )
+    beside = ", ".join(f"{name} {value:.15g}" for name, value in event.figures.items())
+    return f"{rule.sample} is {event.value:g}" + (f" ({beside})" if beside else "")
+
+
 def threshold(rule: AlertRule) -> str:
     """The rule in words: 'alert above 80, over at 70'."""
+    if rule.silent_seconds is not None:
+        return f"alert after {rule.silent_seconds:g} s without a sample"
     limits = [
         f"{word} {level:g}"
         for word, level in (("above", rule.above), ("below", rule.below))
@@ -155,8 +169,12 @@ class Escalations:
                     kind=_kind(kind),
                     rule=by_name[entry.subject],
                     **{key: body[key] for key in ("value", "at", "since")},
+                    figures=body.get("figures", {}),
                 )
-                states[entry.subject] = State(firing=event.kind == "fired", since=event.since, seen=event.at)
+                firing = event.kind == "fired"
+                states[entry.subject] = State(
+                    firing=firing, since=event.since if firing else "", seen=event.at
+                )
                 self._known.add(body["event"])
                 told = [
                     target for target in event.rule.notify if _key(target) in body["to"]

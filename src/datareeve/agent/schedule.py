@@ -234,7 +234,7 @@ class Serve:
     def _look_at_alerts(self, rules: tuple[AlertRule, ...], now: datetime) -> None:
         if self._states is None:
             self._states = self._escalations.restore(self._app.ledger.entries("event"), rules)
-        events, states = evaluate(rules, self._history(rules, now), self._states)
+        events, states = evaluate(rules, self._history(rules, now), self._states, clock.stamp(now))
         for event in events:
             self._escalations.announce(event)
         self._states = states  # not before: what could not be written down comes again
@@ -247,8 +247,9 @@ class Serve:
         for rule in rules:
             seen = (self._states or {}).get(rule.name, State()).seen or clock.stamp(now - LOOK_BACK)
             since = max(seen, clock.stamp(now - LONGEST_LOOK_BACK))
-            place = (rule.system, rule.sample)
-            oldest[place] = min(since, oldest.get(place, since))
+            for sample in (rule.sample, *rule.tells):
+                place = (rule.system, sample)
+                oldest[place] = min(since, oldest.get(place, since))
         read = self._app.ledger.samples
         return {
             place: [(s.at, s.value) for s in read(place[0], name=place[1], since=since)]

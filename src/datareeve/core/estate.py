@@ -71,6 +71,16 @@ class BackupSettings(Value):
     keep: int = Field(7, ge=1, description="how many base backups are kept")
 
 
+class CopySettings(Value):
+    """What a disposable copy of a database may take, on which advice and plans are tried."""
+
+    max_gb: float = Field(20.0, gt=0, description="disk; a database that needs more is copied in part")
+    max_seconds: float = Field(900.0, gt=0, description="how long the copying may read from the database")
+    folder: str | None = Field(
+        None, description="where copies are made, relative to the project or absolute; default: .datareeve/copies"
+    )
+
+
 class PostgresqlSystem(Value):
     """A PostgreSQL database, 13 or newer."""
 
@@ -85,6 +95,7 @@ class PostgresqlSystem(Value):
     host: HostSize | None = None
     workload: WorkloadSource | None = None
     backups: BackupSettings | None = None
+    copies: CopySettings = CopySettings()
     read_timeout_seconds: float = 60.0
 
     @field_validator("url")

@@ -251,6 +251,20 @@ class Ledger:
 
     # -- integrity ---------------------------------------------------------------------------------------------------------------
 
+    def hourly(self, system: str, names: Sequence[str], since: str) -> list[Sample]:
+        """The mean of each hour's samples of some names, oldest first, each at the hour's first sample: a trend needs no more."""
+        c = samples_table.c
+        hour = sa.func.substr(c.at, 1, 13)
+        query = (
+            sa.select(sa.func.min(c.at).label("at"), c.name, sa.func.avg(c.value).label("value"))
+            .where(c.system == system, c.name.in_(list(names)), c.at >= since)
+            .group_by(c.name, hour)
+            .order_by(sa.func.min(c.at))
+        )
+        with _translated(), self.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Sample(system=system, **row) for row in rows]
+
     def verify(self) -> dict[str, int]:
         """Walk both chains; gives the number of rows in each. Errors: `LedgerDamaged` naming the first row that does not add up."""
         return {name: self._verify_chain(name) for name in ("entries", "samples")}

@@ -8,8 +8,11 @@ from datareeve.capabilities.databases.rules.health import (
     blocking_chain,
     cache_hit,
     connections_used,
+    disk_full,
     disk_used,
+    prepared_transaction,
     replication_lag,
+    saturation,
     sequence_near_end,
     wraparound,
 )
@@ -17,6 +20,7 @@ from datareeve.core.estate import Targets  # noqa: TC001 - pydantic reads it at 
 from datareeve.core.operation import Severity
 from datareeve.core.value import Value
 
+SILENT_SECONDS = 600.0  # ten looks that did not come
 SPARE_CONNECTIONS = 5  # an alert comes while at least so many are left
 QUERIES_A_TRANSACTION = (
     10  # where only the mean of a transaction is known, it may be so many times the target of a query
@@ -51,6 +55,12 @@ def _data_loss(sample: str, **fields: Any) -> Fields:
 
 
 ANYWHERE: dict[str, Fields] = {
+    "no-data": {
+        "sample": "up",
+        "silent_seconds": SILENT_SECONDS,
+        "severity": Severity.CRITICAL,
+        "advice": "Nobody is watching: look whether `datareeve serve` runs, and what its log says.",
+    },
     "down": _slowdown("up", below=1, advice="Look whether the server runs, and at the end of its log."),
     "long-transaction": {
         "sample": "transaction_seconds_longest",
@@ -61,8 +71,46 @@ ANYWHERE: dict[str, Fields] = {
         "blocked_seconds_longest",
         above=blocking_chain.CRITICAL_SECONDS,
         clear=10,
-        advice="databases.check-health names the session at the head of the queue.",
+        tells=("blocking_root_pid", "blocking_sessions_behind"),
+        advice="The root is the session to end (databases.end-session); databases.check-health shows the tree.",
     ),
+    "idle-in-transaction": {
+        "sample": "idle_in_transaction_seconds_longest",
+        "above": 900,
+        "clear": 60,
+        "advice": "Find it with databases.check-health; commit in the application, or end it (databases.end-session).",
+    },
+    "prepared": _data_loss(
+        "prepared_seconds_longest",
+        above=prepared_transaction.CRITICAL_SECONDS / 24,
+        clear=0,
+        advice="COMMIT PREPARED or ROLLBACK PREPARED: it survives restarts and keeps vacuum from its work.",
+    ),
+    "horizon": {
+        "sample": "horizon_transactions_oldest",
+        "above": 10_000_000,
+        "clear": 1_000_000,
+        "advice": "databases.check-health names the session, slot, standby or prepared transaction that holds vacuum back.",
+    },
+    "dead-rows": {
+        "sample": "dead_rows_percent_worst",
+        "above": 50,
+        "clear": 33,
+        "for_samples": 15,
+        "advice": "Vacuum does not keep up: databases.vacuum-table now, databases.tune-autovacuum for good.",
+    },
+    "settings": _data_loss(
+        "settings_unsafe",
+        above=0,
+        for_samples=1,
+        advice="databases.check-health names the setting; with fsync off a crash of the machine loses the database.",
+    ),
+    "index-invalid": {
+        "sample": "indexes_invalid",
+        "above": 0,
+        "for_samples": 15,
+        "advice": "A build did not finish: databases.reindex, or databases.drop-index.",
+    },
     "cache": {
         "sample": "cache_hit_percent",
         "below": cache_hit.WARNING_PERCENT,
@@ -79,6 +127,7 @@ ANYWHERE: dict[str, Fields] = {
     "sequence": {
         "sample": "sequence_used_percent_worst",
         "above": sequence_near_end.WARNING_PERCENT,
+        "clear": sequence_near_end.WARNING_PERCENT - 5,
         "advice": "Make the key column bigint.",
     },
     "wraparound": _data_loss(
@@ -110,6 +159,20 @@ ON_A_LOCAL_DISK: dict[str, Fields] = {
         clear=90,
         advice="Add space now: a full disk stops the server.",
     ),
+    "disk-date": _data_loss(
+        "disk_full_days",
+        below=disk_full.CRITICAL_DAYS,
+        clear=2 * disk_full.CRITICAL_DAYS,
+        for_samples=15,
+        advice="The disk is full within days if it goes on like this: databases.document-health shows what grows.",
+    ),
+    "saturation": _slowdown(
+        "sessions_per_core",
+        above=saturation.WARNING_PER_CORE,
+        clear=saturation.WARNING_PER_CORE / 2,
+        for_samples=5,
+        advice="More sessions are at work than the cores can bear: pool them (databases.configure-pool).",
+    ),
 }
 
 WITH_REPLICATION: dict[str, Fields] = {
@@ -118,6 +181,12 @@ WITH_REPLICATION: dict[str, Fields] = {
         "above": replication_lag.WARNING_SECONDS,
         "clear": 10,
         "advice": "Look at the network and the standby's disk.",
+    },
+    "slot-inactive": {
+        "sample": "slots_inactive",
+        "above": 0,
+        "for_samples": 15,
+        "advice": "Bring its consumer back, or drop the slot: it keeps WAL until the disk is full.",
     },
     "slot": _data_loss(
         "slot_retained_bytes_worst",

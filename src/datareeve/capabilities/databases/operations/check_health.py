@@ -6,17 +6,23 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from datareeve.capabilities.databases.health import Health, Limits, look
+from datareeve.capabilities.databases import engines
+from datareeve.capabilities.databases.engines import Look
+from datareeve.capabilities.databases.engines.looked import health_plan
+from datareeve.capabilities.databases.health import Health, Limits
 from datareeve.capabilities.databases.rules.health import findings
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 
 
-class CheckHealth(Operation[Health]):
-    """Check the health of a PostgreSQL database.
+class CheckHealth(Operation[Health | Look]):
+    """Check the health of a database.
 
-    One look, in at most twelve reads: connections, long and blocked transactions, cache, transactions and queries per second, latency,
-    checkpoints, WAL and its archive, replication, dead rows, wraparound, sequences, invalid indexes, size and growth, disk, newest backup.
-    Changes nothing and shows no query text. Gives `health`: healthy, degraded or down.
+    One look, in at most twenty reads: connections and saturation, who blocks whom as a tree, long, idle and prepared transactions, cache,
+    throughput and latency, checkpoints, WAL and its archive, standbys and slots, dead rows, bloat of tables and indexes, what holds vacuum
+    back, wraparound, sequences, statistics, unsafe settings, newest backup, size and growth, and the day when the disk is full.
+    Of MariaDB and MySQL: connections, buffer pool, redo log, purge, locks, replication, tables; of SQLite and DuckDB: whether the file is whole,
+    its references, free space and log; each says what its engine does not tell.
+    Changes nothing and shows no query text. Gives `health`: healthy, degraded or down. `databases.document-health` makes a page of it.
     """
 
     name: ClassVar[str] = "databases.check-health"
@@ -31,7 +37,7 @@ class CheckHealth(Operation[Health]):
         "cache hit ratio and transactions per second",
         "monitor database performance",
     )
-    goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
+    goes_to: ClassVar[tuple[str, ...]] = ("postgresql", "mysql", "sqlite", "duckdb")
 
     system: str = Field(description="the database's name in the estate")
     transaction_seconds: float = Field(300.0, ge=0, description="a transaction open for longer is reported")
@@ -42,17 +48,28 @@ class CheckHealth(Operation[Health]):
         10.0, ge=0, description="a session waiting for a lock for longer is reported"
     )
 
-    def observe(self, systems: Systems) -> Health:
+    prepared_seconds: float = Field(300.0, ge=0, description="a prepared transaction older than this is reported")
+    measure_bloat: bool = Field(
+        default=True,
+        description="let pgstattuple, where it is installed, measure the few worst tables and indexes; else bloat is an estimate",
+    )
+
+    def observe(self, systems: Systems) -> Health | Look:
         """The look itself, with what the ledger knows of earlier ones."""
         limits = Limits(
             transaction_seconds=self.transaction_seconds,
             idle_seconds=self.idle_seconds,
             blocked_seconds=self.blocked_seconds,
+            prepared_seconds=self.prepared_seconds,
+            measure_bloat=self.measure_bloat,
         )
-        return look(systems, self.system, limits)
+        seen: Health | Look = engines.of(systems[self.system].kind).look(systems, self.system, limits)
+        return seen
 
-    def plan(self, facts: Health) -> Plan:
+    def plan(self, facts: Health | Look) -> Plan:
         """Figures and findings; there is nothing to do."""
+        if isinstance(facts, Look):
+            return health_plan(self.name, self.inputs(), facts)
         found = findings(facts)
         health = verdict(facts, found)
         return Plan(
@@ -61,7 +78,7 @@ class CheckHealth(Operation[Health]):
             summary=_summary(facts, health, found),
             nothing_to_do="Looking changes nothing.",
             findings=found,
-            figures={"health": health, **_because(found), **facts.figures},
+            figures={"health": health, **_because(found), **_not_seen(facts), **facts.figures},
         )
 
 
@@ -78,9 +95,14 @@ def _because(found: tuple[Finding, ...]) -> dict[str, str]:
     return {"health_because": ", ".join(rules)}
 
 
+def _not_seen(facts: Health) -> dict[str, str]:
+    """What could not be asked, once and as a figure: it is no alarm."""
+    return {"health_not_seen": "; ".join(facts.unseen)} if facts.unseen else {}
+
+
 def _summary(facts: Health, health: str, found: tuple[Finding, ...]) -> str:
     if facts.down:
         return f"{facts.system} is down: {facts.down}"
-    rate = facts.figures["transactions_per_second"]
+    rate = facts.figures.get("transactions_per_second", 0.0)
     noticed = f"{len(found)} findings" if len(found) != 1 else "1 finding"
     return f"{facts.system} is {health}, {noticed}; {rate:g} transactions/s {facts.rates_since}."

@@ -100,7 +100,8 @@ class Watch(Operation[WatchFacts]):
         rule = facts.alerts.get(name) or {"name": name, "system": self.system, **fields}
         if key in self.thresholds:
             # It ends at the threshold itself: our distance between the two may make no sense at another level.
-            rule = {**rule, "above" if "above" in fields else "below": self.thresholds[key], "clear": None}
+            level = next(name for name in ("above", "below", "silent_seconds") if name in fields)
+            rule = {**rule, level: self.thresholds[key], "clear": None}
         return AlertRule(**{**rule, **({"notify": self.notify} if self.notify else {})})
 
     def _refuse_unknown(self, rules: dict[str, AlertRule]) -> None:
@@ -121,7 +122,7 @@ class Watch(Operation[WatchFacts]):
         return self._put(f"alert {key}", ["alerts", rule.name], value, standing, why)
 
     def _schedule(self, standing: dict[str, Any] | None) -> tuple[Step, bool]:
-        value = {"operation": CHECK, "inputs": {"system": self.system}, "cron": EVERY_MINUTE}
+        value = {"operation": CHECK, "inputs": self._look(), "cron": EVERY_MINUTE}
         why = "The alerts are judged on samples that check-health takes every minute."
         return self._put("schedule", ["schedules", self._schedule_name()], standing or value, standing, why)
 
@@ -145,7 +146,7 @@ class Watch(Operation[WatchFacts]):
 
     def _sample(self, sampled: bool) -> tuple[Step, bool]:  # noqa: FBT001 - a fact, passed once
         reading = Call(system="ledger", action="sampled", arguments={"system": self.system, "name": "up"})
-        arguments = {"operation": CHECK, "inputs": {"system": self.system}}
+        arguments = {"operation": CHECK, "inputs": self._look()}
         made = Step(
             id="first sample",
             call=Call(system="ledger", action="sample", arguments=arguments),
@@ -155,6 +156,10 @@ class Watch(Operation[WatchFacts]):
             no_undo="A measurement stays in the ledger; nothing is changed by it.",
         )
         return made, sampled
+
+    def _look(self) -> dict[str, Any]:
+        # A sample is taken every minute: what reads whole tables is left to a look by hand.
+        return {"system": self.system, "measure_bloat": False}
 
     def _schedule_name(self) -> str:
         return f"watch-{self.system}"

@@ -24,7 +24,17 @@ def find(health: Health) -> Iterator[Finding]:
             subject=health.system,
             what=f"{used:g} % of the usable connections are taken.",
             why="When none is left, clients are refused with 'too many clients already'.",
-            instead="Put a connection pool in front (databases.configure-pool); close what sits idle in a transaction.",
+            instead=_advice(health),
             severity=Severity.CRITICAL if used >= CRITICAL_PERCENT else Severity.WARNING,
             figures={name: health.figures[name] for name in ("connections_used", "connections_usable")},
         )
+
+
+def _advice(health: Health) -> str:
+    idle = health.figures.get("connections_idle", 0.0)
+    pool = (
+        f"Something goes past the pool {health.pool}, or it is too large (databases.configure-pool)"
+        if health.pool
+        else "Put a connection pool in front (databases.configure-pool)"
+    )
+    return f"{pool}; {idle:.0f} of them are idle. Close what sits idle in a transaction."

@@ -24,7 +24,11 @@ def find(health: Health) -> Iterator[Finding]:
             subject=health.system,
             what=f"The disk of its data directory is {used:g} % full.",
             why="A full disk stops every write, and the server with it when WAL cannot be written.",
-            instead="Add space; look for stale slots, failed archiving and old logs first.",
+            instead=f"Add space; look for stale slots, failed archiving and old logs first.{_when(health)}",
             severity=Severity.CRITICAL if used >= CRITICAL_PERCENT else Severity.WARNING,
             figures={"disk_used_percent": used, "disk_free_bytes": health.figures["disk_free_bytes"]},
         )
+
+
+def _when(health: Health) -> str:
+    return f" It is full on {health.disk_full.date} if it goes on like this." if health.disk_full else ""

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 def find(health: Health) -> Iterator[Finding]:
     """One finding an index."""
-    for index in health.invalid_indexes:
+    for index in (entry for entry in health.indexes if entry.trouble == "invalid"):
         yield Finding(
             rule="invalid-index",
             subject=f"{index.schema_name}.{index.name}",
             what=f"The index on {index.table} is invalid: its build did not finish.",
             why="Queries do not use it; writes still keep it up, and a unique one guarantees nothing.",
-            instead="Drop it and build it again without blocking writers (databases.drop-index, databases.create-index).",
+            instead="Rebuild it without blocking writers (databases.reindex), or drop it (databases.drop-index).",
             figures={"bytes": index.bytes},
+            mended_by="databases.reindex",
         )

@@ -17,7 +17,10 @@ def find(health: Health) -> Iterator[Finding]:
     working = [
         s
         for s in health.sessions
-        if not s.idle and not s.blocked_by and s.transaction_seconds >= health.limits.transaction_seconds
+        if s.kind == "client backend"
+        and not s.idle
+        and not s.blocked_by
+        and s.transaction_seconds >= health.limits.transaction_seconds
     ]
     for session in working[:1]:
         yield Finding(
@@ -25,9 +28,10 @@ def find(health: Health) -> Iterator[Finding]:
             subject=f"pid {session.pid}",
             what=f"Its transaction has been open for {session.transaction_seconds:.0f} s ({len(working)} this long).",
             why="Rows that died since then cannot be removed, and its locks are held until it ends.",
-            instead="Let it end, or split its work into batches; pg_cancel_backend stops the statement.",
+            instead="Let it end, or split its work into batches; databases.end-session cancels it.",
             figures={
                 "transaction_seconds": round(session.transaction_seconds, 1),
                 "transactions": len(working),
             },
+            mended_by="databases.end-session",
         )

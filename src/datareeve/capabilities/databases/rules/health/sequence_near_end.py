@@ -22,7 +22,7 @@ def find(health: Health) -> Iterator[Finding]:
             yield Finding(
                 rule="sequence-near-end",
                 subject=f"{sequence.schema_name}.{sequence.name}",
-                what=f"{sequence.used_percent:g} % used; it ends at {sequence.highest_value:,}.",
+                what=f"{sequence.used_percent:g} % used{f' (it feeds {sequence.table})' if sequence.table else ''}; it ends at {sequence.highest_value:,}.",
                 why="When it ends, every insert into the table fails.",
                 instead="Make the key column bigint (and the sequence AS bigint) before then.",
                 severity=Severity.CRITICAL if sequence.used_percent >= CRITICAL_PERCENT else Severity.WARNING,

@@ -18,12 +18,17 @@ ENOUGH_ROWS = 10_000
 def find(health: Health) -> Iterator[Finding]:
     """One finding a table where more than half of at least 10,000 rows changed since ANALYZE."""
     for table in health.tables:
-        if table.changed_rows >= ENOUGH_ROWS and table.changed_rows > table.live_rows / 2:
+        if (
+            not table.never_analyzed
+            and table.changed_rows >= ENOUGH_ROWS
+            and table.changed_rows > table.live_rows / 2
+        ):
             yield Finding(
                 rule="stale-statistics",
                 subject=f"{table.schema_name}.{table.name}",
                 what=f"{table.changed_rows:,} rows changed since ANALYZE, which last ran: {ago(table.analyze_age_seconds)}.",
                 why="Row estimates are wrong, and with them the plans.",
-                instead="ANALYZE it; autovacuum does so by itself when it is on and keeps up.",
+                instead="ANALYZE it (databases.analyze-table); autovacuum does so by itself when it is on and keeps up.",
                 figures={"changed_rows": table.changed_rows, "live_rows": table.live_rows},
+                mended_by="databases.analyze-table",
             )

@@ -24,7 +24,13 @@ def find(health: Health) -> Iterator[Finding]:
             subject=health.system,
             what=f"{used:g} % of the transaction ids are used in the oldest database of the server.",
             why="At the end PostgreSQL refuses every write until old rows are frozen.",
-            instead="End long transactions, stale slots and prepared transactions; then VACUUM (FREEZE) the oldest tables.",
+            instead=f"End long transactions, stale slots and prepared transactions; then VACUUM (FREEZE) the oldest tables (databases.vacuum-table){_oldest(health)}.",
             severity=Severity.CRITICAL if used >= CRITICAL_PERCENT else Severity.WARNING,
             figures={"wraparound_percent": used},
         )
+
+
+def _oldest(health: Health) -> str:
+    """': here public.flights, ...', of this database; another one may be older."""
+    tables = sorted(health.tables, key=lambda t: -max(t.xid_age, t.multixact_age))[:3]
+    return f": in this database {', '.join(table.full_name for table in tables)}" if tables else ""

@@ -122,7 +122,7 @@ NOTICED = [
     (
         "invalid-index",
         "warning",
-        {"invalid_indexes": (Index(schema_name="public", name="i", table="t", bytes=1),)},
+        {"indexes": (Index(schema_name="public", name="i", table="t", bytes=1),)},
         {},
     ),
     ("disk-used", "warning", disk(85), disk(84.9)),
@@ -168,15 +168,21 @@ def test_a_chain_is_told_once_by_its_head_with_everyone_behind_it():
         )
         for pid, by in waiting
     )
-    one, two = findings(Health(system="app", sessions=sessions))
-    assert (one.subject, one.figures) == ("pid 1", {"sessions": 3, "blocked_seconds": 24})
-    assert (two.subject, two.figures) == ("pid 5", {"sessions": 1, "blocked_seconds": 26})
+    two, one = findings(Health(system="app", sessions=sessions))
+    assert (one.subject, one.figures["sessions"], one.figures["blocked_seconds"]) == ("pid 1", 3, 24)
+    assert (two.subject, two.figures["sessions"], two.figures["blocked_seconds"]) == ("pid 5", 1, 26)
+    assert one.figures["tree"] == [
+        "pid 1: state not visible",
+        "└─ pid 2 waits 22 s for a lock",
+        "   └─ pid 3 waits 23 s for a lock",
+        "      └─ pid 4 waits 24 s for a lock",
+    ]
 
 
 def test_the_gravest_comes_first_and_one_rule_does_not_drown_the_others():
     many = tuple(Index(schema_name="public", name=f"i{n}", table="t", bytes=1) for n in range(50))
     found = findings(
-        Health(system="app", invalid_indexes=many, **figures(archive_failing=1, archive_failures_total=1))
+        Health(system="app", indexes=many, **figures(archive_failing=1, archive_failures_total=1))
     )
     assert found[0].rule == "archive-failing"
     assert len(found) == 1 + PER_RULE
@@ -233,6 +239,7 @@ def test_disk_and_replication_are_watched_where_they_can_be_seen():
 )
 def test_every_alert_is_a_rule_whose_clear_level_is_on_the_good_side(key):
     rule = AlertRule(name=key, system="app", **proposals(facts(disk_is_local=True, replicates=True))[key])
-    assert (rule.above is None) != (rule.below is None)
+    levels = (rule.above, rule.below, rule.silent_seconds)
+    assert sum(level is not None for level in levels) == 1
     if rule.clear is not None:
         assert rule.clear < rule.above if rule.above is not None else rule.clear > rule.below
