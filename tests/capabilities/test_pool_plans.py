@@ -60,7 +60,7 @@ def test_a_measured_load_is_sized_by_littles_law_and_the_arithmetic_is_shown():
     assert values(plan)["default_pool_size"] == "25"
     assert plan.figures["littles_law"] == (
         "33.3 transactions/s x 500.0 ms each = 16.67 connections busy (the busiest of 9 sampled intervals); with 25 of them (1.5 x)"
-        " 95% wait at most 10 ms for one (Erlang C: 5.0% wait at all)"
+        " 95% wait at most 10 ms for one (Erlang C: 3.9% wait at all)"
     )
     assert plan.figures["littles_law"] in plan.steps[0].why
     assert {key: plan.figures[key] for key in ("arrivals_per_second", "transaction_ms_mean", "connections_busy")} == {

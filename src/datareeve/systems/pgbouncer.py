@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 10
 DRAIN_SECONDS = 5  # for transactions under way, when it is stopped
+LOG_TAIL = 4_000_000  # bytes of the log that are looked through
+REFUSED = re.compile(
+    rb"pooler error: .*(?:authentication failed|no such user|SASL)|login failed|server login failed",
+    re.IGNORECASE,
+)
 PLACES = ":/usr/sbin:/usr/local/sbin"  # where Debian and others keep servers
 
 VERIFIERS_SQL = "SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolpassword LIKE 'SCRAM-SHA-256$%' ORDER BY rolname"
@@ -125,13 +130,59 @@ class Pgbouncer(Adapter):
             row = connection.execute(sql).fetchone()
         return to_json(next(iter(row.values()))) if row else None
 
+    @reads
+    def status(self) -> dict[str, Any]:
+        """One look at it: {running, pools, stats, databases, login_failures}, without its own console; lists are empty where it does not run.
+
+        Rows are those of SHOW POOLS, STATS and DATABASES; `login_failures` are the refused logins, of clients or at the server, that its
+        log holds. Errors: `Unreachable`.
+        """
+        empty: dict[str, Any] = {
+            "running": False,
+            "pools": [],
+            "stats": [],
+            "databases": [],
+            "login_failures": 0,
+        }
+        if not self.running():
+            return empty
+        own = {"POOLS": "database", "STATS": "database", "DATABASES": "name"}
+        with self._connected(dbname="pgbouncer") as console:
+            rows = {what: [to_json(dict(row)) for row in console.execute(f"SHOW {what}")] for what in own}
+        shown = {
+            what.lower(): [row for row in rows[what] if row[key] != "pgbouncer"] for what, key in own.items()
+        }
+        return {**shown, "running": True, "login_failures": self._login_failures()}
+
+    @reads
+    def load_tested(self, digest: str) -> dict[str, Any] | None:
+        """The record of a load test with those arguments; None where there is none."""
+        from datareeve.systems import pool_load  # noqa: PLC0415 - it makes copies
+
+        return pool_load.record_of(self, digest)
+
     # -- effects -----------------------------------------------------------------------------------------------
+
+    @effects
+    def load_test(self, digest: str, *, run: str, **wish: Any) -> dict[str, Any]:
+        """Drive pgbench through pools of several sizes, on a disposable copy or where `wish` says. See `pool_load.load_test`."""
+        from datareeve.systems import pool_load  # noqa: PLC0415 - it makes copies
+
+        return pool_load.load_test(self, digest, pool_load.Wish(**wish), run)
+
+    @effects
+    def forget_load_test(self, digest: str) -> dict[str, Any]:
+        """Remove the record of a load test; quiet where there is none."""
+        from datareeve.systems import pool_load  # noqa: PLC0415 - it makes copies
+
+        return pool_load.forget(self, digest)
 
     @effects
     def start(self) -> dict[str, Any]:
         """Serve the configuration that stands in the project: start, or where it runs take it over without losing a client.
 
-        A change of port or address needs a new start. Errors: `BadInput` `pgbouncer.not-installed`, `Failed` `pgbouncer.start`.
+        A change of port or address needs a new start. Errors: `BadInput` `pgbouncer.not-installed`, `Failed` `pgbouncer.start`,
+        `pgbouncer.port-taken` where another program was faster.
         """
         program = self.installed()
         if program is None:
@@ -146,12 +197,29 @@ class Pgbouncer(Adapter):
         if (process := self._process()) is not None:
             process.send_signal(signal.SIGHUP)
         else:
-            pg_server.run_as(
-                pg_server.service_user(),
-                [program["path"], "--daemon", "--quiet", str(self._folder / "run.ini")],
-            )
+            self._launch(program["path"])
         self._wait_until_ready()
         return {}
+
+    def _launch(self, program: str) -> None:
+        command = [program, "--daemon", "--quiet", str(self._folder / "run.ini")]
+        # Where two plans chose the same port at the same moment, the system gives it to one: the other is told so, and plans again.
+        refused = self.port_taken(self._port())
+        failed = (
+            not refused and pg_server.run_as(pg_server.service_user(), command, check=False).returncode != 0
+        )
+        if refused or (failed and self.port_taken(self._port())):
+            raise Failed(
+                "pgbouncer.port-taken",
+                f"Another program has taken port {self._port()} since {self.name} was planned.",
+                "Plan again: another free port is chosen.",
+            )
+        if failed:
+            raise Failed(
+                "pgbouncer.start",
+                f"PgBouncer {self.name} did not start.",
+                f"Its log is {self._folder / 'log'}.",
+            )
 
     @effects
     def stop(self) -> dict[str, Any]:
@@ -223,6 +291,16 @@ class Pgbouncer(Adapter):
             )
         except DatareeveError:  # not listening yet
             return False
+
+    def _login_failures(self) -> int:
+        """Refused logins in the newest part of the log. Only their number leaves this method."""
+        try:
+            with (self._folder / "log").open("rb") as log:
+                log.seek(0, os.SEEK_END)
+                log.seek(max(log.tell() - LOG_TAIL, 0))
+                return sum(1 for line in log if REFUSED.search(line))
+        except OSError:
+            return 0
 
     # -- connections -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,37 @@
+"""What check-pool notices, one rule a file. Each has `find(pool)`, which gives its findings: what, why, what instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datareeve.capabilities.databases.rules.pool import (
+    clients_waiting,
+    down,
+    exhausted,
+    idle_servers,
+    login_failures,
+    long_wait,
+    paused,
+)
+from datareeve.core.operation import Severity
+
+if TYPE_CHECKING:
+    from datareeve.capabilities.databases.pool_health import PoolHealth
+    from datareeve.core.operation import Finding
+
+RULES = (
+    clients_waiting.find,
+    down.find,
+    exhausted.find,
+    idle_servers.find,
+    login_failures.find,
+    long_wait.find,
+    paused.find,
+)
+GRAVEST_FIRST = tuple(reversed(Severity))
+
+
+def findings(pool: PoolHealth) -> tuple[Finding, ...]:
+    """Everything noticed, the gravest first."""
+    found = [finding for find in RULES for finding in find(pool)]
+    return tuple(sorted(found, key=lambda finding: GRAVEST_FIRST.index(finding.severity)))
