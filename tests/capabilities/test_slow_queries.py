@@ -1,8 +1,13 @@
 import pytest
 
-from datareeve.capabilities.databases.operations.find_slow_queries import FindSlowQueries
+from datareeve.capabilities.databases.operations.find_slow_queries import (
+    Before,
+    FindSlowQueries,
+    RecordedPlan,
+    SlowQueries,
+)
 from datareeve.capabilities.databases.rules.queries import review
-from datareeve.capabilities.databases.workload import Family, Workload
+from datareeve.capabilities.databases.workload import Family
 
 
 def family(sql="SELECT a FROM t WHERE b = $1", **known):
@@ -44,7 +49,7 @@ SOURCE = {"kind": "trace", "place": "trace.jsonl", "sessions": 1, "statements": 
 
 def test_families_above_the_target_are_named_with_their_share():
     slow = family(fingerprint="slow", p95_ms=250.0, total_ms=300.0)
-    facts = Workload.model_validate({"source": SOURCE, "families": [slow, family()], "loops": []})
+    facts = SlowQueries.model_validate({"source": SOURCE, "families": [slow, family()], "loops": []})
     plan = FindSlowQueries(system="app").plan(facts)
     assert plan.nothing_to_do == (
         "1 of 2 families are above 100 ms at the 95th percentile. The workload is 60 statements from trace.jsonl (trace)."
@@ -60,7 +65,7 @@ def test_without_percentiles_the_families_that_take_most_time_are_named():
         family(fingerprint="most", total_ms=950.0, mean_ms=95.0, **unknown),
         family(total_ms=50.0, **unknown),
     ]
-    facts = Workload.model_validate({"source": SOURCE, "families": families, "loops": []})
+    facts = SlowQueries.model_validate({"source": SOURCE, "families": families, "loops": []})
     [finding] = FindSlowQueries(system="app").plan(facts).findings
     assert (finding.rule, finding.subject) == ("costly-query", "most (t)")
     assert finding.what == "Its 10 calls take 95.0 ms on average: SELECT a FROM t WHERE b = $1"
@@ -71,7 +76,7 @@ def test_a_loop_is_told_with_its_counts_and_what_to_write_instead():
     parent = family("SELECT a FROM orders", fingerprint="p", tables=("orders",))
     child = family("SELECT name FROM users WHERE id = $1", fingerprint="c", tables=("users",))
     loop = {"parent": "p", "children": ["c"], "loops": 5, "calls": 100, "rows": 100, "total_ms": 250.0}
-    facts = Workload.model_validate({"source": SOURCE, "families": [parent, child], "loops": [loop]})
+    facts = SlowQueries.model_validate({"source": SOURCE, "families": [parent, child], "loops": [loop]})
     (found,) = FindSlowQueries(system="app").plan(facts).findings
     assert (found.rule, found.subject) == ("n-plus-one", "users")
     assert (
@@ -88,6 +93,23 @@ def test_a_loop_is_told_with_its_counts_and_what_to_write_instead():
 def test_without_a_workload_it_says_so():
     source = {"kind": "none", "place": "nowhere", "why_empty": "No workload is declared"}
     plan = FindSlowQueries(system="app").plan(
-        Workload.model_validate({"source": source, "families": [], "loops": []})
+        SlowQueries.model_validate({"source": source, "families": [], "loops": []})
     )
     assert plan.blockers == ("No workload is declared.",)
+
+
+def test_a_family_that_is_slower_than_before_is_told_with_both_times():
+    known = {
+        "before": {"f1": Before(mean_ms=4.0, now_ms=10.0), "f2": Before(mean_ms=4.0, now_ms=5.0)},
+        "compared": "the last 24 hours with the 24 hours before",
+        "plans": {"f1": RecordedPlan(at="2026-01-01", shape="s", cost=1.0)},
+    }
+    families = [family(), family(fingerprint="f2")]
+    facts = SlowQueries.model_validate({"source": SOURCE, "families": families, "loops": [], **known})
+    plan = FindSlowQueries(system="app").plan(facts)
+    [finding] = plan.findings
+    assert (finding.rule, finding.subject) == ("slower-than-before", "f1 (t)")
+    assert finding.what.startswith("2.5 times slower than before, 10.0 ms a call instead of 4.0 ms")
+    assert finding.instead.startswith("databases.find-plan-regressions tells whether its plan changed")
+    assert plan.figures["by_family"][0]["recorded_plan"]["shape"] == "s"
+    assert plan.figures["by_family"][1]["recorded_plan"] is None

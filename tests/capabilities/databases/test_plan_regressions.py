@@ -8,7 +8,11 @@ import pytest
 
 from datareeve.app import App
 from datareeve.capabilities.databases import plan_history
-from datareeve.capabilities.databases.operations.find_plan_regressions import FindPlanRegressions, states, verdict
+from datareeve.capabilities.databases.operations.find_plan_regressions import (
+    FindPlanRegressions,
+    states,
+    verdict,
+)
 from datareeve.capabilities.databases.operations.record_plans import RecordPlans
 from datareeve.capabilities.databases.plan_history import Capture, Cause, Change, Kept
 from datareeve.core.errors import BadInput
@@ -23,7 +27,9 @@ SCHEMA = (
     "ANALYZE",
 )
 BY_TAIL = "SELECT id FROM flights WHERE tail = %s"
-JOINED = "SELECT p.seats, count(*) FROM flights f JOIN planes p USING (tail) WHERE f.month = %s GROUP BY p.seats"
+JOINED = (
+    "SELECT p.seats, count(*) FROM flights f JOIN planes p USING (tail) WHERE f.month = %s GROUP BY p.seats"
+)
 ESTATE = """version: 1
 systems:
   app:
@@ -96,13 +102,20 @@ def test_a_clean_database_has_no_finding(app):
 
 
 def test_without_a_record_it_says_what_to_run(app):
-    assert found(app).blockers == ("No plan is recorded yet: run databases.record-plans, best on a schedule.",)
+    assert found(app).blockers == (
+        "No plan is recorded yet: run databases.record-plans, best on a schedule.",
+    )
 
 
 def test_a_changed_setting_is_found_proven_by_putting_it_back_and_measured(app, tmp_path):
     record(app)
     name = app.systems["app"].entry.url.rsplit("/", 1)[1]
-    run(app, f'ALTER DATABASE "{name}" SET enable_indexscan = off', f'ALTER DATABASE "{name}" SET enable_bitmapscan = off', f'ALTER DATABASE "{name}" SET random_page_cost = 3.9')
+    run(
+        app,
+        f'ALTER DATABASE "{name}" SET enable_indexscan = off',
+        f'ALTER DATABASE "{name}" SET enable_bitmapscan = off',
+        f'ALTER DATABASE "{name}" SET random_page_cost = 3.9',
+    )
     operation = FindPlanRegressions(system="app")
     facts = operation.observe(app.systems)
     with copy_of(app.systems["app"], tmp_path / "copy") as copy:
@@ -110,9 +123,10 @@ def test_a_changed_setting_is_found_proven_by_putting_it_back_and_measured(app, 
     plan = operation.plan(facts)
     finding = next(f for f in plan.findings if f.figures["fingerprint"] == fingerprint(app, "tail = "))
     assert (finding.rule, finding.severity) == ("plan-regression", "warning")
-    assert {c["subject"] for c in finding.figures["causes"] if c["proven"]} == {"enable_bitmapscan", "enable_indexscan"} or {
-        c["subject"] for c in finding.figures["causes"]
-    } == {"enable_bitmapscan"}
+    assert {c["subject"] for c in finding.figures["causes"] if c["proven"]} == {
+        "enable_bitmapscan",
+        "enable_indexscan",
+    } or {c["subject"] for c in finding.figures["causes"]} == {"enable_bitmapscan"}
     assert "was on and is off (put back, the old plan returns)" in finding.why
     assert "Seq Scan on flights" in finding.figures["plans"]
     assert "flights_tail" in finding.figures["plans"]
@@ -132,7 +146,9 @@ def test_a_dearer_random_page_is_named_as_the_cause(app):
 
 
 def test_statistics_that_are_gone_are_named_as_the_cause_and_measured(app, tmp_path):
-    run(app, "UPDATE flights SET month = 13 WHERE id > 60", "VACUUM FULL ANALYZE flights")  # month = 3 is rare, which only statistics tell
+    run(
+        app, "UPDATE flights SET month = 13 WHERE id > 60", "VACUUM FULL ANALYZE flights"
+    )  # month = 3 is rare, which only statistics tell
     record(app)
     run(app, "DELETE FROM pg_statistic WHERE starelid = 'flights'::regclass")
     operation = FindPlanRegressions(system="app")
@@ -146,7 +162,9 @@ def test_statistics_that_are_gone_are_named_as_the_cause_and_measured(app, tmp_p
     assert finding.why == "The statistics of public.flights are gone."
     assert finding.figures["measured"]["reproduced"]
     unmeasured = found(app)
-    [finding] = [f for f in unmeasured.findings if f.figures["fingerprint"] == fingerprint(app, "JOIN planes")]
+    [finding] = [
+        f for f in unmeasured.findings if f.figures["fingerprint"] == fingerprint(app, "JOIN planes")
+    ]
     assert finding.rule == "plan-regression"
     assert finding.instead == "databases.analyze-table with system=app schema_name=public table=flights."
 
@@ -158,7 +176,9 @@ def test_an_index_that_is_gone_is_named_with_the_statement_that_makes_it(app, tm
     facts = operation.observe(app.systems)
     with copy_of(app.systems["app"], tmp_path / "copy") as copy:
         facts = operation.rehearse(facts, copy)
-        left = copy.read("query", sql="SELECT count(*) FROM pg_indexes WHERE indexname = 'flights_tail'", shape="scalar")
+        left = copy.read(
+            "query", sql="SELECT count(*) FROM pg_indexes WHERE indexname = 'flights_tail'", shape="scalar"
+        )
     assert left == 0
     [finding] = operation.plan(facts).findings
     assert (finding.rule, finding.why) == ("plan-regression", "Index flights_tail on public.flights is gone.")
@@ -170,7 +190,13 @@ def test_an_index_that_is_gone_is_named_with_the_statement_that_makes_it(app, tm
 
 def test_a_cheaper_plan_is_told_as_improved_and_not_as_a_regression(app):
     record(app)
-    run(app, "CREATE INDEX flights_month ON flights (month) INCLUDE (tail)", "DROP INDEX flights_tail", "CREATE INDEX better ON flights (tail) INCLUDE (id)", "VACUUM ANALYZE flights")
+    run(
+        app,
+        "CREATE INDEX flights_month ON flights (month) INCLUDE (tail)",
+        "DROP INDEX flights_tail",
+        "CREATE INDEX better ON flights (tail) INCLUDE (id)",
+        "VACUUM ANALYZE flights",
+    )
     rules = {f.figures["fingerprint"]: f for f in found(app).findings}
     joined = rules[fingerprint(app, "JOIN planes")]
     assert (joined.rule, joined.severity) == ("plan-improved", "info")
@@ -188,7 +214,9 @@ def test_a_change_that_was_recorded_is_still_told_until_it_is_old(app):
 
 def test_a_setting_that_is_not_the_planners_is_refused(app):
     with pytest.raises(BadInput) as refused:
-        app.systems["app"].read("plan_under", fingerprint=fingerprint(app, "tail = "), settings={"role": "postgres"})
+        app.systems["app"].read(
+            "plan_under", fingerprint=fingerprint(app, "tail = "), settings={"role": "postgres"}
+        )
     assert refused.value.code == "plans.setting"
 
 
@@ -196,14 +224,40 @@ def test_a_setting_that_is_not_the_planners_is_refused(app):
 
 
 def plan_taken(shape, cost, index=None, table="t"):
-    node = {"Node Type": "Index Scan" if index else "Seq Scan", "Schema": "public", "Relation Name": table, "Total Cost": cost, "Plan Rows": 1}
-    return {"shape": shape, "cost": cost, "rows": 1, "tree": {**node, **({"Index Name": index} if index else {})}}
+    node = {
+        "Node Type": "Index Scan" if index else "Seq Scan",
+        "Schema": "public",
+        "Relation Name": table,
+        "Total Cost": cost,
+        "Plan Rows": 1,
+    }
+    return {
+        "shape": shape,
+        "cost": cost,
+        "rows": 1,
+        "tree": {**node, **({"Index Name": index} if index else {})},
+    }
 
 
 def capture(shape="a", cost=10.0, calls=10, total_ms=100.0, **around):
-    table = {"rows": 1000, "bytes": 8192, "live": 1000, "modified": 0, "has_statistics": True, "indexes": {}} | around.pop("table", {})
-    family = {"fingerprint": "f", "sql": "SELECT 1", "calls": calls, "total_ms": total_ms, "plans": [plan_taken(shape, cost)]}
-    return Capture.model_validate({"version_num": 180000, "settings": {}, "tables": {"public.t": table}, "families": [family], **around})
+    table = {
+        "rows": 1000,
+        "bytes": 8192,
+        "live": 1000,
+        "modified": 0,
+        "has_statistics": True,
+        "indexes": {},
+    } | around.pop("table", {})
+    family = {
+        "fingerprint": "f",
+        "sql": "SELECT 1",
+        "calls": calls,
+        "total_ms": total_ms,
+        "plans": [plan_taken(shape, cost)],
+    }
+    return Capture.model_validate(
+        {"version_num": 180000, "settings": {}, "tables": {"public.t": table}, "families": [family], **around}
+    )
 
 
 def kept(capture_, day=1):
@@ -222,7 +276,11 @@ def only(before, after):
         ({}, {"table": {"rows": 5000}}, "public.t had 1,000 rows and has 5,000"),
         ({}, {"table": {"modified": 300}}, "300 of 1,000 rows of public.t changed since it was analysed"),
         ({}, {"table": {"rows": -1}}, "public.t has not been analysed since it was made anew"),
-        ({"settings": {"work_mem": "4MB"}}, {"settings": {"work_mem": "64kB"}}, "work_mem was 4MB and is 64kB"),
+        (
+            {"settings": {"work_mem": "4MB"}},
+            {"settings": {"work_mem": "64kB"}},
+            "work_mem was 4MB and is 64kB",
+        ),
     ],
 )
 def test_causes_are_found_by_looking(before, after, cause):
@@ -237,7 +295,9 @@ def test_times_a_call_before_and_after_are_told_by_the_calls_in_between():
 
 def test_families_whose_values_have_several_plans_are_not_told_for_taking_one_of_them():
     both = capture()
-    family = both.families[0].model_copy(update={"plans": (*both.families[0].plans, *capture("b").families[0].plans)})
+    family = both.families[0].model_copy(
+        update={"plans": (*both.families[0].plans, *capture("b").families[0].plans)}
+    )
     both = both.model_copy(update={"families": (family,)})
     assert list(plan_history.changes([kept(both)], capture("b"), "2025")) == []
 
@@ -249,8 +309,19 @@ def test_states_are_made_from_causes():
         Cause(kind="index-new", subject="public.t", what="", after="New", before="CREATE INDEX"),
         Cause(kind="statistics-gone", subject="public.My'T", what=""),
     )
-    change = Change(fingerprint="f", sql="", seen_at="", before=old, after=old, causes=causes, settings={"work_mem": ("4MB", "64kB")})
+    change = Change(
+        fingerprint="f",
+        sql="",
+        seen_at="",
+        before=old,
+        after=old,
+        causes=causes,
+        settings={"work_mem": ("4MB", "64kB")},
+    )
     assert states(change) == (
         ["SET LOCAL work_mem = '4MB'", 'DROP INDEX public."New"'],
-        ["SET LOCAL work_mem = '64kB'", "DELETE FROM pg_catalog.pg_statistic WHERE starelid = 'public.\"My''T\"'::regclass"],
+        [
+            "SET LOCAL work_mem = '64kB'",
+            "DELETE FROM pg_catalog.pg_statistic WHERE starelid = 'public.\"My''T\"'::regclass",
+        ],
     )

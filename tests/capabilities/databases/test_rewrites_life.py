@@ -24,9 +24,15 @@ SCHEMA = (
     "ANALYZE",
 )
 TRACE = {
-    "day": ("SELECT id FROM events WHERE CAST(ts AS date) = %s ORDER BY id", [["2026-02-03"], ["2026-03-04"]]),
+    "day": (
+        "SELECT id FROM events WHERE CAST(ts AS date) = %s ORDER BY id",
+        [["2026-02-03"], ["2026-03-04"]],
+    ),
     "sum": ("SELECT id FROM events WHERE n + 1 = %s", [[17], [4000]]),
-    "exists": ("SELECT id FROM events e WHERE (SELECT count(*) FROM notes WHERE event_id = e.id AND amount > %s) > 0 AND e.id < 400", [[90]]),
+    "exists": (
+        "SELECT id FROM events e WHERE (SELECT count(*) FROM notes WHERE event_id = e.id AND amount > %s) > 0 AND e.id < 400",
+        [[90]],
+    ),
     "not in": ("SELECT id FROM events WHERE id NOT IN (SELECT maybe FROM notes) AND n = %s", [[7]]),
     "average": (
         "SELECT o.note_id FROM notes o WHERE o.amount > (SELECT 1.5 * avg(i.amount) FROM notes i WHERE i.event_id = o.event_id) AND o.note_id < %s",
@@ -42,7 +48,9 @@ TRACE = {
 def world(pg18, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rewrites")
     lines = [
-        {"sql": sql, "ms": 10.0, "rows": 1, **({"parameters": one} if one else {})} for sql, given in TRACE.values() for one in given
+        {"sql": sql, "ms": 10.0, "rows": 1, **({"parameters": one} if one else {})}
+        for sql, given in TRACE.values()
+        for one in given
     ]
     (folder / "trace.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pg18.database(*SCHEMA) as url:
@@ -116,7 +124,9 @@ def test_without_a_copy_it_says_that_nothing_is_proved(advised):
 
 def test_a_single_statement_is_proved_with_its_own_values_which_are_not_shown(world):
     registry, copy = world
-    operation = AdviseRewrites(system="app", sql="SELECT id FROM events WHERE CAST(ts AS date) = '2026-04-05'")
+    operation = AdviseRewrites(
+        system="app", sql="SELECT id FROM events WHERE CAST(ts AS date) = '2026-04-05'"
+    )
     plan = operation.plan(operation.observe(registry))
     again = AdviseRewrites(**plan.inputs)  # as rehearsal makes it, from the plan's inputs
     plan = again.plan(again.rehearse(again.observe(registry), copy))
@@ -168,11 +178,19 @@ def test_recorded_values_find_their_places_in_another_writing(text, parameters, 
 def test_equal_rows_in_another_order_are_no_equal_answer_to_an_order_by(world):
     registry, copy = world
     shape = registry["app"].read("statement", sql="SELECT id FROM events WHERE n < 3 ORDER BY id")
-    found = copy.read("compare_statements", fingerprint=shape["fingerprint"], sql="SELECT id FROM events WHERE n < $1 ORDER BY id DESC")
+    found = copy.read(
+        "compare_statements",
+        fingerprint=shape["fingerprint"],
+        sql="SELECT id FROM events WHERE n < $1 ORDER BY id DESC",
+    )
     assert (found["cases"], found["equal"], found["ordered"]) == (1, 1, 0)
-    other = copy.read("compare_statements", fingerprint=shape["fingerprint"], sql="SELECT id FROM events WHERE n <= $1")
+    other = copy.read(
+        "compare_statements", fingerprint=shape["fingerprint"], sql="SELECT id FROM events WHERE n <= $1"
+    )
     assert other["equal"] == 0
-    wrong = copy.read("compare_statements", fingerprint=shape["fingerprint"], sql="SELECT missing FROM events WHERE n <= $1")
+    wrong = copy.read(
+        "compare_statements", fingerprint=shape["fingerprint"], sql="SELECT missing FROM events WHERE n <= $1"
+    )
     assert wrong["failed"] == ["new postgres.42703"]
 
 

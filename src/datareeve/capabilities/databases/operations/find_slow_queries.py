@@ -2,23 +2,60 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from datareeve.capabilities.databases import workload
+from datareeve.capabilities.databases import workload, workload_history
+from datareeve.capabilities.databases.plan_history import KIND
 from datareeve.capabilities.databases.rules import queries
 from datareeve.capabilities.databases.workload import Family, Workload
+from datareeve.core import clock
+from datareeve.core.errors import BadInput
 from datareeve.core.operation import Finding, Operation, Plan, Severity, Systems
+from datareeve.core.value import Value
 
 COSTLY_PERCENT = 10  # of the workload's time
+SLOWER = 1.5  # times the mean of before
+LEAST_CALLS = 10  # in each of both times
+LEAST_PERCENT = 1  # of the workload's time; a family below it may be as slow as it likes
 
 
-class FindSlowQueries(Operation[Workload]):
+class Before(Value):
+    """A family's mean milliseconds in the time before, and in the time after it."""
+
+    mean_ms: float
+    now_ms: float
+
+    @property
+    def times(self) -> float:
+        """How many times slower it is now."""
+        return self.now_ms / self.mean_ms if self.mean_ms else 1.0
+
+
+class RecordedPlan(Value):
+    """The newest plan that databases.record-plans kept of a family."""
+
+    at: str
+    shape: str
+    cost: float
+
+
+class SlowQueries(Workload):
+    """A workload, with what history and recorded plans say of its families, by fingerprint."""
+
+    before: dict[str, Before] = Field(default_factory=dict)
+    compared: str = ""  # which times are compared: 'the last 24 hours with the 24 before'
+    plans: dict[str, RecordedPlan] = Field(default_factory=dict)
+
+
+class FindSlowQueries(Operation[SlowQueries]):
     """Find slow queries, N+1 loops and statements that could be written better.
 
     Ranks the families of the recorded workload by the time they take in all, holds their 95th percentile against the target, finds loops that
-    ask one row at a time, and names what to write instead. Reads statements and timings, never values.
+    ask one row at a time, and names what to write instead. With snapshots of databases.record-workload it also tells which families are slower
+    than before, and looks at a window of time only where `since` is given. Reads statements and timings, never values.
     """
 
     name: ClassVar[str] = "databases.find-slow-queries"
@@ -29,6 +66,7 @@ class FindSlowQueries(Operation[Workload]):
         "why is the application slow",
         "find N+1 query patterns",
         "queries over 100 ms",
+        "which queries are slower than yesterday",
     )
     goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
 
@@ -37,12 +75,34 @@ class FindSlowQueries(Operation[Workload]):
         100.0, gt=0, description="what the 95th percentile of a query is held against"
     )
     top: int = Field(20, ge=1, le=500, description="how many families are listed")
+    since: str | None = Field(
+        None,
+        description="only what was asked since: 30m, 1h, 2d, yesterday, or a moment such as 2026-11-22T10:00 (UTC)",
+    )
 
-    def observe(self, systems: Systems) -> Workload:
-        """The recorded workload."""
-        return workload.read(systems[self.system])
+    @field_validator("since")
+    @classmethod
+    def _is_a_moment(cls, text: str | None) -> str | None:
+        try:
+            if text is not None:
+                workload_history.moment_of(text)
+        except BadInput as error:
+            raise ValueError(f"{error.what} {error.remedy}") from None
+        return text
 
-    def plan(self, facts: Workload) -> Plan:
+    def observe(self, systems: Systems) -> SlowQueries:
+        """The recorded workload, or its window since a moment; means of before, and the plans that are kept."""
+        found = (
+            workload_history.window(systems, self.system, self.since)
+            if self.since
+            else workload.read(systems[self.system])
+        )
+        before, compared = _before(systems, self.system, self.since)
+        return SlowQueries(
+            **dict(found), before=before, compared=compared, plans=_recorded(systems, self.system)
+        )
+
+    def plan(self, facts: SlowQueries) -> Plan:
         """What was found; nothing is changed."""
         if facts.source.why_empty:
             why = facts.source.sentence()
@@ -60,6 +120,7 @@ class FindSlowQueries(Operation[Workload]):
         findings = (
             *(self._slow(f, facts) for f in slow),
             *(self._costly(f, facts) for f in facts.families if _is_costly(f, facts)),
+            *(self._slower(f, facts) for f in facts.families if _is_slower(f, facts)),
             *workload.loop_findings(facts),
             *self._better_written(facts),
         )
@@ -73,7 +134,7 @@ class FindSlowQueries(Operation[Workload]):
             figures=self._figures(facts),
         )
 
-    def _summary(self, facts: Workload, slow: tuple[Family, ...], findings: tuple[Finding, ...]) -> str:
+    def _summary(self, facts: SlowQueries, slow: tuple[Family, ...], findings: tuple[Finding, ...]) -> str:
         loops = sum(finding.rule.startswith("n-plus-one") for finding in findings)
         held = f"{len(slow)} of {len(facts.families)} families are above {self.target_ms_p95:g} ms at the 95th percentile"
         if all(family.p95_ms is None for family in facts.families):
@@ -81,7 +142,7 @@ class FindSlowQueries(Operation[Workload]):
         looped = f"; {loops} {'loop asks' if loops == 1 else 'loops ask'} row by row" if loops else ""
         return f"{held}{looped}. {facts.source.sentence()}"
 
-    def _slow(self, family: Family, facts: Workload) -> Finding:
+    def _slow(self, family: Family, facts: SlowQueries) -> Finding:
         return Finding(
             rule="slow-query",
             subject=queries.subject(family),
@@ -92,7 +153,7 @@ class FindSlowQueries(Operation[Workload]):
             figures=_row(family, facts),
         )
 
-    def _costly(self, family: Family, facts: Workload) -> Finding:
+    def _costly(self, family: Family, facts: SlowQueries) -> Finding:
         return Finding(
             rule="costly-query",
             subject=queries.subject(family),
@@ -103,10 +164,28 @@ class FindSlowQueries(Operation[Workload]):
             figures=_row(family, facts),
         )
 
-    def _better_written(self, facts: Workload) -> tuple[Finding, ...]:
+    def _slower(self, family: Family, facts: SlowQueries) -> Finding:
+        before = facts.before[family.fingerprint]
+        kept = facts.plans.get(family.fingerprint)
+        compare = (
+            "databases.find-plan-regressions tells whether its plan changed"
+            if kept
+            else "databases.record-plans keeps plans to compare with"
+        )
+        return Finding(
+            rule="slower-than-before",
+            subject=queries.subject(family),
+            what=f"{before.times:,.1f} times slower than before, {before.now_ms:,.1f} ms a call instead of {before.mean_ms:,.1f} ms: {family.short}",
+            why=f"Compared are {facts.compared}. It takes {_share(family, facts)} % of the workload's time.",
+            instead=f"{compare}; databases.explain-query, fingerprint={family.fingerprint}, shows how it is answered now.",
+            severity=Severity.WARNING,
+            figures=_row(family, facts),
+        )
+
+    def _better_written(self, facts: SlowQueries) -> tuple[Finding, ...]:
         return tuple(finding for family in facts.families for finding in queries.review(family))
 
-    def _figures(self, facts: Workload) -> dict[str, Any]:
+    def _figures(self, facts: SlowQueries) -> dict[str, Any]:
         return {
             "workload": facts.source.model_dump(),
             "families": len(facts.families),
@@ -118,16 +197,16 @@ class FindSlowQueries(Operation[Workload]):
         }
 
 
-def _is_costly(family: Family, facts: Workload) -> bool:
+def _is_costly(family: Family, facts: SlowQueries) -> bool:
     """Whether it takes much of the workload's time, where no percentile is known to hold against the target."""
     return all(f.p95_ms is None for f in facts.families) and _share(family, facts) >= COSTLY_PERCENT
 
 
-def _share(family: Family, facts: Workload) -> float:
+def _share(family: Family, facts: SlowQueries) -> float:
     return round(100 * (family.total_ms or 0) / facts.total_ms, 1) if facts.total_ms else 0.0
 
 
-def _row(family: Family, facts: Workload) -> dict[str, Any]:
+def _row(family: Family, facts: SlowQueries) -> dict[str, Any]:
     return {
         "fingerprint": family.fingerprint,
         "calls": family.calls,
@@ -135,4 +214,44 @@ def _row(family: Family, facts: Workload) -> dict[str, Any]:
         "share_percent": _share(family, facts),
         "mean_ms": family.mean_ms,
         "p95_ms": family.p95_ms,
+        "mean_ms_before": before.mean_ms if (before := facts.before.get(family.fingerprint)) else None,
+        "times_slower": round(before.times, 3) if before else None,
+        "recorded_plan": kept.model_dump() if (kept := facts.plans.get(family.fingerprint)) else None,
     }
+
+
+def _is_slower(family: Family, facts: SlowQueries) -> bool:
+    before = facts.before.get(family.fingerprint)
+    return before is not None and before.times >= SLOWER and _share(family, facts) >= LEAST_PERCENT
+
+
+# -- history -----------------------------------------------------------------------------------------------------------------------
+
+DAY = timedelta(days=1)
+
+
+def _before(systems: Systems, system: str, since: str | None) -> tuple[dict[str, Before], str]:
+    """Families' means in a window and in the one of the same length before it, where both have enough calls."""
+    now = clock.now()
+    start = workload_history.moment_of(since, now) if since else now - DAY
+    history = workload_history.load(systems, system, start - (now - start))
+    later = workload_history.summed(history.stretches(start))
+    earlier = workload_history.summed(history.stretches(start - (now - start), start))
+    both = {
+        key: Before(mean_ms=round(earlier[key].moments().mean, 3), now_ms=round(delta.moments().mean, 3))
+        for key, delta in later.items()
+        if key in earlier and min(delta.calls, earlier[key].calls) >= LEAST_CALLS
+    }
+    hours = (now - start).total_seconds() / 3600
+    span = f"{hours:,.0f} hours" if hours >= 2 else f"{hours * 60:,.0f} minutes"  # noqa: PLR2004
+    return both, f"the last {span} with the {span} before"
+
+
+def _recorded(systems: Systems, system: str) -> dict[str, RecordedPlan]:
+    """The newest recorded plan of each family."""
+    found: dict[str, RecordedPlan] = {}
+    for one in systems["ledger"].read("readings", kind=KIND, system=system):
+        for family in one["reading"]["families"]:
+            plan = family["plans"][0]
+            found[family["fingerprint"]] = RecordedPlan(at=one["at"], shape=plan["shape"], cost=plan["cost"])
+    return found
