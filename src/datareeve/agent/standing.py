@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from datareeve.agent.report import Report, report
 from datareeve.core import clock
 from datareeve.core.errors import DatareeveError
@@ -15,7 +17,7 @@ from datareeve.core.operation import Outcome, PartOutcome
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from datareeve.core.estate import Estate
     from datareeve.core.ledger import Ledger
@@ -51,6 +53,16 @@ class Objective(Value):
     measured: int = 0
     within: int = 0
     measured_by: str = ""
+    queries: dict[str, Any] = Field(
+        default_factory=dict
+    )  # of query_ms_p95: the figures of `LEVEL`, looked at now
+
+    @property
+    def kept(self) -> bool:
+        """Whether nothing says that it is missed."""
+        if self.queries.get("slo_verdict") in {"met", "missed"}:
+            return bool(self.queries["slo_verdict"] == "met")
+        return self.latest is None or self.latest <= self.limit
 
     @property
     def share(self) -> float | None:
@@ -58,8 +70,43 @@ class Objective(Value):
         return self.within / self.measured if self.measured else None
 
 
-def objectives(estate: Estate, ledger: Ledger) -> tuple[Objective, ...]:
-    """Every target of every database, measured or not."""
+LEVEL = "databases.check-slo"  # what holds the queries of a system against the target, call by call
+
+
+def query_levels(
+    estate: Estate, catalogue: CatalogueView, preview: Callable[[Operation[Any]], Plan]
+) -> dict[str, dict[str, Any]]:
+    """The service level of each database's queries as its workload's source counted them; where that fails, why."""
+    return {
+        system: _query_level(system, catalogue, preview)
+        for system, entry in estate.systems.items()
+        if entry.kind in catalogue.get(LEVEL).goes_to
+    }
+
+
+def _query_level(
+    system: str, catalogue: CatalogueView, preview: Callable[[Operation[Any]], Plan]
+) -> dict[str, Any]:
+    try:
+        plan = preview(catalogue.make(LEVEL, {"system": system}))
+    except DatareeveError as error:
+        return {"slo_verdict": "not known", "slo_notes": [f"{error.what} {error.remedy}".strip()]}
+    return {**plan.figures, "summary": plan.summary}
+
+
+def objectives(
+    estate: Estate, ledger: Ledger, levels: Mapping[str, dict[str, Any]] | None = None
+) -> tuple[Objective, ...]:
+    """Every target of every database, measured or not; `levels`: what `query_levels` gave."""
+    found = _objectives(estate, ledger)
+    queries = levels or {}
+    return tuple(
+        o.model_copy(update={"queries": queries.get(o.system, {})}) if o.target == "query_ms_p95" else o
+        for o in found
+    )
+
+
+def _objectives(estate: Estate, ledger: Ledger) -> tuple[Objective, ...]:
     since = clock.stamp(clock.now() - WINDOW)
     figures = list(_figures_of_runs(ledger, since))
     return tuple(

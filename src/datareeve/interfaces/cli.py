@@ -370,21 +370,19 @@ def status(*, common: Common = COMMON) -> int:
 
 @cli.command(group=LOOK)
 def slo(*, common: Common = COMMON) -> int:
-    """Show the targets beside what the last 30 days measured; exit status 1 where the latest misses its target."""
+    """Show the targets beside what the last 30 days measured, and the queries' error budget; exit status 1 where one is missed."""
     from datareeve.agent import standing  # noqa: PLC0415 - as above
     from datareeve.interfaces import console  # noqa: PLC0415 - as above
 
     with common.opened() as (app, screen):
-        found = standing.objectives(app.estate, app.ledger)
+        with screen.progress():
+            levels = standing.query_levels(app.estate, app.catalogue, app.preview)
+        found = standing.objectives(app.estate, app.ledger, levels)
         screen.show(
             [{**objective.model_dump(), "share": objective.share} for objective in found],
             console.objectives_view(found),
         )
-    return (
-        0
-        if all(objective.latest is None or objective.latest <= objective.limit for objective in found)
-        else 1
-    )
+    return 0 if all(objective.kept for objective in found) else 1
 
 
 # -- serve -------------------------------------------------------------------------------------------------------------------------

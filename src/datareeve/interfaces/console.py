@@ -502,7 +502,55 @@ def objectives_view(found: Sequence[Objective]) -> RenderableType:
             counted = f"{objective.share:.1%} of {objective.measured:,}"
             row += [text(f"{objective.latest:,.4g}", style), text(counted), text(ago(objective.at), "dim")]
         table.add_row(*row)
-    return table
+    levels = [_query_level(o.system, o.queries) for o in found if o.queries]
+    return Group(table, *levels)
+
+
+VERDICT_STYLES = {"met": "green", "missed": "bold red", "cannot be told": "yellow", "not known": "yellow"}
+
+
+def _query_level(system: str, level: dict[str, Any]) -> RenderableType:
+    """The service level of a database's queries: verdict, error budget, burn rates, and the families that have most slow calls."""
+    verdict = level["slo_verdict"]
+    parts: list[RenderableType] = [
+        line(""),
+        line(
+            (system, "cyan"),
+            "  queries: ",
+            (verdict, VERDICT_STYLES[verdict]),
+            f"  {level.get('summary', '')}",
+        ),
+    ]
+    rates = [(name, rate) for name, rate in level.get("slo_burn", {}).items() if rate]
+    if rates:
+        told = ", ".join(f"{name} {_between(rate[0], rate[1], '.2f')}x" for name, rate in rates)
+        parts.append(line((f"budget burned in the last {told} (1x lasts 30 days)", "dim"), indent=4))
+    parts += [line((note, "dim"), indent=4) for note in level.get("slo_notes", ())]
+    families = level.get("slo_families", ())[:QUERY_FAMILIES_SHOWN]
+    if not families:
+        return Group(*parts)
+    table = _table("fingerprint", "calls", "over the target", "verdict", "statement")
+    for row in families:
+        over = _between(row["over_at_least"], row["over_at_most"], ",d")
+        shown = row["sql"] if len(row["sql"]) <= SHOWN_WIDTH else f"{row['sql'][: SHOWN_WIDTH - 1]}…"
+        style = VERDICT_STYLES[row["verdict"]]
+        table.add_row(
+            text(row["fingerprint"]),
+            text(f"{row['calls']:,}"),
+            text(over),
+            text(row["verdict"], style),
+            text(shown, "dim"),
+        )
+    return Group(*parts, Padding(table, (0, 0, 0, 4)))
+
+
+QUERY_FAMILIES_SHOWN = 8
+SHOWN_WIDTH = 70
+
+
+def _between(low: float, high: float, form: str) -> str:
+    one, other = format(low, form), format(high, form)
+    return one if one == other else f"{one} to {other}"
 
 
 def joined_view(joined: Sequence[Joined]) -> RenderableType:

@@ -149,7 +149,13 @@ class Tools:
             ]
             return {
                 "systems": jsonable(told),
-                "service_levels": jsonable(standing.objectives(app.estate, app.ledger)),
+                "service_levels": jsonable(
+                    standing.objectives(
+                        app.estate,
+                        app.ledger,
+                        standing.query_levels(app.estate, app.catalogue, app.preview),
+                    )
+                ),
             }
 
         return await self._answer(context, work)
