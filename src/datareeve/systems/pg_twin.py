@@ -47,7 +47,6 @@ FREE_BYTES = 300 * 10**6
 SETTINGS = {
     "shared_buffers": "32MB",
     "max_locks_per_transaction": "2048",  # a partitioned table's candidate locks every partition
-    "event_triggers": "off",
     "allow_system_table_mods": "on",
     "lc_messages": "C",
 }
@@ -276,11 +275,8 @@ def twin_of(
     maker.choose()
     with pg_disposable.server(
         folder, "twin", binaries=binaries, settings={**source.settings, **SETTINGS}
-    ) as (
-        server,
-        url,
-    ):
-        twin = maker.make(server, url, indexes)
+    ) as (server, _):
+        twin = maker.make(server, indexes)
         try:
             yield twin
         finally:
@@ -347,9 +343,10 @@ class _Maker:
             f"{len(left):,} of {count:,} tables and indexes are there, those that the workload reaches"
         )
 
-    def make(self, server: LocalServer, url: str, indexes: Sequence[Hypothetical]) -> Twin:
+    def make(self, server: LocalServer, indexes: Sequence[Hypothetical]) -> Twin:
         """Fill an empty server."""
-        url = self._database(server, url)
+        url, differs = pg_disposable.database(server, self.source)
+        self.said += [differs] if differs else []
         entry = self.system.entry.model_copy(update={"url": url, "password": None, "read_role": None})
         twin = Twin(self.system.name, entry, server)
         twin.original, twin.project = self.system, self.system.project
@@ -369,26 +366,6 @@ class _Maker:
         twin.differs = self._difference(twin)
         return twin
 
-    def _database(self, server: LocalServer, url: str) -> str:
-        """A database of the original's encoding and collation; the one that is there, where it fits."""
-        source = self.source
-        if (source.encoding, source.collation.lower()) in {("UTF8", "c.utf-8"), ("UTF8", "c.utf8")}:
-            return url
-        with psycopg.connect(url, autocommit=True) as connection:
-            plain = ("C.UTF-8", "C.UTF-8") if source.encoding == "UTF8" else ("C", "C")
-            for collation, ctype in ((source.collation, source.ctype), plain):
-                statement = pgsql.SQL(
-                    "CREATE DATABASE twin TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}"
-                ).format(source.encoding, collation, ctype)
-                try:
-                    connection.execute(statement)
-                except psycopg.Error:
-                    continue
-                if (collation, ctype) != (source.collation, source.ctype) or source.provider == "i":
-                    self.said.append(f"text is ordered as {collation}, in the original as {source.collation}")
-                return pg_disposable.url_of(server, "twin")
-        raise Failed("twin.encoding", f"A twin in {source.encoding} cannot be made here.", "")
-
     def _restore(self, twin: Twin) -> None:
         psql = [
             pg_dumping.newest(self.system, self.binaries, "psql"),
@@ -400,7 +377,7 @@ class _Maker:
             dump = [pg_dumping.newest(self.system, self.binaries, "pg_dump"), "--no-data", *options]
             pg_dumping.pour(self.system, dump, psql, deadline=self.deadline, lines=lines)
         if lines.missing:
-            self.said.append(f"collations that are not here are left out: {_some(sorted(lines.missing))}")
+            self.said.append(f"collations that are not here are left out: {some(sorted(lines.missing))}")
 
     def _dumps(self) -> list[list[str]]:
         """The options of the dumps that bring the definitions and statistics."""
@@ -468,12 +445,12 @@ class _Maker:
         missing = [r for r in expected if (r.schema, r.name) not in there]
         for kinds, what in (("rpm", "tables"), ("f", "foreign tables"), ("v", "views"), ("iI", "indexes")):
             if names := sorted(str(r) for r in missing if r.kind in kinds):
-                said.append(f"{len(names)} {what} could not be brought over: {_some(names)}")
+                said.append(f"{len(names)} {what} could not be brought over: {some(names)}")
         bare = {(row["schema"], row["name"]) for row in twin.query(NO_STATISTICS_SQL)}
         if names := sorted(
             str(r) for r in expected if r.bytes and (r.schema, r.name) in bare and r.kind in "rm"
         ):
-            said.append(f"no statistics were gathered or may be read of {_some(names)}")
+            said.append(f"no statistics were gathered or may be read of {some(names)}")
         if any(r.row_security for r in expected):
             said.append("row security is not applied")
         if extended := twin.query("SELECT count(*) FROM pg_statistic_ext", shape="scalar"):
@@ -535,7 +512,7 @@ def _rows_where(connection: psycopg.Connection[Any], found: Found) -> float:
     return float(plan["Plan Rows"]) if plan else found.facts.rows
 
 
-def _some(names: Sequence[str], most: int = 5) -> str:
+def some(names: Sequence[str], most: int = 5) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
