@@ -12,7 +12,7 @@ import decimal
 import time
 import uuid
 from contextlib import contextmanager
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datareeve.core.estate import PostgresqlSystem
     from datareeve.core.secrets import Secret
     from datareeve.systems.pg_server import LocalServer
+    from datareeve.systems.what_if import WhatIf
     from datareeve.systems.workload_source import Recording
 
 OLDEST = 130000
@@ -211,6 +212,33 @@ class Postgres(Adapter):
         return workload_replay.scans(self, fingerprints)
 
     @reads
+    def needs(self, fingerprints: list[str] | None = None) -> list[dict[str, Any]]:
+        """How the planner would answer each family, and what each scan of a table is asked, without a value: [{fingerprint, cost, scans}]."""
+        from datareeve.systems import workload_trial  # noqa: PLC0415
+
+        return workload_trial.needs(self, fingerprints)
+
+    @reads
+    def what_if_indexes(self, indexes: list[dict[str, str]]) -> dict[str, dict[str, Any]]:
+        """What indexes [{name, ddl}] would be on a stats-only twin: {name: {bytes, error, why_not}}."""
+        with self.translated():
+            return self._what_if.twin(indexes).hypothetical_indexes()
+
+    @reads
+    def what_if(
+        self, indexes: list[dict[str, str]], visible: list[list[str]], fingerprints: list[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """How the workload would be planned with each set of hypothetical indexes there: [{fingerprint: {cost, indexes, shape}}]."""
+        with self.translated():
+            return self._what_if.costs(indexes, visible, fingerprints)
+
+    @cached_property
+    def _what_if(self) -> WhatIf:
+        from datareeve.systems.what_if import WhatIf  # noqa: PLC0415 - it starts a server of its own
+
+        return WhatIf(self)
+
+    @reads
     def plan_of(self, sql: str | None = None, fingerprint: str | None = None) -> dict[str, Any]:
         """The plan of a statement, or of a family of the workload, without running it and without any constant in it."""
         from datareeve.systems import workload_replay  # noqa: PLC0415
@@ -255,13 +283,6 @@ class Postgres(Adapter):
         from datareeve.systems import pg_rewrite  # noqa: PLC0415
 
         return pg_rewrite.executed_plan(self, sql, fingerprint, statement_seconds)
-
-    @reads
-    def session_features(self) -> dict[str, int]:
-        """How often the workload keeps state in its sessions: {'LISTEN': 3}. See `session_features`."""
-        from datareeve.systems import session_features  # noqa: PLC0415
-
-        return session_features.session_features(self)
 
     @reads
     def session_features(self) -> dict[str, int]:
@@ -332,7 +353,7 @@ class Postgres(Adapter):
     def restart(self, *, run: str) -> dict[str, Any]:
         """Restart the server (fast mode: sessions are disconnected, transactions rolled back). Gives {seconds_down}."""
         del run
-        self.close()
+        self.disconnect()
         return {"seconds_down": self.control().restart()}
 
     @effects
@@ -342,7 +363,7 @@ class Postgres(Adapter):
         The settings' former values are put back in its file first (None: taken out).
         """
         del run
-        self.close()
+        self.disconnect()
         server = self.control()
         if not server.running():
             server.store(settings)
@@ -535,7 +556,14 @@ class Postgres(Adapter):
         return self.local_server
 
     def close(self) -> None:
-        """Close the reading connection."""
+        """Let go of everything: the reading connection, and the twin where one was made."""
+        if "_what_if" in self.__dict__:
+            self._what_if.close()
+            del self.__dict__["_what_if"]
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the reading connection; it is opened again when something is read."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -551,6 +579,7 @@ class Postgres(Adapter):
                 autocommit=True,
                 row_factory=dict_row,
                 connect_timeout=CONNECT_SECONDS,
+                client_encoding="utf8",  # else texts of an SQL_ASCII database come as bytes
                 **options,
             )
         if (version := connection.info.server_version) < OLDEST:
@@ -601,6 +630,12 @@ class Postgres(Adapter):
             yield
         except psycopg.Error as error:
             raise translate(error, self.name) from None
+        except UnicodeDecodeError:
+            raise Failed(
+                "postgres.encoding",
+                f"{self.name} gave text that is not UTF-8: its database keeps bytes of any kind (SQL_ASCII).",
+                "Leave out the columns or objects with such names or values.",
+            ) from None
 
 
 SERVER_SQL = """
