@@ -7,6 +7,8 @@ import contextlib
 from datareeve.app import App
 from datareeve.core.estate import Authority, Estate, PostgresqlSystem, Rule, ServerControl
 
+EVERYTHING = (Rule(decision="allow"),)
+
 
 class Killed(BaseException):
     """As a worker's death: nothing that handles errors sees it."""
@@ -25,7 +27,7 @@ class DieBefore:
 
 
 @contextlib.contextmanager
-def opened(folder, url, *, local=None, boundary=None, rules=(Rule(decision="allow"),), **entry):
+def opened(folder, url, *, local=None, boundary=None, rules=EVERYTHING, **entry):
     """An app whose only system is `app`, and whose authority allows everything unless other rules are given."""
     control = (
         ServerControl(data=str(local.data), bin=str(local.bin), os_user=local.os_user, log=str(local.log))

@@ -28,7 +28,9 @@ def orders(database):
 
 def counted(connection, column, at_least, table="orders"):
     """Wait until the server has counted: a session tells what it did when it is idle for a second, or asked to."""
-    connection.execute("SELECT pg_stat_force_next_flush()") if connection.info.server_version >= 150000 else None
+    connection.execute(
+        "SELECT pg_stat_force_next_flush()"
+    ) if connection.info.server_version >= 150000 else None
     deadline = time.monotonic() + 10
     read = f"SELECT {column} FROM pg_stat_all_tables WHERE relname = %s"
     while (connection.execute(read, (table,)).fetchone()[0] or 0) < at_least:
@@ -37,7 +39,9 @@ def counted(connection, column, at_least, table="orders"):
 
 
 def dead_rows(connection):
-    return connection.execute("SELECT n_dead_tup FROM pg_stat_all_tables WHERE relname = 'orders'").fetchone()[0]
+    return connection.execute(
+        "SELECT n_dead_tup FROM pg_stat_all_tables WHERE relname = 'orders'"
+    ).fetchone()[0]
 
 
 def test_dead_rows_are_removed_and_a_second_time_there_is_nothing_to_do(tmp_path, database, orders):
@@ -45,7 +49,12 @@ def test_dead_rows_are_removed_and_a_second_time_there_is_nothing_to_do(tmp_path
         outcome = maintenance_rig.life(app, VacuumTable(system="app", table="orders"))
         assert dead_rows(orders) == 0
         assert app.undo(outcome.run, by="test").status == "undone"
-        assert app.outcome(outcome.run).parts[0].steps[0].error.startswith("no way back: Rows are what they were")
+        assert (
+            app.outcome(outcome.run)
+            .parts[0]
+            .steps[0]
+            .error.startswith("no way back: Rows are what they were")
+        )
 
 
 def test_the_worst_tables_are_found_by_themselves(tmp_path, database, orders):
@@ -60,13 +69,18 @@ def test_the_worst_tables_are_found_by_themselves(tmp_path, database, orders):
 
 @pytest.mark.parametrize("at", ["before effect", "after effect", "before undo"])
 def test_a_worker_that_dies_in_the_middle_is_followed_by_one_that_ends_it(tmp_path, database, orders, at):
-    outcome = maintenance_rig.killed_in_the_middle(tmp_path, database, VacuumTable(system="app", table="orders"), at=at)
+    outcome = maintenance_rig.killed_in_the_middle(
+        tmp_path, database, VacuumTable(system="app", table="orders"), at=at
+    )
     assert outcome.status == "done"
     assert dead_rows(orders) == 0
 
 
 def test_who_keeps_dead_rows_alive_is_named_and_a_vacuum_in_vain_is_not_made(tmp_path, database, orders):
-    with psycopg.connect(database, application_name="report") as holder, maintenance_rig.opened(tmp_path, database) as app:
+    with (
+        psycopg.connect(database, application_name="report") as holder,
+        maintenance_rig.opened(tmp_path, database) as app,
+    ):
         holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         holder.execute("SELECT count(*) FROM orders")
         orders.execute("DELETE FROM orders WHERE id % 3 = 0")
@@ -86,13 +100,23 @@ def test_a_clean_database_gives_no_finding(tmp_path, database):
         made.execute("CREATE TABLE t (id int)")
     with maintenance_rig.opened(tmp_path, database) as app:
         plan = app.preview(VacuumTable(system="app"))
-        assert (plan.nothing_to_do, plan.findings) == ("No table has dead rows or unfrozen rows worth a vacuum.", ())
+        assert (plan.nothing_to_do, plan.findings) == (
+            "No table has dead rows or unfrozen rows worth a vacuum.",
+            (),
+        )
 
 
 def test_it_freezes_and_goes_at_its_own_pace(tmp_path, database, orders):
     with maintenance_rig.opened(tmp_path, database) as app:
-        maintenance_rig.life(app, VacuumTable(system="app", table="orders", freeze=True, parallel=0, index_cleanup="on", cost_delay_ms=0))
-        assert orders.execute("SELECT age(relfrozenxid) < 20 FROM pg_class WHERE relname = 'orders'").fetchone()[0]
+        maintenance_rig.life(
+            app,
+            VacuumTable(
+                system="app", table="orders", freeze=True, parallel=0, index_cleanup="on", cost_delay_ms=0
+            ),
+        )
+        assert orders.execute(
+            "SELECT age(relfrozenxid) < 20 FROM pg_class WHERE relname = 'orders'"
+        ).fetchone()[0]
 
 
 def test_full_asks_a_person_whatever_the_rules_allow_and_gives_the_disk_back(tmp_path, database, orders):
@@ -127,12 +151,19 @@ def test_full_is_refused_where_the_disk_has_no_room(tmp_path, database, orders, 
 
 
 def test_a_lock_that_does_not_come_ends_in_an_error_that_says_who_holds_it(tmp_path, database, orders):
-    with psycopg.connect(database, application_name="migration") as holder, maintenance_rig.opened(tmp_path, database) as app:
+    with (
+        psycopg.connect(database, application_name="migration") as holder,
+        maintenance_rig.opened(tmp_path, database) as app,
+    ):
         holder.execute("LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")
         plan = app.preview(VacuumTable(system="app", table="orders"))
         step = plan.steps[0]
-        hurried = step.call.model_copy(update={"arguments": {**step.call.arguments, "lock_timeout_ms": 200, "attempts": 2}})
-        outcome = app.apply(plan.model_copy(update={"steps": (step.model_copy(update={"call": hurried}),)}), by="test")
+        hurried = step.call.model_copy(
+            update={"arguments": {**step.call.arguments, "lock_timeout_ms": 200, "attempts": 2}}
+        )
+        outcome = app.apply(
+            plan.model_copy(update={"steps": (step.model_copy(update={"call": hurried}),)}), by="test"
+        )
         assert outcome.status == "failed"
         error = outcome.parts[0].steps[0].error or outcome.parts[0].reason
         told = outcome.model_dump_json()
@@ -158,7 +189,9 @@ def test_writers_go_on_while_it_is_vacuumed(tmp_path, database, orders):
         while not done.is_set():
             orders.execute("UPDATE orders SET note = 'y' WHERE id = 1")
             writes += 1
-            seen += orders.execute("SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'orders'::regclass").fetchone()[0]
+            seen += orders.execute(
+                "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'orders'::regclass"
+            ).fetchone()[0]
             time.sleep(0.005)
         worker.join()
         assert writes > 3

@@ -286,9 +286,8 @@ SELECT format('%%I.%%I', n.nspname, c.relname) AS name
 def drop_leftovers(system: Postgres, index: str, run: str) -> bool:
     """Drop what interrupted rebuilds of an index left (`_ccnew`, `_ccold`); False where a lock does not let us."""
     found = system.query(LEFTOVERS_SQL, {"index": index}, shape="column")
-    return all(
-        [_drop(system, name, run) for name in found]
-    )  # a list: each is tried, whatever became of the one before
+    dropped = [_drop(system, name, run) for name in found]  # each is tried, whatever became of the one before
+    return all(dropped)
 
 
 def reindex(system: Postgres, index: str, *, run: str, lock_timeout_ms: int, attempts: int) -> dict[str, Any]:
@@ -326,7 +325,7 @@ def index_bytes(system: Postgres, index: str) -> int | None:
 # -- VACUUM, ANALYZE -------------------------------------------------------------------------------------------------------------------
 
 
-def maintain(
+def maintain(  # noqa: PLR0913 - as `Postgres.maintain` gives them
     system: Postgres,
     sql: str,
     table: str,

@@ -7,7 +7,9 @@ of a hundred million rows waits for twenty million dead ones: scans read them al
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import Field
 
 from datareeve.core.value import Value
 
@@ -48,7 +50,7 @@ class Churn(Value):
     live_rows: int = 0
     dead_rows: int = 0
     xid_age: int = 0
-    options: dict[str, str] = {}
+    options: dict[str, str] = Field(default_factory=dict)
     is_owner: bool = True
 
     @property
@@ -97,14 +99,29 @@ def advice(table: Churn, server: Server) -> tuple[Setting, ...]:
     return tuple(one for one in found if table.options.get(one.name) != one.value)
 
 
-def _trigger(table: Churn, server: Server, kind: str) -> float:
-    """How many rows autovacuum waits for now, by the table's own parameters or the server's."""
-    infix = {"vacuum": "vacuum", "insert": "vacuum_insert", "analyze": "analyze"}[kind]
-    threshold = float(table.options.get(f"autovacuum_{infix}_threshold", getattr(server, f"{kind}_threshold")))  # fmt: skip
-    scale = float(table.options.get(f"autovacuum_{infix}_scale_factor", getattr(server, f"{kind}_scale_factor")))  # fmt: skip
+class Kind(NamedTuple):
+    """One of the three things that autovacuum waits for."""
+
+    infix: str  # in the names of the storage parameters
+    own: str  # in the names of `Server`
+    share: float
+    what: str
+
+
+DEAD = Kind("vacuum", "vacuum", SHARE, "dead rows")
+NEW = Kind("vacuum_insert", "insert", SHARE_INSERTED, "new rows")
+CHANGED = Kind("analyze", "analyze", SHARE_CHANGED, "changed rows")
+
+
+def _trigger(table: Churn, server: Server, kind: Kind) -> float | None:
+    """How many rows autovacuum waits for now, by the table's own parameters or the server's; None where it was told never to come."""
+    threshold = float(table.options.get(f"autovacuum_{kind.infix}_threshold", getattr(server, f"{kind.own}_threshold")))  # fmt: skip
+    scale = float(table.options.get(f"autovacuum_{kind.infix}_scale_factor", getattr(server, f"{kind.own}_scale_factor")))  # fmt: skip
+    if threshold < 0:
+        return None
+    most = float(table.options.get("autovacuum_vacuum_max_threshold", server.max_threshold or -1))
     due = threshold + scale * table.size
-    most = table.options.get("autovacuum_vacuum_max_threshold", server.max_threshold)
-    return min(due, float(most)) if kind == "vacuum" and most is not None and float(most) >= 0 else due
+    return min(due, most) if kind is DEAD and most >= 0 else due
 
 
 def _wanted(table: Churn, share: float, per_hour: float) -> int:
@@ -115,36 +132,34 @@ def _wanted(table: Churn, share: float, per_hour: float) -> int:
 
 def _two_digits(value: float) -> int:
     # Counters move all the time: two significant digits keep the plan the same between two looks.
-    places = max(int(math.floor(math.log10(max(value, 1)))) - 1, 0)
-    return int(round(value / 10**places) * 10**places)
+    unit: int = 10 ** max(math.floor(math.log10(max(value, 1))) - 1, 0)
+    return round(value / unit) * unit
 
 
 def _per_hour(count: int, server: Server) -> float:
     return count / server.counted_hours if server.counted_hours >= MEASURED_HOURS else 0.0
 
 
-def _rule(table: Churn, server: Server, kind: str, infix: str, share: float, count: int, what: str) -> Iterator[Setting]:  # fmt: skip  # noqa: PLR0913
+def _rule(table: Churn, server: Server, kind: Kind, count: int) -> Iterator[Setting]:
     now, rate = _trigger(table, server, kind), _per_hour(count, server)
-    wanted = _wanted(table, share, rate)
-    if kind == "insert" and now < 0:  # switched off by its owner
-        return
-    if now < EASIER_BY * wanted:
+    wanted = _wanted(table, kind.share, rate)
+    if now is None or now < EASIER_BY * wanted:
         return
     often = f"; at {rate:,.0f} an hour that is every {wanted / rate:,.1f} hours" if rate >= 1 else ""
-    told = f"It waits for {now:,.0f} {what} now; {share:.0%} of {table.size:,} rows, {FEWEST_ROWS:,} to {MOST_ROWS:,}, are {wanted:,}{often}."
-    yield Setting(name=f"autovacuum_{infix}_scale_factor", value="0", why=told)
-    yield Setting(name=f"autovacuum_{infix}_threshold", value=str(wanted), why=told)
+    told = f"It waits for {now:,.0f} {kind.what} now; {kind.share:.0%} of {table.size:,} rows, {FEWEST_ROWS:,} to {MOST_ROWS:,}, are {wanted:,}{often}."
+    yield Setting(name=f"autovacuum_{kind.infix}_scale_factor", value="0", why=told)
+    yield Setting(name=f"autovacuum_{kind.infix}_threshold", value=str(wanted), why=told)
 
 
 def _vacuum(table: Churn, server: Server) -> Iterator[Setting]:
     if table.updated + table.deleted:
-        yield from _rule(table, server, "vacuum", "vacuum", SHARE, table.updated + table.deleted, "dead rows")
+        yield from _rule(table, server, DEAD, table.updated + table.deleted)
 
 
 def _inserts(table: Churn, server: Server) -> Iterator[Setting]:
     if not table.inserted:
         return
-    yield from _rule(table, server, "insert", "vacuum_insert", SHARE_INSERTED, table.inserted, "new rows")
+    yield from _rule(table, server, NEW, table.inserted)
     changed = table.updated + table.deleted
     if changed <= APPEND_ONLY * table.inserted and "autovacuum_freeze_min_age" not in table.options:
         told = f"Rows are only added ({table.inserted:,} added, {changed:,} changed): frozen at the first vacuum, they are never visited again."
@@ -154,7 +169,7 @@ def _inserts(table: Churn, server: Server) -> Iterator[Setting]:
 def _analyze(table: Churn, server: Server) -> Iterator[Setting]:
     changed = table.inserted + table.updated + table.deleted
     if changed:
-        yield from _rule(table, server, "analyze", "analyze", SHARE_CHANGED, changed, "changed rows")
+        yield from _rule(table, server, CHANGED, changed)
 
 
 def _room(table: Churn) -> Iterator[Setting]:
@@ -172,7 +187,7 @@ def _pace(table: Churn, server: Server, found: list[Setting]) -> Iterator[Settin
     if rate < 1 or server.cost_delay_ms <= 0 or "autovacuum_vacuum_cost_limit" in table.options:
         return
     threshold = next((one.value for one in found if one.name == "autovacuum_vacuum_threshold"), None)
-    due = float(threshold) if threshold else _trigger(table, server, "vacuum")
+    due = float(threshold) if threshold else _trigger(table, server, DEAD) or 0.0
     delay = float(table.options.get("autovacuum_vacuum_cost_delay", server.cost_delay_ms)) or server.cost_delay_ms  # fmt: skip
     pages = min(due, table.pages)
     cost = pages * (server.page_miss + server.page_dirty)

@@ -104,7 +104,7 @@ def _worth(index: Use) -> tuple[object, ...]:
 
 
 def _reversed(name: str) -> tuple[int, ...]:
-    return tuple(-ord(letter) for letter in name) + (1,)
+    return (*(-ord(letter) for letter in name), 1)
 
 
 def _stands_in(other: Use, one: Use) -> bool:

@@ -96,7 +96,7 @@ def quiet(operation: Operation[Any], reason: str = "", blocker: str = "", **more
     )
 
 
-def claim(system: str, text: str, query: str, expected: Any = True, /, *, remedy: str = "", **parameters: Any) -> Claim:  # fmt: skip
+def claim(system: str, text: str, query: str, /, *, expected: Any = True, remedy: str = "", **parameters: Any) -> Claim:  # fmt: skip
     """A claim that a named query's scalar answers."""
     arguments = {"sql": sql.load(query), "parameters": parameters, "shape": "scalar"}
     return Claim(

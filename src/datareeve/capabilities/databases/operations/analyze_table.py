@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.databases import maintenance, sql
-from datareeve.capabilities.databases.operations.vacuum_table import Table
+from datareeve.capabilities.databases.operations.vacuum_table import Table  # noqa: TC001 - pydantic reads it
 from datareeve.core.operation import (
     Call,
     Claim,
@@ -25,6 +25,7 @@ from datareeve.core.operation import (
 from datareeve.core.value import Value
 
 WORTH_ROWS = 100  # of a table never analysed: the planner guesses well enough below
+ROW_BYTES = 100  # of a table that nobody has counted yet
 STALE_SHARE = 0.1  # of the rows, changed since: what autovacuum's default scale factor waits for
 WRONG_BY = 4.0  # times, before statistics on several columns are worth having
 BETTER_BY = 2.0  # times less wrong with them, as measured on the copy
@@ -83,7 +84,9 @@ class AnalyzeTable(Operation[AnalyzeTableFacts]):
     schema_name: str = Field("public", description="the named table's schema")
     columns: tuple[str, ...] = Field((), description="columns of the named table to look at more closely")
     statistics_target: int | None = Field(None, ge=0, le=10_000, description="how closely: the number of common values and histogram bounds kept")  # fmt: skip
-    extended: bool = Field(True, description="propose extended statistics, where a copy shows that they help")
+    extended: bool = Field(
+        default=True, description="propose extended statistics, where a copy shows that they help"
+    )
 
     def observe(self, systems: Systems) -> AnalyzeTableFacts:
         """The tables with what was changed in them since they were analysed."""
@@ -128,7 +131,7 @@ class AnalyzeTable(Operation[AnalyzeTableFacts]):
             return maintenance.quiet(self, blocker=f"{self._shown} has no column {', '.join(missing)}.")
         if self.columns and self.statistics_target is None:
             return maintenance.quiet(self, blocker="Columns are named, but no statistics_target for them.")
-        return self._one(facts.tables[0], facts)
+        return self.plan_of(facts.tables[0], facts)
 
     def _all(self, facts: AnalyzeTableFacts) -> Plan:
         if self.columns:
@@ -147,13 +150,14 @@ class AnalyzeTable(Operation[AnalyzeTableFacts]):
         parts = []
         for n, table in enumerate(wanted, 1):
             own = self.model_copy(update={"table": table.name, "schema_name": table.schema_name})
-            parts.append(own._one(table, AnalyzeTableFacts(tables=(table,))).model_copy(update={"part_id": str(n)}))  # fmt: skip
+            parts.append(own.plan_of(table, AnalyzeTableFacts(tables=(table,))).model_copy(update={"part_id": str(n)}))  # fmt: skip
         shown = [t.shown for t in wanted]
         said = ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")  # noqa: PLR2004 - a line's worth
         return Plan(operation=self.name, inputs=self.inputs(), summary=f"Analyse {said}.", parts=tuple(parts), blockers=blockers,
                     figures={"tables": len(wanted)})  # fmt: skip
 
-    def _one(self, table: Table, facts: AnalyzeTableFacts) -> Plan:
+    def plan_of(self, table: Table, facts: AnalyzeTableFacts) -> Plan:
+        """The plan of one table."""
         if not table.may_maintain:
             return maintenance.quiet(self, blocker=maintenance.lacks_owner(table.shown))
         chosen = [c for c in facts.correlations or () if c.factor_before >= BETTER_BY * c.factor_after]
@@ -214,7 +218,7 @@ class AnalyzeTable(Operation[AnalyzeTableFacts]):
             call=self._execute(f"{set_to} {self.statistics_target}"),
             why=f"Its values are counted with {self.statistics_target} common values and bounds, rather than {before or 'the default of 100'}.",
             effect=Effect.REVERSIBLE,
-            probe=maintenance.claim(self.system, text, "maintenance_column_target", self.statistics_target, table=self._name(), column=column),
+            probe=maintenance.claim(self.system, text, "maintenance_column_target", expected=self.statistics_target, table=self._name(), column=column),
             undo=(self._execute(f"{set_to} {-1 if before is None else before}"),),
             predicted=Prediction(lock=f"SHARE UPDATE EXCLUSIVE on {table.shown}", basis="PostgreSQL manual, ALTER TABLE"),
             **self._touched(table),
@@ -260,7 +264,7 @@ def _need(table: Table, *, named: bool = False) -> str:
     if table.is_partitioned:
         return _need_of_parent(table)
     if table.analyzed_at is None and not table.has_statistics:
-        rows = max(table.rows, table.live_rows)
+        rows = max(table.rows, table.live_rows, table.bytes // ROW_BYTES if table.rows_unknown else 0)
         return "it was never analysed" if rows >= (1 if named else WORTH_ROWS) else ""
     least = 1 if named else max(1000, STALE_SHARE * table.live_rows)
     return f"{table.changed_rows:,} of its rows have changed since" if table.changed_rows >= least else ""

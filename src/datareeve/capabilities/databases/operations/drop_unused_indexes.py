@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.databases import index_redundancy, maintenance, sql
-from datareeve.capabilities.databases.index_redundancy import Use, Verdict
+from datareeve.capabilities.databases.index_redundancy import Use, Verdict  # noqa: TC001 - pydantic reads them
 from datareeve.capabilities.databases.operations.drop_index import DropIndex, DropIndexFacts
 from datareeve.core import clock
 from datareeve.core.errors import DatareeveError

@@ -75,12 +75,12 @@ class EndSession(Operation[EndSessionFacts]):
 
     system: str = Field(description="the database's name in the estate")
     pid: int | None = Field(None, ge=1, description="the session's process id")
-    root_of_blocking: bool = Field(False, description="instead of a pid: the session that holds most others up")  # fmt: skip
+    root_of_blocking: bool = Field(default=False, description="instead of a pid: the session that holds most others up")  # fmt: skip
     mode: Literal["auto", "cancel", "terminate"] = Field(
         "auto",
         description="cancel its statement, or end it; auto: cancel what runs, end what idles in a transaction",
     )
-    even_wraparound: bool = Field(False, description="even an autovacuum that prevents transaction id wraparound")  # fmt: skip
+    even_wraparound: bool = Field(default=False, description="even an autovacuum that prevents transaction id wraparound")  # fmt: skip
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> EndSession:

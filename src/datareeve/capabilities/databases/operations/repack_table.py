@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.databases import maintenance, sql
-from datareeve.capabilities.databases.operations.vacuum_table import Table
+from datareeve.capabilities.databases.operations.vacuum_table import Table  # noqa: TC001 - pydantic reads it
 from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Prediction, Step, Systems
 from datareeve.core.value import Value
 
@@ -114,7 +114,7 @@ class RepackTable(Operation[RepackTableFacts]):
             call=self._execute("CREATE EXTENSION IF NOT EXISTS pg_repack"),
             why="pg_repack's functions must be in the database that holds the table.",
             effect=Effect.REVERSIBLE,
-            probe=self._created(True),
+            probe=self._created(),
             undo=(self._execute("DROP EXTENSION IF EXISTS pg_repack"),),
             touches=(f"{self.system}:extensions",),
             schemas=("repack",),
@@ -142,13 +142,15 @@ class RepackTable(Operation[RepackTableFacts]):
         return maintenance.claim(self.system, f"{self._shown} is there and has a key", "maintenance_keys", table=self._name)  # fmt: skip
 
     def _not_created(self, facts: RepackTableFacts) -> tuple[Claim, ...]:
-        return () if facts.extension_version else (self._created(False),)
+        return () if facts.extension_version else (self._created(expected=False),)
 
-    def _created(self, expected: bool) -> Claim:
+    def _created(self, *, expected: bool = True) -> Claim:
         text = (
             "the extension pg_repack is created" if expected else "the extension pg_repack is not created yet"
         )
-        return maintenance.claim(self.system, text, "maintenance_extension", expected, name="pg_repack")
+        return maintenance.claim(
+            self.system, text, "maintenance_extension", expected=expected, name="pg_repack"
+        )
 
     def _execute(self, statement: str) -> Call:
         return Call(system=self.system, action="execute", arguments={"sql": statement})

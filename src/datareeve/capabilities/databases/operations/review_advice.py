@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.databases import advice_review, maintenance
-from datareeve.capabilities.databases.advice_review import Reviewed
+from datareeve.capabilities.databases.advice_review import Reviewed  # noqa: TC001 - pydantic reads it
 from datareeve.core import clock
 from datareeve.core.operation import Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.databases import autovacuum, maintenance, sql
-from datareeve.capabilities.databases.autovacuum import Churn, Server, Setting
+from datareeve.capabilities.databases.autovacuum import Churn, Server, Setting  # noqa: TC001 - pydantic reads them
 from datareeve.core.operation import (
     Call,
     Claim,
@@ -111,11 +111,14 @@ class TuneAutovacuum(Operation[TuneAutovacuumFacts]):
         )  # fmt: skip
 
     def _undo(self, table: Churn, settings: tuple[Setting, ...]) -> tuple[Call, ...]:
-        names = [one.name for one in settings]
-        had = [f"{name} = {table.options[name]}" for name in names if name in table.options]
-        had_not = [name for name in names if name not in table.options]
-        calls = [self._alter(table, f"SET ({', '.join(had)})")] if had else []
-        return (*calls, *([self._alter(table, f"RESET ({', '.join(had_not)})")] if had_not else []))
+        names = {one.name for one in settings}
+        had_not = [one.name for one in settings if one.name not in table.options]
+        before = list(table.options)
+        first = next((n for n, name in enumerate(before) if name in names), None)
+        # What is set goes to the end of the list, so that all from the first changed one on are set: then their order is what it was.
+        had = [f"{name} = {table.options[name]}" for name in before[first:]] if first is not None else []
+        calls = [self._alter(table, f"RESET ({', '.join(had_not)})")] if had_not else []
+        return (*calls, *([self._alter(table, f"SET ({', '.join(had)})")] if had else []))
 
     def _alter(self, table: Churn, change: str) -> Call:
         statement = f"ALTER TABLE {sql.identifier(table.schema_name, table.name)} {change}"
@@ -130,7 +133,7 @@ class TuneAutovacuum(Operation[TuneAutovacuumFacts]):
             dict(sorted(expected.items(), key=lambda pair: (len(pair[0]), pair[0])))
         )  # jsonb sorts keys by length first
         return maintenance.claim(
-            self.system, text, "maintenance_options", as_jsonb,
+            self.system, text, "maintenance_options", expected=as_jsonb,
             table=sql.identifier(table.schema_name, table.name), names=[one.name for one in settings],
         )  # fmt: skip
 

@@ -125,15 +125,17 @@ class VacuumTable(Operation[VacuumTableFacts]):
     schema_name: str = Field("public", description="the named table's schema")
     tables: int = Field(3, ge=1, le=50, description="how many of the worst tables, where none is named")
     full: bool = Field(
-        False, description="write the table anew, locked all the while, and give the disk back"
+        default=False, description="write the table anew, locked all the while, and give the disk back"
     )
-    freeze: bool = Field(False, description="freeze all rows, so that no wraparound vacuum comes for long")
-    analyze: bool = Field(True, description="gather the planner's statistics in the same go")
+    freeze: bool = Field(
+        default=False, description="freeze all rows, so that no wraparound vacuum comes for long"
+    )
+    analyze: bool = Field(default=True, description="gather the planner's statistics in the same go")
     index_cleanup: Literal["auto", "on", "off"] = Field(
         "auto", description="off: leave indexes for later, where only freezing is urgent"
     )
     parallel: int | None = Field(None, ge=0, le=32, description="workers for the indexes; 0: none; default: the server's own choice")  # fmt: skip
-    skip_locked: bool = Field(False, description="leave a table out, rather than wait for its lock")
+    skip_locked: bool = Field(default=False, description="leave a table out, rather than wait for its lock")
     cost_delay_ms: float = Field(
         2.0, ge=0, le=100, description="pause whenever cost_limit is used up; 0: at full speed"
     )
@@ -176,7 +178,7 @@ class VacuumTable(Operation[VacuumTableFacts]):
             return maintenance.quiet(self, blocker=f"There is no table {self.schema_name}.{self.table}.")
         if not found:
             return maintenance.quiet(self, blocker=f"{facts.tables[0].shown} is partitioned: name a partition; the parent has no rows.")  # fmt: skip
-        return self._one(found[0], facts)
+        return self.plan_of(found[0], facts)
 
     def _worst(self, facts: VacuumTableFacts) -> Plan:
         if self.full:
@@ -189,7 +191,7 @@ class VacuumTable(Operation[VacuumTableFacts]):
         if not wanted:
             return maintenance.quiet(self, "No table has dead rows or unfrozen rows worth a vacuum.", findings=findings)  # fmt: skip
         chosen = wanted[: self.tables]
-        leaves = [self._for(t)._one(t, facts) for t in chosen]
+        leaves = [self._for(t).plan_of(t, facts) for t in chosen]
         parts = tuple(leaf.model_copy(update={"part_id": str(n), "findings": ()}) for n, leaf in enumerate(leaves, 1))  # fmt: skip
         return Plan(
             operation=self.name,
@@ -203,33 +205,14 @@ class VacuumTable(Operation[VacuumTableFacts]):
     def _for(self, table: Table) -> VacuumTable:
         return self.model_copy(update={"table": table.name, "schema_name": table.schema_name})
 
-    def _one(self, table: Table, facts: VacuumTableFacts) -> Plan:
+    def plan_of(self, table: Table, facts: VacuumTableFacts) -> Plan:
+        """The plan of one table."""
         findings = self._findings(facts, table.dead_rows)
-        if not table.may_maintain:
-            return maintenance.quiet(self, blocker=maintenance.lacks_owner(table.shown))
-        if table.vacuum_phase:
-            percent = (
-                f", {table.vacuum_percent:.0f} % of its pages" if table.vacuum_percent is not None else ""
-            )
-            return maintenance.quiet(self, f"{table.shown} is being vacuumed at this moment ({table.vacuum_phase}{percent}).")  # fmt: skip
-        if self.full and not table.has_statistics:
-            return maintenance.quiet(self, blocker=f"How much of {table.shown} is empty is not known: it has no statistics. databases.analyze-table gathers them.")  # fmt: skip
         need = self._need(table, facts, named=True)
-        if not need:
-            why = (
-                "is as full as its rows need"
-                if self.full
-                else "has nothing that a vacuum would change: no dead rows, no new ones"
-            )
-            return maintenance.quiet(self, f"{table.shown} {why}.", findings=findings)
-        if not self.full and (holder := self._in_vain(table, facts)):
-            return maintenance.quiet(
-                self,
-                blocker=f"A vacuum of {table.shown} would do nothing: {holder.who} keeps its {table.dead_rows:,} dead rows alive, as when it was last vacuumed.",
-                findings=findings,
-            )
-        if self.full and (short := maintenance.room(_room(table), facts.free_bytes, f"VACUUM FULL of {table.shown}")):  # fmt: skip
-            return maintenance.quiet(self, blocker=short)
+        if blocker := self._blocker(table, facts, need):
+            return maintenance.quiet(self, blocker=blocker, findings=findings)
+        if reason := self._reason(table, need):
+            return maintenance.quiet(self, reason, findings=findings)
         if self.full and facts.free_bytes is None:
             findings = (*findings, maintenance.unseen_disk(table.shown, _room(table)))
         return Plan(
@@ -242,6 +225,30 @@ class VacuumTable(Operation[VacuumTableFacts]):
             findings=findings,
             figures={"dead_rows": table.dead_rows, "bytes": table.bytes, "xid_age": table.xid_age},
         )
+
+    def _blocker(self, table: Table, facts: VacuumTableFacts, need: str) -> str:
+        """Why it cannot be vacuumed, or would be in vain; '' where it can."""
+        if not table.may_maintain:
+            return maintenance.lacks_owner(table.shown)
+        if self.full and not table.has_statistics:
+            return f"How much of {table.shown} is empty is not known: it has no statistics. databases.analyze-table gathers them."
+        if self.full and need:
+            return maintenance.room(_room(table), facts.free_bytes, f"VACUUM FULL of {table.shown}")
+        if need and not self.full and (holder := self._in_vain(table, facts)):
+            return f"A vacuum of {table.shown} would do nothing: {holder.who} keeps its {table.dead_rows:,} dead rows alive, as when it was last vacuumed."
+        return ""
+
+    def _reason(self, table: Table, need: str) -> str:
+        """Why there is nothing to do; '' where there is."""
+        if table.vacuum_phase:
+            scanned = table.vacuum_percent
+            percent = f", {scanned:.0f} % of its pages" if scanned is not None else ""
+            return f"{table.shown} is being vacuumed at this moment ({table.vacuum_phase}{percent})."
+        if need:
+            return ""
+        if self.full:
+            return f"{table.shown} is as full as its rows need."
+        return f"{table.shown} has nothing that a vacuum would change: no dead rows, no new ones."
 
     def _need(self, table: Table, facts: VacuumTableFacts, *, named: bool = False) -> str:
         """Why this table wants a vacuum; '' where it does not. A named one is judged by any dead row."""
