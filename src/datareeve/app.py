@@ -100,11 +100,10 @@ class App:
         from datareeve.systems.postgres import Postgres  # noqa: PLC0415
 
         system = self.systems[name]
-        return (
-            copy_of(system, self.project / estates.STATE_FOLDER / "copies")
-            if isinstance(system, Postgres)
-            else None
-        )
+        if not isinstance(system, Postgres):
+            return None
+        folder = system.entry.copies.folder or f"{estates.STATE_FOLDER}/copies"
+        return copy_of(system, self.project / folder)
 
     # -- acting --------------------------------------------------------------------------------------------------------------------
 
@@ -179,7 +178,9 @@ class App:
         self.systems.add_lazily(
             "ledger",
             lambda: LedgerSystem(
-                self.ledger, lambda name, inputs: self.preview(self.catalogue.make(name, inputs)), self.systems
+                self.ledger,
+                lambda name, inputs: self.preview(self.catalogue.make(name, inputs)),
+                self.systems,
             ),
         )
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from datareeve.core.errors import DatareeveError
-from datareeve.core.operation import Finding, Operation, Plan, Step
+from datareeve.core.operation import Finding, Operation, Plan, Severity, Step
 from datareeve.core.runner import silent
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datareeve.core.operation import CatalogueView, Copy, Systems
     from datareeve.core.runner import Progress
 
+NO_ROWS = "twin.no-rows"  # the copy has statistics only, and the operation wanted to run something
 REHEARSED = "execute"  # the action whose statements are tried; settings, files and backups are not a database's content
 
 
@@ -63,11 +64,17 @@ class Rehearsal:
             return plan.model_copy(update={"findings": (*plan.findings, *self._not_rehearsed(target))})
         self._progress("rehearsal", text=f"{plan.operation}: {plan.summary}")
         operation = self._catalogue.make(plan.operation, plan.inputs)
-        facts = operation.rehearse(operation.observe(self._systems), copy)
+        facts = operation.observe(self._systems)
+        try:
+            facts = operation.rehearse(facts, copy)
+        except DatareeveError as error:
+            if error.code != NO_ROWS:
+                raise
         again = operation.plan(facts)
         if plan.part_id:
             again = again.labelled(plan.part_id, needs=plan.needs, serves=plan.serves)
-        return self._tried(again, copy)
+        tried = self._tried(again, copy)
+        return tried.model_copy(update={"findings": (*tried.findings, *_partly(copy))})
 
     def _worth_trying(self, plan: Plan) -> bool:
         """Whether there is a statement to try, or the operation has something of its own to find out on a copy.
@@ -97,6 +104,8 @@ class Rehearsal:
         return (Finding(rule="not-rehearsed", subject=system, what=what),)
 
     def _tried(self, plan: Plan, copy: Copy) -> Plan:
+        if _kind(copy) == "twin":
+            return plan  # no statement of it could fail for want of rows, or take a time that means anything
         if plan.parts:
             return plan.model_copy(update={"parts": tuple(self._tried(part, copy) for part in plan.parts)})
         steps = []
@@ -117,8 +126,32 @@ class Rehearsal:
                         "blockers": (*plan.blockers, reason),
                     }
                 )
-            steps.append(_timed(step, time.monotonic() - began))
+            seconds = time.monotonic() - began
+            steps.append(_timed(step, seconds) if _kind(copy) == "clone" else _tried_in_part(step))
         return plan.model_copy(update={"steps": tuple(steps)})
+
+
+def _kind(copy: Copy) -> str:
+    """'clone' (all rows), 'sample' (a part of them) or 'twin' (statistics only)."""
+    return str(copy.read("copy_kind"))
+
+
+def _partly(copy: Copy) -> tuple[Finding, ...]:
+    """What is to be said where the copy does not hold all rows."""
+    kind, differs = _kind(copy), str(getattr(copy, "differs", ""))
+    if kind == "sample":
+        what = f"This was tried on a part of the rows of {copy.name}: what fails only on the others is not known, and times say nothing. {differs}"
+        return (Finding(rule="rehearsed-in-part", subject=copy.name, what=what, severity=Severity.INFO),)
+    if kind == "twin":
+        what = f"This was not tried on rows of {copy.name}: its predictions are the planner's. {differs}"
+        return (Finding(rule="not-rehearsed", subject=copy.name, what=what),)
+    return ()
+
+
+def _tried_in_part(step: Step) -> Step:
+    """A step that went well on a part of the rows, which foretells no time."""
+    basis = f"{step.predicted.basis}; tried on a part of the rows".removeprefix("; ")
+    return step.model_copy(update={"predicted": step.predicted.model_copy(update={"basis": basis})})
 
 
 def _timed(step: Step, seconds: float) -> Step:

@@ -181,7 +181,9 @@ class Copy(Postgres):
         """A family's recorded executions in two states of this copy, interleaved: {before, after}, each {ms, buffers, shapes}."""
         from datareeve.systems import pg_plans  # noqa: PLC0415 - parses statements
 
-        return pg_plans.measure_states(self, fingerprint, before, after, rounds, statement_seconds)
+        return pg_plans.measure_states(
+            self, fingerprint, before, after, rounds=rounds, statement_seconds=statement_seconds
+        )
 
     @reads
     def compare_statements(
@@ -351,6 +353,13 @@ class _Maker:
             copy.kind_of_copy = "sample"
             self._told(pg_sample.fill(self.system, copy, part, self.deadline))
         self._finish(copy, dump, tools, server)
+        size = copy.query("SELECT pg_database_size(current_database())", shape="scalar")
+        if part and size > part:
+            raise Failed(
+                "copy.too-large",
+                f"A sample of {self.system.name} with its indexes has {size / 1e9:.2f} GB instead of {part / 1e9:.2f} GB.",
+                "Give systems.*.copies.max_gb more.",
+            )
 
     def _left_out(self, source: Source) -> list[str]:
         """pg_dump's options for what the role may not read: it would refuse the whole dump for one table."""

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 SEED = 20_240_229
 WHOLE_BYTES = 2**20  # tables up to this size always come whole
-PART_OF_ROOM = 0.5  # of the room, for what is sampled: the rows it refers to need the rest
+PART_OF_ROOM = 0.35  # of the room, for what is sampled: the rows it refers to need the rest
+ROWS_OF_ROOM = 0.75  # indexes come later
+SMALLER = (
+    1.0,
+    0.4,
+    0.1,
+)  # what is tried of that, where the rows that are referred to turn out to be too many
 LEAST_SHARE = 0.0001
 BY_PAGES = 1000  # tables of more pages are sampled by pages, which reads only those; smaller ones by rows
 KEYS_AT_ONCE = 5000
@@ -128,8 +134,15 @@ def fill(system: Postgres, copy: Postgres, room: int, deadline: Deadline) -> dic
         work = _Sampling(source, target, room, deadline)
         with source.transaction():
             work.begin()
-            work.take()
-            work.complete()
+            for smaller in SMALLER:
+                try:
+                    work.take(smaller)
+                    work.complete()
+                    break
+                except Failed as error:
+                    if error.code != "copy.too-large" or smaller == SMALLER[-1]:
+                        raise
+                    work.empty()
             work.sequences()
         return work.came()
 
@@ -144,7 +157,8 @@ class _Sampling:
         room: int,
         deadline: Deadline,
     ) -> None:
-        self.source, self.target, self.room, self.deadline = source, target, room, deadline
+        self.source, self.target, self.deadline = source, target, deadline
+        self.room, self.most = room, int(room * ROWS_OF_ROOM)
         self.tables: list[Table] = []
         self.keys: list[Key] = []
         self.wanted: dict[tuple[str, str], float] = {}
@@ -181,10 +195,17 @@ class _Sampling:
         rows = self.source.execute(READABLE_SQL).fetchall()
         return {(r["schema"], r["name"]) for r in rows} & there
 
-    def take(self) -> None:
+    def empty(self) -> None:
+        """Away with what came."""
+        if self.tables:
+            names = pgsql.SQL(", ").join(table.quoted for table in self.tables)
+            self.target.execute(pgsql.SQL("TRUNCATE {}").format(names))
+
+    def take(self, smaller: float = 1.0) -> None:
         """Small tables whole, and the share of the large ones."""
         for table in self.tables:
             share = self.wanted[table.schema, table.name]
+            share = share * smaller if share < 1 else share
             sample = pgsql.SQL("")
             if share < 1:
                 method = "SYSTEM" if table.pages > BY_PAGES else "BERNOULLI"
@@ -244,11 +265,11 @@ class _Sampling:
                 for piece in rows:
                     into.write(piece)
                     passed += len(piece)
-                    if passed > self.room:
+                    if passed > self.most:
                         raise self._too_large()
             came = writing.rowcount
         size = self.target.execute("SELECT pg_database_size(current_database()) AS bytes").fetchone() or {}
-        if size["bytes"] > self.room:
+        if size["bytes"] > self.most:
             raise self._too_large()
         return came
 

@@ -54,6 +54,11 @@ CREATE_INDEX = re.compile(r"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+(CONCURRENTLY\s+)?
 CASES = 3  # executions of a family that are planned; the cost is their mean
 STATEMENT_MS = 10_000
 
+# What can be asked of statistics and the catalog alone.
+WITHOUT_ROWS = {
+    "copy_kind", "costs", "hypothetical_indexes", "query", "server", "setting_on_file", "explain", "workload", "scans", "plan_of",
+}  # fmt: skip
+
 Plans = dict[str, dict[str, Any]]  # by fingerprint: cost, indexes, shape
 
 
@@ -128,12 +133,21 @@ class Twin(Postgres):
         with self.translated():
             return [self._costs(self._checked(names), reaches) for names in visible]
 
+    def read(self, action: str, /, **arguments: Any) -> Any:
+        """The answer of a read that needs no rows. Errors: `Refused` `twin.no-rows` for one that does."""
+        if action not in WITHOUT_ROWS:
+            raise self._no_rows(action)
+        return super().read(action, **arguments)
+
     def perform(
         self, action: str, /, *, run: str = "", connection: Any = None, **arguments: Any
     ) -> dict[str, Any]:
         """Nothing is carried out here: there are no rows that anything could be tried on."""
         del run, connection, arguments
-        raise Refused(
+        raise self._no_rows(action)
+
+    def _no_rows(self, action: str) -> Refused:
+        return Refused(
             "twin.no-rows",
             f"{action} cannot be tried: the copy of {self.name} has statistics but no rows.",
             "Free space or give systems.*.copies.max_gb more, so that rows can be copied.",
