@@ -6,12 +6,16 @@ from datareeve.systems.workload_source import shape_of
 
 SCHEMA = (
     "CREATE TYPE mood AS ENUM ('glad', 'sad')",
-    "CREATE TABLE p (id bigint PRIMARY KEY, name varchar(40), born date, seen timestamptz, height numeric, tags text[], doc jsonb, m mood,"
-    " u uuid, small smallint, yes boolean, at time, spent interval, net inet)",
-    "INSERT INTO p SELECT n, CASE WHEN n % 10 < 7 THEN 'Common' ELSE 'Name ' || n END, date '1980-01-01' + n % 9000, now() - n * interval '1 hour',"
-    " n / 7.0, ARRAY['a', 'b' || n % 9], jsonb_build_object('color', 'c' || n % 5, 'size', n % 7), (ARRAY['glad','sad'])[1 + n % 2]::mood,"
-    " md5(n::text)::uuid, n % 300, n % 2 = 0, time '08:00' + n % 600 * interval '1 minute', n % 50 * interval '1 hour', '10.0.0.1'"
-    " FROM generate_series(1, 4000) n",
+    (
+        "CREATE TABLE p (id bigint PRIMARY KEY, name varchar(40), born date, seen timestamptz, height numeric, tags text[], doc jsonb, m mood,"
+        " u uuid, small smallint, yes boolean, at time, spent interval, net inet)"
+    ),
+    (
+        "INSERT INTO p SELECT n, CASE WHEN n % 10 < 7 THEN 'Common' ELSE 'Name ' || n END, date '1980-01-01' + n % 9000, now() - n * interval '1 hour',"
+        " n / 7.0, ARRAY['a', 'b' || n % 9], jsonb_build_object('color', 'c' || n % 5, 'size', n % 7), (ARRAY['glad','sad'])[1 + n % 2]::mood,"
+        " md5(n::text)::uuid, n % 300, n % 2 = 0, time '08:00' + n % 600 * interval '1 minute', n % 50 * interval '1 hour', '10.0.0.1'"
+        " FROM generate_series(1, 4000) n"
+    ),
     "CREATE TABLE c (id int PRIMARY KEY, p_id bigint REFERENCES p, qty int, price numeric)",
     "INSERT INTO c SELECT n, 1 + n % 4000, n % 20, n / 3.0 FROM generate_series(1, 4000) n",
     "CREATE VIEW v AS SELECT id, name AS name, born FROM p",

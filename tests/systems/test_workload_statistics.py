@@ -9,8 +9,8 @@ import servers
 import tpch_world
 from datareeve.capabilities.databases import workload
 from datareeve.capabilities.databases.operations.measure_workload import MeasureWorkload
-from datareeve.core.snapshots import Snapshots
 from datareeve.core.ledger import open_ledger
+from datareeve.core.snapshots import Snapshots
 from datareeve.systems import workload_history, workload_replay
 
 pytestmark = pytest.mark.system

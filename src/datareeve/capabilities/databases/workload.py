@@ -39,6 +39,7 @@ class Source(Value):
     notes: tuple[str, ...] = ()  # what the figures leave out
     exact: bool = False  # the time of every execution is known
     reset: float | None = None  # seconds since 1970, from which on it counts
+    dialect: str = "postgres"  # sqlglot's name for the SQL of its statements
 
     def sentence(self) -> str:
         """Where it comes from, for a report."""

@@ -386,6 +386,21 @@ def _trend(stretches: Sequence[Stretch], key: str) -> Trend:
     )
 
 
+LEAST_LOOKUPS = 20  # in a stretch, for it to say something
+IN_STEP = 0.1  # by which rows and lookups may differ
+MOST_OF_THEM = 0.8  # of the stretches
+
+
+def in_step(stretches: Sequence[Stretch], parent: str, child: str) -> bool:
+    """Whether a lookup was called about as often as another query gave rows, not in sum only but in most stretches."""
+    both = [(s.families.get(parent, Delta()), s.families.get(child, Delta())) for s in stretches]
+    told = [
+        (rows.resources.get("rows", 0.0), calls.calls) for rows, calls in both if calls.calls >= LEAST_LOOKUPS
+    ]
+    follows = sum(abs(rows - calls) <= IN_STEP * calls for rows, calls in told)
+    return bool(told) and follows >= MOST_OF_THEM * len(told)
+
+
 def merged(stretches: Sequence[Stretch], at_most: int) -> tuple[Stretch, ...]:
     """The same time in at most so many stretches: neighbours become one."""
     size = max(1, -(-len(stretches) // at_most))

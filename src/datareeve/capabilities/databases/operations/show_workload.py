@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
@@ -11,7 +11,7 @@ from datareeve.capabilities.databases import workload_history as history
 from datareeve.capabilities.databases.workload import Workload, suspected_loops
 from datareeve.core import clock
 from datareeve.core.errors import BadInput
-from datareeve.core.operation import Operation, Plan, Systems
+from datareeve.core.operation import Finding, Operation, Plan, Systems
 from datareeve.core.value import Value
 
 POINTS = 24  # of a trend
@@ -25,6 +25,7 @@ class ShowWorkloadFacts(Value):
     trends: tuple[history.Trend, ...] = ()
     ends: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    loops: tuple[Finding, ...] = ()
 
 
 class ShowWorkload(Operation[ShowWorkloadFacts]):
@@ -60,17 +61,27 @@ class ShowWorkload(Operation[ShowWorkloadFacts]):
 
     def observe(self, systems: Systems) -> ShowWorkloadFacts:
         """Snapshots of the window, and of the day before where the ledger has them."""
-        since, now = history.moment_of(self.since), clock.now()
-        found = history.load(systems, self.system, min(since, now - REACH))
+        since = history.moment_of(self.since)
+        found = history.load(systems, self.system, min(since, clock.now() - REACH))
+        return self.facts_of(found, since)
+
+    def facts_of(self, found: history.History, since: datetime) -> ShowWorkloadFacts:
+        """What a history tells of the time since a moment."""
         workload = history.workload_of(found, since)
-        stretches = history.merged(found.stretches(since), POINTS)
+        single = found.stretches(since)
+        stretches = history.merged(single, POINTS)
         shown = [family.fingerprint for family in workload.families[: self.top]]
-        new = {name.fingerprint for name in found.new_since(now - REACH)}
+        new = {name.fingerprint for name in found.new_since(clock.now() - REACH)}
         return ShowWorkloadFacts(
             workload=workload,
             trends=history.trends(stretches, shown),
             ends=tuple(clock.stamp(stretch.end) for stretch in stretches),
             new=tuple(f.fingerprint for f in workload.families if f.fingerprint in new),
+            loops=tuple(
+                finding
+                for finding in suspected_loops(workload)
+                if history.in_step(single, finding.figures["parent"], finding.figures["children"][0])
+            ),
         )
 
     def plan(self, facts: ShowWorkloadFacts) -> Plan:
@@ -90,7 +101,7 @@ class ShowWorkload(Operation[ShowWorkloadFacts]):
             inputs=self.inputs(),
             summary=summary,
             nothing_to_do=summary,
-            findings=suspected_loops(workload),
+            findings=facts.loops,
             figures=self._figures(facts, seconds),
         )
 
