@@ -37,7 +37,11 @@ BY_SESSION = (
 )  # fmt: skip
 MEMORY = {"work_mem", "hash_mem_multiplier"}
 READS_AHEAD = "effective_io_concurrency"
-BY_WALL = {*MEMORY, "max_parallel_workers_per_gather", READS_AHEAD}  # they shorten the wait, for disks or with more CPU
+BY_WALL = {
+    *MEMORY,
+    "max_parallel_workers_per_gather",
+    READS_AHEAD,
+}  # they shorten the wait, for disks or with more CPU
 WHY_NOT = {
     "Checkpoints come of hours of real writes, which a copy does not have.": (
         "max_wal_size", "min_wal_size", "checkpoint_completion_target", "checkpoint_timeout",
@@ -288,7 +292,9 @@ class Trying:
     def _drop_unknown(self) -> None:
         """Leave out what the copy, maybe of another version or without a compiler, does not have."""
         names = {"names": [p.name for p in self.proposals]}
-        known = set(self.copy.read("query", sql=sql.load("settings_of_session"), parameters=names, shape="column"))
+        known = set(
+            self.copy.read("query", sql=sql.load("settings_of_session"), parameters=names, shape="column")
+        )
         for proposal in self.proposals:
             if proposal.name in BY_SESSION and proposal.name not in known:
                 self._tell(proposal, "not measured", "The copy's server does not have it, or cannot compile.")
@@ -465,6 +471,7 @@ class Trying:
 
     def _measure_restart(self, proposal: Proposal) -> None:
         rounds: list[tuple[dict[str, Run], dict[str, Run]]] = []
+        before = self.copy.read("setting_on_file", name=proposal.name)
         values = self._advised([n for n, e in self.found.items() if e.verdict == "worse"])
         try:
             for _ in range(ROUNDS):
@@ -476,8 +483,8 @@ class Trying:
         except DatareeveError as error:
             self._tell(proposal, "not measured", f"The copy's server did not take it ({error.code}).")
         finally:
-            self.copy.perform("revive", settings={proposal.name: None})
-            self.copy.perform("alter_system", name=proposal.name, value=None)
+            self.copy.perform("revive", settings={proposal.name: before})
+            self.copy.perform("alter_system", name=proposal.name, value=before)
             self.copy.perform("restart")
         if len(rounds) == ROUNDS:
             names = set.intersection(*(set(part) for pair in rounds for part in pair))
