@@ -73,7 +73,9 @@ class LedgerSystem(Adapter):
     ) -> dict[str, Any]:
         """Take one of a system's published reads now, and keep its answer as an entry of `kind`."""
         if self._systems is None:
-            raise BadInput("ledger.no-systems", "No system is known to be read.", "Open the project as an App.")
+            raise BadInput(
+                "ledger.no-systems", "No system is known to be read.", "Open the project as an App."
+            )
         reading = self._systems[system].read(action, **arguments)
         self._ledger.append(kind, {"by_run": run, "reading": reading}, subject=system)
         return {}
@@ -103,7 +105,9 @@ class LedgerSystem(Adapter):
         from datareeve.systems import workload_history  # noqa: PLC0415 - it parses statements
 
         if self._systems is None:
-            raise BadInput("ledger.no-systems", "No system is known to be read.", "Open the project as an App.")
+            raise BadInput(
+                "ledger.no-systems", "No system is known to be read.", "Open the project as an App."
+            )
         return workload_history.record(Snapshots(self._ledger), self._systems[system], run)  # type: ignore[arg-type]
 
     @effects

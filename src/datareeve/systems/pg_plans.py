@@ -196,8 +196,14 @@ def _set(session: Session, known: set[str], name: str, value: str) -> None:
 # -- on a copy ---------------------------------------------------------------------------------------------------------------------
 
 
-def measure_states(
-    copy: Copy, fingerprint: str, before: list[str], after: list[str], rounds: int, statement_seconds: float
+def measure_states(  # noqa: PLR0913 - the bounds belong to the question
+    copy: Copy,
+    fingerprint: str,
+    before: list[str],
+    after: list[str],
+    *,
+    rounds: int,
+    statement_seconds: float,
 ) -> dict[str, Any]:
     """Run a family's recorded executions in two states of the copy, interleaved: {before, after}, each {ms, buffers, shapes}.
 

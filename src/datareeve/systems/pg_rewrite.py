@@ -1,4 +1,4 @@
-"""Statements written in another way: are they the same, and are they faster?
+"""Statements written in another way: whether they are the same, and faster.
 
 Old and new text are executed on a disposable copy with the values that were recorded. The server itself boils each answer down to a hash,
 so that no row leaves it; times are taken in turn, old, new, old, new. The values of a recorded statement are put into the new text by
@@ -261,6 +261,7 @@ def _merge(seen: dict[str, dict[str, Any]], n: str, told: dict[str, Any]) -> Non
 
 # -- the same, and faster? ---------------------------------------------------------------------------------------------------------
 
+COLUMNS = "SELECT * FROM ({}) AS datareeve_row LIMIT 0"
 DIGEST = """
 SELECT count(*) AS rows, coalesce(sum(hashtextextended(t, 1)::numeric), 0)::text || '/' || coalesce(sum(hashtextextended(t, 2)::numeric), 0)::text AS content,
        coalesce(sum(hashtextextended(n || ':' || t, 3)::numeric), 0)::text AS ordered
@@ -320,7 +321,7 @@ def _digest(session: Session, case: Case) -> dict[str, Any]:
     with session.transaction(force_rollback=True):
         if not parameters:
             refuse_several(session, text)
-        described = session.execute(f"SELECT * FROM ({text}) AS datareeve_row LIMIT 0", parameters)
+        described = session.execute(COLUMNS.format(text), parameters)
         columns = [(column.name, column.type_code) for column in described.description or ()]
         row = session.execute(DIGEST.format(text), parameters).fetchone() or {}
     return {**row, "columns": columns}

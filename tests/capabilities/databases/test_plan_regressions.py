@@ -102,8 +102,8 @@ def test_a_clean_database_has_no_finding(app):
 
 
 def test_without_a_record_it_says_what_to_run(app):
-    assert found(app).blockers == (
-        "No plan is recorded yet: run databases.record-plans, best on a schedule.",
+    assert found(app).nothing_to_do.endswith(
+        "no plan is recorded yet. Run databases.record-plans, best on a schedule."
     )
 
 
@@ -123,10 +123,10 @@ def test_a_changed_setting_is_found_proven_by_putting_it_back_and_measured(app, 
     plan = operation.plan(facts)
     finding = next(f for f in plan.findings if f.figures["fingerprint"] == fingerprint(app, "tail = "))
     assert (finding.rule, finding.severity) == ("plan-regression", "warning")
-    assert {c["subject"] for c in finding.figures["causes"] if c["proven"]} == {
+    assert {c["subject"] for c in finding.figures["causes"]} <= {
         "enable_bitmapscan",
         "enable_indexscan",
-    } or {c["subject"] for c in finding.figures["causes"]} == {"enable_bitmapscan"}
+    }  # not random_page_cost
     assert "was on and is off (put back, the old plan returns)" in finding.why
     assert "Seq Scan on flights" in finding.figures["plans"]
     assert "flights_tail" in finding.figures["plans"]

@@ -53,8 +53,8 @@ WRITTEN = [
      "SELECT a FROM t WHERE (ts >= CAST($1 AS DATE) AND ts < CAST($2 AS DATE) + 1)"),
     ("moment-to-range", "SELECT a FROM t WHERE CAST(ts AS DATE) <= $1", {}, "SELECT a FROM t WHERE ts < CAST($1 AS DATE) + 1"),
     ("moment-to-range", "SELECT a FROM t WHERE DATE_TRUNC($1, ts) = $2", {"p1": UNIT},
-     "SELECT a FROM t WHERE (ts >= CAST($2 AS TIMESTAMPTZ) AND ts < CAST($2 AS TIMESTAMPTZ) + CAST('1 day' AS INTERVAL) AND "
-     "DATE_TRUNC('DAY', CAST($2 AS TIMESTAMPTZ)) = CAST($2 AS TIMESTAMPTZ))"),
+     ("SELECT a FROM t WHERE (ts >= CAST($2 AS TIMESTAMPTZ) AND ts < CAST($2 AS TIMESTAMPTZ) + CAST('1 day' AS INTERVAL) AND "
+     "DATE_TRUNC('DAY', CAST($2 AS TIMESTAMPTZ)) = CAST($2 AS TIMESTAMPTZ))")),
     ("moment-to-range", "SELECT a FROM t WHERE EXTRACT(YEAR FROM ts) = $1", {},
      "SELECT a FROM t WHERE (ts >= MAKE_DATE(CAST($1 AS INT), 1, 1) AND ts < MAKE_DATE(CAST($1 AS INT) + 1, 1, 1))"),
     ("arithmetic-on-column", "SELECT a FROM t WHERE n + $1 = $2", {}, "SELECT a FROM t WHERE n = CAST($2 AS INT) - $1"),
@@ -89,11 +89,11 @@ WRITTEN = [
      "WITH c AS NOT MATERIALIZED (SELECT a, b FROM t) SELECT x.a FROM c AS x, c AS y WHERE x.a = y.b"),
     ("volatile-function", "SELECT a FROM t WHERE n = LOOKUP($1)", {}, "SELECT a FROM t WHERE n = (SELECT LOOKUP($1))"),
     ("correlated-subquery", "SELECT u.uid FROM u, t WHERE t.id = u.t_id AND u.v < (SELECT $1 * AVG(w.v) FROM u AS w WHERE w.t_id = t.id)", {},
-     "SELECT u.uid FROM u, t LEFT JOIN (SELECT w.t_id AS key_1, $1 * AVG(w.v) AS value FROM u AS w GROUP BY w.t_id) AS grouped_1 ON "
-     "grouped_1.key_1 = t.id WHERE t.id = u.t_id AND u.v < grouped_1.value"),
+     ("SELECT u.uid FROM u CROSS JOIN t LEFT JOIN (SELECT w.t_id AS key_1, $1 * AVG(w.v) AS value FROM u AS w GROUP BY w.t_id) AS grouped_1 ON "
+     "grouped_1.key_1 = t.id WHERE t.id = u.t_id AND u.v < grouped_1.value")),
     ("correlated-subquery", "SELECT t.id, (SELECT COUNT(*) FROM u WHERE u.t_id = t.id) AS many FROM t", {},
-     "SELECT t.id, COALESCE(grouped_1.value, 0) AS many FROM t LEFT JOIN (SELECT u.t_id AS key_1, COUNT(*) AS value FROM u GROUP BY u.t_id) AS "
-     "grouped_1 ON grouped_1.key_1 = t.id"),
+     ("SELECT t.id, COALESCE(grouped_1.value, 0) AS many FROM t LEFT JOIN (SELECT u.t_id AS key_1, COUNT(*) AS value FROM u GROUP BY u.t_id) AS "
+     "grouped_1 ON grouped_1.key_1 = t.id")),
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ version. Captures are kept in the ledger when something changed. Everything here
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -268,7 +269,5 @@ def side_by_side(before: dict[str, Any], after: dict[str, Any]) -> str:
     """Two plans as two columns of text."""
     left, right = list(outline(before)), list(outline(after))
     wide = max(map(len, [*left, "before"])) + 3
-    lines = ["before".ljust(wide) + "now"]
-    for n in range(max(len(left), len(right))):
-        lines.append(f"{left[n] if n < len(left) else ''}".ljust(wide) + (right[n] if n < len(right) else ""))
-    return "\n".join(line.rstrip() for line in lines)
+    pairs = zip_longest(["before", *left], ["now", *right], fillvalue="")
+    return "\n".join(f"{old.ljust(wide)}{new}".rstrip() for old, new in pairs)

@@ -10,8 +10,6 @@ import statistics
 from typing import TYPE_CHECKING, Any, Literal
 
 from datareeve.capabilities.databases.rules.queries import REWRITES, subject
-from datareeve.capabilities.databases.rules.queries.rewriting import Catalog
-from datareeve.capabilities.databases.workload import Family
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Finding, Severity
 from datareeve.core.value import Value
@@ -19,6 +17,8 @@ from datareeve.core.value import Value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from datareeve.capabilities.databases.rules.queries.rewriting import Catalog
+    from datareeve.capabilities.databases.workload import Family
     from datareeve.core.operation import Copy
 
 FASTER_BY = 0.9  # the new text must take at most this share of the old one's time

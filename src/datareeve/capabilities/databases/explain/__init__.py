@@ -24,7 +24,8 @@ GATHERING = {"Append", "Merge Append"}
 STOPS_EARLY = {"Limit", "Merge Join"}  # what they read they may read in part
 READS_ALL = {"Sort", "Hash", "Aggregate", "Materialize", "Memoize", "SetOp"}
 SHOWN = 6  # children of an Append that are drawn; of the others a sum is told
-BLOCK = 8192
+WORST_SHOWN = 3
+LEAST_SHARE = 0.01  # of the whole, in a node itself, to be called one of the worst
 
 
 class Buffers(Value):
@@ -102,7 +103,7 @@ class Explained(Value):
     def worst(self) -> tuple[Node, ...]:
         """The three nodes that take most themselves, at least 1 % of the whole."""
         found = sorted(self.root.walk(), key=lambda node: (-node.share, node.number))
-        return tuple(node for node in found[:3] if node.share >= 0.01)
+        return tuple(node for node in found[:WORST_SHOWN] if node.share >= LEAST_SHARE)
 
 
 def read_plan(answer: dict[str, Any]) -> Explained:
@@ -177,7 +178,7 @@ def _size(plan: dict[str, Any]) -> int:
 
 def _folded_as(folded: list[dict[str, Any]]) -> str:
     kinds = Counter(plan["Node Type"] for plan in folded)
-    return ", ".join(f"{count:,} × {kind}" for kind, count in kinds.most_common())
+    return ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
 
 
 def _ms(plan: dict[str, Any], processes: float) -> float | None:
@@ -306,6 +307,7 @@ def as_page(plan: Explained, *, title: str, statement: str, source: str) -> str:
 
 
 THOUSAND = 1000.0
+KILO = 1024
 
 
 def count(number: float) -> str:
@@ -325,14 +327,10 @@ def milliseconds(ms: float) -> str:
 
 def blocks(number: int) -> str:
     """Blocks of 8 kB as bytes: '12 MB'."""
-    size = number * BLOCK / 1024
-    return (
-        f"{size:,.0f} kB"
-        if size < 1024
-        else f"{size / 1024:,.1f} MB"
-        if size < 1024**2
-        else f"{size / 1024**2:,.2f} GB"
-    )  # noqa: PLR2004
+    size, units = number * 8.0, ["kB", "MB", "GB", "TB"]
+    while size >= KILO and len(units) > 1:
+        size, units = size / KILO, units[1:]
+    return f"{size:,.0f} kB" if units[0] == "kB" else f"{size:,.1f} {units[0]}"
 
 
 def heat(share: float) -> int:

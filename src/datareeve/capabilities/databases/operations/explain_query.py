@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from datareeve.capabilities.databases import explain, rewrites
-from datareeve.capabilities.databases.explain import Explained
+from datareeve.capabilities.databases.engines.explained import explain_plan, shown
 from datareeve.capabilities.databases.rules import plans
 from datareeve.core.errors import BadInput
-from datareeve.core.operation import Call, Claim, Copy, Effect, Operation, Plan, Step, Systems
+from datareeve.core.operation import Call, Claim, Copy, Effect, Operation, Plan, Reader, Step, Systems
 from datareeve.core.value import Value
 from datareeve.systems.workload_source import shape_of
+
+if TYPE_CHECKING:
+    from datareeve.capabilities.databases.explain import Explained
 
 
 class ExplainQueryFacts(Value):
@@ -22,6 +25,7 @@ class ExplainQueryFacts(Value):
     fingerprint: str
     sql: str
     answer: dict[str, Any]
+    kind: str = "postgresql"  # of the system
     where: str = ""  # where it was run; empty: nowhere
     before: str | None = None  # digest of the file where the page goes
 
@@ -42,7 +46,7 @@ class ExplainQuery(Operation[ExplainQueryFacts]):
         "why is this query slow",
         "does this query use an index",
     )
-    goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
+    goes_to: ClassVar[tuple[str, ...]] = ("postgresql", "mysql", "sqlite", "duckdb")
 
     system: str = Field(description="the database's name in the estate")
     sql: str | None = Field(
@@ -74,6 +78,8 @@ class ExplainQuery(Operation[ExplainQueryFacts]):
                 "--sql 'SELECT ...' or --fingerprint 0123456789ab",
             )
         reader = systems[self.system]
+        if reader.kind != "postgresql":
+            return self._elsewhere(reader)
         here = self.analyze and self.on_source
         asked = {"sql": self.sql, "fingerprint": self.fingerprint}
         answer = (
@@ -90,6 +96,17 @@ class ExplainQuery(Operation[ExplainQueryFacts]):
             where=self.system if here else "",
             before=systems["files"].read("digest", path=self.html) if self.html else None,
         )
+
+    def _elsewhere(self, reader: Reader) -> ExplainQueryFacts:
+        """The plan of another engine. Errors: `BadInput` `engine.cannot` where it is to be run, or made a page of."""
+        if self.analyze or self.html:
+            raise BadInput(
+                "engine.cannot",
+                f"databases.explain-query with analyze or html works on postgresql; {self.system} is {reader.kind}.",
+                "Leave them out: the plan is then shown as a tree.",
+            )
+        answer = reader.read("plan_of", sql=self.sql, fingerprint=self.fingerprint)
+        return ExplainQueryFacts(fingerprint=self.fingerprint or "", sql="", answer=answer, kind=reader.kind)
 
     def rehearse(self, facts: ExplainQueryFacts, copy: Copy) -> ExplainQueryFacts:
         """Run it on the copy, where running was asked for."""
@@ -114,6 +131,9 @@ class ExplainQuery(Operation[ExplainQueryFacts]):
 
     def plan(self, facts: ExplainQueryFacts) -> Plan:
         """The tree and what stands out in it; with `html`, one step that writes the page."""
+        if facts.kind != "postgresql":
+            inputs = {**super().inputs(), "sql": shown(self.sql, facts.kind)}
+            return explain_plan(self.name, inputs, facts.kind, facts.answer)
         plan = explain.read_plan(facts.answer)
         summary = _summary(plan, facts.where)
         page = self._page(plan, facts) if self.html else ""

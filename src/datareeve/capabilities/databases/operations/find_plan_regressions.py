@@ -108,18 +108,15 @@ class FindPlanRegressions(Operation[FindPlanRegressionsFacts]):
 
     def plan(self, facts: FindPlanRegressionsFacts) -> Plan:
         """What changed; nothing is changed by telling it."""
-        if facts.why_empty or not facts.captures:
-            why = (
-                f"{facts.why_empty}."
-                if facts.why_empty
-                else "No plan is recorded yet: run databases.record-plans, best on a schedule."
-            )
+        if facts.why_empty:
             return Plan(
                 operation=self.name,
                 inputs=self.inputs(),
-                summary="There is nothing to compare.",
-                blockers=(why,),
+                summary="There is no workload to plan.",
+                blockers=(f"{facts.why_empty}.",),
             )
+        if not facts.captures:
+            return Plan(operation=self.name, inputs=self.inputs(), summary=NO_RECORD, nothing_to_do=NO_RECORD)
         findings = tuple(self._finding(one, facts.measured.get(one.fingerprint)) for one in facts.changes)
         worse = sum(finding.rule == "plan-regression" for finding in findings)
         summary = _summary(facts, worse)
@@ -151,6 +148,7 @@ class FindPlanRegressions(Operation[FindPlanRegressionsFacts]):
 
 
 SHOWN = 90
+NO_RECORD = "There is nothing to compare with: no plan is recorded yet. Run databases.record-plans, best on a schedule."
 TITLES = {
     "plan-regression": "It is planned in another way, and worse,",
     "plan-improved": "It is planned in another way, and better,",
@@ -159,7 +157,7 @@ TITLES = {
 
 
 def _tried(reader: Reader, change: Change) -> Change:
-    """The change with its settings tried: which of them, put back alone, brings the old plan back?"""
+    """The change with its settings tried: those that, put back, bring the old plan back are proven."""
     settings = [cause for cause in change.causes if cause.kind == "setting"]
     proven = {
         cause.subject for cause in settings if _brings_back(reader, change, {cause.subject: cause.before})

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from datareeve.capabilities.databases import workload, workload_history
+from datareeve.capabilities.databases.engines import statements
 from datareeve.capabilities.databases.plan_history import KIND
 from datareeve.capabilities.databases.rules import queries
 from datareeve.capabilities.databases.workload import Family, Workload
@@ -68,7 +69,7 @@ class FindSlowQueries(Operation[SlowQueries]):
         "queries over 100 ms",
         "which queries are slower than yesterday",
     )
-    goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
+    goes_to: ClassVar[tuple[str, ...]] = ("postgresql", "mysql", "sqlite", "duckdb")
 
     system: str = Field(description="the database's name in the estate")
     target_ms_p95: float = Field(
@@ -91,7 +92,16 @@ class FindSlowQueries(Operation[SlowQueries]):
         return text
 
     def observe(self, systems: Systems) -> SlowQueries:
-        """The recorded workload, or its window since a moment; means of before, and the plans that are kept."""
+        """The recorded workload, or its window since a moment; means of before, and the plans that are kept.
+
+        Errors: `BadInput` `engine.cannot` where a window is asked for of an engine whose workload is not recorded in the ledger.
+        """
+        if self.since and systems[self.system].kind != "postgresql":
+            raise BadInput(
+                "engine.cannot",
+                f"databases.find-slow-queries with since works on postgresql; {self.system} is {systems[self.system].kind}.",
+                "Leave since out: it needs snapshots of databases.record-workload.",
+            )
         found = (
             workload_history.window(systems, self.system, self.since)
             if self.since
@@ -124,6 +134,8 @@ class FindSlowQueries(Operation[SlowQueries]):
             *workload.loop_findings(facts),
             *self._better_written(facts),
         )
+        if facts.source.dialect != "postgres":
+            findings = tuple(statements.said_elsewhere(finding) for finding in findings)
         summary = self._summary(facts, slow, findings)
         return Plan(
             operation=self.name,
@@ -183,7 +195,9 @@ class FindSlowQueries(Operation[SlowQueries]):
         )
 
     def _better_written(self, facts: SlowQueries) -> tuple[Finding, ...]:
-        return tuple(finding for family in facts.families for finding in queries.review(family))
+        return tuple(
+            finding for family in facts.families for finding in queries.review(family, facts.source.dialect)
+        )
 
     def _figures(self, facts: SlowQueries) -> dict[str, Any]:
         return {

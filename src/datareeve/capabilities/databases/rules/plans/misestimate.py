@@ -27,7 +27,7 @@ def mark(node: Node, plan: Explained) -> Mark | None:
         return None  # it began below, and is told there
     return Mark(
         rule="misestimate",
-        badge=f"{off:,.0f}× {said} rows",
+        badge=f"{off:,.0f} times {said} rows",
         what=f"{node.rows:,.0f} rows were expected, {node.actual_rows:,.0f} came: {off:,.0f} times {said}.",
         why="Joins and memory above it are chosen for the wrong number of rows.",
         instead="ANALYZE; where columns depend on each other CREATE STATISTICS (dependencies, ndistinct, mcv) on them; for an expression an index or statistics on it.",

@@ -79,14 +79,14 @@ REWRITES = (
 )
 
 
-def review(family: Family) -> tuple[Finding, ...]:
+def review(family: Family, dialect: str = "postgres") -> tuple[Finding, ...]:
     """What every rule says of a family; nothing where it cannot be parsed."""
     import sqlglot  # noqa: PLC0415 - heavy, and needed only where a workload is looked at
 
     if not family.parsed:
         return ()
     try:
-        tree = sqlglot.parse_one(family.sql, read="postgres")
+        tree = sqlglot.parse_one(family.sql, read=dialect)
     except sqlglot.errors.SqlglotError:
         return ()
     return tuple(found for rule in RULES if (found := rule(family, tree)) is not None)

@@ -27,30 +27,27 @@ def rewrite(tree: exp.Expr, catalog: Catalog) -> Rewrite | None:
     """`x < (SELECT avg(y) FROM u WHERE u.k = t.k)` as a LEFT JOIN of `(SELECT k, avg(y) FROM u GROUP BY k)`."""
     from sqlglot import exp  # noqa: PLC0415 - heavy, and loaded already where a tree is at hand
 
-    made_ones = 0
+    joined = 0
     for subquery in list(tree.find_all(exp.Subquery)):
         inner, outer = subquery.this, subquery.parent_select
-        links = (
-            _links(inner, outer, catalog)
-            if outer is not None
-            and not any(one.is_star for one in outer.expressions)
-            and _is_scalar(subquery, inner)
-            else None
-        )
-        if not links:
+        if not isinstance(outer, exp.Select) or any(one.is_star for one in outer.expressions):
             continue
-        made_ones += 1
-        alias = f"grouped_{made_ones}"
-        _join(outer, inner, links, alias)
-        counts = isinstance(inner.expressions[0].unalias(), exp.Count)
-        value = f"COALESCE({alias}.value, 0)" if counts else f"{alias}.value"
-        name = (
-            ""
-            if isinstance(subquery.parent, exp.Alias) or not subquery.parent == outer
-            else inner.expressions[0].alias or inner.expressions[0].key
-        )
-        subquery.replace(parsed(f"SELECT {value} AS {name}" if name else f"SELECT {value}").expressions[0])
-    return Rewrite(tree) if made_ones else None
+        if _is_scalar(subquery, inner) and (links := _links(inner, outer, catalog)):
+            joined += 1
+            _join(outer, inner, links, f"grouped_{joined}")
+            subquery.replace(_value(subquery, inner, f"grouped_{joined}"))
+    return Rewrite(tree) if joined else None
+
+
+def _value(subquery: exp.Expr, inner: exp.Expr, alias: str) -> exp.Expr:
+    """What stands in the subquery's place: the joined aggregate, under the name that its column had."""
+    from sqlglot import exp  # noqa: PLC0415
+
+    first = inner.expressions[0]
+    value = f"COALESCE({alias}.value, 0)" if isinstance(first.unalias(), exp.Count) else f"{alias}.value"
+    name = first.alias or first.unalias().key if isinstance(subquery.parent, exp.Select) else ""
+    picked: exp.Expr = parsed(f'SELECT {value} AS "{name}"' if name else f"SELECT {value}").expressions[0]
+    return picked
 
 
 Link = tuple[str, str, "exp.Expr"]  # the inner column, the outer one, and the condition that links them
@@ -118,9 +115,14 @@ def _column(place: tuple[str, object, str] | None) -> str:
     return sql(exp.column(name, table=alias))
 
 
-def _join(outer: exp.Expr, inner: exp.Expr, links: list[Link], alias: str) -> None:
+def _join(outer: exp.Select, inner: exp.Expr, links: list[Link], alias: str) -> None:
     from sqlglot import exp  # noqa: PLC0415
 
+    for join in outer.args.get("joins") or ():
+        if not any(join.args.get(name) for name in ("kind", "side", "on", "using", "method")):
+            join.set(
+                "kind", "CROSS"
+            )  # a comma binds less than JOIN: tables before it could not be named in ON
     grouped = inner.copy()
     linking = [sql(link[2]) for link in links]
     made(

@@ -19,6 +19,7 @@ def rewrite(tree: exp.Expr, catalog: Catalog) -> Rewrite | None:
     """`GROUP BY a HAVING a = $1` as `WHERE a = $1 GROUP BY a`."""
     from sqlglot import exp  # noqa: PLC0415 - heavy, and loaded already where a tree is at hand
 
+    del catalog  # it rests on the statement alone
     changed = False
     for select in list(tree.find_all(exp.Select)):
         having, group = select.args.get("having"), select.args.get("group")

@@ -27,6 +27,7 @@ def rewrite(tree: exp.Expr, catalog: Catalog) -> Rewrite | None:
     """`a = $1 OR b = $2` as both halves by UNION ALL, the second without what the first gave."""
     from sqlglot import exp  # noqa: PLC0415 - heavy, and loaded already where a tree is at hand
 
+    del catalog  # it rests on the statement alone
     if not isinstance(tree, exp.Select) or not plain(tree) or len(found := _ors(tree)) != 1:
         return None
     either = found[0].unnest()
@@ -61,6 +62,6 @@ def _column(side: exp.Expr) -> str:
     fits = (
         isinstance(side, kinds)
         and isinstance(side.this, exp.Column)
-        and all(is_value(v) for v in side.iter_expressions() if v is not side.this)
+        and all(is_value(v) for v in side.iter_expressions() if v.arg_key != "this")
     )
     return sql(side.this) if fits else ""

@@ -19,6 +19,7 @@ def rewrite(tree: exp.Expr, catalog: Catalog) -> Rewrite | None:
     """`SELECT … FROM (SELECT … ORDER BY x) s ORDER BY y` without the inner ORDER BY."""
     from sqlglot import exp  # noqa: PLC0415 - heavy, and loaded already where a tree is at hand
 
+    del catalog  # it rests on the statement alone
     changed = False
     for select in list(tree.find_all(exp.Select)):
         outer = select.parent_select

@@ -26,7 +26,7 @@ def rewrite(tree: exp.Expr, catalog: Catalog) -> Rewrite | None:
         recursive = cte.parent is not None and cte.parent.args.get("recursive")
         volatile = cte.this.find(exp.Rand, exp.Anonymous, exp.Insert, exp.Update, exp.Delete, exp.Lock)
         if not recursive and not volatile and forced is not False and (reads > 1 or (forced and reads == 1)):
-            cte.set("materialized", False)
+            cte.args["materialized"] = False
             changed = True
     del catalog
     return Rewrite(tree) if changed else None

@@ -26,7 +26,7 @@ def rewrite(tree: exp.Expr, catalog: Catalog) -> Rewrite | None:
             continue
         keys = [key_within(catalog, half) for half in (left, right)]
         if all(keys) and _differ(left, right, catalog):
-            union.set("distinct", False)
+            union.args["distinct"] = False
             for key, half in zip(keys, (left, right), strict=True):
                 rests.append(f"{from_items(half)[0].name} ({', '.join(key or ())}) is a key")
     return Rewrite(tree, tuple(dict.fromkeys(rests))) if rests else None
