@@ -6,6 +6,7 @@ A measurement gives a peer a script to run; the script prints one JSON object. I
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,11 @@ FOLDER = ROOT / ".bench"
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "dbos": ("dbos==3.4.0", "psycopg[binary]"),
     "tpch": ("duckdb==1.5.5", "duckdb-extension-tpch==1.5.5"),
+    "index_selection": ("psycopg[binary]", "sqlglot"),
+    # Without its dependencies: it pins a pglast and a Python that its advisor does not need.
+    "postgres_mcp": tuple(
+        "--no-deps --ignore-requires-python postgres-mcp==0.3.0 pglast==7.20 psycopg psycopg-binary psycopg-pool typing-extensions humanize attrs".split()
+    ),
 }
 
 
@@ -53,6 +59,20 @@ def run(peer: str, script: Path, *arguments: str, seconds: float = 600) -> dict[
         raise RuntimeError(f"{peer}: {done.stderr.strip()[-500:]}")
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
+
+
+def gem(name: str, program: str) -> Path:
+    """The program of a Ruby gem, installed below `.bench/` (Debian's Ruby, where apt-get may be used). Errors: `NotInstalled`."""
+    home = FOLDER / "gems"
+    if not (home / "bin" / program).exists():
+        if shutil.which("gem") is None and shutil.which("apt-get") and os.geteuid() == 0:
+            _command(
+                "apt-get", "install", "-y", "-qq", "--no-install-recommends", "ruby", "ruby-dev", "libpq-dev"
+            )
+        if shutil.which("gem") is None:
+            raise NotInstalled("there is no Ruby on this machine")
+        _command("gem", "install", "--quiet", "--no-document", "--install-dir", str(home), name)
+    return home / "bin" / program
 
 
 def _command(*command: str) -> None:

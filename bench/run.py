@@ -1,7 +1,8 @@
 """`script/bench [NAME ...] [--json] [--quick]`: run measurements and print figures beside the peers'.
 
 A measurement is a module `bench/NAME.py` with a docstring and `measure(*, quick: bool) -> Measured`. Medians and ratios go into
-`figures`; `peers` holds the same figures of others, measured in the same run on the same machine.
+`figures`; `peers` holds the same figures of others, measured in the same run on the same machine. `database_health.py` is published as
+`database-health`, and either spelling is taken.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 HERE = Path(__file__).parent
 NOT_MEASUREMENTS = {"run", "peers"}
@@ -24,11 +25,14 @@ class Measured(TypedDict):
 
     figures: dict[str, float | None]
     peers: dict[str, dict[str, float | None] | str]
+    detail: NotRequired[dict[str, Any]]  # what the figures were made of
 
 
 def names() -> list[str]:
     """Every measurement there is."""
-    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_MEASUREMENTS)
+    return sorted(
+        path.stem.replace("_", "-") for path in HERE.glob("*.py") if path.stem not in NOT_MEASUREMENTS
+    )
 
 
 def machine() -> dict[str, Any]:
@@ -53,10 +57,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a result")
     asked = parser.parse_args()
+    asked.names = [name.replace("_", "-") for name in asked.names]
     if unknown := set(asked.names) - set(names()):
         parser.error(f"no measurement {', '.join(sorted(unknown))}; there are: {', '.join(names())}")
     for name in asked.names or names():
-        measured: Measured = importlib.import_module(name).measure(quick=asked.quick)
+        measured: Measured = importlib.import_module(name.replace("-", "_")).measure(quick=asked.quick)
         result = {"bench": name, **measured, "machine": machine()}
         print(json.dumps(result) if asked.json else table(result), flush=True)
     return 0
@@ -70,7 +75,23 @@ def table(result: dict[str, Any]) -> str:
             lines.append(f"  {owner:<12} not measured: {figures}")
             continue
         lines += [f"  {owner:<12} {name:<32} {shown(value)}" for name, value in figures.items()]
+    for name, found in result.get("detail", {}).items():
+        lines += detailed(name, found)
     return "\n".join(lines)
+
+
+def detailed(name: str, found: Any) -> list[str]:
+    """A detail for a person: a table where it is figures by side and name, else one line for each side."""
+    if not isinstance(found, dict):
+        return [f"  {name}: {found}"]
+    sides = list(found)
+    if not all(isinstance(value, dict) for value in found.values()):
+        return [f"  {name}", *(f"    {side}: {value}" for side, value in found.items())]
+    rows = list(dict.fromkeys(row for value in found.values() for row in value))
+    lines = [
+        f"    {row:<8}" + "".join(f"{shown(found[side].get(row)):>14}" for side in sides) for row in rows
+    ]
+    return [f"  {name}", "    " + " " * 8 + "".join(f"{side[:12]:>14}" for side in sides), *lines]
 
 
 def shown(value: float | None) -> str:

@@ -88,10 +88,12 @@ def load(url: str, scale: float) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         statements(connection, "schema.sql")
         for table in TABLES:
-            with connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT csv)") as copy:  # type: ignore[arg-type]
-                with (folder / f"{table}.csv").open("rb") as file:
-                    while block := file.read(1 << 20):
-                        copy.write(block)
+            with (
+                (folder / f"{table}.csv").open("rb") as file,
+                connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT csv)") as copy,
+            ):
+                while block := file.read(1 << 20):
+                    copy.write(block)
         statements(connection, "keys.sql")
         connection.execute("VACUUM (FREEZE, ANALYZE)")
         connection.execute("CHECKPOINT")
@@ -101,7 +103,7 @@ def statements(connection: psycopg.Connection, name: str) -> None:
     """Run each statement of a file of this folder."""
     for statement in (HERE / name).read_text().split(";\n"):
         if statement.strip():
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import statistics
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 
@@ -30,14 +30,8 @@ WHERE pg_class.relnamespace = 'public'::regnamespace
   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
 ORDER BY 1
 """
-RF1 = (
-    "INSERT INTO orders SELECT {orders} FROM refresh.orders WHERE set = %s",
-    "INSERT INTO lineitem SELECT {lineitem} FROM refresh.lineitem WHERE set = %s",
-)
-RF2 = (
-    "DELETE FROM lineitem WHERE l_orderkey IN (SELECT o_orderkey FROM refresh.orders WHERE set = %s)",
-    "DELETE FROM orders WHERE o_orderkey IN (SELECT o_orderkey FROM refresh.orders WHERE set = %s)",
-)
+RF1 = ("orders", "lineitem")  # in this order: the foreign key
+RF2 = ("DELETE FROM lineitem WHERE l_orderkey = %s", "DELETE FROM orders WHERE o_orderkey = %s")
 
 
 class Side:
@@ -47,7 +41,7 @@ class Side:
         self.connection = psycopg.connect(url, autocommit=True)
         self.stat = Path(f"/proc/{self.connection.info.backend_pid}/schedstat")
 
-    def __enter__(self) -> Side:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,14 +55,14 @@ class Side:
         """The CPU seconds of a statement, its rows fetched. Errors: `psycopg.errors.QueryCanceled` at the statement timeout."""
         began = self.cpu()
         with self.connection.cursor(binary=True) as cursor:
-            cursor.execute(text, arguments or None)  # type: ignore[arg-type]
+            cursor.execute(text, arguments or None)
             if cursor.description:
                 cursor.fetchall()
         return self.cpu() - began
 
     def own_indexes(self) -> list[dict[str, Any]]:
         """The indexes that are no constraint's: name, bytes, definition."""
-        rows = self.connection.execute(OWN_INDEXES).fetchall()  # type: ignore[arg-type]
+        rows = self.connection.execute(OWN_INDEXES).fetchall()
         return [dict(zip(("name", "bytes", "definition"), row, strict=True)) for row in rows]
 
     def used(self) -> set[str]:
@@ -77,7 +71,7 @@ class Side:
 
     def indexes_of(self, text: str) -> set[str]:
         """The names of the indexes in a statement's plan."""
-        (plan,) = self.connection.execute(f"EXPLAIN (FORMAT JSON) {text}").fetchone() or ({},)  # type: ignore[arg-type]
+        (plan,) = self.connection.execute(f"EXPLAIN (FORMAT JSON) {text}").fetchone() or ({},)
         return set(index_names(plan))
 
 
@@ -102,7 +96,7 @@ def queries(
     texts = make.texts()
     results: list[dict[str, float | None]] = [{} for _ in sides]
     for side in sides:
-        side.connection.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")  # type: ignore[call-overload]
+        side.connection.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")
     for name in names:
         for index, values in enumerate(_in_turn(sides, texts[name], rounds)):
             results[index][name] = (min if best else statistics.median)(values) if values else None
@@ -146,23 +140,29 @@ def refresh(sides: list[Side], *, rounds: int = 5, sets: int = SETS) -> list[lis
 
 
 def _refresh_once(side: Side, sets: int) -> float:
-    """Insert and delete each set, a transaction each as the specification has it."""
-    columns = {
-        "orders": _columns(side, "orders"),
-        "lineitem": _columns(side, "lineitem"),
-    }
-    spent = 0.0
-    for pair in (RF1, RF2):
-        for number in range(sets):
-            with side.connection.transaction():
-                spent += sum(side.spent(text.format(**columns), number) for text in pair)
+    """Insert each set, then delete each: a row a statement, as the specification has it, prepared; a transaction for each set."""
+    rows = {table: _rows(side, table, sets) for table in RF1}
+    began = side.cpu()
+    for number in range(sets):
+        with side.connection.transaction(), side.connection.cursor() as cursor:
+            for table in RF1:
+                marks = ", ".join(["%s"] * len(rows[table][number][0]))
+                cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows[table][number])
+    for number in range(sets):
+        with side.connection.transaction(), side.connection.cursor() as cursor:
+            for statement in RF2:
+                cursor.executemany(statement, [row[:1] for row in rows["orders"][number]])
+    spent = side.cpu() - began
     side.connection.execute("VACUUM orders, lineitem")
     return spent
 
 
-def _columns(side: Side, table: str) -> str:
-    cursor = side.connection.execute(f"SELECT * FROM {table} LIMIT 0")  # type: ignore[call-overload]
-    return ", ".join(column.name for column in cursor.description or ())
+def _rows(side: Side, table: str, sets: int) -> list[list[Any]]:
+    """The rows of each refresh set."""
+    found: list[list[Any]] = [[] for _ in range(sets)]
+    for number, *row in side.connection.execute(f"SELECT * FROM refresh.{table} WHERE set < %s", [sets]):
+        found[number].append(row)
+    return found
 
 
 def main() -> int:
@@ -182,7 +182,7 @@ def main() -> int:
         print(table(found, names))
         if not asked.no_refresh:
             medians = [statistics.median(values) for values in refresh(sides)]
-            print_row(f"RF x{SETS}", list(medians))
+            print(row(f"RF x{SETS}", list(medians)))
     return 0
 
 
@@ -213,10 +213,6 @@ def row(name: str, values: list[float | None]) -> str:
         ratio = f"{value / base:6.2f}x" if value is not None and base else "       "
         cells.append(f"{'timeout':>9} {ratio}" if value is None else f"{value * 1000:9.1f} {ratio}")
     return f"{name:<8}" + "  ".join(cells)
-
-
-def print_row(name: str, values: list[float | None]) -> None:
-    print(row(name, values))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""TPC-H: made (`make`) and measured (`measure`) on a PostgreSQL of its own."""
