@@ -188,3 +188,55 @@ def test_a_hundred_thousand_literal_statements_are_read_without_parsing_each(tmp
     recording = record("trace", tmp_path / "t.jsonl", "t.jsonl", "app")
     assert [family.calls for family in recording.families.values()] == [100_000]
     assert len(workload_source._SHAPES) - parsed <= 1
+
+
+LATIN1 = (
+    '{"timestamp":"2025-07-20 10:00:00.000 UTC","session_id":"6.1","message":"duration: 1.500 ms  statement: '
+    "SELECT größe FROM straße WHERE b = 'Käse'\"}\n"
+)
+
+
+def test_a_log_in_latin1_keeps_its_names_and_counts_its_lines(tmp_path):
+    (tmp_path / "log.json").write_bytes(LATIN1.encode("latin-1") + LATIN1.encode())
+    recording = record("log", tmp_path / "log.json", "log.json", "app")
+    (family,) = recording.families.values()
+    assert (family.shape.sql, family.calls, family.shape.tables) == (
+        "SELECT größe FROM straße WHERE b = $1",
+        2,
+        ("straße",),
+    )
+    assert recording.counts["wrong_encoding"] == 1
+
+
+def test_what_datareeve_asked_itself_is_left_out_of_a_log(tmp_path):
+    ours = JSONLOG.splitlines()[0].replace('"dbname"', '"application_name":"datareeve/read","dbname"')
+    (tmp_path / "log.json").write_text(f"{ours}\n{JSONLOG}")
+    recording = record("log", tmp_path / "log.json", "log.json", "app")
+    assert (recording.counts["own"], sum(family.calls for family in recording.families.values())) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM information_schema.tables WHERE table_name = 'x'",
+        "SELECT pg_reload_conf()",
+        "SELECT pg_stat_statements_reset()",
+    ],
+)
+def test_what_asks_the_server_itself_is_no_workload(text):
+    assert shape_of(text).kind == "other"
+
+
+def test_times_are_kept_with_their_moments_for_windows(tmp_path):
+    lines = [
+        {"at": f"2025-07-20T10:00:{n:02d}.5+00:00", "session": 0, "sql": "SELECT 1 FROM t", "ms": n}
+        for n in (1, 2, 3)
+    ]
+    (tmp_path / "t").write_text(
+        "\n".join(json.dumps(line) for line in [*lines, {"sql": "SELECT 1 FROM t", "ms": 9}])
+    )
+    recording = record("trace", tmp_path / "t", "t", "app")
+    (family,) = recording.families.values()
+    assert [round(at - family.when[0]) for at in family.when[:3]] == [0, 1, 2]
+    assert family.when[3] != family.when[3]  # noqa: PLR0124 - NaN: nobody told
+    assert (family.min_ms, family.max_ms, family.squares) == (1, 9, 95)

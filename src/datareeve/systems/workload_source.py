@@ -550,8 +550,10 @@ def executable(statement: Statement) -> tuple[str, Any] | None:
 
 LEAST_ROUNDS = 3  # fewer repeats than this are not called a loop
 BODY_AT_MOST = 3  # statements asked for each row
+LEAST_OF_ROUNDS = 0.3  # a statement of the body may be missed in the others
 DEPTH = 4  # loops within loops
 LEAST_OF_PARENTS = 0.5  # a loop follows at least every second time that its first query gave rows
+MOSTLY = 0.7
 LUCK = 3.0  # a loop is seen this many times as often as it would be by chance
 
 LoopKey = tuple[str, tuple[str, ...]]
@@ -584,10 +586,14 @@ def find_loops(sessions: dict[str, list[Seen]]) -> list[dict[str, Any]]:
     found: dict[LoopKey, _Loop] = {}
     outside: Counter[str] = Counter()
     parents: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
     for seen in sessions.values():
+        asked.update(one.fingerprint for one in seen)
         parents.update(one.fingerprint for one in seen if one.rows is None or one.rows >= LEAST_ROUNDS)
         outside.update(one.fingerprint for one in _without_loops(seen, found))
-    loops = [_told(key, loop) for key, loop in found.items() if _is_no_chance(key, loop, outside, parents)]
+    loops = [
+        _told(key, loop) for key, loop in found.items() if _is_no_chance(key, loop, outside, parents, asked)
+    ]
     return sorted(loops, key=lambda loop: (-loop["total_ms"], loop["parent"], loop["children"]))
 
 
@@ -624,17 +630,22 @@ def _told(key: LoopKey, loop: _Loop) -> dict[str, Any]:
     }
 
 
-def _is_no_chance(key: LoopKey, loop: _Loop, outside: Counter[str], parents: Counter[str]) -> bool:
+def _is_no_chance(
+    key: LoopKey, loop: _Loop, outside: Counter[str], parents: Counter[str], asked: Counter[str]
+) -> bool:
     """Whether a loop is seen more often than in a session that asks its statements in any order."""
     parent, children = key
     if loop.loops < LEAST_OF_PARENTS * parents[parent]:
         return False
-    if not loop.known_rows and loop.loops < LEAST_ROUNDS:
-        return False  # the source tells no rows: only a habit counts
+    if (
+        not loop.known_rows
+    ):  # the source tells no rows: only a habit counts, of statements that are hardly ever asked otherwise
+        return loop.loops >= LEAST_ROUNDS and loop.calls.total() >= MOSTLY * sum(
+            asked[child] for child in children
+        )
     share = sum(outside[child] for child in children) / max(1, outside.total())
     by_chance = share ** (loop.calls.total() / loop.loops) * parents[parent]
-    in_loops = loop.calls.total() / (loop.calls.total() + sum(outside[child] for child in children))
-    return loop.loops >= LUCK * by_chance and in_loops >= (LEAST_OF_PARENTS if not loop.known_rows else 0.0)
+    return bool(loop.loops >= LUCK * by_chance)
 
 
 Body = tuple[tuple[str, ...], list[Seen], list[Seen]]
@@ -650,7 +661,9 @@ def _loop_after(seen: list[Seen], at: int) -> Body:
     rows = seen[at].rows
     if rows is not None and rows < LEAST_ROUNDS:
         return (), [], []
-    for size in range(1, BODY_AT_MOST + 1):
+    # The widest first: children that are asked in batches, one after the other, are one loop. Without row counts, two families at most:
+    # in an application of four statements the other three follow upon anything.
+    for size in range(BODY_AT_MOST if rows is not None else BODY_AT_MOST - 1, 0, -1):
         body = _body(seen, at, size)
         if len({one.fingerprint for one in body}) == size and _are_rounds(body, rows):
             return tuple(sorted({one.fingerprint for one in body})), body, []
@@ -662,7 +675,7 @@ def _are_rounds(body: list[Seen], rows: int | None) -> bool:
     rounds = max(calls.values())
     changing = len({one.values for one in body}) > rounds // 2
     expected = rows is None or 0.8 * rows <= rounds <= rows + 1
-    return min(calls.values()) >= LEAST_ROUNDS and changing and expected
+    return min(calls.values()) >= max(LEAST_ROUNDS, LEAST_OF_ROUNDS * rounds) and changing and expected
 
 
 def _body(seen: list[Seen], at: int, size: int) -> list[Seen]:
@@ -681,9 +694,9 @@ def _loop_in_a_crowd(seen: list[Seen], at: int) -> Body:
     """A loop over one family on a connection that a pool shares: a few statements of others stand in between."""
     rows = seen[at].rows or 0
     span = seen[at + 1 : at + 1 + int((rows + 1) * (1 + MOST_FOREIGN))]
-    common = Counter(one.fingerprint for one in span if one.fingerprint != seen[at].fingerprint).most_common(
-        1
-    )
+    again = next((n for n, one in enumerate(span) if one.fingerprint == seen[at].fingerprint), len(span))
+    span = span[:again]
+    common = Counter(one.fingerprint for one in span).most_common(1)
     if not common:
         return (), [], []
     child = common[0][0]
