@@ -22,7 +22,7 @@ FRESH_SECONDS = 60.0  # samples are taken again after this
 SAMPLE_SQL = """
 SELECT pid, extract(epoch FROM query_start)::float8 AS began, extract(epoch FROM clock_timestamp() - query_start)::float8 * 1000 AS ms,
        query, coalesce(wait_event_type || ':' || wait_event, 'running') AS waits_for,
-       octet_length(query) >= current_setting('track_activity_query_size')::int - 1 AS is_cut
+       octet_length(query) >= pg_size_bytes(current_setting('track_activity_query_size')) - 1 AS is_cut
   FROM pg_stat_activity
  WHERE datname = current_database() AND state = 'active' AND backend_type = 'client backend'
    AND pid <> pg_backend_pid() AND application_name NOT LIKE %(ours)s
