@@ -123,7 +123,9 @@ class Duckdb(Adapter):
         try:
             connection = driver.connect(str(self.file.resolve()), read_only=True, config=SEALED)
         except (driver.Error, UnicodeDecodeError) as error:
-            raise translate(error, self.name, self.entry.path, late=False) from None
+            made = translate(error, self.name, self.entry.path, late=False)
+            # A file of another kind is tried with an extension, and those are closed.
+            raise made if isinstance(made, Failed) else _not_a_database(self.name, self.entry.path) from None
 
         def interrupt() -> None:
             late.set()
@@ -173,7 +175,7 @@ def _answer(connection: Any, sql: str, parameters: Any, shape: Shape) -> Any:
     return shaped(names, cursor.fetchmany(ROW_CAP + 1), shape, "duckdb")
 
 
-def translate(error: Exception, system: str, path: str, *, late: bool) -> DatareeveError:
+def translate(error: Exception, system: str, path: str, *, late: bool) -> DatareeveError:  # noqa: PLR0911 - one a kind
     """The error as ours; DuckDB's words often quote values, so only those that name objects are passed on."""
     said, kind = str(error), type(error).__name__
     if late or kind == "InterruptException":
@@ -202,9 +204,7 @@ def translate(error: Exception, system: str, path: str, *, late: bool) -> Datare
             "Datareeve has no key for it: give a decrypted copy.",
         )
     if "not a valid DuckDB database" in said or kind == "UnicodeDecodeError":
-        return Unreachable(
-            "duckdb.not-a-database", f"{system}: {path} is not a DuckDB database.", "Correct the path."
-        )
+        return _not_a_database(system, path)
     if "version number" in said and "can only read" in said:
         return Unreachable(
             "duckdb.version",
@@ -214,11 +214,13 @@ def translate(error: Exception, system: str, path: str, *, late: bool) -> Datare
     return _of_statement(said, kind, system, path)
 
 
-def _of_statement(said: str, kind: str, system: str, path: str) -> DatareeveError:
-    if kind == "IOException":
-        return Unreachable(
-            "duckdb.unreadable", f"{system}: {path} cannot be read.", "Check its rights and that it is whole."
-        )
+def _not_a_database(system: str, path: str) -> Unreachable:
+    return Unreachable(
+        "duckdb.not-a-database", f"{system}: {path} is not a DuckDB database.", "Correct the path."
+    )
+
+
+def _of_statement(said: str, kind: str, system: str, path: str) -> DatareeveError:  # noqa: PLR0911 - one a kind
     if kind == "PermissionException" or "disabled" in said or "read-only" in said:
         return Refused(
             "duckdb.not-a-read",
@@ -241,11 +243,15 @@ def _of_statement(said: str, kind: str, system: str, path: str) -> DatareeveErro
         return Failed(
             "duckdb.sql", f"{system}: there is no {name[1].lower()} {name[2]}.", "Correct the statement."
         )
-    if kind == "FatalException" or kind == "InternalException":
+    if kind in {"FatalException", "InternalException"} or "checksum" in said or "Corrupt" in said:
         return Failed(
             "duckdb.damaged",
             f"{system}: DuckDB gave up reading {path}; it may be damaged.",
             "Restore a backup, and check the disk.",
+        )
+    if kind == "IOException":
+        return Unreachable(
+            "duckdb.unreadable", f"{system}: {path} cannot be read.", "Check its rights and that it is whole."
         )
     return Failed(
         f"duckdb.{kind.removesuffix('Exception').lower()}",

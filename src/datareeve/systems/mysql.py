@@ -172,7 +172,7 @@ class Mysql(Adapter):
     def connect(self) -> Any:
         """A new connection. Errors: `Unreachable`, `BadInput` `mysql.driver`."""
         try:
-            import pymysql  # noqa: PLC0415 - an extra
+            import pymysql  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
         except ImportError:
             raise missing_driver("mysql", "MariaDB and MySQL", "PyMySQL") from None
         parts = urlsplit(self.entry.url)
@@ -303,9 +303,9 @@ def translate(error: Any, system: str) -> DatareeveError:
 
 
 def _symbol(number: int) -> str:
-    from pymysql.constants import CR, ER  # noqa: PLC0415 - an extra
+    from pymysql.constants import CR, ER  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
 
-    names = {
+    names: dict[int, str] = {
         value: name for module in (ER, CR) for name, value in vars(module).items() if isinstance(value, int)
     }
     return names.get(number, "not known").lower().replace("_", " ")

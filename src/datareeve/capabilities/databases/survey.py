@@ -10,7 +10,7 @@ from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datareeve.capabilities.databases import dialects, engines, sql
-from datareeve.capabilities.databases.schema import Column, Schema, Table
+from datareeve.capabilities.databases.schema import Column, Schema, Table  # noqa: TC001 - pydantic reads them
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from datareeve.capabilities.databases import engines
 from datareeve.capabilities.databases.document.diagram import draw
-from datareeve.capabilities.databases.schema import Constraint, Schema, Table
 
 if TYPE_CHECKING:
+    from datareeve.capabilities.databases.schema import Constraint, Schema, Table
     from datareeve.core.operation import Systems
 
 KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view"}

@@ -128,7 +128,8 @@ def _integrity(reader: Reader, size: int) -> tuple[str, tuple[str, ...], tuple[s
 def _states(reader: Reader, tables: list[dict[str, Any]]) -> tuple[TableState, ...]:
     real = [row for row in tables if not row["without_rowid"]]
     statements = {
-        row["name"]: f"SELECT max(_rowid_) AS n FROM {dialects.SQLITE.name(row['name'])}" for row in real
+        row["name"]: f"SELECT max(_rowid_) AS n FROM {dialects.SQLITE.name(row['name'])}"  # noqa: S608 - quoted
+        for row in real
     }
     largest = reader.read("ask", statements=statements | {" counted": COUNTED_SQL})
     counted = {row["name"]: row["rows"] for row in largest[" counted"] or ()}
