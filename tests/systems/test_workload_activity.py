@@ -47,19 +47,33 @@ def sampled(tmp_path, database):
     registry.close()
 
 
-def test_what_runs_is_weighed_by_the_samples_it_is_seen_in(sampled, database, monkeypatch):
-    monkeypatch.setattr(workload_activity, "SECONDS", 0.4)
+class Clock:
+    """Time that passes only while sampling sleeps."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_what_runs_is_weighed_by_the_samples_it_is_seen_in(sampled, database):
+    clock = Clock()
     waits = "SELECT pg_sleep(60) FROM t WHERE name = 'secret' AND n = 1"
     works = "SELECT count(*) FROM t, generate_series(1, 100000) a, generate_series(1, 100000) b WHERE name = 'secret'"
     with running(database, waits, works):
-        found = workload_activity.sample(sampled["app"], seconds=0.4, pause=0.02)
+        found = workload_activity.sample(
+            sampled["app"], seconds=1.0, pause=0.125, clock=clock, sleep=clock.sleep
+        )
     families = {family.shape.sql: family for family in found.families.values()}
     assert len(families) == 2
     assert {family.calls for family in families.values()} == {1}
-    assert found.counts["samples"] >= 3
+    assert found.counts["samples"] == 8
     (sleeper,) = [family for family in families.values() if "PG_SLEEP" in family.shape.sql.upper()]
-    assert dict(sleeper.waits) == {"Timeout:PgSleep": found.counts["samples"]}
-    assert all(0.6 * 400 < family.total_ms < 3 * 400 for family in families.values())
+    assert dict(sleeper.waits) == {"Timeout:PgSleep": 8}
+    assert {family.total_ms for family in families.values()} == {1000.0}
     assert "secret" not in str(found.summary())
     assert "estimated from samples" in found.notes[0]
 
