@@ -164,7 +164,7 @@ ON_A_LOCAL_DISK: dict[str, Fields] = {
         below=disk_full.CRITICAL_DAYS,
         clear=2 * disk_full.CRITICAL_DAYS,
         for_samples=15,
-        advice="The disk is full within days if it goes on like this: databases.document-health shows what grows.",
+        advice="The disk is full within days if it goes on like this: databases.check-health --html shows what grows.",
     ),
     "saturation": _slowdown(
         "sessions_per_core",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from datareeve.capabilities.databases import health_space, health_trend, sql
+from datareeve.capabilities.databases.health_facts import PageFacts  # noqa: TC001 - pydantic reads it at run time
 from datareeve.capabilities.databases.health_space import Space  # noqa: TC001 - pydantic reads it at run time
 from datareeve.capabilities.databases.health_trend import Forecast, ago, percent, spell
 from datareeve.core import clock
@@ -224,6 +225,7 @@ class Health(Value):
     limits: Limits = Limits()
     targets: Targets = Targets()
     backups_declared: bool = False
+    page: PageFacts | None = None  # where a page is made of it
 
     def figure(self, name: str) -> float | None:
         """A figure, None where it could not be had."""

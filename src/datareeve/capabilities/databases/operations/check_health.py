@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from datareeve.capabilities.databases import engines
+from datareeve.capabilities.databases import engines, health_page
 from datareeve.capabilities.databases.engines import Look
 from datareeve.capabilities.databases.engines.looked import health_plan
 from datareeve.capabilities.databases.health import Health, Limits
 from datareeve.capabilities.databases.rules.health import findings
-from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
+from datareeve.core.errors import BadInput
+from datareeve.core.operation import (
+    Call,
+    Claim,
+    Effect,
+    Finding,
+    Operation,
+    Plan,
+    Severity,
+    Step,
+    Systems,
+)
 
 
 class CheckHealth(Operation[Health | Look]):
@@ -22,7 +34,8 @@ class CheckHealth(Operation[Health | Look]):
     back, wraparound, sequences, statistics, unsafe settings, newest backup, size and growth, and the day when the disk is full.
     Of MariaDB and MySQL: connections, buffer pool, redo log, purge, locks, replication, tables; of SQLite and DuckDB: whether the file is whole,
     its references, free space and log; each says what its engine does not tell.
-    Changes nothing and shows no query text. Gives `health`: healthy, degraded or down. `databases.document-health` makes a page of it.
+    Changes nothing and shows no query text. Gives `health`: healthy, degraded or down. With `html` what was seen of a PostgreSQL database is also
+    written as one page that needs no network; that file is the only effect, and undo takes it back.
     """
 
     name: ClassVar[str] = "databases.check-health"
@@ -47,15 +60,19 @@ class CheckHealth(Operation[Health | Look]):
     blocked_seconds: float = Field(
         10.0, ge=0, description="a session waiting for a lock for longer is reported"
     )
-
-    prepared_seconds: float = Field(300.0, ge=0, description="a prepared transaction older than this is reported")
+    prepared_seconds: float = Field(
+        300.0, ge=0, description="a prepared transaction older than this is reported"
+    )
     measure_bloat: bool = Field(
         default=True,
         description="let pgstattuple, where it is installed, measure the few worst tables and indexes; else bloat is an estimate",
     )
+    html: str | None = Field(
+        None, description="write a page of it too, to this file below the project, as data/health.html"
+    )
 
     def observe(self, systems: Systems) -> Health | Look:
-        """The look itself, with what the ledger knows of earlier ones."""
+        """The look itself, with what the ledger knows of earlier ones. Errors: `BadInput` `health.page` for a page of another engine."""
         limits = Limits(
             transaction_seconds=self.transaction_seconds,
             idle_seconds=self.idle_seconds,
@@ -64,21 +81,58 @@ class CheckHealth(Operation[Health | Look]):
             measure_bloat=self.measure_bloat,
         )
         seen: Health | Look = engines.of(systems[self.system].kind).look(systems, self.system, limits)
-        return seen
+        return seen if self.html is None else self._with_page(systems, seen, self.html)
+
+    def _with_page(self, systems: Systems, seen: Health | Look, path: str) -> Health:
+        if isinstance(seen, Look):
+            raise BadInput(
+                "health.page",
+                f"A page is made of PostgreSQL's health; {self.system} is {seen.kind}.",
+                "Leave out html.",
+            )
+        files = systems["files"]
+        page = health_page.gather(systems["ledger"], seen)
+        standing = {
+            "before": files.read("digest", path=path),
+            "seen": health_page.seen_at(files.read("text", path=path)),
+        }
+        return seen.model_copy(update={"page": page.model_copy(update=standing)})
 
     def plan(self, facts: Health | Look) -> Plan:
-        """Figures and findings; there is nothing to do."""
+        """Figures and findings; there is nothing to do but, with `html`, to write the page where it is older than a minute."""
         if isinstance(facts, Look):
             return health_plan(self.name, self.inputs(), facts)
         found = findings(facts)
         health = verdict(facts, found)
+        steps = self._steps(facts, found, health)
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
             summary=_summary(facts, health, found),
-            nothing_to_do="Looking changes nothing.",
+            nothing_to_do="" if steps else "Looking changes nothing.",
+            steps=steps,
             findings=found,
             figures={"health": health, **_because(found), **_not_seen(facts), **facts.figures},
+        )
+
+    def _steps(self, facts: Health, found: tuple[Finding, ...], health: str) -> tuple[Step, ...]:
+        if self.html is None or facts.page is None or health_page.is_fresh(facts.page.seen, facts.at):
+            return ()
+        text = health_page.render(facts, found, health)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        there = Call(system="files", action="digest", arguments={"path": self.html})
+        before = {"path": self.html, "digest": facts.page.before}
+        return (
+            Step(
+                id=f"write {self.html}",
+                call=Call(system="files", action="write", arguments={"path": self.html, "text": text}),
+                why="The health of the database can be kept open, and passed on, as one page.",
+                effect=Effect.REVERSIBLE,
+                probe=Claim(text=f"{self.html} is the page of this look", call=there, expected=digest),
+                undo=(Call(system="files", action="restore", arguments=before),),
+                touches=(f"files:{self.html}",),
+                paths=(self.html,),
+            ),
         )
 
 
