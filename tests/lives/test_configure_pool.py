@@ -89,6 +89,11 @@ def test_a_pool_is_started_serves_many_clients_on_few_connections_and_is_taken_a
         "write data/pgbouncer/app-pool.ini",
         "declare app-pool",
         "start app-pool",
+        "watch watch-app-pool",
+        "watch app-pool-down",
+        "watch app-pool-waiting",
+        "watch app-pool-full",
+        "watch app-pool-logins",
     ]
     assert plan.fingerprint == plan_of(operation, systems).fingerprint
     carry_out(plan, systems)

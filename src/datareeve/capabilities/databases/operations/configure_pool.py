@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datareeve.capabilities.databases import pooling, queueing, sql
+from datareeve.capabilities.databases import pool_watch, pooling, queueing, sql
 from datareeve.capabilities.databases.settings import FOURTEEN, HostFacts, host_of
 from datareeve.core import clock
 from datareeve.core.operation import (
@@ -49,6 +49,7 @@ class ConfigurePoolFacts(Value):
     file: str | None
     digest: str | None
     declared: dict[str, Any] | None
+    unwatched: tuple[str, ...] = ()  # entries of estate.yaml that watch the pool and are missing
 
 
 class ConfigurePool(Operation[ConfigurePoolFacts]):
@@ -56,8 +57,9 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
 
     Writes a working configuration with the reasoning in it: pool mode by the session features seen on the server and in the workload, pool
     size from the observed peak by Little's law, with the headroom that keeps waiting short (Erlang C), and by the cores, bounded by what
-    the server allows. Declares the pool in the estate, starts it where PgBouncer is installed, and asks a query through it. No password is written: logins are checked against the server's own SCRAM verifiers. Undo
-    stops the pool and takes configuration and declaration away.
+    the server allows. Declares the pool in the estate, starts it where PgBouncer is installed, asks a query through it, and has it watched
+    by a schedule and alerts. No password is written: logins are checked against the server's own SCRAM verifiers. Undo stops the pool and
+    takes configuration, declaration and watch away.
     """
 
     name: ClassVar[str] = "databases.configure-pool"
@@ -87,6 +89,9 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
     )
     wait_ms: float = Field(
         pooling.WAIT_MS, gt=0, description="95 % of transactions shall wait no longer for a connection"
+    )
+    watch: bool = Field(
+        default=True, description="look at the pool every minute while `datareeve serve` runs, with alerts"
     )
     listen: str = Field(pooling.LOOPBACK, description="address the pool listens on")
 
@@ -129,6 +134,7 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
             file=files.read("text", path=self.path),
             digest=digest,
             declared=declared,
+            unwatched=pool_watch.missing(systems, self.system, self.pool) if self.watch else (),
         )
 
     def _port(self, front: Reader, declared: int | None) -> int:
@@ -285,7 +291,8 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
             steps.append(self._declare(facts, entry))
         if facts.installed and (text is not None or not facts.serves):
             steps.append(self._start(facts, digest))
-        return tuple(steps)
+        watching = pool_watch.steps(self.system, self.pool, facts.unwatched) if facts.installed else ()
+        return (*steps, *watching)
 
     def _write(self, facts: ConfigurePoolFacts, text: str, sized: pooling.Sized, digest: str) -> Step:
         # Undo goes backwards: a pool that ran before takes its former configuration again once that is back on file.
