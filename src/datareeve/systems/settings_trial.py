@@ -60,18 +60,14 @@ def plans(
     Costs and estimates are left out of the comparison, whether a plan is compiled (JIT) is not. A family that cannot be planned is left
     out. Nothing is executed.
     """
-    known: dict[str, dict[str, int]] = {}
     found: dict[str, list[int]] = {}
     with _session(copy, 10.0) as connection:
-        for variant in variants:
-            for family in workload_replay.wanted(workload_replay.recording(copy), fingerprints):
-                name = family.shape.fingerprint
-                cases = workload_replay.cases(copy, family, limit)
-                shape = _planned(connection, variant, family, cases)
-                if shape is not None:
-                    numbers = known.setdefault(name, {})
-                    found.setdefault(name, []).append(numbers.setdefault(shape, len(numbers)))
-    return {name: numbers for name, numbers in found.items() if len(numbers) == len(variants)}
+        for family in workload_replay.wanted(workload_replay.recording(copy), fingerprints):
+            cases = workload_replay.cases(copy, family, limit)
+            shapes = [_planned(connection, variant, family, cases) for variant in variants]
+            if None not in shapes:
+                found[family.shape.fingerprint] = [shapes.index(shape) for shape in shapes]
+    return found
 
 
 def _planned(

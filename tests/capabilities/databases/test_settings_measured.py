@@ -1,11 +1,13 @@
 """Settings tried on a copy: what is proposed because of it, what is left out, and the arithmetic of memory."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import servers
 from datareeve.app import App
 from datareeve.capabilities.databases import settings as s
 from datareeve.capabilities.databases import settings_measured as m
@@ -166,6 +168,16 @@ def test_a_sort_that_does_not_fit_for_all_is_told_with_what_one_transaction_may_
     plan = TuneSettings(system="app", only=("work_mem",)).plan(facts(trial=trial))
     (finding,) = [f for f in plan.findings if f.rule == "sort-spills"]
     assert finding.instead.startswith("SET LOCAL work_mem = '512MB'")
+
+
+def test_a_family_that_goes_on_spilling_is_told_unless_a_copy_showed_that_it_is_faster_so():
+    room = m.Room(memory_bytes=16 * GIB, sessions=8)
+    trial = m.SettingsTrial(needs=(need(64 * MIB),), room=room, work_mem_after=4 * MIB)
+    assert [f.rule for f in told.of_trial(trial, "app") if f.rule == "sort-spills"] == ["sort-spills"]
+    slower = trial.model_copy(update={"settings": (effect("work_mem", "worse", 1.5),)})
+    assert [f.rule for f in told.of_trial(slower, "app") if f.rule == "sort-spills"] == []
+    raised = trial.model_copy(update={"work_mem_after": 64 * MIB})
+    assert told.of_trial(raised, "app") == ()
 
 
 def test_each_settings_own_effect_stands_with_its_step_and_what_cannot_be_measured_says_why():
@@ -376,3 +388,27 @@ def test_what_was_slower_is_remembered_by_the_ledger_and_the_second_plan_is_quie
         assert [f.rule for f in again.findings] == ["setting-slower"]
     finally:
         app.close()
+
+
+@pytest.mark.system
+def test_on_version_15_compilation_is_measured_and_a_workload_without_parameters_is_invented(tmp_path):
+    binaries = Path("/usr/lib/postgresql/15/bin")
+    with (
+        servers.server(binaries=binaries, shared_preload_libraries="pg_stat_statements") as server,
+        server.database(*SCHEMA, "CREATE EXTENSION pg_stat_statements") as url,
+    ):
+        with server.connect(url.rsplit("/", 1)[1]) as connection:
+            for day in range(5):
+                connection.execute(JOIN, (day,), prepare=True)
+                connection.execute(LOOKUP, (day,), prepare=True)
+        (tmp_path / "estate.yaml").write_text(ESTATE.replace("URL", url).replace("SOURCE", ""))
+        app = App.open(tmp_path)
+        try:
+            operation = TuneSettings(system="app", only=("random_page_cost", "jit_above_cost"))
+            with copy_of(app.systems["app"], tmp_path / "copies") as copy:
+                trial = operation.rehearse(operation.observe(app.systems), copy).trial
+        finally:
+            app.close()
+    assert {"random_page_cost", "jit_above_cost"} <= {one.name for one in trial.settings}
+    assert [f.sql for f in trial.families if "basket" in f.sql], trial
+    assert all(f.cpu_ms_before is not None for f in trial.families)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ROUNDS, CONFIRMING_ROUNDS = 3, 5
 WORSE, BETTER = 1.10, 0.90  # of a family's cost; between them nothing is said
 NOISE_MS = 0.02  # a call; less cannot be told from noise, whatever share it is
+MOST_FAMILIES = 100  # those that take most time
 WORTH_PERCENT = 1.0  # of the workload: a family with less of it decides nothing
 RESTARTED = "shared_buffers"  # the one setting of a restart that changes how queries run
 # Settings that a session may choose, tried by SET: the planner's, and what the executor may take.
@@ -159,6 +160,7 @@ class SettingsTrial(Value):
     needs: tuple[Need, ...] = ()
     room: Room | None = None
     work_mem_bytes: int | None = None  # measured, where it is more than the rule's
+    work_mem_after: int = 0  # bytes that a sort may have, as it is proposed
     left_out: dict[str, int] = Field(default_factory=dict)  # families that were not run, by reason
     differs: str = ""
     unmeasured: str = ""  # why nothing was run at all
@@ -278,6 +280,7 @@ class Trying:
             needs=self.needs,
             room=self.room,
             work_mem_bytes=raised,
+            work_mem_after=raised or (self._bytes(self.work_mem.advised) if self.work_mem else 0),
             left_out=self.left_out,
             differs=str(getattr(self.copy, "differs", "")),
         )
@@ -303,7 +306,9 @@ class Trying:
     # -- what is there --------------------------------------------------------------------------------------------------------
 
     def _run_baseline(self) -> None:
-        found = self._trial([self._former()], None, rounds=1, share=0.4)
+        longest = sorted(self.workload.families, key=lambda f: -(f.total_ms or 0.0))
+        names = [family.fingerprint for family in longest[:MOST_FAMILIES]]
+        found = self._trial([self._former()], names, rounds=1, share=0.4)
         self.baseline = {name: runs[0] for name, runs in found.items()}
 
     def _need_memory(self) -> int | None:
@@ -351,7 +356,7 @@ class Trying:
         if not proposals:
             return
         variants = [self._former(), self._advised(), *(self._advised([p.name]) for p in proposals)]
-        plans = self.copy.read("settings_plans", variants=variants)
+        plans = self.copy.read("settings_plans", variants=variants, fingerprints=[*self.baseline])
         differ = {p.name: self._touched(p, plans, place) for place, p in enumerate(proposals, 2)}
         together = {name for name, numbers in plans.items() if numbers[0] != numbers[1]}
         concerned = sorted(together.union(*differ.values()) & self.baseline.keys())
@@ -498,7 +503,10 @@ class Trying:
         self.copy.perform("alter_system", name=name, value=value)
         self.copy.perform("restart")
         share = 1 / (2 * ROUNDS)
-        return {name: runs[0] for name, runs in self._trial([values], None, rounds=1, share=share).items()}
+        return {
+            name: runs[0]
+            for name, runs in self._trial([values], [*self.baseline], rounds=1, share=share).items()
+        }
 
     # -- asking the copy ------------------------------------------------------------------------------------------------------
 
@@ -517,9 +525,9 @@ class Trying:
         answer = self.copy.read(
             "settings_trial", variants=variants, fingerprints=names, rounds=rounds, budget_seconds=left
         )
-        if names is None and not self.left_out:
-            for reason in answer["left_out"].values():
-                self.left_out[reason] = self.left_out.get(reason, 0) + 1
+        if not self.baseline:  # of the first run, which is of everything
+            reasons = list(answer["left_out"].values())
+            self.left_out = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
         return {name: [Run.of(row) for row in rows] for name, rows in answer["families"].items()}
 
     def _left(self, share: float) -> float:

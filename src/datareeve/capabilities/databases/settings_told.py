@@ -73,8 +73,12 @@ def of_trial(trial: SettingsTrial, system: str) -> tuple[Finding, ...]:
 
 
 def _unfitting(trial: SettingsTrial) -> tuple[Finding, ...]:
+    """The families that go on spilling; not where a copy showed that they are faster so."""
     room = trial.room
-    return tuple(_spills(need, room) for need in trial.needs if room is not None and not need.fits(room))
+    if room is None or "work_mem" in trial.worse:
+        return ()
+    left = (n for n in trial.needs if n.needs_bytes is None or n.needs_bytes > trial.work_mem_after)
+    return tuple(_spills(need, room) for need in left)
 
 
 def _spills(need: Need, room: Room) -> Finding:
