@@ -116,6 +116,8 @@ def _leaf_bytes(facts: IndexFacts, room: int) -> float:
     nulls = facts.rows * (facts.keys[0].null_share if len(facts.keys) == 1 else 0.0)
     if facts.is_unique or facts.included or not all(key.merges for key in facts.keys):
         return facts.rows * _paged(size + LINE_POINTER, room)
+    if nulls:  # these are a group of their own
+        size = _tuple_bytes((replace(facts.keys[0], null_share=0.0),))
     groups = [*_common_groups(facts), _rest_group(facts, nulls)]
     total = sum(count * _group_bytes(size, rows, room) for count, rows in groups if count >= 1)
     return total + (_group_bytes(TUPLE_HEADER * 2, nulls, room) if nulls >= 1 else 0.0)
@@ -191,7 +193,10 @@ def _tuple_bytes(columns: tuple[Column, ...]) -> float:
     plain = _rounded(TUPLE_HEADER, columns)
     if complete == 1:
         return plain
-    present = tuple(replace(c, width=c.width * (1 - c.null_share)) for c in columns)
+    # The width of a column in rows where some column is null, it or another.
+    present = tuple(
+        replace(c, width=c.width * max(1 - c.null_share - complete, 0) / (1 - complete)) for c in columns
+    )
     return complete * plain + (1 - complete) * _rounded(2 * TUPLE_HEADER, present)
 
 
@@ -224,10 +229,10 @@ def _aligned(size: float) -> float:
 
 
 def _hash(facts: IndexFacts) -> tuple[int, int]:
-    """Buckets are made in powers of two, from 1,024 on in quarters of one; equal values overflow into further pages."""
+    """Buckets are made in powers of two, from 512 on in quarters of one; equal values overflow into further pages."""
     wanted = math.ceil(facts.rows / (PAGE * HASH_FILL // 100 // HASH_ITEM))
     buckets = 2 ** max(1, math.ceil(math.log2(max(wanted, 2))))
-    if wanted > 1024:  # noqa: PLR2004 - see hashpage.c, _hash_spareindex
+    if wanted > 512:  # noqa: PLR2004 - see hashpage.c, _hash_spareindex
         low = 2 ** (math.ceil(math.log2(wanted)) - 1)
         buckets = low + math.ceil((wanted - low) * 4 / low) * low // 4
     full = (PAGE - 24 - 16) // HASH_ITEM

@@ -55,7 +55,7 @@ def server(
     remove_abandoned(folder)
     label = new_label()
     place = folder / f"{kind}-{os.getpid()}-{label}"
-    template = folder / f"empty-{pg_server.version_of(binaries)}"
+    template = _empty(folder) / f"empty-{pg_server.version_of(binaries)}"
     socket = _socket_folder(label)
     try:
         pg_server.make_folder(socket, pg_server.service_user())
@@ -124,6 +124,12 @@ def _destroy(data: Path, label: str, binaries: Path) -> None:
         LocalServer(data=data, bin=pg_server.reachable_binaries(binaries), os_user=pg_server.service_user())
     )
     shutil.rmtree(_socket_folder(label), ignore_errors=True)
+
+
+def _empty(folder: Path) -> Path:
+    """Where the files of an empty server are kept: with the project, or where servers live that cannot live there."""
+    here = folder / "empty"
+    return folder if pg_server.server_folder(here) == here else pg_server.ROOT_STATE
 
 
 def _socket_folder(label: str) -> Path:

@@ -431,7 +431,7 @@ class _Maker:
         """Every index's length, and the height of B-trees: the original's, or for a candidate the one that is foretold."""
         owner = {oid: candidate for candidate in twin.candidates.values() for oid in candidate.oids}
         result = {}
-        for found in index_facts(connection):
+        for found in index_facts(connection, major=self.source.major):
             candidate = owner.get(found.oid)
             if candidate is not None:
                 size = _foretold(connection, found)
