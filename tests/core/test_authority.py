@@ -39,3 +39,23 @@ def test_a_window_that_ends_when_it_starts_is_a_day_long(window, inside):
 def test_a_window_at_no_hour_of_the_clock_is_refused(window):
     with pytest.raises(BadInput):
         in_window(window, SUNDAY_NOON)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        (),
+        (Rule(decision="allow"),),
+        (Rule(decision="allow", operations=("test.some",), effects=("reversible", "irreversible")),),
+    ],
+)
+def test_a_step_that_needs_a_person_is_allowed_by_no_rule(rules):
+    step = rig.FILE.model_copy(update={"needs_person": True})
+    decided = decide(Authority(rules=rules), step, "test.some", SUNDAY_NOON)
+    assert (decided.decision, decided.rule) == ("approve", "only ever by a person's approval")
+
+
+def test_a_step_that_needs_a_person_may_be_forbidden():
+    step = rig.FILE.model_copy(update={"needs_person": True})
+    rules = (Rule(decision="allow"), Rule(decision="never"))
+    assert decide(Authority(rules=rules), step, "test.some", SUNDAY_NOON).decision == "never"

@@ -10,7 +10,7 @@ import maintenance_rig
 from datareeve.capabilities.databases.operations.end_session import EndSession
 from datareeve.core.errors import NeedsApproval, StalePlan
 
-SECRET = "canary-of-a-row"
+CANARY = "canary-of-a-row"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def chain(database):
         app.execute("INSERT INTO accounts VALUES (1, 'a'), (2, 'b')")
         head = psycopg.connect(database, application_name="nightly")
         middle, tail = psycopg.connect(database), psycopg.connect(database)
-        head.execute(f"UPDATE accounts SET note = '{SECRET}' WHERE id = 1")
+        head.execute(f"UPDATE accounts SET note = '{CANARY}' WHERE id = 1")
         middle.execute("UPDATE accounts SET note = 'c' WHERE id = 2")
         threads = [
             threading.Thread(target=_ignoring, args=(middle, "UPDATE accounts SET note = 'm' WHERE id = 1")),
@@ -70,7 +70,7 @@ def test_the_root_of_a_blocking_chain_is_ended_by_a_persons_approval_only(tmp_pa
         (told,) = plan.findings
         assert f"It blocks 1 sessions (pid {middle}" in told.what
         assert told.why == "It runs: UPDATE accounts SET note = $1 WHERE id = $2"
-        assert SECRET not in plan.model_dump_json()
+        assert CANARY not in plan.model_dump_json()
         assert plan.figures["sessions_blocked"] == 2
         with pytest.raises(NeedsApproval, match="only ever by a person's approval"):
             app.apply(plan, by="test")
@@ -78,7 +78,7 @@ def test_the_root_of_a_blocking_chain_is_ended_by_a_persons_approval_only(tmp_pa
         outcome = app.apply(plan, by="test", approved=True)
         assert outcome.status == "done"
         assert gone(connection, head)
-        assert SECRET not in "".join(entry.model_dump_json() for entry in app.ledger.entries())
+        assert CANARY not in "".join(entry.model_dump_json() for entry in app.ledger.entries())
         assert (
             app.preview(EndSession(system="app", pid=head)).nothing_to_do
             == f"There is no session with pid {head}."
