@@ -10,12 +10,15 @@ import statistics
 from typing import TYPE_CHECKING, Any, Literal
 
 from datareeve.capabilities.databases.rules.queries import REWRITES, subject
+from datareeve.capabilities.databases.rules.queries.rewriting import Rewrite
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Finding, Severity
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlglot import exp
 
     from datareeve.capabilities.databases.rules.queries.rewriting import Catalog
     from datareeve.capabilities.databases.workload import Family
@@ -110,18 +113,46 @@ def proposals(family: Family, catalog: Catalog) -> Iterator[Proposal]:
         tree = sqlglot.parse_one(family.sql, read="postgres")
     except sqlglot.errors.SqlglotError:
         return
+    found = []
     for rule in REWRITES:
-        found = rule.rewrite(tree.copy(), catalog)
-        text = found.tree.sql(dialect="postgres", comments=False) if found else family.sql
-        if found and text != family.sql:
-            yield Proposal(
-                fingerprint=family.fingerprint,
-                rule=rule.RULE,
-                why=rule.WHY,
-                sql=text,
-                rests_on=found.rests_on,
-                differs=found.differs,
-            )
+        one = _proposal(family, rule.RULE, rule.WHY, rule.rewrite(tree.copy(), catalog))
+        found += [one] if one else []
+    yield from found
+    if len(found) > 1:
+        together = _together(tree.copy(), [one.rule for one in found], catalog)
+        one = _proposal(
+            family, TOGETHER, f"Taken together: {', '.join(one.rule for one in found)}.", together
+        )
+        if one is not None and one.sql not in {each.sql for each in found}:
+            yield one
+
+
+TOGETHER = "several-rewrites"
+
+
+def _proposal(family: Family, rule: str, why: str, found: Rewrite | None) -> Proposal | None:
+    text = found.tree.sql(dialect="postgres", comments=False) if found else family.sql
+    if found is None or text == family.sql:
+        return None
+    return Proposal(
+        fingerprint=family.fingerprint,
+        rule=rule,
+        why=why,
+        sql=text,
+        rests_on=found.rests_on,
+        differs=found.differs,
+    )
+
+
+def _together(tree: exp.Expr, rules: list[str], catalog: Catalog) -> Rewrite:
+    """What several rules make of a statement, one after the other, with all that their equality rests on."""
+    rests_on: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
+    for rule in REWRITES:
+        one = rule.rewrite(tree.copy(), catalog) if rule.RULE in rules else None
+        if one is not None:
+            tree, rests_on, differs = one.tree, (*rests_on, *one.rests_on), (*differs, one.differs)
+    return Rewrite(tree, tuple(dict.fromkeys(rests_on)), " ".join(dict.fromkeys(filter(None, differs))))
 
 
 def has_rows(copy: Copy) -> bool:

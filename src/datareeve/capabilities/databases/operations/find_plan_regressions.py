@@ -131,6 +131,7 @@ class FindPlanRegressions(Operation[FindPlanRegressionsFacts]):
                 "captures": facts.captures,
                 "changed": len(findings),
                 "regressions": worse,
+                **{f"plans of {f.figures['fingerprint']}": f.figures["plans"] for f in findings},
             },
         )
 
