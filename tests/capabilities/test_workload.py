@@ -105,3 +105,23 @@ def test_without_a_workload_it_is_said_what_to_do(systems):
     read = workload.read(systems["app"])
     assert read.families == ()
     assert "CREATE EXTENSION pg_stat_statements" in read.source.why_empty
+
+
+BASES = """{"sql": "SELECT a FROM seen WHERE a = 1"}
+{"sql": "WITH c AS (SELECT a FROM ev_1) SELECT * FROM c JOIN seen USING (a)"}
+{"sql": "SELECT a FROM plain"}
+"""
+
+
+def test_views_and_partitions_are_told_as_the_tables_behind_them(tmp_path, database):
+    (tmp_path / "trace.jsonl").write_text(BASES)
+    with psycopg.connect(database, autocommit=True) as app:
+        app.execute("CREATE TABLE ev (a int) PARTITION BY LIST (a)")
+        app.execute("CREATE TABLE ev_1 PARTITION OF ev FOR VALUES IN (1)")
+        app.execute("CREATE TABLE plain (a int)")
+        app.execute("CREATE VIEW inner_one AS SELECT a FROM plain")
+        app.execute("CREATE VIEW seen AS SELECT a FROM ev UNION SELECT a FROM inner_one")
+    registry = servers.registry(tmp_path, database, workload=WorkloadSource(kind="trace", path="trace.jsonl"))
+    found = {family.tables: family.base_tables for family in workload.read(registry["app"]).families}
+    registry.close()
+    assert found == {("seen",): ("ev", "plain"), ("ev_1", "seen"): ("ev", "plain"), ("plain",): ("plain",)}

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import servers
 from datareeve.app import App
 from datareeve.capabilities.databases import workload_history
+from datareeve.core import clock
 
 pytestmark = pytest.mark.system
 ESTATE = """version: 1
@@ -120,6 +122,42 @@ def test_a_seeded_slow_family_is_found_and_named_and_a_clean_one_is_not(world):
     (finding,) = [finding for finding in plan.findings if finding.rule == "slo-missed"]
     assert "PG_SLEEP" in finding.what.upper()
     assert plan.figures["slo_budget"]["left_calls_at_most"] < 0
+
+
+def test_a_log_of_slow_statements_gets_its_total_from_the_counters(world):
+    """Only what took 5 ms and more is logged: how many were too slow is exact, of how many the server's counters tell."""
+    world.application.execute("ALTER SYSTEM SET log_min_duration_statement = 5")
+    world.application.execute("SELECT pg_reload_conf()")
+    try:
+        early = {
+            "timestamp": "2026-01-01 00:00:00.000 UTC",
+            "message": "duration: 9.0 ms  statement: SELECT name FROM t",
+        }
+        slow = [
+            {
+                "timestamp": clock.stamp(clock.now() + timedelta(seconds=n)),
+                "message": "duration: 250.0 ms  statement: SELECT name FROM t",
+            }
+            for n in range(3)
+        ]
+        world.ask(200)
+        (world.folder / "log.json").write_text("".join(json.dumps(one) + "\n" for one in (early, *slow)))
+        estate = world.folder / "estate.yaml"
+        estate.write_text(
+            estate.read_text().replace(
+                f"url: {world.url}", f"url: {world.url}, workload: {{kind: log, path: log.json}}"
+            )
+        )
+        world.app.close()
+        world.app = App.open(world.folder)
+        figures = world.preview("databases.check-slo").figures
+    finally:
+        world.application.execute("ALTER SYSTEM RESET log_min_duration_statement")
+        world.application.execute("SELECT pg_reload_conf()")
+    assert figures["slo_basis"] == "slow calls"
+    assert (figures["slo_budget"]["over_at_least"], figures["slo_budget"]["over_at_most"]) == (3, 3)
+    assert figures["slo_budget"]["calls"] >= 200
+    assert figures["slo_verdict"] == "met"
 
 
 def test_the_command_shows_target_actual_budget_and_families(world):

@@ -59,7 +59,13 @@ class Snapshots:
     def put(self, system: str, kind: str, body: dict[str, Any], *, run: str, at: str | None = None) -> int:
         """Keep a body, in place of one of the same moment; gives the bytes that it takes. Errors: `Failed` `ledger.write`."""
         packed = zlib.compress(canonical(body).encode(), 9)
-        row = {"system": system, "kind": kind, "at": at or clock.stamp(), "run": run, "body": packed}
+        row = {
+            "system": system,
+            "kind": kind,
+            "at": clock.stamp() if at is None else at,
+            "run": run,
+            "body": packed,
+        }
         with translated(), self._ledger.engine.begin() as connection:
             connection.execute(sa.text(PUT), row)
         return len(packed)

@@ -158,7 +158,7 @@ class Postgres(Adapter):
         """The recorded workload without any value: {source, families, loops}. See `workload_source.Recording.summary`."""
         from datareeve.systems import workload_replay  # noqa: PLC0415 - parses statements
 
-        return workload_replay.recording(self).summary()
+        return workload_replay.summary(self)
 
     @reads
     def workload_source(self) -> dict[str, Any]:

@@ -63,6 +63,31 @@ SELECT c.relname::text AS relation, t.attname::text AS name, t.attrelid::int AS 
 """
 
 
+RELATIONS_SQL = """
+WITH RECURSIVE asked AS (
+    SELECT c.relname::text AS name, c.oid AS base, c.relkind, 0 AS depth
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relname = ANY(%(names)s) AND (c.relkind = 'v' OR c.relispartition)
+       AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    UNION
+    SELECT a.name, d.refobjid, b.relkind, a.depth + 1
+      FROM asked a JOIN pg_rewrite r ON r.ev_class = a.base AND a.relkind = 'v'
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+                      AND d.refobjid <> a.base
+      JOIN pg_class b ON b.oid = d.refobjid
+     WHERE a.depth < 8)
+SELECT a.name, array_agg(DISTINCT coalesce(root.relname, b.relname)::text) AS tables
+  FROM asked a JOIN pg_class b ON b.oid = a.base LEFT JOIN pg_class root ON root.oid = pg_partition_root(a.base)
+ WHERE a.relkind <> 'v' GROUP BY a.name
+"""
+
+
+def base_tables(system: Postgres, names: Sequence[str]) -> dict[str, list[str]]:
+    """For each name that is a view or a partition: the tables that the view reads, the table that the partition is a part of."""
+    rows = system.query(RELATIONS_SQL, {"names": list(names)}) if names else []
+    return {row["name"]: row["tables"] for row in rows}
+
+
 @dataclass
 class Column:
     """A column and, read when it is first asked for, its statistics."""

@@ -21,6 +21,7 @@ from psycopg import sql as pgsql
 from datareeve.core.errors import BadInput, DatareeveError
 from datareeve.systems import workload_activity
 from datareeve.systems.postgres import refuse_several
+from datareeve.systems.workload_columns import base_tables
 from datareeve.systems.workload_examples import invent
 from datareeve.systems.workload_source import LEXER, Family, Recording, executable, record, shape_of
 from datareeve.systems.workload_statistics import NO_STATISTICS, NOT_LOADED, from_statistics, view_of
@@ -55,6 +56,21 @@ def recording(system: Postgres) -> Recording:
             _say_what_is_logged(system, found)
         system.recorded = (stamp, found)
     return system.recorded[1]
+
+
+def summary(system: Postgres) -> dict[str, Any]:
+    """The workload as JSON, each family with its base tables: views resolved, partitions as what they are a part of."""
+    found = recording(system).summary()
+    names = sorted({name for family in found["families"] for name in family["tables"]})
+    try:
+        known = base_tables(system, names)
+    except DatareeveError:
+        known = {}  # a file's workload is told though its server cannot be asked
+    for family in found["families"]:
+        family["base_tables"] = sorted(
+            {base for name in family["tables"] for base in known.get(name, [name])}
+        )
+    return found
 
 
 def _sampled(system: Postgres) -> Recording:
@@ -240,7 +256,7 @@ def _milliseconds(connection: psycopg.Connection[Any], case: Case) -> float:
 def analysed(connection: psycopg.Connection[Any], case: Case) -> dict[str, Any]:
     """One execution as the server measures it: ms (planning included), buffers, wal_bytes and the indexes used."""
     explain = "EXPLAIN (ANALYZE, BUFFERS, WAL, TIMING OFF, FORMAT JSON) "
-    plan = _answer(connection.execute(explain + case[0], case[1], prepare=None if case[1] else True))
+    plan = answer_of(connection.execute(explain + case[0], case[1], prepare=None if case[1] else True))
     top = plan["Plan"]
     return {
         "ms": plan["Execution Time"] + plan["Planning Time"],
@@ -297,7 +313,7 @@ def plan_of(system: Postgres, sql: str | None, fingerprint: str | None) -> dict[
     if fingerprint is not None:
         plan = _plan_of_family(system, wanted(recording(system), [fingerprint])[0])
     else:
-        plan = _plan_of_text(system, sql or "")
+        plan = plan_of_text(system, sql or "")
     stripped: dict[str, Any] = strip(plan)
     return stripped
 
@@ -305,16 +321,16 @@ def plan_of(system: Postgres, sql: str | None, fingerprint: str | None) -> dict[
 def _plan_of_family(system: Postgres, family: Family) -> dict[str, Any]:
     found = cases(system, family, 1)
     if not found:
-        return _plan_of_text(system, family.shape.text)
+        return plan_of_text(system, family.shape.text)
     with system.reading() as cursor:
-        return _explained(cursor, "VERBOSE, FORMAT JSON", found[0])
+        return explained(cursor, "VERBOSE, FORMAT JSON", found[0])
 
 
-def _plan_of_text(system: Postgres, text: str) -> dict[str, Any]:
+def plan_of_text(system: Postgres, text: str) -> dict[str, Any]:
     open_ones = any(t.lastgroup == "given" for t in LEXER.finditer(text))
     with system.reading() as cursor:
         if not open_ones:
-            return _explained(cursor, "VERBOSE, FORMAT JSON", (text, None))
+            return explained(cursor, "VERBOSE, FORMAT JSON", (text, None))
         if cursor.connection.info.server_version < GENERIC_SINCE:
             raise BadInput(
                 "workload.no-parameters",
@@ -327,18 +343,18 @@ def _plan_of_text(system: Postgres, text: str) -> dict[str, Any]:
                 "postgres.unparsed", "The statement cannot be parsed.", "Give one plain SQL statement."
             )
         # Open parameters reach the server only by the simple protocol; a parsed shape holds no value.
-        return _explained(cursor, "VERBOSE, FORMAT JSON, GENERIC_PLAN", (shape.text, None))
+        return explained(cursor, "VERBOSE, FORMAT JSON, GENERIC_PLAN", (shape.text, None))
 
 
-def _explained(cursor: psycopg.Cursor[Any], options: str, case: Case) -> dict[str, Any]:
+def explained(cursor: psycopg.Cursor[Any], options: str, case: Case) -> dict[str, Any]:
     statement = f"EXPLAIN ({options}) {case[0]}"
     if not case[1]:
         refuse_several(cursor.connection, statement)
-    plan: dict[str, Any] = _answer(cursor.execute(statement, case[1]))["Plan"]
+    plan: dict[str, Any] = answer_of(cursor.execute(statement, case[1]))["Plan"]
     return plan
 
 
-def _answer(cursor: psycopg.Cursor[Any]) -> dict[str, Any]:
+def answer_of(cursor: psycopg.Cursor[Any]) -> dict[str, Any]:
     """What EXPLAIN (FORMAT JSON) gave."""
     row = cursor.fetchone() or {"plan": [{}]}
     answer: dict[str, Any] = next(iter(row.values()))[0]
