@@ -56,8 +56,8 @@ UTTERANCES = (
     ("Index the column origin of flights", "create-index"),
     ("Build a btree index on public.flights (year, month)", "create-index"),
     ("Drop the unused index flights_old_idx", "drop-index"),
-    ("Remove duplicate indexes", "drop-index"),
-    ("Drop unused indexes", "drop-index"),
+    ("Remove duplicate indexes", "drop-index|drop-unused-indexes"),
+    ("Drop unused indexes", "drop-index|drop-unused-indexes"),
     # find-slow-queries, explain-query, measure-workload
     ("Find our slowest queries", "find-slow-queries"),
     ("What are the slow queries?", "find-slow-queries"),
