@@ -53,3 +53,10 @@ SELECT * FROM line WHERE orders = 99 AND number = 1;
 UPDATE stock SET held = held - 1 WHERE product = 5 AND place = 2;
 SELECT max(day) FROM orders WHERE comment LIKE 'ab%';
 """
+
+# What makes it larger than the smallest copy may be.
+BULK = (
+    "CREATE TABLE bulk (id int PRIMARY KEY, filler text)",
+    "INSERT INTO bulk SELECT n, repeat('x', 1000) FROM generate_series(1, 65000) n",
+    "ANALYZE bulk",
+)
