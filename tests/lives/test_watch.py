@@ -91,7 +91,7 @@ def test_the_estate_afterwards_holds_rules_and_a_schedule_that_load(watched, tmp
     assert {rule.notify for rule in loaded.alerts} == {("file:data/alerts.jsonl",)}
     assert loaded.schedules["watch-app"].model_dump() == {
         "operation": "databases.check-health",
-        "inputs": {"system": "app", "measure_bloat": False},
+        "inputs": {"system": "app", "sampling": True},
         "cron": "* * * * *",
         "timezone": "UTC",
     }

@@ -10,7 +10,7 @@ table that someone holds locked. A question that fails is named as not seen, and
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -38,6 +38,10 @@ ASK_SECONDS = 5.0  # for one question; a look is of no use when it comes late
 MEASURE_SECONDS = 15.0
 MEASURED = 3  # tables, and as many B-trees, that pgstattuple is asked about
 MEASURED_BYTES = 512 * 2**20  # together
+SLOW_SECONDS = (
+    300.0  # while sampling, between two questions that make the server look at every sequence, index or file
+)
+SLOW_SAMPLE = "sequence_used_percent_worst"  # stands for all that is asked so seldom
 LARGEST = 10  # tables whose size is kept as a sample
 HAS_WAL_STATISTICS, HAS_DATABASE_COLLATION, HAS_CHECKPOINTER = 140000, 150000, 170000
 
@@ -192,6 +196,7 @@ class Limits(Value):
     )
     freeze_transactions: int | None = None  # default: the server's autovacuum_freeze_max_age
     measure_bloat: bool = True
+    sampling: bool = False  # one look among many: what changes slowly is asked only every five minutes
 
 
 class Health(Value):
@@ -288,7 +293,8 @@ def _look(systems: Systems, system: str, limits: Limits) -> dict[str, Any]:
     reader = systems[system]
     server = reader.read("server")
     reached = {"up": 1.0, "round_trip_ms": round(1000 * (time.monotonic() - began), 1)}
-    seen = Questions(reader, server["version_num"]).answers(limits)
+    slow = not limits.sampling or _is_due(systems["ledger"], system)
+    seen = Questions(reader, server["version_num"]).answers(limits, slow=slow)
     seen["figures"] = reached | seen["figures"] | _disk(systems, server) | _backup_age(reader.read("backups"))
     seen["figures"] |= _saturation(systems, system, server, seen["figures"])
     return seen
@@ -301,21 +307,20 @@ class Questions:
         self._reader, self._version = reader, version
         self.unseen: list[str] = []
 
-    def answers(self, limits: Limits) -> dict[str, Any]:
-        """The fields of `Health` that the server itself tells."""
+    def answers(self, limits: Limits, *, slow: bool) -> dict[str, Any]:
+        """The fields of `Health` that the server itself tells; without `slow` not those that make it look at every sequence, index or file."""
         about = self._about()
         figures = self._figures(about)
         lists: dict[str, Any] = {
             "sessions": tuple(_session(entry) for entry in self._rows("sessions")),
             "prepared": self._made(Prepared, "prepared"),
             "tables": self._made(Table, "tables"),
-            "sequences": self._made(Sequence, "sequences"),
             "slots": self._made(Slot, "slots"),
             "standbys": self._made(Standby, "standbys"),
-            "indexes": self._indexes(figures),
             "vacuums": self._made(Vacuum, "vacuums"),
         }
-        lists["spaces"] = self._spaces(about, figures, measure=limits.measure_bloat)
+        if slow:
+            lists |= self._slow(about, figures, measure=limits.measure_bloat and not limits.sampling)
         holder = figures.pop("idle_holder", None) or ""
         seen = Health(system="", settings=about["settings"], **lists)
         return {
@@ -327,9 +332,17 @@ class Questions:
             "freeze_transactions": limits.freeze_transactions or about["freeze_transactions"],
             "freeze_multixacts": limits.freeze_transactions or about["freeze_multixacts"],
             "idle_holder": holder,
-            "figures": figures | worst(seen),
+            "figures": figures | worst(seen) | (slow_worst(seen) if slow else {}),
             "unseen": tuple(self.unseen),
             **lists,
+        }
+
+    def _slow(self, about: Row, figures: Figures, *, measure: bool) -> dict[str, Any]:
+        figures |= self._row(sql.load("health_size"))
+        return {
+            "sequences": self._made(Sequence, "sequences"),
+            "indexes": self._indexes(figures),
+            "spaces": self._spaces(about, figures, measure=measure),
         }
 
     def _about(self) -> Row:
@@ -440,8 +453,6 @@ def worst(seen: Health) -> Figures:
         "dead_rows_percent_worst": max((t.dead_percent for t in tables), default=0.0),
         "xid_age_oldest": float(max((t.xid_age for t in seen.tables), default=0)),
         "multixact_age_oldest": float(max((t.multixact_age for t in seen.tables), default=0)),
-        "wasted_bytes_estimated": float(sum(s.wasted_bytes for s in seen.spaces if s.worth_a_word)),
-        "sequence_used_percent_worst": max((s.used_percent for s in seen.sequences), default=0.0),
         "slot_retained_bytes_worst": float(max((s.retained_bytes for s in seen.slots), default=0)),
         "slots_inactive": float(sum(1 for s in seen.slots if not s.active)),
         "vacuum_seconds_longest": max((v.seconds for v in seen.vacuums), default=0.0),
@@ -449,6 +460,19 @@ def worst(seen: Health) -> Figures:
     }
     sized = sorted((t for t in tables if t.bytes), key=lambda t: -(t.bytes or 0))[:LARGEST]
     return figures | _root(seen) | {f"table_bytes:{t.full_name}": float(t.bytes or 0) for t in sized}
+
+
+def slow_worst(seen: Health) -> Figures:
+    """The same of the lists that are not part of every sample."""
+    return {
+        "wasted_bytes_estimated": float(sum(s.wasted_bytes for s in seen.spaces if s.worth_a_word)),
+        SLOW_SAMPLE: max((s.used_percent for s in seen.sequences), default=0.0),
+    }
+
+
+def _is_due(ledger: Reader, system: str) -> bool:
+    since = clock.stamp(clock.now() - timedelta(seconds=SLOW_SECONDS))
+    return not ledger.read("samples", system=system, name=SLOW_SAMPLE, since=since, limit=1)
 
 
 SAFE = {

@@ -50,7 +50,24 @@ def test_every_figure_but_health_is_a_number_with_its_unit(systems, ledger):
 def test_one_look_takes_at_most_twenty_reads_of_the_server(systems, ledger):
     systems.add(Counting(systems["app"]))
     check(systems)
-    assert systems["app"].reads == 16
+    assert systems["app"].reads == 17
+
+
+def test_while_sampling_slow_questions_are_asked_every_five_minutes_only(systems, ledger):
+    systems.add(Counting(systems["app"]))
+    slow = {"database_bytes", "sequence_used_percent_worst", "indexes_invalid", "wasted_bytes_estimated"}
+    with time_machine.travel(NOON, tick=False):
+        first = check(systems, sampling=True).figures
+        remember(ledger, NOON, **{name: first[name] for name in slow})
+    with time_machine.travel(NOON + timedelta(seconds=290), tick=False):
+        systems["app"].reads = 0
+        between = check(systems, sampling=True).figures
+    with time_machine.travel(NOON + timedelta(seconds=310), tick=False):
+        later = check(systems, sampling=True).figures
+    assert systems["app"].reads == 12 + 17
+    assert slow <= first.keys() & later.keys()
+    assert slow.isdisjoint(between)
+    assert {"up", "blocked_seconds_longest", "dead_rows_percent_worst"} <= between.keys()
 
 
 class Counting:

@@ -67,6 +67,10 @@ class CheckHealth(Operation[Health | Look]):
         default=True,
         description="let pgstattuple, where it is installed, measure the few worst tables and indexes; else bloat is an estimate",
     )
+    sampling: bool = Field(
+        default=False,
+        description="one look among many: what makes the server look at every sequence, index or file is asked every five minutes",
+    )
     html: str | None = Field(
         None, description="write a page of it too, to this file below the project, as data/health.html"
     )
@@ -79,6 +83,7 @@ class CheckHealth(Operation[Health | Look]):
             blocked_seconds=self.blocked_seconds,
             prepared_seconds=self.prepared_seconds,
             measure_bloat=self.measure_bloat,
+            sampling=self.sampling,
         )
         seen: Health | Look = engines.of(systems[self.system].kind).look(systems, self.system, limits)
         return seen if self.html is None else self._with_page(systems, seen, self.html)

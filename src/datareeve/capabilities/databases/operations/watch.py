@@ -158,8 +158,7 @@ class Watch(Operation[WatchFacts]):
         return made, sampled
 
     def _look(self) -> dict[str, Any]:
-        # A sample is taken every minute: what reads whole tables is left to a look by hand.
-        return {"system": self.system, "measure_bloat": False}
+        return {"system": self.system, "sampling": True}
 
     def _schedule_name(self) -> str:
         return f"watch-{self.system}"

@@ -1,7 +1,6 @@
--- This database's counters since its statistics began, its size, and how much of the transaction ids is used up anywhere on the server.
+-- This database's counters since its statistics began, and how much of the transaction ids is used up anywhere on the server.
 -- active_time is there from version 14; stats_reset is NULL from 15 until someone resets, so the server's own statistics stand in for it.
-SELECT pg_database_size(d.datname) AS database_bytes,
-       d.xact_commit + d.xact_rollback AS transactions_total,
+SELECT d.xact_commit + d.xact_rollback AS transactions_total,
        d.xact_rollback AS rollbacks_total,
        d.blks_hit AS blocks_hit_total,
        d.blks_read AS blocks_read_total,

@@ -1,8 +1,9 @@
 -- The fullest sequences, against the smaller of their own limit and what the column they feed can hold. Those that can count to the end of
--- bigint are passed over unread; of very many, those whose table took most rows are read. Names are looked up last, for the few that are told.
+-- bigint are passed over unread; only of a sequence of bigint is the column looked at, for others are made as wide as theirs. Of very many, those
+-- whose table took most rows are read. Names are looked up last, for the few that are told.
 WITH feeds AS (
        SELECT s.seqrelid, d.refobjid, d.refobjsubid, s.seqmax,
-              CASE WHEN s.seqmax > 32767 THEN (SELECT CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 END
+              CASE WHEN s.seqmax > 2147483647 THEN (SELECT CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 END
                                                  FROM pg_attribute a WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid) END AS column_max
          FROM pg_sequence s
          LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.seqrelid
