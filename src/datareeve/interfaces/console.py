@@ -495,7 +495,9 @@ def objectives_view(found: Sequence[Objective]) -> RenderableType:
             text(objective.target.replace("_", " ")),
             text(f"{objective.limit:g}"),
         ]
-        if objective.latest is None or objective.share is None:
+        if objective.queries and objective.latest is None:
+            row += _counted_queries(objective.queries)
+        elif objective.latest is None or objective.share is None:
             row += [text("not measured yet", "yellow"), text(""), text(f"by {objective.measured_by}", "dim")]
         else:
             style = "green" if objective.latest <= objective.limit else "bold red"
@@ -542,6 +544,21 @@ def _query_level(system: str, level: dict[str, Any]) -> RenderableType:
             text(shown, "dim"),
         )
     return Group(*parts, Padding(table, (0, 0, 0, 4)))
+
+
+def _counted_queries(level: dict[str, Any]) -> list[Text]:
+    """The row of a target that is held against the workload itself."""
+    verdict, low = level["slo_verdict"], level.get("slo_share_at_least")
+    if low is None:
+        return [text(verdict, VERDICT_STYLES[verdict]), text(""), text("see below", "dim")]
+    counted = (
+        f"{_between(low, level['slo_share_at_most'], '.1%')} of {level['slo_budget']['calls']:,} queries"
+    )
+    return [
+        text(verdict, VERDICT_STYLES[verdict]),
+        text(counted),
+        text("by the workload's own counters", "dim"),
+    ]
 
 
 QUERY_FAMILIES_SHOWN = 8

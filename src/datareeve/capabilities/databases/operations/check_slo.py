@@ -244,24 +244,28 @@ def _is_now(as_of: float | None) -> bool:
 
 
 def _summary(facts: slo.Level) -> str:
-    goal = f"{facts.goal:.4g} of queries at most {facts.target_ms:g} ms"
+    level = f"{PERCENT * facts.goal:g} % of queries at most {facts.target_ms:g} ms"
     if facts.verdict == "not known":
-        return f"Whether {goal} is kept is not known: {facts.why_unknown}"
-    budget = facts.budget()
-    left = (
-        _percents(budget["left_share_at_least"], budget["left_share_at_most"])
-        if budget["allowed_over"]
-        else "all"
-    )
-    low, high = facts.main.whole.shares
+        return f"Whether {level} is kept is not known: {facts.why_unknown}"
     told = {
         "met": "is kept",
         "missed": "is missed",
-        "cannot be told": "may be kept or missed: the source keeps no percentiles, and the slow calls may lie on either side",
+        "cannot be told": "may be kept or missed, for the source keeps no percentiles",
     }[facts.verdict]
-    of = f"{_percents(low, high)} of {facts.main.whole.calls:,} queries in {facts.of}"
+    low, high = facts.main.whole.shares
+    seen = f"{_percents(low, high)} of {facts.main.whole.calls:,} queries were, in {facts.of}"
     worst = f" Most in doubt or slow: {_named(facts)}." if facts.verdict != "met" else ""
-    return f"{goal[0].upper()}{goal[1:]} {told}: {of}; {left} of the error budget is left.{worst}"
+    return f"The level of {level} {told}: {seen}; {_left(facts)}.{worst}"
+
+
+def _left(facts: slo.Level) -> str:
+    budget = facts.budget()
+    low, high = budget["left_share_at_least"], budget["left_share_at_most"]
+    if low is None:
+        return "nothing was asked of the error budget"
+    if high < 0:
+        return f"the error budget is used up {1 - high:.1f} times over"
+    return f"{_percents(max(0.0, low), high)} of the error budget is left"
 
 
 def _named(facts: slo.Level, window: str = "") -> str:
