@@ -12,10 +12,13 @@ import pytest
 import maintenance_rig
 import servers
 from datareeve.capabilities.databases.operations.analyze_table import AnalyzeTable
+from datareeve.capabilities.databases.operations.create_index import CreateIndex
 from datareeve.capabilities.databases.operations.drop_unused_indexes import DropUnusedIndexes
 from datareeve.capabilities.databases.operations.end_session import EndSession
+from datareeve.capabilities.databases.operations.record_workload import RecordWorkload
 from datareeve.capabilities.databases.operations.reindex import Reindex
 from datareeve.capabilities.databases.operations.repack_table import RepackTable
+from datareeve.capabilities.databases.operations.review_advice import ReviewAdvice
 from datareeve.capabilities.databases.operations.tune_autovacuum import TuneAutovacuum
 from datareeve.capabilities.databases.operations.vacuum_table import VacuumTable
 
@@ -31,7 +34,7 @@ REPACK = RepackTable(system="app", table="orders")
 
 @pytest.fixture(scope="module")
 def debian():
-    with servers.server(binaries=BIN) as server:
+    with servers.server(binaries=BIN, shared_preload_libraries="pg_stat_statements") as server:
         yield server
 
 
@@ -70,6 +73,37 @@ def test_every_operation_has_its_life_here_too(tmp_path, debian, url):
         assert app.preview(TuneAutovacuum(system="app")).nothing_to_do
         assert app.preview(EndSession(system="app", root_of_blocking=True)).nothing_to_do
     assert rows(url) == before
+
+
+def test_what_an_index_changed_is_told_from_the_workloads_snapshots(tmp_path, debian, url):
+    source = {"kind": "pg_stat_statements"}
+    with (
+        psycopg.connect(url, autocommit=True) as user,
+        maintenance_rig.opened(tmp_path, url, workload=source) as app,
+    ):
+        user.execute("CREATE EXTENSION pg_stat_statements")
+        for statement in (
+            "DROP INDEX orders_customer",
+            "DROP INDEX orders_customer_idx",
+            "INSERT INTO orders SELECT 10 * n + 1, n, 'z' FROM generate_series(1, 100000) AS n",
+        ):
+            user.execute(statement)
+        user.execute("ANALYZE orders")
+
+        def ask_and_record():
+            for customer in range(20):
+                user.execute("SELECT count(*) FROM orders WHERE customer = %s", (customer,))
+            assert app.apply(app.preview(RecordWorkload(system="app", least_seconds=0)), by="test").status == "done"
+
+        ask_and_record()
+        ask_and_record()
+        create = CreateIndex(system="app", table="orders", columns=("customer",), index="orders_by_customer")
+        assert app.apply(app.preview(create), by="test").status == "done"
+        ask_and_record()
+        ask_and_record()
+        told = app.preview(ReviewAdvice(system="app")).figures["public.orders_by_customer"]
+    assert told["families"] == 1
+    assert told["ms_after"] < 0.5 * told["ms_before"]
 
 
 @needs_repack

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datareeve.systems.postgres import Postgres
 
 LOOK_AFTER_SECONDS = 1.0  # most statements are over by then, and cost no second session
+LOOK_EVERY_SECONDS = 2.0
 CLEAN_UP_LOCK_MS = 3000
 DEADLOCK_ATTEMPTS = 3  # the server breaks a deadlock at random: the one that gave way may well succeed next
 RESTARTS = 2  # of the server, that one statement outlives
@@ -197,7 +198,7 @@ class Watch:
             other.execute("SET statement_timeout = 5000")
             while True:
                 self.blockers = other.execute(BLOCKERS_SQL, (self._pid,)).fetchall() or self.blockers
-                if self._over.wait(min(self._after, 0.5)):
+                if self._over.wait(min(2 * self._after, LOOK_EVERY_SECONDS)):
                     return
 
 
