@@ -36,17 +36,21 @@ def shaped(names: Sequence[str], rows: Sequence[Iterable[Any]], shape: Shape, ki
     return column if shape == "column" else (column[0] if column else None)
 
 
-def answers(query: Callable[..., Any], statements: dict[str, str]) -> dict[str, Any]:
+def answers(
+    query: Callable[..., Any],
+    statements: dict[str, str],
+    passed_on: tuple[str, ...] = (".timeout", ".damaged"),
+) -> dict[str, Any]:
     """The rows of several statements by name; None for one that could not be answered as it is written.
 
-    Errors: what has nothing to do with the statement (a lost connection, time that ran out) is passed on.
+    Errors: what has nothing to do with the statement (a lost connection, the codes `passed_on`) is passed on.
     """
     found: dict[str, Any] = {}
     for name, sql in statements.items():
         try:
             found[name] = query(sql=sql)
         except (BadInput, Failed, Refused) as error:
-            if isinstance(error, Unreachable) or error.code.endswith((".timeout", ".damaged")):
+            if isinstance(error, Unreachable) or error.code.endswith(passed_on):
                 raise
             found[name] = None
     return found

@@ -68,7 +68,7 @@ class Duckdb(Adapter):
 
     @reads
     def ask(self, statements: dict[str, str]) -> dict[str, Any]:
-        """The rows of several statements by name, on one opening of the file; None for one that DuckDB will not answer as it is written."""
+        """The rows of several statements by name, on one opening of the file; None for one that DuckDB cannot answer, of a damaged table too."""
         with self.reading(None) as connection:
 
             def query(sql: str) -> Any:
@@ -77,7 +77,7 @@ class Duckdb(Adapter):
                 except _driver().Error as error:
                     raise translate(error, self.name, self.entry.path, late=False) from None
 
-            return answers(query, statements)
+            return answers(query, statements, passed_on=(".timeout",))
 
     @reads
     def server(self) -> dict[str, Any]:

@@ -83,7 +83,12 @@ SIZE_SQL = """
 SELECT table_schema AS `schema`, SUM(table_type = 'BASE TABLE') AS tables, COALESCE(SUM(data_length + index_length), 0) AS bytes
   FROM information_schema.tables WHERE table_schema = DATABASE() GROUP BY table_schema
 """
-RIGHTS_SQL = "SELECT privilege_type AS privilege FROM information_schema.user_privileges"
+RIGHTS_SQL = """
+SELECT r.privilege
+  FROM (SELECT grantee, privilege_type AS privilege FROM information_schema.user_privileges
+         UNION SELECT grantee, privilege_type FROM information_schema.schema_privileges WHERE DATABASE() LIKE table_schema) AS r
+ WHERE r.grantee = CONCAT("'", SUBSTRING_INDEX(CURRENT_USER(), '@', 1), "'@'", SUBSTRING_INDEX(CURRENT_USER(), '@', -1), "'")
+"""
 WRITING = {"INSERT", "UPDATE", "DELETE", "DROP", "CREATE", "ALTER", "SUPER", "FILE"}
 DIGESTS_SQL = "SELECT COUNT(*) AS n FROM performance_schema.events_statements_summary_by_digest LIMIT 1"
 

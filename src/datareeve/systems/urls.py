@@ -48,6 +48,12 @@ def file_of(text: str, project: Path) -> tuple[str, str] | None:
         return None
     if not separator and not (project / path).is_file():
         return None
+    if not path:
+        raise BadInput(
+            "url.invalid",
+            "That URL names no file.",
+            f"Write it as {scheme}:///shop.db, or {scheme}:////srv/shop.db.",
+        )
     kind = kind_of(project / path) if path and (project / path).is_file() else None
     if separator and kind in {None, scheme}:
         return scheme, path  # opening it says what is wrong with it

@@ -63,6 +63,10 @@ def look(systems: Systems, system: str, limits: Limits) -> DuckdbLook:
         tables = about["tables"]
         answers = reader.read("ask", statements=_per_table(tables, whole=server["bytes"] <= READ_WHOLE))
     except (Unreachable, Failed) as error:
+        if error.code == "duckdb.damaged":  # already where its catalog lies
+            return DuckdbLook(
+                system=system, kind="duckdb", damaged=("the whole file",), said="it cannot be read"
+            )
         return DuckdbLook(
             system=system, kind="duckdb", down=f"{error.code}: {error.what}", figures={"up": 0.0}
         )

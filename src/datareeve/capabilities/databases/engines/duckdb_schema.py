@@ -110,6 +110,7 @@ def _of_keys(keys: Iterable[Constraint]) -> list[Index]:
             unique=key.kind in "pu",
             definition=key.definition,
             of_constraint=True,
+            kind="of a foreign key" if key.kind == "f" else "",
         )
         for key in keys
         if key.kind in "puf"

@@ -54,7 +54,9 @@ def _does_all_of(other: Index, index: Index) -> bool:
         return False
     if len(other.columns) > len(index.columns):
         return not index.unique
-    stays = (not other.of_constraint, not other.unique, other.name) < (False, not index.unique, index.name)
-    return (
-        other.of_constraint or (other.unique >= index.unique and stays) or (other.unique and not index.unique)
-    )
+    return (other.unique or not index.unique) and _rank(other) < _rank(index)
+
+
+def _rank(index: Index) -> tuple[bool, bool, str]:
+    """Of indexes on the same columns the first by this order stays."""
+    return (not index.of_constraint, not index.unique, index.name)
