@@ -96,14 +96,18 @@ class Copy(Postgres):
 
     @reads
     def evaluate(
-        self, hidden: list[str], fingerprints: list[str] | None = None, longest_ms: float = 10_000.0
+        self,
+        hidden: list[str],
+        fingerprints: list[str] | None = None,
+        longest_ms: dict[str, float] | None = None,
     ) -> dict[str, dict[str, Any]]:
         """What each family takes with some indexes hidden: {fingerprint: {cpu_ms, ms, buffers, wal_bytes, cost, is_floor, indexes}}, means over its cases.
 
-        A plan that was seen before is not executed again. `is_floor`: a statement was given up, it would take longer.
+        A plan that was seen before is not executed again. `longest_ms` gives the patience with each family, else ten seconds a statement;
+        `is_floor`: one was given up, it would take longer.
         """
         with self.translated():
-            return self._lab.evaluate(hidden, fingerprints, longest_ms)
+            return self._lab.evaluate(hidden, fingerprints, longest_ms or {})
 
     @reads
     def interleaved(
@@ -184,15 +188,6 @@ class Copy(Postgres):
         return pg_plans.measure_states(
             self, fingerprint, before, after, rounds=rounds, statement_seconds=statement_seconds
         )
-
-    @reads
-    def compare_statements(
-        self, fingerprint: str, sql: str, rounds: int = 3, statement_seconds: float = 30.0
-    ) -> dict[str, Any]:
-        """A family's recorded executions as they are and written as `sql`: the same rows, and at what time? See pg_rewrite.compare."""
-        from datareeve.systems import pg_rewrite  # noqa: PLC0415
-
-        return pg_rewrite.compare(self, fingerprint, sql, rounds, statement_seconds)
 
 
 def _one_round(

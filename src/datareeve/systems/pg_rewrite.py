@@ -22,7 +22,6 @@ from datareeve.systems.workload_source import CONTROLS, LEXER, Family, Statement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datareeve.systems.pg_copy import Copy
     from datareeve.systems.postgres import Postgres
 
 Case = tuple[str, Any]
@@ -269,15 +268,17 @@ SELECT count(*) AS rows, coalesce(sum(hashtextextended(t, 1)::numeric), 0)::text
 """
 
 
-def compare(copy: Copy, fingerprint: str, sql: str, rounds: int, statement_seconds: float) -> dict[str, Any]:
-    """Execute a family as recorded and as `sql` on a copy, and tell whether the rows are the same and what each takes.
+def compare(
+    system: Postgres, fingerprint: str, sql: str, rounds: int, statement_seconds: float
+) -> dict[str, Any]:
+    """Execute a family as recorded and as `sql`, READ ONLY, and tell whether the rows are the same and what each takes.
 
     Gives {cases, equal, ordered, failed, columns, old, new}: how many cases were compared, had equal multisets of rows, had them in the
     same order; what failed ('old 57014'); whether the columns' names and types are the same; and for each text {ms, buffers}, the
     total over the cases of each round.
     """
-    family = family_of(copy, fingerprint)
-    tried = pairs(copy, family, sql, CASES)
+    family = family_of(system, fingerprint)
+    tried = pairs(system, family, sql, CASES)
     told: dict[str, Any] = {
         "cases": len(tried),
         "equal": 0,
@@ -286,9 +287,7 @@ def compare(copy: Copy, fingerprint: str, sql: str, rounds: int, statement_secon
         "columns": True,
         "failed": [],
     }
-    with copy.connect(
-        application_name="datareeve/trial", options="-c default_transaction_read_only=on"
-    ) as session:
+    with pg_plans.planning(system) as session:
         session.execute(f"SET statement_timeout = {int(statement_seconds * 1000)}")
         good = [pair for pair in tried if _same(session, pair, told)]
         told["old"], told["new"] = _timed(session, good, rounds) if good else ([], [])

@@ -276,6 +276,15 @@ class Postgres(Adapter):
         return {one: pg_rewrite.constants(self, one) for one in fingerprints}
 
     @reads
+    def compare_statements(
+        self, fingerprint: str, sql: str, rounds: int = 3, statement_seconds: float = 30.0
+    ) -> dict[str, Any]:
+        """A family's recorded executions as they are and written as `sql`: the same rows, and at what time? See pg_rewrite.compare."""
+        from datareeve.systems import pg_rewrite  # noqa: PLC0415
+
+        return pg_rewrite.compare(self, fingerprint, sql, rounds, statement_seconds)
+
+    @reads
     def executed_plan(
         self, sql: str | None = None, fingerprint: str | None = None, statement_seconds: float = 30.0
     ) -> dict[str, Any]:

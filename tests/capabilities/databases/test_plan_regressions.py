@@ -141,7 +141,7 @@ def test_a_dearer_random_page_is_named_as_the_cause(app):
     run(app, f'ALTER DATABASE "{name}" SET random_page_cost = 1000')
     finding = next(f for f in found(app).findings if f.figures["fingerprint"] == fingerprint(app, "tail = "))
     assert finding.rule == "plan-regression"
-    assert finding.why == "Random_page_cost was 4 and is 1000 (put back, the old plan returns)."
+    assert finding.why == "What changed: random_page_cost was 4 and is 1000 (put back, the old plan returns)."
     assert finding.instead.startswith("Put random_page_cost back to 4")
 
 
@@ -159,7 +159,7 @@ def test_statistics_that_are_gone_are_named_as_the_cause_and_measured(app, tmp_p
     [finding] = [f for f in plan.findings if f.figures["fingerprint"] == fingerprint(app, "JOIN planes")]
     assert finding.rule in {"plan-regression", "plan-changed", "plan-improved"}
     assert [c["kind"] for c in finding.figures["causes"]] == ["statistics-gone"]
-    assert finding.why == "The statistics of public.flights are gone."
+    assert finding.why == "What changed: the statistics of public.flights are gone."
     assert finding.figures["measured"]["reproduced"]
     unmeasured = found(app)
     [finding] = [
@@ -181,7 +181,10 @@ def test_an_index_that_is_gone_is_named_with_the_statement_that_makes_it(app, tm
         )
     assert left == 0
     [finding] = operation.plan(facts).findings
-    assert (finding.rule, finding.why) == ("plan-regression", "Index flights_tail on public.flights is gone.")
+    assert (finding.rule, finding.why) == (
+        "plan-regression",
+        "What changed: index flights_tail on public.flights is gone.",
+    )
     assert finding.instead == "CREATE INDEX flights_tail ON public.flights USING btree (tail);"
     measured = finding.figures["measured"]
     assert measured["reproduced"]

@@ -58,7 +58,7 @@ def test_a_regression_is_found_by_plan_and_time_from_counters_alone(app, tmp_pat
     ask(app, BY_WHO, *(f"w{n}" for n in range(40)))
     [finding] = [f for f in app.preview(FindPlanRegressions(system="app")).findings if "who" in f.what]
     assert finding.rule == "plan-regression"
-    assert finding.why.startswith("Index calls_who on public.calls is gone")
+    assert finding.why.startswith("What changed: index calls_who on public.calls is gone")
     assert finding.figures["ms_after"] > 2 * finding.figures["ms_before"]
     slow = app.preview(FindSlowQueries(system="app")).figures["by_family"]
     assert any(row["recorded_plan"] for row in slow)

@@ -40,7 +40,10 @@ TRACE = {
     ),
     "like": ("SELECT id FROM events WHERE name LIKE 'secret-77'", [None]),
     "distinct": ("SELECT DISTINCT id, name FROM events WHERE n = %s", [[3]]),
-    "both": ("SELECT DISTINCT id, name FROM events WHERE CAST(ts AS date) = %s AND n + 1 = %s", [["2026-02-03", 18]]),
+    "both": (
+        "SELECT DISTINCT id, name FROM events WHERE CAST(ts AS date) = %s AND n + 1 = %s",
+        [["2026-02-03", 18]],
+    ),
     "good": ("SELECT id FROM events WHERE n = %s", [[5], [6]]),
 }
 
@@ -143,6 +146,14 @@ def test_a_single_statement_is_proved_with_its_own_values_which_are_not_shown(wo
     assert "2026-04-05" not in plan.model_dump_json()
     [finding] = plan.findings
     assert (finding.figures["verdict"], finding.figures["cases"]) == ("proposed", 1)
+
+
+def test_where_no_copy_is_made_it_may_be_compared_on_the_source_read_only(world):
+    registry, _ = world
+    operation = AdviseRewrites(system="app", fingerprint=fingerprint("sum"), on_source=True)
+    plan = operation.plan(operation.observe(registry))
+    assert [finding.figures["verdict"] for finding in plan.findings] == ["proposed"]
+    assert plan.nothing_to_do == plan.summary
 
 
 def test_a_well_written_workload_has_no_finding(world):

@@ -186,10 +186,10 @@ def finding(family: Family, tried: Tried) -> Finding:
 
 
 TITLES: dict[str, str] = {
-    "not tried": "Not proved, for it was not tried on a copy: ",
+    "not tried": "Not proved, for it was not tried: ",
     "not proved": "Not proved: ",
     "different": "Not the same, so do not use: ",
-    "may differ": "The same on the copy, but it may differ: ",
+    "may differ": "The same in what was tried, but it may differ: ",
     "not faster": "Equal but not faster: ",
 }
 
@@ -199,12 +199,12 @@ def _measured(tried: Tried) -> str:
     if found is None:
         return "It could be written in another way"
     if tried.verdict == "different":
-        return f"Another writing gave other rows on a copy in {found.cases - found.equal or found.equal - found.ordered} of {found.cases} cases"
+        return f"Another writing gave other rows in {found.cases - found.equal or found.equal - found.ordered} of {found.cases} cases"
     if not found.equal or not found.old:
-        return f"Another writing could not be compared on a copy ({', '.join(sorted(set(found.failed))) or 'no recorded values'})"
+        return f"Another writing could not be compared ({', '.join(sorted(set(found.failed))) or 'no recorded values'})"
     old, new = found.ms
     cases = f"{found.equal} recorded {'execution' if found.equal == 1 else 'executions'}"
-    return f"On a copy {cases} took {old:,.1f} ms as written and {new:,.1f} ms in another writing, with the same {found.rows:,} rows"
+    return f"{cases} took {old:,.1f} ms as written and {new:,.1f} ms in another writing, with the same {found.rows:,} rows"
 
 
 def _rests(one: Proposal) -> str:

@@ -53,6 +53,10 @@ class AdviseRewrites(Operation[AdviseRewritesFacts]):
     fingerprint: str | None = Field(
         None, description="a family of the workload, as databases.find-slow-queries lists them"
     )
+    on_source: bool = Field(
+        default=False,
+        description="compare on the database itself, READ ONLY and with the timeout, where no copy is made",
+    )
     top: int = Field(50, ge=1, le=500, description="how many families are looked at, the most costly first")
     rounds: int = Field(3, ge=3, le=21, description="how often old and new text are run in turn")
     statement_seconds: float = Field(
@@ -70,7 +74,10 @@ class AdviseRewrites(Operation[AdviseRewritesFacts]):
             for family in families
             for one in rewrites.proposals(family, catalog.with_constants(constants[family.fingerprint]))
         ]
-        return AdviseRewritesFacts(families=families, proposals=tuple(found), why_empty=why_empty)
+        compared = tuple(self._compared(reader, one) for one in found) if self.on_source else None
+        return AdviseRewritesFacts(
+            families=families, proposals=tuple(found), comparisons=compared, why_empty=why_empty
+        )
 
     def inputs(self) -> dict[str, Any]:
         """The inputs, the statement without its values: those stay in the process that they were given to."""
@@ -101,13 +108,13 @@ class AdviseRewrites(Operation[AdviseRewritesFacts]):
 
     def rehearse(self, facts: AdviseRewritesFacts, copy: Copy) -> AdviseRewritesFacts:
         """Execute each proposal beside the statement as it is, with the same recorded values."""
-        if not rewrites.has_rows(copy):
+        if self.on_source or not rewrites.has_rows(copy):
             return facts
         return facts.model_copy(
             update={"comparisons": tuple(self._compared(copy, one) for one in facts.proposals)}
         )
 
-    def _compared(self, copy: Copy, one: Proposal) -> Comparison | None:
+    def _compared(self, copy: Reader, one: Proposal) -> Comparison | None:
         try:
             found = copy.read(
                 "compare_statements",
@@ -182,11 +189,15 @@ def _summary(facts: AdviseRewritesFacts, tried: list[Tried]) -> str:
         return f"No rule has a better writing for {looked}."
     good = [one for one in tried if one.verdict == "proposed"]
     if facts.comparisons is None:
-        return f"{len(tried)} other writings are known for {looked}; a copy must tell whether they are the same and faster."
+        return f"{_writings(len(tried))} known of {looked}; running both must tell whether they are the same and faster: in a rehearsal, or with on_source."
     if not good:
-        return f"{len(tried)} other writings of {looked} were tried on a copy, and none is both the same and faster."
+        return f"{_writings(len(tried))} tried of {looked}, and none is both the same and faster."
     saved = sum(one.comparison.ms[0] - one.comparison.ms[1] for one in good if one.comparison)
-    return f"{len(good)} of {len(tried)} other writings of {looked} give the same rows faster: {saved:,.0f} ms less over the executions tried on a copy."
+    return f"{len(good)} of {len(tried)} other writings of {looked} give the same rows faster: {saved:,.0f} ms less over the executions tried."
+
+
+def _writings(count: int) -> str:
+    return "1 other writing is" if count == 1 else f"{count} other writings are"
 
 
 def _counted(tried: list[Tried]) -> dict[str, Any]:

@@ -11,7 +11,19 @@ from datareeve.capabilities.databases import explain, rewrites
 from datareeve.capabilities.databases.engines.explained import explain_plan, shown
 from datareeve.capabilities.databases.rules import plans
 from datareeve.core.errors import BadInput
-from datareeve.core.operation import Call, Claim, Copy, Effect, Operation, Plan, Reader, Step, Systems
+from datareeve.core.operation import (
+    Call,
+    Claim,
+    Copy,
+    Effect,
+    Finding,
+    Operation,
+    Plan,
+    Reader,
+    Severity,
+    Step,
+    Systems,
+)
 from datareeve.core.value import Value
 from datareeve.systems.workload_source import shape_of
 
@@ -145,7 +157,7 @@ class ExplainQuery(Operation[ExplainQueryFacts]):
             summary=summary,
             nothing_to_do="" if not current or untried else summary,
             steps=() if current else (self._step(page, facts.before),),
-            findings=plans.findings(plan),
+            findings=(*((NOT_RUN,) if untried else ()), *plans.findings(plan)),
             figures=_figures(plan),
         )
 
@@ -170,6 +182,15 @@ class ExplainQuery(Operation[ExplainQueryFacts]):
             touches=(f"files:{path}",),
             paths=(path,),
         )
+
+
+NOT_RUN = Finding(
+    rule="not-run",
+    subject="this plan",
+    what="Running was asked for, but there was no copy to run it on: rows and costs are the planner's estimates.",
+    instead="With on_source it is run on the database itself, in a READ ONLY transaction with the timeout.",
+    severity=Severity.INFO,
+)
 
 
 def _summary(plan: Explained, where: str) -> str:

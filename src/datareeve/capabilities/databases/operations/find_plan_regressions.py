@@ -244,8 +244,7 @@ def _why(causes: tuple[Cause, ...]) -> str:
     if not causes:
         return "No cause was found: settings, statistics, indexes, sizes and version are as they were. Other values in the statement may be planned otherwise."
     told = [f"{cause.what}{' (put back, the old plan returns)' if cause.proven else ''}" for cause in causes]
-    text = "; ".join(told)
-    return f"{text[0].upper()}{text[1:]}."
+    return f"What changed: {'; '.join(told)}."
 
 
 def _instead(causes: tuple[Cause, ...], system: str) -> str:
