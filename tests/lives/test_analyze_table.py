@@ -104,7 +104,7 @@ def test_extended_statistics_are_proposed_where_a_copy_shows_that_they_mend_it(
     assert one.columns == ("city", "country")
     assert one.factor_before > 5
     assert one.factor_after < 1.5
-    addresses.execute("DROP STATISTICS addresses_city_country_stat")
+    assert addresses.execute("SELECT count(*) FROM pg_statistic_ext").fetchone()[0] == 0
     with maintenance_rig.opened(tmp_path, database) as app:
         plan = operation.plan(facts)
         assert [step.id for step in plan.steps] == [
@@ -122,6 +122,18 @@ def test_extended_statistics_are_proposed_where_a_copy_shows_that_they_mend_it(
         )
         assert app.undo(outcome.run, by="test").status == "undone"
     assert addresses.execute("SELECT count(*) FROM pg_statistic_ext").fetchone()[0] == 0
+
+
+def test_it_is_rehearsed_on_a_real_copy_and_proposed_from_there(tmp_path, database, addresses):
+    with maintenance_rig.opened(tmp_path, database) as app:
+        plan = app.rehearse(app.preview(AnalyzeTable(system="app", table="addresses")))
+        assert [step.id for step in plan.steps] == [
+            "statistics public.addresses_city_country_stat",
+            "analyze public.addresses",
+        ]
+        assert plan.blockers == ()
+        assert app.apply(plan, by="test").status == "done"
+        assert app.preview(AnalyzeTable(system="app", table="addresses")).nothing_to_do
 
 
 def _as_clone(read):

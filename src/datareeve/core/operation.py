@@ -329,6 +329,10 @@ class Operation(Value, Generic[FactsT]):
         del copy
         return facts
 
+    def learns_on_a_copy(self) -> bool:
+        """Whether it has something of its own to try in a rehearsal: with these inputs, where that depends on them."""
+        return type(self).rehearse is not Operation.rehearse
+
     def plan(self, facts: FactsT) -> Plan:
         """Decide. Pure: the same facts give the same plan."""
         raise NotImplementedError

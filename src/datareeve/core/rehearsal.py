@@ -83,7 +83,7 @@ class Rehearsal:
         """
         if plan.nothing_to_do:
             return False
-        own = self._catalogue.get(plan.operation).rehearse is not Operation.rehearse
+        own = self._catalogue.make(plan.operation, plan.inputs).learns_on_a_copy()
         return own or any(step.call.action == REHEARSED for step in plan.all_steps())
 
     def _copy(self, system: str, stack: ExitStack) -> Copy | None:

@@ -378,3 +378,17 @@ def test_only_what_another_one_answers_may_go(indexes, going):
     assert {
         v.index.name: v.stand_in.removeprefix("public.") for v in index_redundancy.provable(indexes)
     } == going
+
+
+@pytest.mark.parametrize(
+    ("operation", "learns"),
+    [
+        (VacuumTable(system="app", table="orders"), False),
+        (VacuumTable(system="app", table="orders", full=True), True),
+        (AnalyzeTable(system="app"), False),
+        (AnalyzeTable(system="app", table="orders"), True),
+        (Reindex(system="app"), False),
+    ],
+)
+def test_a_copy_is_made_only_where_there_is_something_to_learn_on_it(operation, learns):
+    assert operation.learns_on_a_copy() is learns

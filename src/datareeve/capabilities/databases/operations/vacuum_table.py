@@ -165,6 +165,10 @@ class VacuumTable(Operation[VacuumTableFacts]):
         ended = copy.read("query", sql="SELECT extract(epoch FROM clock_timestamp())", shape="scalar")
         return facts.model_copy(update={"measured_seconds": round(ended - began, 3)})
 
+    def learns_on_a_copy(self) -> bool:
+        """Only VACUUM FULL is worth a copy: to know how long nobody can read the table."""
+        return self.full
+
     # -- deciding ------------------------------------------------------------------------------------------------------------------
 
     def plan(self, facts: VacuumTableFacts) -> Plan:
