@@ -12,7 +12,7 @@ from datareeve.core.operation import Effect, Operation, Plan, Severity, Systems
 
 
 class CheckPool(Operation[PoolHealth]):
-    """Check the connection pool (PgBouncer) in front of a database.
+    """Check the pooler in front of a database.
 
     One look at SHOW POOLS, STATS and DATABASES: clients that wait and for how long, connections at work and idle, transactions a second,
     mean wait for a connection, refused logins, whether it is paused. Changes nothing. Samples of it, taken every minute by
@@ -22,11 +22,10 @@ class CheckPool(Operation[PoolHealth]):
     name: ClassVar[str] = "databases.check-pool"
     effect: ClassVar[Effect] = Effect.READ
     examples: ClassVar[tuple[str, ...]] = (
-        "check the connection pool",
-        "are clients waiting for a PgBouncer connection",
-        "SHOW POOLS of the pooler",
-        "is PgBouncer exhausted",
-        "watch cl_waiting and maxwait",
+        "check pgbouncer",
+        "are clients waiting for a free connection of the pool",
+        "SHOW POOLS, cl_waiting and maxwait",
+        "is the pooler exhausted or paused",
     )
     goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
 

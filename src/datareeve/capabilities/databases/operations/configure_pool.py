@@ -66,7 +66,8 @@ class ConfigurePool(Operation[ConfigurePoolFacts]):
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     examples: ClassVar[tuple[str, ...]] = (
         "configure connection pooling",
-        "set up PgBouncer in front of the database",
+        "set up PgBouncer",
+        "connection pooling with PgBouncer in front of the database",
         "too many connections to the database",
         "size the connection pool for our application",
         "manage database connections",

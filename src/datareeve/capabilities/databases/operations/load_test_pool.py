@@ -49,7 +49,7 @@ class LoadTestFacts(Value):
 
 
 class LoadTestPool(Operation[LoadTestFacts]):
-    """Load-test the connection pool with its size, half of it and twice of it.
+    """Load-test the pooler with its size, half of it and twice of it.
 
     Runs pgbench with the recorded workload (or pgbench's own transactions) through a PgBouncer of each size in turn, on a disposable copy
     of the database, and gives transactions a second, latency percentiles, and what SHOW POOLS said meanwhile: clients waiting, the longest
@@ -60,11 +60,10 @@ class LoadTestPool(Operation[LoadTestFacts]):
     name: ClassVar[str] = "databases.load-test-pool"
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     examples: ClassVar[tuple[str, ...]] = (
-        "load test the connection pool",
-        "run pgbench through PgBouncer",
-        "is the pool size right: compare it with half and twice under load",
+        "load test the pool",
+        "run pgbench through it",
+        "compare the size with half and twice under load",
         "stress test the pooler with pgbench",
-        "how many transactions per second does PgBouncer carry",
     )
     goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
 
