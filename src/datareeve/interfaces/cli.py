@@ -173,6 +173,7 @@ def run(
     plan: Annotated[bool, Parameter(negative="")] = False,
     yes: Annotated[bool, Parameter(negative="")] = False,
     approve: str | None = None,
+    rehearse: bool = True,
     common: Common = COMMON,
 ) -> int:
     """Carry out one operation: datareeve run OPERATION --field value ...
@@ -189,6 +190,8 @@ def run(
         Approve the plan that is made now, except where it needs a person who has read it.
     approve
         Approve and carry out the kept plan of this fingerprint.
+    rehearse
+        Let an operation that learns on a copy (advice, settings) try it there first.
     """
     from datareeve.interfaces import delegating  # noqa: PLC0415 - as above
 
@@ -198,7 +201,7 @@ def run(
         work = delegating.SingleOperation(
             app, screen, operation, words, again=_again(common, "run", operation, *words)
         )
-        planned = work.kept(approve) if approve else work.plan()
+        planned = work.kept(approve) if approve else work.plan(rehearse=rehearse)
         if plan:
             return work.show_only(planned)
         approved = bool(approve) or (yes and not planned.needs_person)

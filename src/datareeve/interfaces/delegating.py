@@ -99,6 +99,16 @@ class Work:
         self.screen = screen
         self._again = again
 
+    def rehearsed(self, plan: Plan, progress: console.Watcher) -> Plan:
+        """The plan as it was tried on a copy; without a copy it stands as it was looked up, and that is told."""
+        try:
+            return self.app.rehearse(plan, progress)
+        except DatareeveError as error:
+            self.screen.tell(
+                console.line(("! ", "yellow"), f"Not tried on a copy: {error.what} {error.remedy}")
+            )
+            return plan
+
     def show_only(self, plan: Plan) -> int:
         """Show a plan and keep it, so that its fingerprint can be approved."""
         if any(plan.all_steps()):
@@ -145,9 +155,13 @@ class SingleOperation(Work):
         given = fields.with_only_system(operation, fields.inputs_of(operation, words), app.systems)
         self.operation = app.catalogue.make(name, given)
 
-    def plan(self) -> Plan:
-        """Observe and plan."""
-        return self.app.preview(self.operation)
+    def plan(self, *, rehearse: bool) -> Plan:
+        """Observe and plan; try it on a copy where the operation has something to learn there."""
+        plan = self.app.preview(self.operation)
+        if not (rehearse and self.operation.learns_on_a_copy()):
+            return plan
+        with self.screen.progress() as progress:
+            return self.rehearsed(plan, progress)
 
     def kept(self, start: str) -> Plan:
         """The kept plan that is approved. Errors: `BadInput` `approval.other-plan` where it is for something else."""
@@ -174,19 +188,10 @@ class Delegation(Work):
                     " ".join(self._read.plan.blockers),
                     "Say it more closely, or choose from `datareeve operations`.",
                 )
-            plan = self._rehearsed(self._read.plan, progress) if rehearse else self._read.plan
+            plan = self.rehearsed(self._read.plan, progress) if rehearse else self._read.plan
         self.screen.tell(*(console.line(("· ", "dim"), note) for note in self._read.notes))
         self.screen.tell(*(console.question_view(question) for question in self._read.questions))
         return plan
-
-    def _rehearsed(self, plan: Plan, progress: console.Watcher) -> Plan:
-        try:
-            return self.app.rehearse(plan, progress)
-        except DatareeveError as error:  # without a copy the plan stands as it was looked up
-            self.screen.tell(
-                console.line(("! ", "yellow"), f"Not tried on a copy: {error.what} {error.remedy}")
-            )
-            return plan
 
     def kept(self, start: str) -> Plan:
         """The kept plan that is approved. Errors: `BadInput` `approval.other-plan` where it is for another task."""

@@ -106,12 +106,19 @@ class Tools:
         return await self._answer(context, work)
 
     async def plan(
-        self, context: Context[Any, Any], operation: OperationName, inputs: Inputs
+        self,
+        context: Context[Any, Any],
+        operation: OperationName,
+        inputs: Inputs,
+        rehearse: Annotated[bool, Field(description="let an operation that learns on a copy try it there")] = True,  # noqa: FBT002 - a tool's input
     ) -> CallToolResult:
         """Plan one operation. Changes nothing: gives the plan and its fingerprint."""
 
-        def work(app: App, _: Progress) -> dict[str, Any]:
-            return _kept(app, app.preview(_made(app, operation, inputs)), asked_by=caller(context), task="")
+        def work(app: App, progress: Progress) -> dict[str, Any]:
+            made = _made(app, operation, inputs)
+            plan = app.preview(made)
+            plan = app.rehearse(plan, progress) if rehearse and made.learns_on_a_copy() else plan
+            return _kept(app, plan, asked_by=caller(context), task="")
 
         return await self._answer(context, work)
 

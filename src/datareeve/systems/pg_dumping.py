@@ -166,7 +166,7 @@ def run(command: Sequence[str], *, deadline: Deadline) -> None:
 
 @contextmanager
 def _connection(system: Postgres) -> Iterator[tuple[str, dict[str, str]]]:
-    system.close()  # our own idle connection: the original never has more than one of ours
+    system.disconnect()  # our own idle connection: the original never has more than one of ours
     password = system.password.reveal() if system.password else None
     with pg_server.password_file(system.entry.url, password) as env:
         yield system.entry.url, {**os.environ, "LC_ALL": "C", "PGAPPNAME": "datareeve/copy", **env}

@@ -1,7 +1,7 @@
-"""Candidate indexes, tried on a copy: all are built, the recorded statements run with and without them, and the worthless are taken away.
+"""Candidates on a copy: built there, the recorded statements run with one choice of them after another, and judged by what the workload would miss.
 
-The one idea: an index is worth what the workload loses when it alone is hidden, writes included. One after another, the index whose loss
-is smallest goes, until every one that is left would be missed.
+The planner's estimate decides what is built; it does not rank the advice. An index costs bytes, and time on every written row: both are measured
+on the copy as well.
 """
 
 from __future__ import annotations
@@ -11,24 +11,26 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.databases import sql
-from datareeve.capabilities.databases.index_advice import Candidate, Situation  # noqa: TC001 - pydantic reads them
+from datareeve.capabilities.databases.index_facts import Candidate  # noqa: TC001 - pydantic reads it
+from datareeve.capabilities.databases.index_search import Limits, Search, Taken, Weight
 from datareeve.core.errors import DatareeveError
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from datareeve.capabilities.databases.index_facts import Situation
+    from collections.abc import Iterable, Iterator, Mapping
 
     from datareeve.core.operation import Copy
 
-MOST_TRIED = 24
 ROUNDS = 3  # interleaved, with and without
-# Twice the asked-for share where an index is used already: a second, slightly better one must be clearly better, or advice would never end.
-REFINEMENT = 2.0
-NOISE_MS = 0.02  # a call; less cannot be told from noise, whatever share it is
+ROWS_WRITTEN = 5000
+BUILD_SECONDS = 90.0  # candidates that are not begun by then are not tried
+FLOOR_FACTOR, LEAST_LONGEST_MS = (
+    20.0,
+    2000.0,
+)  # a statement that takes so many times what it takes with all candidates is given up
 
-FIGURES = ("ms", "buffers", "wal_bytes")
-
-Runs = dict[str, dict[str, Any]]  # by family: ms, buffers, wal_bytes, indexes
+FIGURES = ("cpu_ms", "ms", "buffers", "wal_bytes")
 
 
 class Tried(Value):
@@ -37,6 +39,7 @@ class Tried(Value):
     candidate: Candidate
     bytes: int = 0
     build_seconds: float = 0.0
+    write_percent: float | None = None  # what inserting a row of its table takes more
     families: tuple[str, ...] = ()  # those whose plans used it
     saved_ms: float = 0.0
     why_not: str = ""
@@ -47,10 +50,23 @@ class FamilyEffect(Value):
 
     fingerprint: str
     calls: int
+    is_floor_before: bool = False  # it was given up: without the indexes it takes longer than that
+    cpu_ms_before: float | None
+    cpu_ms_after: float | None
     ms_before: float | None
     ms_after: float | None
     buffers_before: float | None
     buffers_after: float | None
+    wal_bytes_before: float | None
+    wal_bytes_after: float | None
+
+
+class TableWrites(Value):
+    """What writing a row of a table takes on the copy, without and with the advised indexes: microseconds of CPU and bytes of WAL."""
+
+    table: str
+    cpu_us_before: float | None
+    cpu_us_after: float | None
     wal_bytes_before: float | None
     wal_bytes_after: float | None
 
@@ -60,6 +76,7 @@ class Trial(Value):
 
     tried: tuple[Tried, ...]
     families: tuple[FamilyEffect, ...]
+    writes: tuple[TableWrites, ...] = ()
     differs: str = ""
 
     @property
@@ -68,13 +85,14 @@ class Trial(Value):
         return tuple(one for one in self.tried if not one.why_not)
 
     def workload_ms(self, which: str) -> float:
-        """The whole workload's time on the copy, 'before' or 'after': each family's median times its calls."""
-        return round(
-            sum((getattr(family, f"ms_{which}") or 0.0) * family.calls for family in self.families), 1
-        )
+        """The whole workload's time on the copy, 'before' or 'after': each family's time times its calls."""
+        total = sum((getattr(family, f"cpu_ms_{which}") or 0.0) * family.calls for family in self.families)
+        return round(total, 1)
 
 
-class _Built(Value):
+class Built(Value):
+    """A candidate as it stands on the copy."""
+
     name: str  # quoted, with its schema
     plain: str  # as plans write it
     candidate: Candidate
@@ -82,31 +100,24 @@ class _Built(Value):
     seconds: float
 
 
-def run(
-    candidates: tuple[Candidate, ...],
-    situation: Situation,
-    copy: Copy,
-    *,
-    at_least_percent: float,
-    budget_mb: float | None,
-) -> Trial:
+def run(candidates: tuple[Candidate, ...], situation: Situation, copy: Copy, limits: Limits) -> Trial:
     """Try candidates on the copy; nothing of it is left there."""
-    with _built(candidates[:MOST_TRIED], copy) as (built, failed):
-        judge = _Judge(built, situation, copy, at_least_percent)
-        before, after = judge.judge(budget_mb)
-    return Trial(
-        tried=(*judge.tried(), *failed),
-        families=_effects(judge.calls, before, after),
-        differs=str(getattr(copy, "differs", "")),
-    )
+    with _built(candidates, copy) as (built, failed):
+        return _Judge(built, situation, copy, limits).trial(failed)
 
 
 @contextmanager
-def _built(candidates: tuple[Candidate, ...], copy: Copy) -> Iterator[tuple[list[_Built], list[Tried]]]:
-    built: list[_Built] = []
+def _built(candidates: tuple[Candidate, ...], copy: Copy) -> Iterator[tuple[list[Built], list[Tried]]]:
+    built: list[Built] = []
     failed: list[Tried] = []
+    deadline = time.monotonic() + BUILD_SECONDS
     try:
         for number, candidate in enumerate(candidates):
+            if time.monotonic() > deadline:
+                failed.append(
+                    Tried(candidate=candidate, why_not="There was no time to build it on the copy.")
+                )
+                continue
             try:
                 built.append(_build(number, candidate, copy))
             except DatareeveError as error:
@@ -117,126 +128,173 @@ def _built(candidates: tuple[Candidate, ...], copy: Copy) -> Iterator[tuple[list
             copy.perform("execute", sql=f"DROP INDEX IF EXISTS {one.name}")
 
 
-def _build(number: int, candidate: Candidate, copy: Copy) -> _Built:
+def _build(number: int, candidate: Candidate, copy: Copy) -> Built:
     plain = f"datareeve_trial_{number}"
-    operation = candidate.operation(copy.name).model_copy(update={"index": plain})
     began = time.monotonic()
-    copy.perform("execute", sql=operation.statement().replace(" CONCURRENTLY", "", 1))
+    copy.perform("execute", sql=candidate.operation(copy.name, plain).statement(concurrently=False))
     seconds = time.monotonic() - began
     name = sql.identifier(candidate.schema_name, plain)
-    size = copy.read(
-        "query", sql="SELECT pg_relation_size(%(name)s::regclass)", parameters={"name": name}, shape="scalar"
-    )
-    return _Built(name=name, plain=plain, candidate=candidate, bytes=size, seconds=round(seconds, 3))
+    if "(" in "".join(candidate.keys):  # an expression has statistics only once they are gathered
+        table = sql.identifier(candidate.schema_name, candidate.table)
+        copy.perform("execute", sql=f"ANALYZE {table}")
+    size = copy.read("query", sql=sql.load("index_tree_size"), parameters={"name": name}, shape="scalar")
+    return Built(name=name, plain=plain, candidate=candidate, bytes=int(size or 0), seconds=round(seconds, 3))
 
 
 class _Judge:
     """Decides which of the built indexes are worth having."""
 
-    def __init__(
-        self, built: list[_Built], situation: Situation, copy: Copy, at_least_percent: float
-    ) -> None:
-        workload = situation.workload
+    def __init__(self, built: list[Built], situation: Situation, copy: Copy, limits: Limits) -> None:
         self.situation = situation
         self.built = {one.plain: one for one in built}
-        self.calls = {family.fingerprint: family.calls for family in workload.families}
-        self.writes = {family.fingerprint: family.tables for family in workload.families if family.is_write}
+        self.names = {one.plain: one.name for one in built}
+        self.calls = {f.fingerprint: max(f.calls, 1) for f in situation.workload.families}
         self.copy = copy
-        self.at_least_percent = at_least_percent
-        self.why_not: dict[str, str] = {}
-        self.saved: dict[str, float] = {}
-        self.users: dict[str, tuple[str, ...]] = {}
-        self.now: Runs = {}
+        self.limits = limits
+        self.longest: dict[str, float] = {}
+        self.writes: dict[str, dict[str, dict[str, Any]]] = {}  # by table: '' without, else with that index
 
-    def judge(self, budget_mb: float | None) -> tuple[Runs, Runs]:
-        """All together first; then away with the unused, the worthless and what the budget does not hold. Gives before and after."""
-        before, self.now = self._trial([*self.built], [])
-        for plain in self.built:
-            if not self._users_of(plain):
-                self.why_not[plain] = "No plan of the workload uses it."
-        # Least first, so that of two which do the same work the better one is still there to be missed.
-        for plain in sorted(
-            self._kept(), key=lambda p: (self._promise(p), -len(self.built[p].candidate.columns), p)
-        ):
-            self._weigh(plain)
-        if budget_mb is not None:
-            self._hold_budget(budget_mb * 1e6)
-        return self._trial([*self.built], [*self.why_not]) if self.why_not else (before, self.now)
-
-    def _weigh(self, plain: str) -> None:
-        """Hide one index more, and reject it when the workload would hardly miss it."""
-        hidden = [*self.why_not]
-        users = self._users_of(plain)
-        writes = [f for f, tables in self.writes.items() if self.built[plain].candidate.table in tables]
-        with_it, without = self._trial(hidden, [*hidden, plain], sorted({*users, *writes}))
-        self.now |= with_it
-        loss = self._total(without) - self._total(with_it)
-        percent = max(0.0, 100 * loss / max(self._total(self.now) + loss, 1e-9))
-        self.saved[plain], self.users[plain] = round(loss, 1), users
-        if percent < self._wanted(plain, users) or loss < NOISE_MS * sum(self.calls[f] for f in users):
-            self.why_not[plain] = (
-                f"The workload would take {max(loss, 0):,.0f} ms longer without it ({percent:.1f} %): too little."
-            )
-            self.now |= without
-
-    def _wanted(self, plain: str, users: tuple[str, ...]) -> float:
-        table = self.built[plain].candidate.table
-        refines = all(self.situation.is_indexed(fingerprint, table) for fingerprint in users)
-        return self.at_least_percent * (REFINEMENT if refines else 1.0)
-
-    def _hold_budget(self, budget: float) -> None:
-        for plain in sorted(self._kept(), key=lambda p: (self.saved[p] / max(self.built[p].bytes, 1), p)):
-            if sum(self.built[p].bytes for p in self._kept()) > budget:
-                self.why_not[plain] = (
-                    f"The indexes together may have {budget / 1e6:.0f} MB, and others save more for each byte."
-                )
-
-    def _kept(self) -> list[str]:
-        return [plain for plain in self.built if plain not in self.why_not]
-
-    def _promise(self, plain: str) -> float:
-        candidate = self.built[plain].candidate
-        return sum(share * self.calls[f] for f, share in candidate.shares.items())
-
-    def _users_of(self, plain: str) -> tuple[str, ...]:
-        return tuple(fingerprint for fingerprint, run in self.now.items() if plain in run["indexes"])
-
-    def _total(self, runs: Runs) -> float:
-        return sum((run["ms"] or 0.0) * self.calls[fingerprint] for fingerprint, run in runs.items())
-
-    def _trial(
-        self, first: list[str], second: list[str], fingerprints: list[str] | None = None
-    ) -> tuple[Runs, Runs]:
-        hidden = [[self.built[plain].name for plain in names] for names in (first, second)]
-        one, other = self.copy.read("trial", hidden=hidden, fingerprints=fingerprints, rounds=ROUNDS)
-        return one, other
-
-    def tried(self) -> list[Tried]:
-        """The verdict on each, those that save most first."""
-        ordered = sorted(self.built, key=lambda p: (p in self.why_not, -self.saved.get(p, 0.0), p))
-        return [
-            Tried(
-                candidate=self.built[p].candidate,
-                bytes=self.built[p].bytes,
-                build_seconds=self.built[p].seconds,
-                families=self.users.get(p, ()),
-                saved_ms=self.saved.get(p, 0.0),
-                why_not=self.why_not.get(p, ""),
-            )
-            for p in ordered
-        ]
-
-
-def _effects(calls: dict[str, int], before: Runs, after: Runs) -> tuple[FamilyEffect, ...]:
-    return tuple(
-        FamilyEffect(
-            fingerprint=fingerprint,
-            calls=calls[fingerprint],
-            **{
-                f"{figure}_{when}": run[fingerprint][figure]
-                for figure in FIGURES
-                for when, run in (("before", before), ("after", after))
-            },
+    def trial(self, failed: list[Tried]) -> Trial:
+        """Search, then run the workload once more with and without what is left."""
+        fingerprints = self._runnable()
+        weights = self._weights()
+        search = Search(weights, self._tables_of(fingerprints), self._costs, self.limits)
+        kept = search.run()
+        before, after = self._compared(fingerprints, kept)
+        tried = [self._tried(plain, search, weights) for plain in self.built]
+        ordered = sorted(tried, key=lambda t: (bool(t.why_not), -t.saved_ms, t.candidate.subject))
+        return Trial(
+            tried=(*ordered, *failed),
+            families=tuple(self._effect(f, before[f], after[f]) for f in fingerprints),
+            writes=self._written(kept),
+            differs=str(getattr(self.copy, "differs", "")),
         )
-        for fingerprint in before
-    )
+
+    def _runnable(self) -> list[str]:
+        """Everything is visible at first: what a family takes then bounds how long it is waited for without."""
+        everything = self.copy.read("evaluate", hidden=[])
+        known = {f: run for f, run in everything.items() if run["cpu_ms"] is not None and f in self.calls}
+        self.longest = {f: max(LEAST_LONGEST_MS, FLOOR_FACTOR * run["ms"]) for f, run in known.items()}
+        return list(known)
+
+    def _tables_of(self, fingerprints: list[str]) -> dict[str, frozenset[str]]:
+        return {f: tables for f, tables in self.situation.tables_of().items() if f in fingerprints}
+
+    def _costs(self, choice: frozenset[str], fingerprints: Iterable[str]) -> Mapping[str, Taken]:
+        asked = list(fingerprints)
+        if not asked:
+            return {}
+        hidden = [name for plain, name in self.names.items() if plain not in choice]
+        runs = self.copy.read("evaluate", hidden=hidden, fingerprints=asked, longest_ms=self.longest)
+        return {
+            f: Taken(
+                (run["cpu_ms"] or 0.0) * self.calls[f], frozenset(run["indexes"]) & frozenset(self.names)
+            )
+            for f, run in runs.items()
+        }
+
+    # -- writes ---------------------------------------------------------------------------------------------------------------------
+
+    def _weights(self) -> dict[str, Weight]:
+        by_table: dict[str, list[str]] = {}
+        for plain, one in self.built.items():
+            by_table.setdefault(sql.identifier(one.candidate.schema_name, one.candidate.table), []).append(
+                plain
+            )
+        weights = {}
+        for table, plains in by_table.items():
+            every = [self.names[plain] for plain in plains]
+            answers = self.copy.read(
+                "write_cost",
+                table=table,
+                shown=[[], *([name] for name in every)],
+                every=every,
+                rows=ROWS_WRITTEN,
+            )
+            self.writes[table] = dict(zip(["", *plains], answers, strict=True))
+            for plain in plains:
+                weights[plain] = Weight(
+                    self.built[plain].bytes, table, self._write_share(table, plain) or 0.0
+                )
+        return weights
+
+    def _write_share(self, table: str, plain: str) -> float | None:
+        without, with_it = (self.writes[table][which]["cpu_ms"] for which in ("", plain))
+        return max(0.0, with_it / without - 1) if without and with_it else None
+
+    def _written(self, kept: frozenset[str]) -> tuple[TableWrites, ...]:
+        """What a row of each table with an advised index takes, all of them together."""
+        found = []
+        for table in self.writes:
+            own = [
+                p
+                for p in self.built
+                if sql.identifier(self.built[p].candidate.schema_name, self.built[p].candidate.table) == table
+            ]
+            mine = [self.names[p] for p in own if p in kept]
+            if mine:
+                pair = self.copy.read(
+                    "write_cost",
+                    table=table,
+                    shown=[[], mine],
+                    every=[self.names[p] for p in own],
+                    rows=ROWS_WRITTEN,
+                )
+                cpu = [one["cpu_ms"] and round(one["cpu_ms"] * 1000 / ROWS_WRITTEN, 2) for one in pair]
+                wal = [one["wal_bytes"] and round(one["wal_bytes"] / ROWS_WRITTEN, 1) for one in pair]
+                found.append(
+                    TableWrites(
+                        table=table,
+                        cpu_us_before=cpu[0],
+                        cpu_us_after=cpu[1],
+                        wal_bytes_before=wal[0],
+                        wal_bytes_after=wal[1],
+                    )
+                )
+        return tuple(found)
+
+    # -- the result -----------------------------------------------------------------------------------------------------------------
+
+    def _compared(
+        self, fingerprints: list[str], kept: frozenset[str]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """With and without, in turn; families whose plans use none of them are the same on both sides."""
+        hidden = [[*self.names.values()], [name for plain, name in self.names.items() if plain not in kept]]
+        sides = [
+            self.copy.read("evaluate", hidden=names, fingerprints=fingerprints, longest_ms=self.longest)
+            for names in hidden
+        ]
+        moved = [f for f in fingerprints if set(sides[1][f]["indexes"]) & kept or self._writes_to(f, kept)]
+        again = (
+            self.copy.read("interleaved", hidden=hidden, fingerprints=moved, rounds=ROUNDS)
+            if moved
+            else [{}, {}]
+        )
+        return {**sides[0], **again[0]}, {**sides[1], **again[1]}
+
+    def _writes_to(self, fingerprint: str, kept: frozenset[str]) -> bool:
+        family = self.situation.workload.family(fingerprint)
+        return family.is_write and any(self.built[p].candidate.table in family.tables for p in kept)
+
+    def _effect(self, fingerprint: str, before: dict[str, Any], after: dict[str, Any]) -> FamilyEffect:
+        sides = (("before", before), ("after", after))
+        figures = {f"{figure}_{when}": run[figure] for figure in FIGURES for when, run in sides}
+        return FamilyEffect(
+            fingerprint=fingerprint,
+            calls=self.calls[fingerprint],
+            is_floor_before=before["is_floor"],
+            **figures,
+        )
+
+    def _tried(self, plain: str, search: Search, weights: dict[str, Weight]) -> Tried:
+        one, verdict = self.built[plain], search.verdicts[plain]
+        share = self._write_share(weights[plain].table, plain)
+        return Tried(
+            candidate=one.candidate,
+            bytes=one.bytes,
+            build_seconds=one.seconds,
+            write_percent=None if share is None else round(100 * share, 1),
+            families=tuple(f for f, taken in search.now.items() if plain in taken.uses),
+            saved_ms=round(verdict.lost_ms, 1),
+            why_not=verdict.why_not,
+        )

@@ -6,31 +6,52 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from datareeve.capabilities.databases import index_advice, index_findings, index_trial, sql, workload
-from datareeve.capabilities.databases.index_advice import Candidate, Situation
+from datareeve.capabilities.databases import (
+    index_candidates,
+    index_findings,
+    index_trial,
+    index_whatif,
+    sql,
+    workload,
+)
+from datareeve.capabilities.databases.index_facts import Candidate, Situation, digest
+from datareeve.capabilities.databases.index_search import Limits
 from datareeve.capabilities.databases.index_trial import Trial  # noqa: TC001 - pydantic reads it
-from datareeve.capabilities.databases.operations.create_index import CreateIndexFacts
+from datareeve.capabilities.databases.index_whatif import WhatIf  # noqa: TC001 - pydantic reads it
+from datareeve.capabilities.databases.operations.create_index import CreateIndex, CreateIndexFacts
+from datareeve.core.errors import DatareeveError
 from datareeve.core.operation import Copy, Effect, Operation, Plan, Systems
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
     from datareeve.core.operation import Reader
 
+PERCENT_FOR_SIZE = (
+    0.5  # of the workload, that an index of one percent of the tables' size must save beside the rest
+)
+PLANS_REMEMBERED = 50
+
 
 class AdviseIndexesFacts(Value):
-    """The workload, the tables and indexes it meets, and what a copy taught, where there was one."""
+    """The workload, the tables and indexes it meets, and what a twin and a copy taught, where there was one."""
 
     situation: Situation
     statistics_days: float | None  # how long the server has counted the use of indexes
+    tried_before: bool = False  # this very workload, with these very indexes
+    what_if: WhatIf | None = None
+    why_no_twin: str = ""
     trial: Trial | None = None
+    why_no_trial: str = ""
 
 
 class AdviseIndexes(Operation[AdviseIndexesFacts]):
     """Advise indexes for the real workload, and create those that are measured to help.
 
-    Takes candidates from the recorded statements, builds them on a disposable copy, runs the recorded statements with and without them, and
-    keeps those that the workload would miss. Each is then created without blocking writers; undo drops them. Indexes that are there but
-    unused, duplicate or invalid are reported, never dropped unasked (databases.drop-index does that).
+    Takes candidates from the plans of the recorded statements (several columns, covering, partial, expressions, BRIN, GIN), asks the planner
+    about all of them on a stats-only twin, builds the best on a disposable copy, runs the recorded statements with and without each, and
+    keeps those that the workload would miss, for what they cost in bytes and on every written row. Each is then created without blocking
+    writers; undo drops them. Indexes that are there but unused, duplicate or invalid are reported, never dropped unasked
+    (databases.drop-unused-indexes does that).
     """
 
     name: ClassVar[str] = "databases.advise-indexes"
@@ -48,18 +69,34 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
     system: str = Field(description="the database's name in the estate")
     schemas: tuple[str, ...] = Field((), description="schemas to look at; empty: all but the system's")
     at_least_percent: float = Field(
-        5, gt=0, le=100, description="an index must save this share of the workload's time"
+        0.5,
+        gt=0,
+        le=100,
+        description="an index must save this share of the workload's time, and more for its size",
     )
     budget_mb: float | None = Field(None, gt=0, description="what the new indexes together may take on disk")
+    most_write_percent: float = Field(
+        30.0,
+        ge=0,
+        description="what inserting a row into a table may cost more with its new indexes, as measured",
+    )
+    execute: bool = Field(
+        default=True,
+        description="false: ask the planner on the twin only, run nothing on a copy (seconds, and only an estimate)",
+    )
 
     def observe(self, systems: Systems) -> AdviseIndexesFacts:
         """The workload, and how the planner answers it now."""
         reader = systems[self.system]
-        days = reader.read("query", sql=sql.load("index_statistics_age"), shape="scalar")
-        return AdviseIndexesFacts(situation=self._situation(reader), statistics_days=days)
+        situation = self._situation(reader)
+        return AdviseIndexesFacts(
+            situation=situation,
+            statistics_days=reader.read("query", sql=sql.load("index_statistics_age"), shape="scalar"),
+            tried_before=digest(situation) in _digests(systems),
+        )
 
     def _situation(self, reader: Reader) -> Situation:
-        own = {"schemas": list(self.schemas)}
+        own: dict[str, Any] = {"schemas": list(self.schemas), "tables": None}
         rows = {
             what: reader.read("query", sql=sql.load(f"index_{what}"), parameters=own)
             for what in ("tables", "existing", "foreign_keys")
@@ -70,68 +107,129 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
                 "tables": rows["tables"],
                 "indexes": rows["existing"],
                 "foreign_keys": rows["foreign_keys"],
-                "plans": [_plan_of(plan) for plan in reader.read("scans")],
+                "needs": reader.read("needs"),
+                "extensions": reader.read("query", sql=sql.load("index_extensions"), shape="column"),
             }
         )
 
     def rehearse(self, facts: AdviseIndexesFacts, copy: Copy) -> AdviseIndexesFacts:
-        """Try the candidates. The copy is looked at afresh: earlier parts of a task may have given it keys."""
-        situation = self._situation(copy)
-        tried = index_trial.run(
-            index_advice.candidates(situation),
-            situation,
-            copy,
+        """Ask the twin, and try the best on the copy. The copy is looked at afresh: earlier parts of a task may have given it keys."""
+        has_rows = copy.read("copy_kind") != "twin"
+        situation = self._situation(copy) if has_rows else facts.situation
+        limits = self._limits(situation)
+        candidates = index_candidates.candidates(situation)
+        update: dict[str, Any] = {"situation": situation}
+        try:
+            update["what_if"] = index_whatif.ask(candidates, situation, copy, limits)
+        except DatareeveError as error:
+            update["why_no_twin"] = error.what
+        if self.execute and has_rows:
+            asked = update.get("what_if")
+            chosen = (
+                tuple(one.candidate for one in asked.shortlist)
+                if asked
+                else candidates[: index_whatif.SHORTLIST]
+            )
+            update["trial"] = index_trial.run(chosen, situation, copy, limits)
+        elif self.execute:
+            update["why_no_trial"] = str(getattr(copy, "differs", ""))
+        return facts.model_copy(update=update)
+
+    def _limits(self, situation: Situation) -> Limits:
+        return Limits(
             at_least_percent=self.at_least_percent,
-            budget_mb=self.budget_mb,
+            bytes_per_percent=max(situation.table_bytes / 100 / PERCENT_FOR_SIZE, 1.0),
+            budget_bytes=None if self.budget_mb is None else int(self.budget_mb * 1e6),
+            most_write_percent=self.most_write_percent,
         )
-        return facts.model_copy(update={"situation": situation, "trial": tried})
 
     def plan(self, facts: AdviseIndexesFacts) -> Plan:
         """One part for each index that helps; findings for the rest."""
         situation, trial = facts.situation, facts.trial
-        existing = tuple(index_findings.of_existing(situation, facts.statistics_days, self.system))
         if situation.workload.source.why_empty:
-            why = situation.workload.source.sentence()
-            return Plan(
-                operation=self.name,
-                inputs=self.inputs(),
-                summary="No index is advised: there is no workload.",
-                blockers=(why,),
-                findings=existing,
-            )
-        chosen = _measured(trial) if trial else _estimated(situation, self.at_least_percent)
+            return self._without_workload(facts)
+        chosen = self._chosen(facts)
         parts = tuple(self._part(number, one, situation) for number, one in enumerate(chosen, 1))
         subjects = tuple(one.candidate.subject for one in chosen)
-        doubt = (index_findings.not_measured(subjects),) if parts and trial is None else ()
-        quiet = "" if parts else _quiet(situation, trial)
+        quiet, waiting = ("", "") if parts else self._nothing(facts)
+        summary = f"Create {len(parts)} {'index' if len(parts) == 1 else 'indexes'}: {index_candidates.described(subjects)}."
+        made = tuple(one.candidate.operation(self.system).index_name() for one in chosen)
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
-            summary=quiet
-            or f"Create {len(parts)} {'index' if len(parts) == 1 else 'indexes'}: {index_advice.described(subjects)}.",
+            summary=summary if parts else quiet or waiting,
             nothing_to_do=quiet,
+            blockers=(waiting,) if waiting else (),
             parts=parts,
-            findings=(*doubt, *(index_findings.of_trial(trial) if trial else ()), *existing),
-            figures=index_findings.figures(situation, trial),
+            findings=index_findings.told(
+                situation,
+                trial,
+                facts.statistics_days,
+                self.system,
+                tuple(one.candidate for one in chosen),
+                facts.why_no_trial,
+            ),
+            figures={
+                **index_findings.figures(situation, trial, facts.what_if),
+                **({"tried": digest(situation, made)} if trial else {}),
+            },
         )
+
+    def _without_workload(self, facts: AdviseIndexesFacts) -> Plan:
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary="No index is advised: there is no workload.",
+            blockers=(facts.situation.workload.source.sentence(),),
+            findings=index_findings.told(facts.situation, None, facts.statistics_days, self.system, (), ""),
+        )
+
+    def _chosen(self, facts: AdviseIndexesFacts) -> list[Chosen]:
+        if facts.trial is not None:
+            return _measured(facts.trial)
+        if facts.what_if is not None:
+            return _foretold(facts.what_if)
+        return [] if facts.tried_before else _estimated(facts.situation, self.at_least_percent)
+
+    def _nothing(self, facts: AdviseIndexesFacts) -> tuple[str, str]:
+        """(why there is nothing to do, what is waited for); one of them is empty."""
+        situation, trial = facts.situation, facts.trial
+        served = f"The workload's {len(situation.workload.families)} families are served by the indexes that are there."
+        if trial is not None:
+            return (
+                f"{served} {len(trial.tried)} more were tried on a copy, and none of them would be missed.",
+                "",
+            )
+        if facts.what_if is not None:
+            return (
+                f"{served} The planner was asked about {facts.what_if.asked} more, and would hardly gain by them.",
+                "",
+            )
+        if facts.tried_before:
+            return (
+                f"{served} This workload was tried with these indexes on a copy, and nothing has changed since.",
+                "",
+            )
+        if count := len(index_candidates.candidates(situation)):
+            return (
+                "",
+                f"{count} indexes could be useful, and the statistics alone cannot tell: they wait for a trial on a copy.",
+            )
+        return served, ""
 
     def _part(self, number: int, one: Chosen, situation: Situation) -> Plan:
         """The leaf plan of one index, with what the trial knows of it."""
         candidate = one.candidate
-        table = next(
-            t for t in situation.tables if (t.schema_name, t.name) == (candidate.schema_name, candidate.table)
-        )
-        operation = candidate.operation(self.system)
-        same_name = {i.name: i for i in situation.indexes if i.schema_name == candidate.schema_name}.get(
-            operation.index_name()
-        )
-        if same_name is not None and same_name.is_valid:  # another index has taken the name
-            operation = operation.model_copy(update={"index": f"{operation.index_name()[:61]}_2"})
-            same_name = None
-        state = "invalid" if same_name else None
+        table = situation.table(candidate.schema_name, candidate.table)
+        operation, state = self._named(candidate, situation)
         plan = operation.plan(
             CreateIndexFacts(
-                table_exists=True, index_state=state, estimated_rows=table.rows, table_bytes=table.bytes
+                table_exists=True,
+                index_state=state,
+                is_partitioned=bool(table and table.is_partitioned),
+                partitions=situation.partitions(table) if table else (),
+                estimated_rows=situation.rows_of(table) if table else 0,
+                table_bytes=table.bytes if table else 0,
             )
         )
         *cleaning, build = plan.steps
@@ -139,9 +237,19 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
         steps = (*cleaning, build.model_copy(update={"why": one.why, "predicted": predicted}))
         return plan.model_copy(update={"part_id": str(number), "steps": steps})
 
+    def _named(self, candidate: Candidate, situation: Situation) -> tuple[CreateIndex, str | None]:
+        """The operation under a name that is free, and 'invalid' where a failed build of it is in the way."""
+        operation = candidate.operation(self.system)
+        taken = {i.name: i for i in situation.indexes if i.schema_name == candidate.schema_name}
+        base, number = operation.index_name(), 1
+        while (found := taken.get(operation.index_name())) is not None and found.is_valid:
+            number += 1
+            operation = operation.model_copy(update={"index": f"{base[:60]}_{number}"})
+        return operation, "invalid" if found else None
+
 
 class Chosen(NamedTuple):
-    """A candidate that is advised, why, and what the trial predicts of its build."""
+    """A candidate that is advised, why, and what is predicted of its build."""
 
     candidate: Candidate
     why: str
@@ -159,8 +267,19 @@ def _measured(trial: Trial) -> list[Chosen]:
     ]
 
 
+def _foretold(what_if: WhatIf) -> list[Chosen]:
+    return [
+        Chosen(
+            one.candidate,
+            "By the planner's estimates on a twin the workload is faster with it; nothing was executed.",
+            {"bytes": one.bytes, "basis": "estimated from statistics"},
+        )
+        for one in what_if.chosen
+    ]
+
+
 def _estimated(situation: Situation, at_least_percent: float) -> list[Chosen]:
-    chosen = index_advice.chosen_by_estimate(situation, at_least_percent)
+    chosen = index_candidates.estimated(situation, max(at_least_percent, 2.5))
     return [
         Chosen(c, f"By the planner's estimates it saves {percent} % of the workload; not yet measured.", {})
         for c, percent in chosen
@@ -171,18 +290,16 @@ def _families(count: int) -> str:
     return f"{count} {'family' if count == 1 else 'families'} of statements"
 
 
-def _quiet(situation: Situation, trial: Trial | None) -> str:
-    count = len(situation.workload.families)
-    served = f"The workload's {count} families are served by the indexes that are there."
-    if trial and trial.tried:
-        served += f" {len(trial.tried)} more were tried on a copy, and none of them would be missed."
-    return served
+def _digests(systems: Systems) -> set[str]:
+    """What was tried before, as the plans in the ledger tell."""
+    entries = systems["ledger"].read("entries", kind="plan", limit=PLANS_REMEMBERED)
+    return {found for entry in entries for found in _within(entry["body"]["plan"])}
 
 
-def _plan_of(plan: dict[str, Any]) -> dict[str, Any]:
-    """A planned family of the `scans` read, in our words."""
-    scans = [
-        {("schema_name" if key == "schema" else key): value for key, value in scan.items()}
-        for scan in plan["scans"]
-    ]
-    return {**plan, "scans": scans}
+def _within(plan: dict[str, Any]) -> list[str]:
+    own = (
+        [plan["figures"]["tried"]]
+        if plan["operation"] == AdviseIndexes.name and "tried" in plan["figures"]
+        else []
+    )
+    return [*own, *(found for part in plan["parts"] for found in _within(part))]

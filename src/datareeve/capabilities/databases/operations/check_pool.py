@@ -23,7 +23,7 @@ class CheckPool(Operation[PoolHealth]):
     effect: ClassVar[Effect] = Effect.READ
     examples: ClassVar[tuple[str, ...]] = (
         "check pgbouncer",
-        "are clients waiting for a free connection of the pool",
+        "are clients waiting behind pgbouncer",
         "SHOW POOLS, cl_waiting and maxwait",
         "is the pooler exhausted or paused",
     )

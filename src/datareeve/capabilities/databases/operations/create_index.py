@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import ClassVar
 
 from pydantic import Field
 
-from datareeve.capabilities.databases import sql
+from datareeve.capabilities.databases import partitioned_index, sql
+from datareeve.capabilities.databases.partitioned_index import Partition  # noqa: TC001 - pydantic reads it
 from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Prediction, Step, Systems
 from datareeve.core.value import Value
 
@@ -20,6 +22,8 @@ class CreateIndexFacts(Value):
     estimated_rows: int
     table_bytes: int
     missing_columns: tuple[str, ...] = ()
+    is_partitioned: bool = False
+    partitions: tuple[Partition, ...] = ()
 
 
 class CreateIndex(Operation[CreateIndexFacts]):
@@ -44,6 +48,10 @@ class CreateIndex(Operation[CreateIndexFacts]):
         min_length=1, description="key columns or expressions in parentheses, in order"
     )
     schema_name: str = Field("public", description="the table's schema")
+    key_options: tuple[str, ...] = Field(
+        (),
+        description="an operator class or a direction for each key, in order: '', 'DESC', 'jsonb_path_ops'",
+    )
     include: tuple[str, ...] = Field((), description="columns carried along (INCLUDE)")
     method: str = Field(
         "btree", pattern="^(btree|hash|gin|gist|brin|spgist)$", description="index access method"
@@ -82,14 +90,23 @@ class CreateIndex(Operation[CreateIndexFacts]):
         if facts.missing_columns:
             lacking = ", ".join(facts.missing_columns)
             return self._quiet("", blocker=f"{self.schema_name}.{self.table} has no column {lacking}.")
+        if facts.is_partitioned and (why := partitioned_index.blocker(self.table, facts.partitions)):
+            return self._quiet("", blocker=why)
+        building = (
+            partitioned_index.steps(self, facts.partitions) if facts.is_partitioned else (self._step(facts),)
+        )
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
             summary=f"Create index {self.index_name()} on {subject}.",
             requirements=(self._claim(f"{self.index_name()} is not there yet", facts.index_state),),
-            steps=(*self._cleaning(facts), self._step(facts)),
-            checks=(self._claim(f"{self.index_name()} is valid", "valid"),),
+            steps=(*self._cleaning(facts), *building),
+            checks=(self.valid(),),
         )
+
+    def valid(self) -> Claim:
+        """That the index is there and valid."""
+        return self._claim(f"{self.index_name()} is valid", "valid")
 
     def _quiet(self, reason: str, blocker: str = "") -> Plan:
         return Plan(
@@ -129,7 +146,7 @@ class CreateIndex(Operation[CreateIndexFacts]):
             ),
             why=f"Queries that look up {', '.join(self.columns)} read the index instead of all of {self.table}.",
             effect=Effect.REVERSIBLE,
-            probe=self._claim(f"{self.index_name()} is valid", "valid"),
+            probe=self.valid(),
             undo=(self._drop(),),
             predicted=Prediction(
                 rows=facts.estimated_rows,
@@ -141,12 +158,18 @@ class CreateIndex(Operation[CreateIndexFacts]):
             schemas=(self.schema_name,),
         )
 
-    def statement(self) -> str:
+    def statement(self, *, concurrently: bool = True) -> str:
         """The CREATE INDEX statement."""
-        keys = ", ".join(c if c.startswith("(") else sql.identifier(c) for c in self.columns)
+        keys = ", ".join(f"{key} {option}".rstrip() for key, option in self.optioned())
         carried = f" INCLUDE ({', '.join(sql.identifier(c) for c in self.include)})" if self.include else ""
         only = f" WHERE {self.where}" if self.where else ""
-        return f"CREATE INDEX CONCURRENTLY {sql.identifier(self.index_name())} ON {sql.identifier(self.schema_name, self.table)} USING {self.method} ({keys}){carried}{only}"
+        how = " CONCURRENTLY" if concurrently else ""
+        return f"CREATE INDEX{how} {sql.identifier(self.index_name())} ON {sql.identifier(self.schema_name, self.table)} USING {self.method} ({keys}){carried}{only}"
+
+    def optioned(self) -> tuple[tuple[str, str], ...]:
+        """Each key as SQL needs it, with its option."""
+        written = (c if c.startswith("(") else sql.identifier(c) for c in self.columns)
+        return tuple(zip_longest(written, self.key_options[: len(self.columns)], fillvalue=""))
 
     def _claim(self, text: str, expected: str | None) -> Claim:
         arguments = {

@@ -29,7 +29,8 @@ MOST_CLIENTS = 400
 SAME = 0.05  # throughputs that differ by less are the same
 CARRIED = (
     "pool_mode",
-    "query_wait_timeout",
+    "auth_type",
+    "server_tls_sslmode",
     "server_lifetime",
     "server_idle_timeout",
     "max_prepared_statements",
@@ -185,6 +186,10 @@ class LoadTestPool(Operation[LoadTestFacts]):
         blockers = []
         if not facts.installed:
             blockers.append("PgBouncer is not installed here: install your system's pgbouncer package.")
+        if self.where == "here" and "auth_type" not in facts.settings:
+            blockers.append(
+                "Here the pool is tested as it is configured: databases.configure-pool comes first."
+            )
         if facts.size is None:
             blockers.append(
                 f"The pool's size is not known: give size, or systems.{self.system}.host in estate.yaml."
