@@ -104,6 +104,16 @@ def test_a_log_without_row_counts_tells_a_habit():
     assert set(app.loops()) == {("orders", ("customer",))}
 
 
+def test_a_list_that_most_pages_use_without_a_loop_does_not_hide_the_page_that_loops():
+    app = App()
+    for n in range(300):
+        app.ask("s", "board", rows=20)
+        for _ in range(20 if n % 7 == 0 else 0):
+            app.ask("s", "airline")
+        app.ask("s", app.random.choice(("passenger", "weather", "route")), rows=2)
+    assert {key: loop["loops"] for key, loop in app.loops().items()} == {("board", ("airline",)): 43}
+
+
 # -- clean ones -------------------------------------------------------------------------------------------------------------------
 
 

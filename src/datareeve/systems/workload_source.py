@@ -552,9 +552,10 @@ LEAST_ROUNDS = 3  # fewer repeats than this are not called a loop
 BODY_AT_MOST = 3  # statements asked for each row
 LEAST_OF_ROUNDS = 0.3  # a statement of the body may be missed in the others
 DEPTH = 4  # loops within loops
+LEAST_OF_ROWS = 0.8  # are looked up one by one: some may lack the key
 LEAST_OF_PARENTS = 0.5  # a loop follows at least every second time that its first query gave rows
 MOSTLY = 0.7
-LUCK = 3.0  # a loop is seen this many times as often as it would be by chance
+LUCK = 3.0  # a loop is seen this many times as often as it would be by chance, and as many standard deviations more often
 
 LoopKey = tuple[str, tuple[str, ...]]
 
@@ -585,11 +586,13 @@ def find_loops(sessions: dict[str, list[Seen]]) -> list[dict[str, Any]]:
     """
     found: dict[LoopKey, _Loop] = {}
     outside: Counter[str] = Counter()
-    parents: Counter[str] = Counter()
+    parents: dict[str, Counter[int | None]] = {}
     asked: Counter[str] = Counter()
     for seen in sessions.values():
         asked.update(one.fingerprint for one in seen)
-        parents.update(one.fingerprint for one in seen if one.rows is None or one.rows >= LEAST_ROUNDS)
+        for one in seen:
+            if one.rows is None or one.rows >= LEAST_ROUNDS:
+                parents.setdefault(one.fingerprint, Counter())[one.rows] += 1
         outside.update(one.fingerprint for one in _without_loops(seen, found))
     loops = [
         _told(key, loop) for key, loop in found.items() if _is_no_chance(key, loop, outside, parents, asked)
@@ -631,21 +634,25 @@ def _told(key: LoopKey, loop: _Loop) -> dict[str, Any]:
 
 
 def _is_no_chance(
-    key: LoopKey, loop: _Loop, outside: Counter[str], parents: Counter[str], asked: Counter[str]
+    key: LoopKey,
+    loop: _Loop,
+    outside: Counter[str],
+    parents: dict[str, Counter[int | None]],
+    asked: Counter[str],
 ) -> bool:
     """Whether a loop is seen more often than in a session that asks its statements in any order."""
     parent, children = key
-    if loop.loops < LEAST_OF_PARENTS * parents[parent]:
-        return False
     if (
         not loop.known_rows
     ):  # the source tells no rows: only a habit counts, of statements that are hardly ever asked otherwise
-        return loop.loops >= LEAST_ROUNDS and loop.calls.total() >= MOSTLY * sum(
-            asked[child] for child in children
-        )
+        often = loop.loops >= max(LEAST_ROUNDS, LEAST_OF_PARENTS * parents[parent].total())
+        return often and loop.calls.total() >= MOSTLY * sum(asked[child] for child in children)
     share = sum(outside[child] for child in children) / max(1, outside.total())
-    by_chance = share ** (loop.calls.total() / loop.loops) * parents[parent]
-    return bool(loop.loops >= LUCK * by_chance)
+    by_chance = sum(
+        count * share ** max(LEAST_ROUNDS, math.ceil(LEAST_OF_ROWS * (rows or 0)))
+        for rows, count in parents[parent].items()
+    )
+    return bool(loop.loops >= max(LUCK * by_chance, by_chance + LUCK * math.sqrt(by_chance)))
 
 
 Body = tuple[tuple[str, ...], list[Seen], list[Seen]]
@@ -674,7 +681,7 @@ def _are_rounds(body: list[Seen], rows: int | None) -> bool:
     calls = Counter(one.fingerprint for one in body)
     rounds = max(calls.values())
     changing = len({one.values for one in body}) > rounds // 2
-    expected = rows is None or 0.8 * rows <= rounds <= rows + 1
+    expected = rows is None or LEAST_OF_ROWS * rows <= rounds <= rows + 1
     return min(calls.values()) >= max(LEAST_ROUNDS, LEAST_OF_ROUNDS * rounds) and changing and expected
 
 
