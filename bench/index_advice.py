@@ -76,17 +76,22 @@ def measure(*, quick: bool) -> Result:
     folder.chmod(0o755)
     try:
         with make.server(folder) as (local, url):
+            progress(f"loading TPC-H, scale {SCALE}")
             make.load(url, SCALE)
-            said = {name: asked(ask) for name, ask in advisors(local, url, folder).items()}
+            said = {name: asked(name, ask) for name, ask in advisors(local, url, folder).items()}
+            if isinstance(ours := said["datareeve"], str):
+                raise SystemExit(f"databases.advise-indexes failed: {ours}")
             advised = {name: one for name, one in said.items() if isinstance(one, Advice)}
             detail = measured(url, advised, quick=quick)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     figures = {name: one.figures if isinstance(one, Advice) else one for name, one in said.items()}
-    ours = figures.pop("datareeve")
-    if isinstance(ours, str):
-        raise SystemExit(f"databases.advise-indexes failed: {ours}")
-    return {"figures": ours, "peers": figures, "detail": detail}
+    return {"figures": figures.pop("datareeve"), "peers": figures, "detail": detail}
+
+
+def progress(text: str) -> None:
+    """A line for whoever waits: this takes minutes."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def advisors(local: LocalServer, url: str, folder: Path) -> dict[str, Callable[[], Advice]]:
@@ -105,8 +110,9 @@ def advisors(local: LocalServer, url: str, folder: Path) -> dict[str, Callable[[
     }
 
 
-def asked(ask: Callable[[], Advice]) -> Advice | str:
+def asked(name: str, ask: Callable[[], Advice]) -> Advice | str:
     """What it says, or why it could not be asked."""
+    progress(f"asking {name}")
     try:
         return ask()
     except (peers.NotInstalled, RuntimeError, subprocess.TimeoutExpired) as error:
@@ -124,7 +130,11 @@ def datareeve(local: LocalServer, url: str, folder: Path) -> Advice:
         indexes = [index["definition"] for index in side.own_indexes()]
         for index in side.own_indexes():
             side.connection.execute(f"DROP INDEX {index['name']}")
-    figures = {"texts_analysed": figure(answer, "texts_analysed"), "advice_s": seconds, "twin_s": twin_s}
+    figures = {
+        "texts_analysed": figure(answer, "texts_analysed") or figure(answer, "families"),
+        "advice_s": seconds,
+        "twin_s": twin_s,
+    }
     return Advice(indexes, figures)
 
 
@@ -232,11 +242,16 @@ def measured(url: str, advised: dict[str, Advice], *, quick: bool) -> dict[str, 
     clones = [clone(url, number, one.indexes) for number, one in enumerate(advised.values())]
     with ExitStack() as stack:
         base, *sides = [stack.enter_context(Side(one)) for one in (url, *clones)]
-        stopped = bounded(base, QUICK_TIMEOUT_S if quick else TIMEOUT_S)
+        timeout_s = QUICK_TIMEOUT_S if quick else TIMEOUT_S
+        progress("finding the queries that do not end without an index")
+        stopped = bounded(base, timeout_s)
         names = [name for name in make.texts() if name not in stopped]
         rounds = 1 if quick else 3
+        progress(f"measuring {len(names)} queries")
         without, *found = queries([base, *sides], names, rounds=rounds)
-        slow = queries(sides, list(stopped), rounds=rounds, timeout_s=TIMEOUT_S)
+        progress(f"measuring {', '.join(stopped)}")
+        slow = queries(sides, list(stopped), rounds=rounds, timeout_s=timeout_s)
+        progress("measuring the refresh functions")
         writes = [statistics.median(values) for values in refresh([base, *sides], rounds=2 if quick else 5)]
         for side, one, fast, heavy, write in zip(
             sides, advised.values(), found, slow, writes[1:], strict=True
