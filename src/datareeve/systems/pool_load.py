@@ -240,8 +240,9 @@ class _Load:
             "reserve_pool_size": 0, "max_db_connections": 0, "max_client_conn": self.wish.clients + SPARE, "query_wait_timeout": 120,
         }  # fmt: skip
         settings = {"pool_mode": "transaction", "auth_type": "trust", **self.wish.settings, **own}
-        if self.wish.where == "copy":
-            settings["auth_type"] = "trust"  # the copy trusts this machine, and is gone in a moment
+        if self.wish.where == "copy":  # it trusts this machine, speaks no TLS, and is gone in a moment
+            settings["auth_type"] = "trust"
+            settings.pop("server_tls_sslmode", None)
         place = f"{target['dbname']} = host={target['host']} port={target['port']} dbname={target['dbname']}"
         return "\n".join(
             [

@@ -83,10 +83,16 @@ def test_the_size_beside_half_and_twice_of_it_is_a_table_and_production_takes_no
 @pytest.mark.system
 def test_on_the_database_itself_only_what_reads_is_asked(app):
     url = app.estate.systems["app"].url
-    plan = app.preview(LoadTestPool(system="app", size=2, seconds=1, clients=3, where="here"))
+    operation = LoadTestPool(system="app", size=2, seconds=1, clients=3, where="here", rate=40)
+    assert app.preview(operation).blockers == (
+        "Here the pool is tested as it is configured: databases.configure-pool comes first.",
+    )
+    app.apply(app.preview(ConfigurePool(system="app", size=2, port=pg_server.free_port())), by="test")
+    plan = app.preview(operation)
     assert "itself, whose other users will feel it" in plan.steps[0].why
     outcome = app.apply(plan, by="test")
     assert (outcome.status, outcome.parts[0].figures["families"]) == ("done", 1)
+    assert all(row["tps"] < 80 for row in outcome.parts[0].figures["sizes"]), "forty come a second"
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT note FROM item WHERE id = 3").fetchone() == (f"{CANARY} 3",)
 
