@@ -156,6 +156,14 @@ def test_where_no_copy_is_made_it_may_be_compared_on_the_source_read_only(world)
     assert plan.nothing_to_do == plan.summary
 
 
+def test_times_of_a_part_of_the_rows_prove_nothing(advised, world):
+    operation, facts, _ = advised
+    facts = operation.rehearse(facts, world[1]).model_copy(update={"where": "sample"})
+    finding = told(operation.plan(facts), "sum", "arithmetic-on-column")
+    assert (finding.figures["verdict"], finding.severity) == ("not proved", "info")
+    assert finding.what.startswith("On a part of the rows ")
+
+
 def test_a_well_written_workload_has_no_finding(world):
     registry, _ = world
     operation = AdviseRewrites(system="app", fingerprint=fingerprint("good"))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from datareeve.capabilities.databases.rules.queries import REWRITES, subject
 from datareeve.capabilities.databases.rules.queries.rewriting import Rewrite
-from datareeve.core.errors import BadInput
 from datareeve.core.operation import Finding, Severity
 from datareeve.core.value import Value
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from datareeve.core.operation import Copy
 
 FASTER_BY = 0.9  # the new text must take at most this share of the old one's time
+Place = Literal["source", "clone", "sample"]
+PLACES = {"source": "the database itself", "clone": "a copy", "sample": "a part of the rows"}
 Verdict = Literal["proposed", "not faster", "different", "may differ", "not proved", "not tried"]
 
 
@@ -84,6 +85,7 @@ class Tried(Value):
 
     proposal: Proposal
     comparison: Comparison | None = None
+    where: Place = "clone"
     is_ordered: bool = False  # the statement has an ORDER BY, so that the order of rows must be the same
 
     @property
@@ -100,6 +102,10 @@ class Tried(Value):
             return "not proved"
         if self.proposal.differs:
             return "may differ"
+        if (
+            self.where == "sample"
+        ):  # equal there, by the catalog too; but times of a part of the rows say nothing
+            return "not proved"
         return "proposed" if found.faster else "not faster"
 
 
@@ -155,12 +161,9 @@ def _together(tree: exp.Expr, rules: list[str], catalog: Catalog) -> Rewrite:
     return Rewrite(tree, tuple(dict.fromkeys(rests_on)), " ".join(dict.fromkeys(filter(None, differs))))
 
 
-def has_rows(copy: Copy) -> bool:
-    """Whether statements can be executed on a copy: a twin has statistics and no rows."""
-    try:
-        return bool(copy.read("copy_kind") != "twin")
-    except BadInput:
-        return True
+def kind_of(copy: Copy) -> str:
+    """What a copy holds: 'clone' (all rows), 'sample' (a part of them) or 'twin' (statistics, and no rows)."""
+    return str(copy.read("copy_kind"))
 
 
 def is_ordered(sql: str) -> bool:
@@ -187,7 +190,7 @@ def finding(family: Family, tried: Tried) -> Finding:
 
 TITLES: dict[str, str] = {
     "not tried": "Not proved, for it was not tried: ",
-    "not proved": "Not proved: ",
+    "not proved": "Equal where it could be tried, but not proved to be faster: ",
     "different": "Not the same, so do not use: ",
     "may differ": "The same in what was tried, but it may differ: ",
     "not faster": "Equal but not faster: ",
@@ -204,7 +207,7 @@ def _measured(tried: Tried) -> str:
         return f"Another writing could not be compared ({', '.join(sorted(set(found.failed))) or 'no recorded values'})"
     old, new = found.ms
     cases = f"{found.equal} recorded {'execution' if found.equal == 1 else 'executions'}"
-    return f"{cases} took {old:,.1f} ms as written and {new:,.1f} ms in another writing, with the same {found.rows:,} rows"
+    return f"On {PLACES[tried.where]} {cases} took {old:,.1f} ms as written and {new:,.1f} ms in another writing, with the same {found.rows:,} rows"
 
 
 def _rests(one: Proposal) -> str:

@@ -27,6 +27,7 @@ class AdviseRewritesFacts(Value):
     families: tuple[Family, ...]
     proposals: tuple[Proposal, ...]
     comparisons: tuple[Comparison | None, ...] | None = None  # one a proposal; None where no copy was had
+    where: rewrites.Place = "source"  # they were executed
     why_empty: str = ""
 
 
@@ -79,6 +80,10 @@ class AdviseRewrites(Operation[AdviseRewritesFacts]):
             families=families, proposals=tuple(found), comparisons=compared, why_empty=why_empty
         )
 
+    def learns_on_a_copy(self) -> bool:
+        """Unless it compares on the database itself."""
+        return not self.on_source
+
     def inputs(self) -> dict[str, Any]:
         """The inputs, the statement without its values: those stay in the process that they were given to."""
         return {**super().inputs(), "sql": None if self.sql is None else shape_of(self.sql).text}
@@ -108,11 +113,11 @@ class AdviseRewrites(Operation[AdviseRewritesFacts]):
 
     def rehearse(self, facts: AdviseRewritesFacts, copy: Copy) -> AdviseRewritesFacts:
         """Execute each proposal beside the statement as it is, with the same recorded values."""
-        if self.on_source or not rewrites.has_rows(copy):
+        kind = rewrites.kind_of(copy)
+        if self.on_source or kind == "twin":
             return facts
-        return facts.model_copy(
-            update={"comparisons": tuple(self._compared(copy, one) for one in facts.proposals)}
-        )
+        compared = tuple(self._compared(copy, one) for one in facts.proposals)
+        return facts.model_copy(update={"comparisons": compared, "where": kind})
 
     def _compared(self, copy: Reader, one: Proposal) -> Comparison | None:
         try:
@@ -140,7 +145,10 @@ class AdviseRewrites(Operation[AdviseRewritesFacts]):
         compared = facts.comparisons or (None,) * len(facts.proposals)
         tried = [
             Tried(
-                proposal=one, comparison=found, is_ordered=rewrites.is_ordered(by_print[one.fingerprint].sql)
+                proposal=one,
+                comparison=found,
+                where=facts.where,
+                is_ordered=rewrites.is_ordered(by_print[one.fingerprint].sql),
             )
             for one, found in zip(facts.proposals, compared, strict=True)
         ]

@@ -122,12 +122,18 @@ class ExplainQuery(Operation[ExplainQueryFacts]):
 
     def rehearse(self, facts: ExplainQueryFacts, copy: Copy) -> ExplainQueryFacts:
         """Run it on the copy, where running was asked for."""
-        if not self.analyze or self.on_source or not rewrites.has_rows(copy):
+        if not self.learns_on_a_copy() or rewrites.kind_of(copy) == "twin":
             return facts
         answer = copy.read(
             "executed_plan", fingerprint=facts.fingerprint, statement_seconds=self.timeout_seconds
         )
-        return facts.model_copy(update={"answer": answer, "where": f"a copy of {self.system}"})
+        return facts.model_copy(
+            update={"answer": answer, "where": f"{rewrites.PLACES[rewrites.kind_of(copy)]} of {self.system}"}
+        )
+
+    def learns_on_a_copy(self) -> bool:
+        """Only where it is to be run, and not on the database itself."""
+        return self.analyze and not self.on_source
 
     def inputs(self) -> dict[str, Any]:
         """The inputs, the statement without its values: they are nobody's business afterwards."""

@@ -78,7 +78,7 @@ class FindPlanRegressions(Operation[FindPlanRegressionsFacts]):
 
     def rehearse(self, facts: FindPlanRegressionsFacts, copy: Copy) -> FindPlanRegressionsFacts:
         """Run old and new plan: on the copy the cause is taken away and put there, in a transaction that is rolled back."""
-        if not rewrites.has_rows(copy):
+        if rewrites.kind_of(copy) != "clone":
             return facts
         found = {one.fingerprint: measured for one in facts.changes if (measured := self._measure(copy, one))}
         return facts.model_copy(update={"measured": found})
