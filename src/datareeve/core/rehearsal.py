@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from datareeve.core.errors import DatareeveError
-from datareeve.core.operation import Finding, Operation, Plan, Severity, Step
+from datareeve.core.operation import Finding, Plan, Severity, Step
 from datareeve.core.runner import silent
 
 if TYPE_CHECKING:

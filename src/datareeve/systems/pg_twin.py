@@ -364,6 +364,14 @@ class _Maker:
         entry = self.system.entry.model_copy(update={"url": url, "password": None, "read_role": None})
         twin = Twin(self.system.name, entry, server)
         twin.original, twin.project = self.system, self.system.project
+        try:
+            self._fill(twin, server, indexes)
+        except BaseException:
+            twin.close()
+            raise
+        return twin
+
+    def _fill(self, twin: Twin, server: LocalServer, indexes: Sequence[Hypothetical]) -> None:
         self._restore(twin)
         with twin.connect(application_name="datareeve/twin") as connection, twin.translated():
             for index in indexes:
@@ -378,7 +386,6 @@ class _Maker:
             set_length(server.data / path, wanted, server.os_user)
         server.start()
         twin.differs = self._difference(twin)
-        return twin
 
     def _restore(self, twin: Twin) -> None:
         psql = [
