@@ -10,6 +10,7 @@ et al. ("Magic mirror in my hand, which is the best in the land?", VLDB 2020) le
 warmed, then the median of three; RF1 and RF2 insert and delete row by row, 20 sets of 0.1 %, the median of five rounds.
 
     cpu_ratio         CPU of the 19 queries together, with the advised indexes / without      cpu_ratio_mean   mean of the 19 ratios
+    cpu_ratio_parallel  as cpu_ratio, with PostgreSQL's default of two workers a query, their CPU counted (not when --quick)
     cpu_ratio_22      the same of all 22, where an unindexed query that was stopped counts with what it had spent by then: an upper bound
     index_mb          real size of the advised indexes       write_cpu_ratio   CPU of the refresh functions with / without
     duplicates        advised indexes that another one, or an existing one, makes superfluous       unused   those in no plan of the 22
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from datareeve.systems.pg_server import LocalServer
 
 HERE = Path(__file__).parent
-SCALE, BUDGET_MB = 0.2, 150
+SCALE, BUDGET_MB, WORKERS = 0.2, 150, 2
 LEFT_OUT = ("Q2", "Q17", "Q20")
 TIMEOUT_S, QUICK_TIMEOUT_S = 60, 5
 INDEXES = """
@@ -78,9 +79,10 @@ def measure(*, quick: bool) -> Result:
         with make.server(folder) as (local, url):
             progress(f"loading TPC-H, scale {SCALE}")
             make.load(url, SCALE)
-            said = {name: asked(name, ask) for name, ask in advisors(local, url, folder).items()}
-            if isinstance(ours := said["datareeve"], str):
+            ours = asked("datareeve", lambda: datareeve(local, url, folder))
+            if isinstance(ours, str):
                 raise SystemExit(f"databases.advise-indexes failed: {ours}")
+            said = {"datareeve": ours} | {name: asked(name, ask) for name, ask in others(url, folder).items()}
             advised = {name: one for name, one in said.items() if isinstance(one, Advice)}
             detail = measured(url, advised, quick=quick)
     finally:
@@ -94,15 +96,14 @@ def progress(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def advisors(local: LocalServer, url: str, folder: Path) -> dict[str, Callable[[], Advice]]:
-    """Who is asked, by name."""
+def others(url: str, folder: Path) -> dict[str, Callable[[], Advice]]:
+    """The peers, by name, and how each is asked."""
     plain = HERE / "tpch" / "queries.sql"
 
     def selection(algorithm: str) -> Advice:
         return peer("index_selection", algorithm, url, plain)
 
     return {
-        "datareeve": lambda: datareeve(local, url, folder),
         "postgres-mcp": lambda: postgres_mcp(url, plain, folder),
         "dexter": lambda: dexter(url, plain),
         "extend (own implementation)": lambda: selection("extend"),
@@ -249,16 +250,18 @@ def measured(url: str, advised: dict[str, Advice], *, quick: bool) -> dict[str, 
         rounds = 1 if quick else 3
         progress(f"measuring {len(names)} queries")
         without, *found = queries([base, *sides], names, rounds=rounds)
+        parallel = [{}] * len(clones) if quick else in_parallel([url, *clones], names)
         progress(f"measuring {', '.join(stopped)}")
         slow = queries(sides, list(stopped), rounds=rounds, timeout_s=timeout_s)
         progress("measuring the refresh functions")
         writes = [statistics.median(values) for values in refresh([base, *sides], rounds=2 if quick else 5)]
-        for side, one, fast, heavy, write in zip(
-            sides, advised.values(), found, slow, writes[1:], strict=True
+        for side, one, fast, heavy, helped, write in zip(
+            sides, advised.values(), found, slow, parallel, writes[1:], strict=True
         ):
             one.queries = {**fast, **heavy}
             one.figures = {
                 **ratios({**without, **stopped}, one.queries),
+                **helped,
                 **of_indexes(side),
                 "write_cpu_ratio": write / writes[0],
                 **one.figures,
@@ -270,6 +273,18 @@ def measured(url: str, advised: dict[str, Advice], *, quick: bool) -> dict[str, 
         | {name: milliseconds(one.queries) for name, one in advised.items()},
         "indexes": {name: one.indexes for name, one in advised.items()},
     }
+
+
+def in_parallel(urls: list[str], names: list[str]) -> list[dict[str, float | None]]:
+    """The ratio again with PostgreSQL's own default of two workers a query, whose CPU counts too (to a hundredth of a second)."""
+    progress(f"measuring {len(names)} queries with two workers each")
+    with ExitStack() as stack:
+        without, *found = queries([stack.enter_context(Side(url, WORKERS)) for url in urls], names, rounds=2)
+    compared = [name for name in names if name not in LEFT_OUT]
+    return [
+        {"cpu_ratio_parallel": _ratio([(one[name], without[name] or 0.0) for name in compared])}
+        for one in found
+    ]
 
 
 def clone(url: str, number: int, indexes: list[str]) -> str:

@@ -1,6 +1,6 @@
 """What the indexes that exist in a TPC-H database really do: CPU of each query and of the refresh functions, sizes, and which are used.
 
-    PYTHONPATH=bench uv run --no-sync python -m tpch.measure URL [URL ...] [--rounds 3] [--queries Q3,Q17] [--no-refresh]
+    PYTHONPATH=bench uv run --no-sync python -m tpch.measure URL [URL ...] [--rounds 3] [--queries Q3,Q17] [--no-refresh] [--workers 2]
 
 CPU is the backend's own, from `/proc/PID/schedstat` (nanoseconds on a core): so the server is on this machine, and what else runs on it
 disturbs little. With several URLs the databases are measured in turn, query by query, and the first is what the others are compared with.
@@ -9,8 +9,10 @@ disturbs little. With several URLs the databases are measured in turn, query by 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +24,7 @@ from tpch import make
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WORKERS_END_S = 0.02  # until a query's workers are gone and counted to their parent
 SETS = 20  # refresh sets a measurement inserts and deletes, each 0.1 % of the orders
 OWN_INDEXES = """
 SELECT indexrelid::regclass::text AS name, pg_relation_size(indexrelid) AS bytes, pg_get_indexdef(indexrelid) AS definition
@@ -35,11 +38,15 @@ RF2 = ("DELETE FROM lineitem WHERE l_orderkey = %s", "DELETE FROM orders WHERE o
 
 
 class Side:
-    """One database that is measured, with a connection of its own."""
+    """One database that is measured, with a connection of its own. `workers`: how many may help with a query; their CPU counts."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, workers: int = 0) -> None:
         self.connection = psycopg.connect(url, autocommit=True)
-        self.stat = Path(f"/proc/{self.connection.info.backend_pid}/schedstat")
+        self.connection.execute(f"SET max_parallel_workers_per_gather = {workers}")
+        self.workers = workers
+        process = Path(f"/proc/{self.connection.info.backend_pid}")
+        self.stat = process / "schedstat"
+        self.parent = process.parent / _stat_fields(process)[1] / "stat"
 
     def __enter__(self) -> Self:
         return self
@@ -48,8 +55,12 @@ class Side:
         self.connection.close()
 
     def cpu(self) -> float:
-        """Seconds that the backend has spent on a core."""
-        return int(self.stat.read_text().split()[0]) / 1e9
+        """Seconds that the backend has spent on a core, and with workers, those of the server's processes that have ended."""
+        own = int(self.stat.read_text().split()[0]) / 1e9
+        if not self.workers:
+            return own
+        time.sleep(WORKERS_END_S)
+        return own + sum(map(int, _stat_fields(self.parent.parent)[13:15])) / os.sysconf("SC_CLK_TCK")
 
     def spent(self, text: str, *arguments: Any) -> float:
         """The CPU seconds of a statement, its rows fetched. Errors: `psycopg.errors.QueryCanceled` at the statement timeout."""
@@ -73,6 +84,11 @@ class Side:
         """The names of the indexes in a statement's plan."""
         (plan,) = self.connection.execute(f"EXPLAIN (FORMAT JSON) {text}").fetchone() or ({},)
         return set(index_names(plan))
+
+
+def _stat_fields(process: Path) -> list[str]:
+    """/proc/PID/stat behind the name: state, parent, …; 13 and 14 are the clock ticks of children that have ended."""
+    return (process / "stat").read_text().rpartition(")")[2].split()
 
 
 def index_names(node: Any) -> Iterator[str]:
@@ -172,10 +188,11 @@ def main() -> int:
     parser.add_argument("--queries", default="", help="Q1,Q3 (default: all)")
     parser.add_argument("--timeout", type=float, default=60, help="seconds a query may take")
     parser.add_argument("--no-refresh", action="store_true")
+    parser.add_argument("--workers", type=int, default=0, help="max_parallel_workers_per_gather (default: 0)")
     asked = parser.parse_args()
     names = asked.queries.split(",") if asked.queries else list(make.texts())
     with ExitStack() as stack:
-        sides = [stack.enter_context(Side(url)) for url in asked.urls]
+        sides = [stack.enter_context(Side(url, asked.workers)) for url in asked.urls]
         print_sizes(sides)
         found = queries(sides, names, rounds=asked.rounds, timeout_s=asked.timeout)
         print(table(found, names))
