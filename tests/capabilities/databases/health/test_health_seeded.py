@@ -10,6 +10,7 @@ import time_machine
 
 import servers
 from datareeve.capabilities.databases.health import Limits, look
+from datareeve.capabilities.databases.health_space import ERROR_PERCENT
 from datareeve.capabilities.databases.rules.health import findings
 from datareeve.core import clock
 from datareeve.core.operation import Severity
@@ -322,3 +323,48 @@ def test_bloat_is_measured_where_pgstattuple_is_installed_and_the_estimate_was_n
     assert measured.figures["wasted_percent"] == pytest.approx(guessed.figures["wasted_percent"], abs=10)
     assert found(plan, "extension-behind").subject == "extension pg_trgm"
     assert rules(plan) == ["extension-behind", "table-bloat"]
+
+
+MANY_SHAPES = (
+    "CREATE TABLE narrow AS SELECT n::int AS a, (n % 3)::int2 AS b, n % 2 = 0 AS c FROM generate_series(1, 700000) AS n",
+    "CREATE TABLE nulls AS SELECT CASE WHEN n % 2 = 0 THEN n END AS a, CASE WHEN n % 5 = 0 THEN md5(n::text) END AS b, now() AS c, (n % 1000)::numeric AS d FROM generate_series(1, 600000) AS n",
+    "CREATE TABLE texts AS SELECT n::bigint AS a, repeat('y', n % 300) AS b, n % 50 AS c FROM generate_series(1, 120000) AS n",
+    "CREATE INDEX narrow_a ON narrow (a)",
+    "CREATE INDEX narrow_b_a ON narrow (b, a)",
+    "CREATE INDEX nulls_b ON nulls (b)",
+    "CREATE INDEX nulls_d ON nulls (d)",
+    "CREATE INDEX texts_c ON texts (c)",
+    "CREATE INDEX texts_lower ON texts (lower(b))",
+)
+
+
+@pytest.mark.system
+def test_estimates_of_many_shapes_are_within_their_stated_error_of_what_pgstattuple_measures(tmp_path):
+    deletes = [
+        f"DELETE FROM {table} WHERE ctid::text ~ '[13579]\\)$'" for table in ("narrow", "nulls", "texts")
+    ]
+    with servers.server(binaries=DEBIAN_15, **SAFE) as server, looking(tmp_path, server.url) as systems:
+        run(server.url, "CREATE EXTENSION pgstattuple", *MANY_SHAPES, "VACUUM ANALYZE")
+        packed = look(systems, "app", Limits(measure_bloat=False)).spaces
+        run(server.url, *deletes, "VACUUM ANALYZE")
+        loose = look(systems, "app", Limits(measure_bloat=False)).spaces
+        with psycopg.connect(server.url) as app:
+            off = {s.name: s.wasted_percent - free_percent(app, s) for s in (*packed, *loose)}
+            measured = {s.name: (s.wasted_percent, round(free_percent(app, s), 1)) for s in loose}
+    assert {s.name for s in packed if s.wasted_percent > ERROR_PERCENT[s.kind]} == set()
+    errors = {s.name: abs(off[s.name]) - ERROR_PERCENT[s.kind] for s in loose}
+    assert {name: measured[name] for name, error in errors.items() if error > 0} == {}
+    assert len(loose) >= 6
+
+
+def free_percent(app, space):
+    """What pgstattuple says of a file: of a table free and dead space, of a B-tree what its leaves lack to the fill factor of 90."""
+    if space.kind == "table":
+        return app.execute(
+            "SELECT approx_free_percent + dead_tuple_percent FROM pgstattuple_approx(%s::regclass)",
+            [space.name],
+        ).fetchone()[0]
+    density = app.execute("SELECT avg_leaf_density FROM pgstatindex(%s::regclass)", [space.name]).fetchone()[
+        0
+    ]
+    return max(100 * (1 - density / 90), 0)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datareeve.capabilities.databases.health_trend import forecast, growth, rates, trend
@@ -51,6 +51,7 @@ def test_noise_widens_the_interval_and_takes_confidence():
     assert quiet.confidence == "good"
 
 
+@settings(deadline=None)  # a line through a week is a second's work on a busy machine
 @given(st.floats(1, 1e9), st.floats(1.5, 60), st.integers(0, 10_000))
 def test_the_day_is_within_its_interval_and_near_the_truth_whatever_the_noise_of_a_hundredth(
     free, days, seed
