@@ -19,6 +19,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datareeve.core.errors import BadInput
@@ -588,14 +589,19 @@ def find_loops(sessions: dict[str, list[Seen]]) -> list[dict[str, Any]]:
     outside: Counter[str] = Counter()
     parents: dict[str, Counter[int | None]] = {}
     asked: Counter[str] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
     for seen in sessions.values():
         asked.update(one.fingerprint for one in seen)
         for one in seen:
             if one.rows is None or one.rows >= LEAST_ROUNDS:
                 parents.setdefault(one.fingerprint, Counter())[one.rows] += 1
-        outside.update(one.fingerprint for one in _without_loops(seen, found))
+        left = [one.fingerprint for one in _without_loops(seen, found)]
+        outside.update(left)
+        pairs.update(pairwise(left))
     loops = [
-        _told(key, loop) for key, loop in found.items() if _is_no_chance(key, loop, outside, parents, asked)
+        _told(key, loop)
+        for key, loop in found.items()
+        if _is_no_chance(key, loop, (outside, pairs), parents, asked)
     ]
     return sorted(loops, key=lambda loop: (-loop["total_ms"], loop["parent"], loop["children"]))
 
@@ -636,7 +642,7 @@ def _told(key: LoopKey, loop: _Loop) -> dict[str, Any]:
 def _is_no_chance(
     key: LoopKey,
     loop: _Loop,
-    outside: Counter[str],
+    outside: tuple[Counter[str], Counter[tuple[str, str]]],
     parents: dict[str, Counter[int | None]],
     asked: Counter[str],
 ) -> bool:
@@ -647,9 +653,15 @@ def _is_no_chance(
     ):  # the source tells no rows: only a habit counts, of statements that are hardly ever asked otherwise
         often = loop.loops >= max(LEAST_ROUNDS, LEAST_OF_PARENTS * parents[parent].total())
         return often and loop.calls.total() >= MOSTLY * sum(asked[child] for child in children)
-    share = sum(outside[child] for child in children) / max(1, outside.total())
+    if loop.loops < min(LEAST_ROUNDS, LEAST_OF_PARENTS * parents[parent].total()):
+        return False  # once among many chances is no habit
+    alone, pairs = outside
+    calls = sum(alone[child] for child in children)
+    share = calls / max(1, alone.total())
+    # Outside of loops too an application asks the same in bursts: what follows a child is again one more often than anywhere.
+    again = max(share, sum(pairs[a, b] for a in children for b in children) / max(1, calls))
     by_chance = sum(
-        count * share ** max(LEAST_ROUNDS, math.ceil(LEAST_OF_ROWS * (rows or 0)))
+        count * share * again ** (max(LEAST_ROUNDS, math.ceil(LEAST_OF_ROWS * (rows or 0))) - 1)
         for rows, count in parents[parent].items()
     )
     return bool(loop.loops >= max(LUCK * by_chance, by_chance + LUCK * math.sqrt(by_chance)))
