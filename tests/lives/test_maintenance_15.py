@@ -93,7 +93,10 @@ def test_what_an_index_changed_is_told_from_the_workloads_snapshots(tmp_path, de
         def ask_and_record():
             for customer in range(20):
                 user.execute("SELECT count(*) FROM orders WHERE customer = %s", (customer,))
-            assert app.apply(app.preview(RecordWorkload(system="app", least_seconds=0)), by="test").status == "done"
+            assert (
+                app.apply(app.preview(RecordWorkload(system="app", least_seconds=0)), by="test").status
+                == "done"
+            )
 
         ask_and_record()
         ask_and_record()
