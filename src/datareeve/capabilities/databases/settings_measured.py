@@ -186,9 +186,14 @@ class SettingsTrial(Value):
             return self.unmeasured
         executed = sum(family.executed for family in self.families)
         cpu = (self.total("cpu_ms", "before"), self.total("cpu_ms", "after"))
-        cpu_told = f" ({cpu[0]:,.0f} -> {cpu[1]:,.0f} ms of CPU)" if cpu[0] and cpu[1] else ""
+        waited = f"{after:,.0f} ms instead of {before:,.0f} ms"
+        took = (
+            f"{cpu[1]:,.0f} ms of CPU instead of {cpu[0]:,.0f} ms ({waited} by the clock)"
+            if cpu[0] and cpu[1]
+            else waited
+        )
         return (
-            f"On a copy the workload takes {after:,.0f} ms after {before:,.0f} ms{cpu_told};"
+            f"On a copy the workload takes {took};"
             f" {executed} of {len(self.families)} families may run otherwise and were run {ROUNDS} times in turn."
         )
 
