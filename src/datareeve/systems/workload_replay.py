@@ -327,6 +327,7 @@ def _plan_of_family(system: Postgres, family: Family) -> dict[str, Any]:
 
 
 def plan_of_text(system: Postgres, text: str) -> dict[str, Any]:
+    """The plan of a text, constants included; one with open parameters is planned for any of them (16 and newer). Errors as `plan_of`."""
     open_ones = any(t.lastgroup == "given" for t in LEXER.finditer(text))
     with system.reading() as cursor:
         if not open_ones:
@@ -347,6 +348,7 @@ def plan_of_text(system: Postgres, text: str) -> dict[str, Any]:
 
 
 def explained(cursor: psycopg.Cursor[Any], options: str, case: Case) -> dict[str, Any]:
+    """The plan that EXPLAIN with some options gives of one execution, constants included."""
     statement = f"EXPLAIN ({options}) {case[0]}"
     if not case[1]:
         refuse_several(cursor.connection, statement)
