@@ -94,19 +94,17 @@ class Tried(Value):
         found = self.comparison
         if found is None:
             return "not tried"
-        if found.equal + len(found.failed) < found.cases or not found.columns:
-            return "different"
-        if self.is_ordered and found.ordered < found.equal:
+        if found.equal + len(found.failed) < found.cases or not found.columns or self._out_of_order(found):
             return "different"
         if not found.equal or any(one.startswith("new") for one in found.failed):
             return "not proved"
         if self.proposal.differs:
             return "may differ"
-        if (
-            self.where == "sample"
-        ):  # equal there, by the catalog too; but times of a part of the rows say nothing
-            return "not proved"
-        return "proposed" if found.faster else "not faster"
+        timed: Verdict = "proposed" if found.faster else "not faster"
+        return "not proved" if self.where == "sample" else timed  # times of a part of the rows say nothing
+
+    def _out_of_order(self, found: Comparison) -> bool:
+        return self.is_ordered and found.ordered < found.equal
 
 
 def proposals(family: Family, catalog: Catalog) -> Iterator[Proposal]:
@@ -190,7 +188,7 @@ def finding(family: Family, tried: Tried) -> Finding:
 
 TITLES: dict[str, str] = {
     "not tried": "Not proved, for it was not tried: ",
-    "not proved": "Equal where it could be tried, but not proved to be faster: ",
+    "not proved": "Not proved: ",
     "different": "Not the same, so do not use: ",
     "may differ": "The same in what was tried, but it may differ: ",
     "not faster": "Equal but not faster: ",

@@ -199,7 +199,9 @@ def _summary(facts: AdviseRewritesFacts, tried: list[Tried]) -> str:
     if facts.comparisons is None:
         return f"{_writings(len(tried))} known of {looked}; running both must tell whether they are the same and faster: in a rehearsal, or with on_source."
     if not good:
-        return f"{_writings(len(tried))} tried of {looked}, and none is both the same and faster."
+        return (
+            f"Of {looked} {_writings(len(tried))} known, and none of those tried is both the same and faster."
+        )
     saved = sum(one.comparison.ms[0] - one.comparison.ms[1] for one in good if one.comparison)
     return f"{len(good)} of {len(tried)} other writings of {looked} give the same rows faster: {saved:,.0f} ms less over the executions tried."
 
