@@ -174,7 +174,7 @@ def test_what_the_authority_forbids_is_refused_by_the_rule(datareeve, project, d
         (["delegate", "no-such-file"], 2, "task.file"),
         (["delegate", "Review the schema", "--report", "report.docx"], 2, "report.format"),
         (["delegate", "Deploy the Kubernetes cluster"], 5, "task.not-our-work"),
-        (["init", "mysql://u@h/d"], 2, "url.kind"),
+        (["init", "oracle://u@h/d"], 2, "url.kind"),
         (["init", "postgresql://u:hidden@127.0.0.1:1/d"], 1, "postgres.unreachable"),
     ],
 )
