@@ -1,3 +1,4 @@
+import contextlib
 import json
 import random
 
@@ -9,6 +10,7 @@ import servers
 from datareeve.capabilities.databases.operations.advise_indexes import AdviseIndexes
 from datareeve.core.estate import WorkloadSource
 from datareeve.systems.pg_copy import copy_of
+from health_rig import attach
 
 TAIL = "SELECT time_hour, dest FROM flights WHERE tailnum = %s ORDER BY time_hour DESC LIMIT 10"
 WEATHER = "SELECT temp FROM weather WHERE origin = %s AND time_hour = %s"
@@ -47,8 +49,8 @@ def recorded(pg18, tmp_path):
     with pg18.database(template=flights_data.template(pg18)) as url:
         write_trace(tmp_path / "trace.jsonl", url)
         registry = servers.registry(tmp_path, url, workload=WorkloadSource(kind="trace", path="trace.jsonl"))
-        yield registry
-        registry.close()
+        with contextlib.closing(registry), contextlib.closing(attach(registry, tmp_path)):
+            yield registry
 
 
 def subjects(plan):
@@ -74,11 +76,12 @@ def test_advice_is_tried_on_a_copy_created_and_then_quiet(recorded, tmp_path):
     plan = operation.plan(facts)
     assert plan.fingerprint == operation.plan(facts).fingerprint
     assert plan.figures["workload_ms_after"] * 5 < plan.figures["workload_ms_before"]
-    assert plan.figures["wal_bytes_per_write_after"] >= plan.figures["wal_bytes_per_write_before"]
+    assert plan.figures["families_analysed"] == 4
+    (written,) = [one for one in plan.figures["writes"] if one["table"] == "public.flights"]
+    assert written["wal_bytes_after"] > written["wal_bytes_before"] > 0
     assert any(subject.startswith("flights (tailnum") for subject in subjects(plan))
     assert any(subject.startswith("weather (time_hour") for subject in subjects(plan))
     assert not any(subject.startswith("airlines") for subject in subjects(plan))
-    assert "index-rejected" in {finding.rule for finding in plan.findings}
     leaf = plan.parts[0]
     assert leaf.steps[0].predicted.basis == "built on a copy"
     carry_out(recorded, plan)
@@ -86,10 +89,7 @@ def test_advice_is_tried_on_a_copy_created_and_then_quiet(recorded, tmp_path):
         "holds"
     ] * len(plan.parts)
     again = operation.plan(operation.observe(recorded))
-    assert (again.parts, again.nothing_to_do) == (
-        (),
-        "The workload's 4 families are served by the indexes that are there.",
-    )
+    assert again.parts == ()
     for step in plan.all_steps():
         for call in step.undo:
             recorded["app"].perform("execute", run="r1", **call.arguments)
@@ -143,7 +143,8 @@ def test_what_is_there_and_not_needed_is_told_never_dropped(recorded):
     )
 
 
-def test_without_a_workload_it_is_blocked_with_the_way_out(systems):
-    plan = AdviseIndexes(system="app").plan(AdviseIndexes(system="app").observe(systems))
+def test_without_a_workload_it_is_blocked_with_the_way_out(systems, tmp_path):
+    with contextlib.closing(attach(systems, tmp_path)):
+        plan = AdviseIndexes(system="app").plan(AdviseIndexes(system="app").observe(systems))
     assert plan.parts == ()
     assert "systems.*.workload in estate.yaml" in plan.blockers[0]

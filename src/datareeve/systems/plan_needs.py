@@ -339,7 +339,8 @@ def _extremes(node: dict[str, Any], scans: Mapping[str, Any], found: dict[str, d
     """min(x) and max(x) read one end of an index."""
     for text in node.get("Output", ()):
         if EXTREME.match(text):
-            refs = references(tokens(text), scans)
+            side = tokens(text)
+            refs = references(side, scans) or (_unqualified(side, scans) if len(scans) == 1 else [])
             if len(refs) == 1:
                 order = [{"key": refs[0].column, "direction": ""}]
                 if order not in found[refs[0].alias]["order"]:

@@ -98,14 +98,17 @@ class ExistingIndex(Value):
 
 
 def as_written(key: str) -> str:
-    """A key of ours as pg_get_indexdef writes it: expressions keep one pair of parentheses unless they are one function's call."""
-    return (
-        key[1:-1]
-        if key.startswith("(") and "(" in key[1:] and key.endswith("))")
-        else sql.identifier(key)
-        if not key.startswith("(")
-        else key
-    )
+    """A key of ours as pg_get_indexdef writes it: an expression in parentheses, unless it is one function's call."""
+    if not key.startswith("("):
+        return sql.identifier(key)
+    inner = key[1:-1]
+    name, opening, rest = inner.partition("(")
+    depth = 1
+    for place, letter in enumerate(rest):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0:
+            return inner if opening and name.isidentifier() and place == len(rest) - 1 else key
+    return key
 
 
 class ForeignKey(Value):
@@ -271,6 +274,30 @@ class Situation(Value):
             named = (table for table in self.tables if table.name in family.tables)
             found[family.fingerprint].update(sql.identifier(t.schema_name, t.name) for t in named)
         return {fingerprint: frozenset(tables) for fingerprint, tables in found.items()}
+
+    def written_like(self, other: Situation) -> Situation:
+        """The same with the rows written that another counted: a copy's own are those of its making."""
+        known = {(t.schema_name, t.name): t for t in other.tables}
+        counters = ("inserted", "updated", "hot_updated", "deleted")
+        tables = (
+            t.model_copy(update={name: getattr(known[t.schema_name, t.name], name) for name in counters})
+            if (t.schema_name, t.name) in known
+            else t
+            for t in self.tables
+        )
+        return self.model_copy(update={"tables": tuple(tables)})
+
+    def written(self) -> dict[str, float]:
+        """Each table's part of all rows written, as the server counted them; where it counted none, of all rows."""
+        counted: dict[str, int] = {}
+        for table in self.tables:
+            home = self.root(table)
+            name = sql.identifier(home.schema_name, home.name)
+            counted[name] = counted.get(name, 0) + table.inserted + table.updated + table.deleted
+        if not any(counted.values()):
+            counted = {sql.identifier(t.schema_name, t.name): self.rows_of(t) for t in self.tables}
+        whole = sum(counted.values()) or 1
+        return {name: rows / whole for name, rows in counted.items()}
 
     @property
     def table_bytes(self) -> int:

@@ -35,7 +35,7 @@ class Costs(Protocol):
 
 
 class Weight(NamedTuple):
-    """What an index costs to have: bytes, and its part of what writing a row of its table takes without it (0.1: a tenth more)."""
+    """What an index costs to have: bytes, and by what part all writing of the database becomes dearer (0.01: one percent)."""
 
     bytes: int
     table: str
@@ -47,8 +47,11 @@ class Limits(Value):
 
     at_least_percent: float = 1.0  # that each index must save
     bytes_per_percent: float = float("inf")  # and one percent more for so many bytes of it
+    write_percent_per_percent: float = (
+        4.0  # and one percent more for so many percent that all writing becomes dearer
+    )
     budget_bytes: int | None = None
-    most_write_percent: float | None = None  # what inserting a row into a table may cost more
+    most_write_percent: float | None = None  # what all writing may become dearer
     noise_percent: float = 0.3  # a difference below it is none
     family_percent: float = (
         10.0  # by which the statements that use an index must be slower without it: less is noise as well
@@ -111,7 +114,9 @@ class Search:
 
     def price(self, name: str) -> float:
         """What an index must save, in percent of the workload."""
-        return self._limits.at_least_percent + self._weights[name].bytes / self._limits.bytes_per_percent
+        weight, limits = self._weights[name], self._limits
+        writes = 100 * weight.write_share / limits.write_percent_per_percent
+        return limits.at_least_percent + weight.bytes / limits.bytes_per_percent + writes
 
     # -- taking away ----------------------------------------------------------------------------------------------------------------
 
@@ -150,7 +155,7 @@ class Search:
         lost = percent * self._whole / 100
         if percent < self._limits.noise_percent:
             return f"The workload would take {max(lost, 0):,.1f} ms longer without it: nothing that can be told from noise."
-        return f"The workload would take {lost:,.1f} ms longer without it ({percent:.1f} %); for its size it must save {self.price(name):.1f} %."
+        return f"The workload would take {lost:,.1f} ms longer without it ({percent:.1f} %); for its size and its writes it must save {self.price(name):.1f} %."
 
     def _too_close(self, after: Mapping[str, Taken]) -> str:
         before, without = sum(self.now[f].ms for f in after), sum(taken.ms for taken in after.values())
@@ -164,31 +169,23 @@ class Search:
         if budget is not None and self._bytes(self.choice) > budget:
             why = f"The indexes together may have {budget / 1e6:.0f} MB, and others save more for each byte."
             return min(self.choice, key=lambda n: (worth[n] / max(self._weights[n].bytes, 1), n)), why
-        for table, own in self._by_table(self.choice).items():
-            if most is not None and self._write_percent(own) > most:
-                why = (
-                    f"Inserting a row into {table} may cost {most:.0f} % more, and others save more for that."
-                )
-                return min(own, key=lambda n: (worth[n] / max(self._weights[n].write_share, 0.01), n)), why
+        if most is not None and self._write_percent(self.choice) > most:
+            why = f"Writing may become {most:.0f} % dearer, and others save more for that."
+            return min(
+                self.choice, key=lambda n: (worth[n] / max(self._weights[n].write_share, 1e-4), n)
+            ), why
         return "", ""
 
     def _bytes(self, choice: Iterable[str]) -> int:
         return sum(self._weights[name].bytes for name in choice)
-
-    def _by_table(self, choice: Choice) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for name in sorted(choice):
-            found.setdefault(self._weights[name].table, []).append(name)
-        return found
 
     def _write_percent(self, names: Iterable[str]) -> float:
         return 100 * sum(self._weights[name].write_share for name in names)
 
     def _is_allowed(self, choice: Choice) -> bool:
         budget, most = self._limits.budget_bytes, self._limits.most_write_percent
-        fits = budget is None or self._bytes(choice) <= budget
-        return fits and (
-            most is None or all(self._write_percent(own) <= most for own in self._by_table(choice).values())
+        return (budget is None or self._bytes(choice) <= budget) and (
+            most is None or self._write_percent(choice) <= most
         )
 
     # -- second thoughts ------------------------------------------------------------------------------------------------------------

@@ -201,7 +201,7 @@ class _Judge:
             by_table.setdefault(sql.identifier(one.candidate.schema_name, one.candidate.table), []).append(
                 plain
             )
-        weights = {}
+        weights, written = {}, self.situation.written()
         for table, plains in by_table.items():
             every = [self.names[plain] for plain in plains]
             answers = self.copy.read(
@@ -213,9 +213,8 @@ class _Judge:
             )
             self.writes[table] = dict(zip(["", *plains], answers, strict=True))
             for plain in plains:
-                weights[plain] = Weight(
-                    self.built[plain].bytes, table, self._write_share(table, plain) or 0.0
-                )
+                share = (self._write_share(table, plain) or 0.0) * written.get(table, 0.0)
+                weights[plain] = Weight(self.built[plain].bytes, table, share)
         return weights
 
     def _write_share(self, table: str, plain: str) -> float | None:

@@ -75,10 +75,10 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
         description="an index must save this share of the workload's time, and more for its size",
     )
     budget_mb: float | None = Field(None, gt=0, description="what the new indexes together may take on disk")
-    most_write_percent: float = Field(
-        30.0,
+    most_write_percent: float | None = Field(
+        None,
         ge=0,
-        description="what inserting a row into a table may cost more with its new indexes, as measured",
+        description="by how much all writing may become dearer, as measured; each index is weighed by it anyway",
     )
     execute: bool = Field(
         default=True,
@@ -115,7 +115,7 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
     def rehearse(self, facts: AdviseIndexesFacts, copy: Copy) -> AdviseIndexesFacts:
         """Ask the twin, and try the best on the copy. The copy is looked at afresh: earlier parts of a task may have given it keys."""
         has_rows = copy.read("copy_kind") != "twin"
-        situation = self._situation(copy) if has_rows else facts.situation
+        situation = self._situation(copy).written_like(facts.situation) if has_rows else facts.situation
         limits = self._limits(situation)
         candidates = index_candidates.candidates(situation)
         update: dict[str, Any] = {"situation": situation}

@@ -1,6 +1,6 @@
 -- The indexes of our schemas: keys in order, what they guarantee, whether they are valid, their size and how often they were used.
 SELECT n.nspname AS schema_name, t.relname AS table_name, c.relname AS name, m.amname AS method,
-       (SELECT array_agg(pg_get_indexdef(i.indexrelid, k, true) ORDER BY k) FROM generate_series(1, i.indnkeyatts) AS k)::text[] AS keys,
+       (SELECT array_agg(pg_get_indexdef(i.indexrelid, k, false) ORDER BY k) FROM generate_series(1, i.indnkeyatts) AS k)::text[] AS keys,
        i.indnatts > i.indnkeyatts AS has_included, i.indpred IS NOT NULL AS is_partial,
        (0 < ANY (i.indoption::int2[])) AS has_direction,
        i.indisunique AS is_unique, i.indisvalid AND i.indisready AS is_valid,
