@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SCALE, BUDGET_MB, WORKERS = 0.2, 150, 2
 LEFT_OUT = ("Q2", "Q17", "Q20")
-TIMEOUT_S, QUICK_TIMEOUT_S = 60, 5
+TIMEOUT_S, QUICK_TIMEOUT_S = 60, 15
 INDEXES = """
 SELECT i.indexrelid::regclass::text AS name, i.indrelid AS "table", am.amname AS method, pg_get_expr(i.indpred, i.indrelid) AS predicate,
   i.indisunique AS is_unique, ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) || ' ' || i.indoption[n - 1] || ' ' || i.indclass[n - 1]

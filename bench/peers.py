@@ -54,7 +54,8 @@ def python(peer: str) -> Path:
 def run(peer: str, script: Path, *arguments: str, seconds: float = 600) -> dict[str, Any]:
     """What `script` prints when the peer's interpreter runs it. Errors: `NotInstalled`; `RuntimeError` with the end of its complaint."""
     command = [str(python(peer)), str(script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    same = {**os.environ, "PYTHONHASHSEED": "0"}  # some walk through sets: the same answer each time
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False, env=same)
     if done.returncode != 0:
         raise RuntimeError(f"{peer}: {done.stderr.strip()[-500:]}")
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
