@@ -93,7 +93,12 @@ def dump_schema(binaries: Path, url: str) -> str:
 
 
 MARIADB = Path("/usr/sbin/mariadbd")
-MARIADB_OPTIONS = ("--performance-schema=ON", "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=1", "--skip-log-bin")
+MARIADB_OPTIONS = (
+    "--performance-schema=ON",
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-flush-log-at-trx-commit=1",
+    "--skip-log-bin",
+)
 
 
 @dataclass
@@ -108,7 +113,13 @@ class Mariadb:
         import pymysql  # noqa: PLC0415
 
         return pymysql.connect(
-            host="127.0.0.1", port=self.port, user=user, password=password, database=database, autocommit=True, **options
+            host="127.0.0.1",
+            port=self.port,
+            user=user,
+            password=password,
+            database=database,
+            autocommit=True,
+            **options,
         )
 
     @contextlib.contextmanager
@@ -139,14 +150,27 @@ def mariadb(*options: str) -> Iterator[Mariadb]:
     if user:
         shutil.chown(folder, "mysql", "mysql")
     data = [f"--datadir={folder / 'data'}", "--innodb-use-native-aio=0", *user]
-    install = ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", *data]
+    install = [
+        "mariadb-install-db",
+        "--no-defaults",
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+        *data,
+    ]
     made = subprocess.run(install, check=False, capture_output=True, text=True)
     assert made.returncode == 0, made.stdout + made.stderr
     port = _free_port()
-    net = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
+    net = [
+        f"--port={port}",
+        "--bind-address=127.0.0.1",
+        f"--socket={folder / 'socket'}",
+        f"--pid-file={folder / 'pid'}",
+    ]
     log = (folder / "error.log").open("wb")
     process = subprocess.Popen(
-        [MARIADB, "--no-defaults", *data, *net, *MARIADB_OPTIONS, *options], stdout=log, stderr=subprocess.STDOUT
+        [MARIADB, "--no-defaults", *data, *net, *MARIADB_OPTIONS, *options],
+        stdout=log,
+        stderr=subprocess.STDOUT,
     )
     server = Mariadb(port, folder, process)
     try:

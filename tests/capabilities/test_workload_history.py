@@ -231,7 +231,10 @@ def shots_of(rows_and_calls):
     rows = calls = 0
     for n, (more_rows, more_calls) in enumerate([(0, 1), *rows_and_calls]):
         rows, calls = rows + more_rows, calls + more_calls
-        yield shot(5 * n, {"p": counters(10 + 10 * n, 100.0 + 100 * n) | {"rows": rows}, "c": counters(calls, 1.0 * calls)})
+        yield shot(
+            5 * n,
+            {"p": counters(10 + 10 * n, 100.0 + 100 * n) | {"rows": rows}, "c": counters(calls, 1.0 * calls)},
+        )
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,9 @@ def test_a_copy_whose_process_was_killed_is_removed_by_the_next(registry, tmp_pa
 
 
 def test_a_statement_that_does_not_end_counts_as_the_time_it_was_given(pg18, tmp_path):
-    (tmp_path / "trace.jsonl").write_text('{"sql": "SELECT count(*) FROM generate_series(1, %s)", "parameters": [10000000000], "ms": 1}\n')
+    (tmp_path / "trace.jsonl").write_text(
+        '{"sql": "SELECT count(*) FROM generate_series(1, %s)", "parameters": [10000000000], "ms": 1}\n'
+    )
     with pg18.database() as url:
         made = servers.registry(tmp_path, url, workload=WorkloadSource(kind="trace", path="trace.jsonl"))
         with copy_of(made["app"], tmp_path) as copy:

@@ -128,7 +128,9 @@ class Planner:
         texts = (bullet, f"{task.title}\n{task.description}")
         for text in texts:
             named = inputs.systems_named(text, self._systems())
-            if len(named) == 1:  # also where it is of another kind: then that is said, and no other system is taken instead
+            if (
+                len(named) == 1
+            ):  # also where it is of another kind: then that is said, and no other system is taken instead
                 return named[0]
         for text in texts:
             spoken = inputs.kinds_named(text)

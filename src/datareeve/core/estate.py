@@ -77,7 +77,8 @@ class CopySettings(Value):
     max_gb: float = Field(20.0, gt=0, description="disk; a database that needs more is copied in part")
     max_seconds: float = Field(900.0, gt=0, description="how long the copying may read from the database")
     folder: str | None = Field(
-        None, description="where copies are made, relative to the project or absolute; default: .datareeve/copies"
+        None,
+        description="where copies are made, relative to the project or absolute; default: .datareeve/copies",
     )
 
 

@@ -166,7 +166,7 @@ def delegate(  # noqa: PLR0913 - the command's options
 
 
 @cli.command(group=WORK, help_flags=())
-def run(
+def run(  # noqa: PLR0913 - a command's options
     operation: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
     /,
     *words: Annotated[str, Parameter(allow_leading_hyphen=True)],

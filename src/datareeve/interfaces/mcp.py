@@ -110,7 +110,9 @@ class Tools:
         context: Context[Any, Any],
         operation: OperationName,
         inputs: Inputs,
-        rehearse: Annotated[bool, Field(description="let an operation that learns on a copy try it there")] = True,  # noqa: FBT002 - a tool's input
+        rehearse: Annotated[  # noqa: FBT002 - a tool's input
+            bool, Field(description="let an operation that learns on a copy try it there")
+        ] = True,
     ) -> CallToolResult:
         """Plan one operation. Changes nothing: gives the plan and its fingerprint."""
 

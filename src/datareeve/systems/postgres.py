@@ -502,15 +502,34 @@ class Postgres(Adapter):
 
     @effects
     def maintain(  # noqa: PLR0913 - the choices of one statement
-        self, sql: str, table: str, *, run: str, settings: dict[str, str] | None = None, lock_timeout_ms: int = 5000, attempts: int = 3
+        self,
+        sql: str,
+        table: str,
+        *,
+        run: str,
+        settings: dict[str, str] | None = None,
+        lock_timeout_ms: int = 5000,
+        attempts: int = 3,
     ) -> dict[str, Any]:
         """Carry out a VACUUM or an ANALYZE of a table under settings of its own session. Gives {bytes_before, bytes_after}."""
-        return pg_maintenance.maintain(self, sql, table, run=run, settings=settings or {}, lock_timeout_ms=lock_timeout_ms, attempts=attempts)
+        return pg_maintenance.maintain(
+            self,
+            sql,
+            table,
+            run=run,
+            settings=settings or {},
+            lock_timeout_ms=lock_timeout_ms,
+            attempts=attempts,
+        )
 
     @effects
-    def reindex(self, index: str, *, run: str, lock_timeout_ms: int = 60_000, attempts: int = 3) -> dict[str, Any]:
+    def reindex(
+        self, index: str, *, run: str, lock_timeout_ms: int = 60_000, attempts: int = 3
+    ) -> dict[str, Any]:
         """Rebuild an index concurrently, and clean up what interrupted rebuilds left. Gives {bytes_before, bytes_after}."""
-        return pg_maintenance.reindex(self, index, run=run, lock_timeout_ms=lock_timeout_ms, attempts=attempts)
+        return pg_maintenance.reindex(
+            self, index, run=run, lock_timeout_ms=lock_timeout_ms, attempts=attempts
+        )
 
     @effects
     def end_session(self, who: dict[str, Any], mode: str, *, run: str) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from datareeve.core.errors import DatareeveError
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
-    from datareeve.capabilities.databases.index_facts import Situation
     from collections.abc import Iterable, Iterator, Mapping
 
+    from datareeve.capabilities.databases.index_facts import Situation
     from datareeve.core.operation import Copy
 
 ROUNDS = 3  # interleaved, with and without

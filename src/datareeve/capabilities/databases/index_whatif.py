@@ -16,9 +16,9 @@ from datareeve.capabilities.databases.index_search import Limits, Search, Taken,
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
-    from datareeve.capabilities.databases.index_facts import Situation
     from collections.abc import Iterable, Mapping
 
+    from datareeve.capabilities.databases.index_facts import Situation
     from datareeve.core.operation import Reader
 
 ROUNDS = 3
