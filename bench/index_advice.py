@@ -247,7 +247,7 @@ def measured(url: str, advised: dict[str, Advice], *, quick: bool) -> dict[str, 
         progress("finding the queries that do not end without an index")
         stopped = bounded(base, timeout_s)
         names = [name for name in make.texts() if name not in stopped]
-        rounds = 1 if quick else 3
+        rounds = 2 if quick else 3
         progress(f"measuring {len(names)} queries")
         without, *found = queries([base, *sides], names, rounds=rounds)
         parallel = [{}] * len(clones) if quick else in_parallel([url, *clones], names)
