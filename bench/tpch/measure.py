@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WORKERS_END_S = 0.02  # until a query's workers are gone and counted to their parent
 SETS = 20  # refresh sets a measurement inserts and deletes, each 0.1 % of the orders
+HELPING = "SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'parallel worker'"
 OWN_INDEXES = """
 SELECT indexrelid::regclass::text AS name, pg_relation_size(indexrelid) AS bytes, pg_get_indexdef(indexrelid) AS definition
 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
@@ -59,6 +60,8 @@ class Side:
         own = int(self.stat.read_text().split()[0]) / 1e9
         if not self.workers:
             return own
+        while self.connection.execute(HELPING).fetchone() != (0,):
+            time.sleep(WORKERS_END_S)
         time.sleep(WORKERS_END_S)
         return own + sum(map(int, _stat_fields(self.parent.parent)[13:15])) / os.sysconf("SC_CLK_TCK")
 

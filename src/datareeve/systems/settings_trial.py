@@ -10,15 +10,14 @@ postmaster's ended children, to 10 ms). Where the server is not on this machine 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 
 from datareeve.systems import workload_replay
+from datareeve.systems.stopwatch import Stopwatch
 from datareeve.systems.workload_replay import Case, nodes
 
 if TYPE_CHECKING:
@@ -298,52 +297,3 @@ def _answer(connection: psycopg.Connection[Any], explain: str, case: Case) -> di
     row = connection.execute(explain + case[0], case[1], prepare=None if case[1] else True).fetchone()
     answer: dict[str, Any] = next(iter((row or {"plan": [{}]}).values()))[0]
     return answer
-
-
-class Stopwatch:
-    """The CPU time of one server process on this machine, and of the parallel workers that ended meanwhile."""
-
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        pid = connection.info.backend_pid
-        self._own = Path(f"/proc/{pid}/schedstat")
-        self._parent = Path(f"/proc/{_parent(pid)}/stat")
-        self._ticks = 1000 / os.sysconf("SC_CLK_TCK")
-        here = connection.info.host.startswith(("/", "127.")) or connection.info.host in {"localhost", "::1"}
-        self.works = here and _nanoseconds(self._own) is not None
-        self._began: float | None = None
-        self._workers = 0.0
-
-    def start(self) -> None:
-        """Begin."""
-        if self.works:
-            self._began, self._workers = _nanoseconds(self._own), self._ended()
-
-    def stop(self, *, parallel: bool) -> float | None:
-        """Milliseconds of CPU since; None where it cannot be known."""
-        now = _nanoseconds(self._own) if self.works else None
-        if now is None or self._began is None:
-            return None
-        workers = self._ended() - self._workers if parallel else 0.0
-        return (now - self._began) / 1e6 + workers
-
-    def _ended(self) -> float:
-        """CPU of the postmaster's ended children, in milliseconds."""
-        try:
-            fields = self._parent.read_text().rpartition(")")[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[13]) + int(fields[14])) * self._ticks  # cutime and cstime: proc(5)
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
-
-
-def _nanoseconds(file: Path) -> float | None:
-    try:
-        return float(file.read_text().split()[0])
-    except (OSError, IndexError, ValueError):
-        return None

@@ -4,8 +4,8 @@ An index dropped in a transaction is out of the planner's sight and comes back w
 statement under it, and only a plan that was never seen before is executed: what a plan takes is measured once, and a search over
 hundreds of choices costs as many executions as there are different plans.
 
-What is measured is the processor time of the server's own process, from `/proc/PID/schedstat` (proc(5); nanoseconds): other work on the
-machine hardly disturbs it. Where that file cannot be read it is the server's own execution time.
+What is measured is the processor time of the server's processes (`stopwatch`): other work on the machine hardly disturbs it. Where that cannot be
+known it is the server's own execution time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -22,6 +21,7 @@ from datareeve.core.errors import DatareeveError
 from datareeve.systems import workload_replay
 from datareeve.systems.plan_needs import needs as needs_of
 from datareeve.systems.plan_needs import nodes
+from datareeve.systems.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,9 +74,7 @@ class Lab:
         self._cases: dict[str, list[workload_replay.Case]] = {}
         self._families: dict[str, Family] = {}
         self._known: dict[tuple[str, int, str], Measured] = {}
-        pid = self._connection.info.backend_pid
-        self._clock = Path(f"/proc/{pid}/schedstat")
-        self._has_clock = self._clock.exists() and self._is_ours(pid)
+        self._stopwatch = Stopwatch(self._connection)
 
     def close(self) -> None:
         """End the connection."""
@@ -143,19 +141,16 @@ class Lab:
         self._known[fingerprint, number, identity] = min(runs, key=lambda run: run.cpu_ms)
 
     def _run(self, case: workload_replay.Case) -> Measured:
-        before = self._cpu_ns()
+        self._stopwatch.start()
         explain = "EXPLAIN (ANALYZE, BUFFERS, WAL, TIMING OFF, FORMAT JSON) "
         answer = workload_replay.answer_of(
             self._connection.execute(explain + case[0], case[1], prepare=None if case[1] else True)
         )
-        spent = (self._cpu_ns() - before) / 1e6
         top, ms = answer["Plan"], answer["Execution Time"] + answer["Planning Time"]
-        workers = max((node.get("Workers Launched", 0) for node in nodes(top)), default=0)
-        cpu = (
-            spent * (1 + workers) if self._has_clock else ms
-        )  # workers are processes of their own; they do about as much
+        parallel = any(node.get("Workers Launched") for node in nodes(top))
+        cpu = self._stopwatch.stop(parallel=parallel)
         buffers = top.get("Shared Hit Blocks", 0) + top.get("Shared Read Blocks", 0)
-        return Measured(round(cpu, 3), ms, buffers, top.get("WAL Bytes", 0))
+        return Measured(round(ms if cpu is None else cpu, 3), ms, buffers, top.get("WAL Bytes", 0))
 
     def _figures(self, fingerprint: str, planned: dict[tuple[str, int], Planned]) -> dict[str, Any]:
         plans = [
@@ -183,16 +178,6 @@ class Lab:
             "is_floor": any(m.is_floor for _, m in plans),
             "indexes": sorted(frozenset().union(*(plan.indexes for plan, _ in plans))),
         }
-
-    def _cpu_ns(self) -> int:
-        return int(self._clock.read_text(encoding="ascii").split()[0]) if self._has_clock else 0
-
-    def _is_ours(self, pid: int) -> bool:
-        """Whether that process of this machine really is the server's: the copy may be reached through a tunnel one day."""
-        try:
-            return "postgres" in Path(f"/proc/{pid}/comm").read_text(encoding="utf-8")
-        except OSError:
-            return False
 
     def interleaved(
         self, hidden: Sequence[Sequence[str]], fingerprints: Sequence[str], rounds: int
