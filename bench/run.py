@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -60,6 +61,7 @@ def main() -> int:
     asked.names = [name.replace("_", "-") for name in asked.names]
     if unknown := set(asked.names) - set(names()):
         parser.error(f"no measurement {', '.join(sorted(unknown))}; there are: {', '.join(names())}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers are stopped
     for name in asked.names or names():
         measured: Measured = importlib.import_module(name.replace("-", "_")).measure(quick=asked.quick)
         result = {"bench": name, **measured, "machine": machine()}
