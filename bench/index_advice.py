@@ -132,7 +132,7 @@ def datareeve(local: LocalServer, url: str, folder: Path) -> Advice:
         for index in side.own_indexes():
             side.connection.execute(f"DROP INDEX {index['name']}")
     figures = {
-        "texts_analysed": figure(answer, "texts_analysed") or figure(answer, "families"),
+        "texts_analysed": figure(answer, "families_analysed"),
         "advice_s": seconds,
         "twin_s": twin_s,
     }
@@ -142,7 +142,7 @@ def datareeve(local: LocalServer, url: str, folder: Path) -> Advice:
 def twin_only(project: Path) -> float | None:
     """Seconds of the advice that executes nothing; none where the operation does not offer that."""
     try:
-        return command(project, "--measured", "false", "--plan")[0]
+        return command(project, "--no-execute", "--plan")[0]
     except RuntimeError:
         return None
 

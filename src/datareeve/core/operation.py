@@ -329,6 +329,10 @@ class Operation(Value, Generic[FactsT]):
         del copy
         return facts
 
+    def needs_a_copy(self) -> bool:
+        """Whether `rehearse` needs a copy of its own; else it is given the system itself, to read more of it."""
+        return True
+
     def learns_on_a_copy(self) -> bool:
         """Whether it has something of its own to try in a rehearsal: with these inputs, where that depends on them."""
         return type(self).rehearse is not Operation.rehearse

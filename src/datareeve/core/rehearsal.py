@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from datareeve.core.errors import DatareeveError
 from datareeve.core.operation import Finding, Plan, Severity, Step
@@ -59,21 +59,21 @@ class Rehearsal:
         target = plan.inputs.get("system")
         if target is None or not self._worth_trying(plan):
             return plan
+        operation = self._catalogue.make(plan.operation, plan.inputs)
+        if not operation.needs_a_copy():
+            facts = operation.rehearse(operation.observe(self._systems), cast("Copy", self._systems[target]))
+            return _placed(operation.plan(facts), plan)
         copy = self._copy(target, stack)
         if copy is None:
             return plan.model_copy(update={"findings": (*plan.findings, *self._not_rehearsed(target))})
         self._progress("rehearsal", text=f"{plan.operation}: {plan.summary}")
-        operation = self._catalogue.make(plan.operation, plan.inputs)
         facts = operation.observe(self._systems)
         try:
             facts = operation.rehearse(facts, copy)
         except DatareeveError as error:
             if error.code != NO_ROWS:
                 raise
-        again = operation.plan(facts)
-        if plan.part_id:
-            again = again.labelled(plan.part_id, needs=plan.needs, serves=plan.serves)
-        tried = self._tried(again, copy)
+        tried = self._tried(_placed(operation.plan(facts), plan), copy)
         return tried.model_copy(update={"findings": (*tried.findings, *_partly(copy))})
 
     def _worth_trying(self, plan: Plan) -> bool:
@@ -152,6 +152,11 @@ def _tried_in_part(step: Step) -> Step:
     """A step that went well on a part of the rows, which foretells no time."""
     basis = f"{step.predicted.basis}; tried on a part of the rows".removeprefix("; ")
     return step.model_copy(update={"predicted": step.predicted.model_copy(update={"basis": basis})})
+
+
+def _placed(again: Plan, plan: Plan) -> Plan:
+    """The new plan as the same part of a wider one."""
+    return again.labelled(plan.part_id, needs=plan.needs, serves=plan.serves) if plan.part_id else again
 
 
 def _timed(step: Step, seconds: float) -> Step:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import statistics
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -298,7 +299,7 @@ def needs(system: Postgres, fingerprints: Sequence[str] | None) -> list[dict[str
         except DatareeveError:
             continue  # a table that is gone, parameters that cannot be known: the family is judged without a plan
         scans = [needs_of(plan) for plan in plans]
-        fixed = _fixed(scans) if family.examples and family.calls >= FIXED_CALLS else set()
+        fixed = _fixed(scans, _constants(family))
         found.append(
             {
                 "fingerprint": family.shape.fingerprint,
@@ -310,12 +311,28 @@ def needs(system: Postgres, fingerprints: Sequence[str] | None) -> list[dict[str
 
 
 def _plans(system: Postgres, family: Family) -> list[dict[str, Any]]:
-    count = CASES if family.examples and family.calls >= FIXED_CALLS else 1
-    cases = workload_replay.cases(system, family, count)
+    cases = workload_replay.cases(system, family, CASES if _constants(family) else 1)
     if not cases:
         return [workload_replay.plan_of_text(system, family.shape.text)]
     with system.reading() as cursor:
         return [workload_replay.explained(cursor, "VERBOSE, FORMAT JSON", case) for case in cases]
+
+
+QUOTED = re.compile(r"'((?:[^']|'')*)'")
+
+
+def _constants(family: Family) -> set[str]:
+    """The values that every recorded execution has: those that stand in its text, and parameters that never change."""
+    if family.calls < FIXED_CALLS or not family.examples:
+        return set()
+    written = set.intersection(*(set(QUOTED.findall(statement.text)) for statement in family.examples))
+    given = [
+        s.parameters if isinstance(s.parameters, list) else list((s.parameters or {}).values())
+        for s in family.examples
+    ]
+    return written | {
+        str(values[0]) for values in zip(*given, strict=False) if len(set(map(repr, values))) == 1
+    }
 
 
 Place = tuple[str, str, str]
@@ -325,9 +342,15 @@ def _literals(scans: list[dict[str, Any]]) -> dict[Place, str]:
     return {(scan["alias"], c["key"], c["kind"]): c["literal"] for scan in scans for c in scan["conditions"]}
 
 
-def _fixed(plans: list[list[dict[str, Any]]]) -> set[tuple[Place, str]]:
-    """The constants that are the same in every case."""
-    return set.intersection(*(set(_literals(scans).items()) for scans in plans))
+def _fixed(plans: list[list[dict[str, Any]]], constants: set[str]) -> set[tuple[Place, str]]:
+    """The constants of conditions that are the same in every plan and in every execution."""
+    same = set.intersection(*(set(_literals(scans).items()) for scans in plans))
+    return {(place, literal) for place, literal in same if _value(literal) in constants}
+
+
+def _value(literal: str) -> str:
+    quoted = QUOTED.match(literal)
+    return quoted[1] if quoted else literal.partition("::")[0]
 
 
 def _without_values(scan: dict[str, Any], fixed: set[tuple[Place, str]]) -> dict[str, Any]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from datareeve.capabilities.databases.operations.create_index import CreateIndex
 
 
+MOST = 1000
+
+
 class Partition(Value):
     """A partition of a table."""
 
@@ -29,6 +32,8 @@ class Partition(Value):
 
 def blocker(table: str, partitions: tuple[Partition, ...]) -> str:
     """Why it cannot be done for these partitions; empty where it can."""
+    if len(partitions) > MOST:
+        return f"{table} has {len(partitions):,} partitions: an index on each is a work of hours. Create it by hand on those that are asked, or in parts."
     deeper = [p.name for p in partitions if p.is_partitioned]
     if deeper:
         return f"{table} has partitions of partitions ({deeper[0]}, ...): create the index on each of those first."

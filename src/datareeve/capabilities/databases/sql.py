@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 # How long a concurrent build may wait: it blocks no reader or writer meanwhile, and giving up would leave an invalid index behind.
-PATIENT = {"lock_timeout_ms": 600_000, "attempts": 1}
+PATIENT = {"lock_timeout_ms": 600_000, "attempts": 3}
 
 
 @cache

@@ -112,9 +112,13 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
             }
         )
 
+    def needs_a_copy(self) -> bool:
+        """The twin is made from the database itself; only executing needs rows."""
+        return self.execute
+
     def rehearse(self, facts: AdviseIndexesFacts, copy: Copy) -> AdviseIndexesFacts:
         """Ask the twin, and try the best on the copy. The copy is looked at afresh: earlier parts of a task may have given it keys."""
-        has_rows = copy.read("copy_kind") != "twin"
+        has_rows = self.execute and copy.read("copy_kind") != "twin"
         situation = self._situation(copy).written_like(facts.situation) if has_rows else facts.situation
         limits = self._limits(situation)
         candidates = index_candidates.candidates(situation)
@@ -123,14 +127,10 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
             update["what_if"] = index_whatif.ask(candidates, situation, copy, limits)
         except DatareeveError as error:
             update["why_no_twin"] = error.what
-        if self.execute and has_rows:
+        if has_rows:
             asked = update.get("what_if")
-            chosen = (
-                tuple(one.candidate for one in asked.shortlist)
-                if asked
-                else candidates[: index_whatif.SHORTLIST]
-            )
-            update["trial"] = index_trial.run(chosen, situation, copy, limits)
+            listed = tuple(one.candidate for one in asked.shortlist) if asked else candidates
+            update["trial"] = index_trial.run(listed[: index_whatif.SHORTLIST], situation, copy, limits)
         elif self.execute:
             update["why_no_trial"] = str(getattr(copy, "differs", ""))
         return facts.model_copy(update=update)
