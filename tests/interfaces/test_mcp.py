@@ -154,7 +154,9 @@ def test_operations_are_found_by_what_they_do_and_described(project):
 
 def test_the_estate_tells_how_it_stands(project):
     _, answer = call(project, "status")
-    assert answer["systems"][0]["figures"]["health"] == "healthy"
+    assert (
+        answer["systems"][0]["figures"]["health"] == "degraded"
+    )  # the tests' server runs without fsync, and that is told
     assert {level["target"] for level in answer["service_levels"]} == {
         "query_ms_p95",
         "backup_age_hours",

@@ -226,6 +226,8 @@ def test_its_life_done_verified_quiet_twice_undone(name, world):
     assert all(step.undo or step.no_undo or step.effect is Effect.IRREVERSIBLE for step in plan.all_steps())
     if name not in NOT_QUIET:
         again = world.app.preview(operation)
+        if not all(leaf.nothing_to_do for leaf in again.leaves()) and operation.learns_on_a_copy():
+            again = world.app.rehearse(again)  # looking alone cannot tell: it is tried, and then quiet
         assert not list(again.all_steps()), again.summary
         assert all(leaf.nothing_to_do for leaf in again.leaves())
     if list(plan.all_steps()):

@@ -50,7 +50,7 @@ def test_a_copy_that_fits_has_all_rows_and_the_originals_settings(pg18, tmp_path
 
 
 def test_what_is_too_large_or_takes_too_long_is_a_twin_that_says_why(pg18, tmp_path):
-    with database(pg18, tmp_path, *SMALL) as app, copy_of(app, tmp_path, max_seconds=0.9) as copy:
+    with database(pg18, tmp_path, *SMALL) as app, copy_of(app, tmp_path, max_seconds=0.25) as copy:
         assert copy.read("copy_kind") == "twin"
         assert copy.differs.startswith("It holds no rows: ")
 
@@ -192,7 +192,7 @@ def test_a_rehearsal_on_all_rows_foretells_a_time(pg18, tmp_path):
 
 def test_a_rehearsal_without_rows_says_so_and_foretells_no_time(pg18, tmp_path):
     with pg18.database(*SMALL) as url:
-        plan = rehearsed(tmp_path, url, "{max_seconds: 0.9}")
+        plan = rehearsed(tmp_path, url, "{max_seconds: 0.25}")
     assert [f.rule for f in plan.findings] == ["not-rehearsed"]
     assert "It holds no rows" in plan.findings[0].what
     assert plan.steps[0].predicted.seconds is None

@@ -211,7 +211,7 @@ def test_a_change_that_was_recorded_is_still_told_until_it_is_old(app):
     run(app, "DROP INDEX flights_tail")
     assert record(app).status == "done"
     assert [f.rule for f in found(app).findings] == ["plan-regression"]
-    later = FindPlanRegressions(system="app", since_days=1e-6)
+    later = FindPlanRegressions(system="app", since_days=1e-9)
     assert app.preview(later).findings == ()
 
 
