@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from datareeve.systems.postgres import Postgres
     from datareeve.systems.workload_source import Family
 
-CASES = 3  # executions of a family that are tried
+CASES = 5  # executions of a family that are tried: values differ, and so do the rows behind them
 LONGEST_MS = 10_000.0  # of a statement of which nothing is known
-BRIEF_MS, RUNS_BRIEF, RUNS = 50.0, 3, 2  # the best of three runs where one is brief, else of two
+RUNS = 2  # the better one counts
 FIXED_CALLS = 5  # executions after which an equal constant is taken for the application's own
 ROUNDS_WRITTEN = 5
 NUMBERS = {
@@ -128,7 +128,7 @@ class Lab:
         runs: list[Measured] = []
         try:
             self._connection.execute(f"SET LOCAL statement_timeout = {int(longest_ms)}")
-            while not runs or len(runs) < (RUNS_BRIEF if runs[0].ms < BRIEF_MS else RUNS):
+            while not runs or len(runs) < RUNS:
                 with self._connection.transaction(force_rollback=True):
                     runs.append(self._run(case))
         except psycopg.errors.QueryCanceled:
