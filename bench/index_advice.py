@@ -125,26 +125,23 @@ def datareeve(local: LocalServer, url: str, folder: Path) -> Advice:
     project = folder / "project"
     project.mkdir()
     (project / "estate.yaml").write_text(json.dumps(estate(local, url)))
-    twin_s = twin_only(project)
-    seconds, answer = command(project, "--yes")
+    twin_s, foretold = twin_only(project)
+    seconds, _ = command(project, "--yes")
     with Side(url) as side:
         indexes = [index["definition"] for index in side.own_indexes()]
         for index in side.own_indexes():
             side.connection.execute(f"DROP INDEX {index['name']}")
     figures = {
-        "texts_analysed": figure(answer, "families_analysed"),
+        "texts_analysed": figure(foretold, "families_analysed"),
         "advice_s": seconds,
         "twin_s": twin_s,
     }
     return Advice(indexes, figures)
 
 
-def twin_only(project: Path) -> float | None:
-    """Seconds of the advice that executes nothing; none where the operation does not offer that."""
-    try:
-        return command(project, "--no-execute", "--plan")[0]
-    except RuntimeError:
-        return None
+def twin_only(project: Path) -> tuple[float, Any]:
+    """Seconds of the advice that executes nothing, and the plan."""
+    return command(project, "--no-execute", "--plan")
 
 
 def estate(local: LocalServer, url: str) -> dict[str, Any]:

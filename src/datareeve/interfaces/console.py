@@ -298,7 +298,13 @@ def _figure(name: str, value: Any) -> str:
         return str(value) if isinstance(value, str) else _short(value)
     if name.endswith("bytes"):
         return size(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else f"{value:,.0f}"
+        if value == round(value)
+        else f"{value:,.4g}"
+    )
 
 
 # -- outcomes ----------------------------------------------------------------------------------------------------------------------

@@ -366,7 +366,7 @@ def answer_of(cursor: psycopg.Cursor[Any]) -> dict[str, Any]:
 # Names of the catalog and words of the planner; every other text of a plan may quote a constant of the statement.
 NAMES = {
     "Node Type", "Relation Name", "Schema", "Alias", "Index Name", "Join Type", "Strategy", "Partial Mode", "Parent Relationship", "CTE Name",
-    "Function Name", "Subplan Name", "Scan Direction", "Operation", "Command", "Tuplestore Name",
+    "Function Name", "Subplan Name", "Settings", "Scan Direction", "Operation", "Command", "Tuplestore Name",
 }  # fmt: skip
 CAST = re.compile(r"\?(?:::[\w .]+(?:\[\])?(?:\([\d,? ]*\))?)+")
 

@@ -48,7 +48,7 @@ class Limits(Value):
     at_least_percent: float = 1.0  # that each index must save
     bytes_per_percent: float = float("inf")  # and one percent more for so many bytes of it
     write_percent_per_percent: float = (
-        2.0  # and one percent more for so many percent that all writing becomes dearer
+        1.0  # and one percent more for so many percent that all writing becomes dearer
     )
     budget_bytes: int | None = None
     most_write_percent: float | None = None  # what all writing may become dearer
