@@ -174,6 +174,14 @@ def test_what_was_tried_with_the_same_indexes_is_not_tried_again():
     )
 
 
+def test_on_a_standby_the_statements_for_its_primary_are_given():
+    plan = planned(situation(scan(where("tail"))), is_standby=True)
+    assert tuple(plan.all_steps()) == ()
+    assert plan.blockers == (
+        "app is a standby and takes no writes. On its primary: CREATE INDEX CONCURRENTLY f_tail_idx ON public.f USING btree (tail)",
+    )
+
+
 def test_a_name_that_another_index_has_taken_is_not_reused():
     (step,) = planned(situation(scan(where("tail")), indexes=[index("f_tail_idx", "dest")])).all_steps()
     assert step.id == "create-index f_tail_idx_2"

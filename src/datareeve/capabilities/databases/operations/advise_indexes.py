@@ -37,6 +37,7 @@ class AdviseIndexesFacts(Value):
 
     situation: Situation
     statistics_days: float | None  # how long the server has counted the use of indexes
+    is_standby: bool = False  # it takes no writes: what is advised is created on its primary
     tried_before: bool = False  # this very workload, with these very indexes
     what_if: WhatIf | None = None
     why_no_twin: str = ""
@@ -92,6 +93,7 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
         return AdviseIndexesFacts(
             situation=situation,
             statistics_days=reader.read("query", sql=sql.load("index_statistics_age"), shape="scalar"),
+            is_standby=reader.read("server")["in_recovery"],
             tried_before=digest(situation) in _digests(systems),
         )
 
@@ -149,6 +151,8 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
         if situation.workload.source.why_empty:
             return self._without_workload(facts)
         chosen = self._chosen(facts)
+        if facts.is_standby and chosen:
+            return self._on_primary(facts, chosen)
         parts = tuple(self._part(number, one, situation) for number, one in enumerate(chosen, 1))
         subjects = tuple(one.candidate.subject for one in chosen)
         quiet, waiting = ("", "") if parts else self._nothing(facts)
@@ -182,6 +186,19 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
             summary="No index is advised: there is no workload.",
             blockers=(facts.situation.workload.source.sentence(),),
             findings=index_findings.told(facts.situation, None, facts.statistics_days, self.system, (), ""),
+        )
+
+    def _on_primary(self, facts: AdviseIndexesFacts, chosen: list[Chosen]) -> Plan:
+        statements = "; ".join(one.candidate.operation(self.system).statement() for one in chosen)
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=f"{len(chosen)} indexes are advised for the primary of {self.system}, which is a standby.",
+            blockers=(f"{self.system} is a standby and takes no writes. On its primary: {statements}",),
+            findings=index_findings.told(
+                facts.situation, facts.trial, facts.statistics_days, self.system, (), facts.why_no_trial
+            ),
+            figures=index_findings.figures(facts.situation, facts.trial, facts.what_if),
         )
 
     def _chosen(self, facts: AdviseIndexesFacts) -> list[Chosen]:
