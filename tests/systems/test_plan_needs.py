@@ -126,3 +126,12 @@ def test_no_value_leaves_but_a_constant_that_never_changes(tmp_path, pg18):
     assert {c["key"]: c["fixed"] for c in scan["conditions"]} == {"state": "'open'::text", "customer": ""}
     assert "99817" not in str(found)
     assert "literal" not in str(found)
+
+
+def test_what_is_asked_above_the_members_of_a_partitioned_table_is_asked_of_them(connection):
+    scans = asked(connection, "SELECT payload FROM events e WHERE kind = 'e.at' ORDER BY at DESC LIMIT 5")
+    (ordered,) = [scan for scan in scans.values() if scan["orders"]]
+    assert ordered["table"] in {"events_2024", "events_2025"}
+    assert ordered["orders"] == [[{"key": "at", "direction": "DESC"}]]
+    assert ordered["needed"] == ["at", "kind", "payload"]
+    assert {c["literal"] for c in ordered["conditions"]} == {"'e.at'::text"}

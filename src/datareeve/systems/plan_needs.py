@@ -88,7 +88,8 @@ def needs(plan: dict[str, Any]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         alias: {"conditions": [], "arms": [], "needed": set(), "order": [], "groups": []} for alias in scans
     }
-    for node in nodes(plan):
+    parents = _parents(plan, scans)
+    for node in nodes(_of_members(plan, parents) if parents else plan):
         _conditions(node, scans, found)
         _orders(node, scans, found)
         for text, has_aliases in _texts(node, scans):
@@ -130,6 +131,51 @@ def _scans(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
             if len(found) >= MOST_SCANS:
                 break
     return found
+
+
+MEMBER = re.compile(r"(.+)_\d+")
+
+
+def _parents(plan: dict[str, Any], scans: Mapping[str, Any]) -> dict[str, str]:
+    """The aliases of partitioned tables, which no scan has, each with that of its first member.
+
+    Above an Append the server writes `m.day` for what is `m_1.day`, `m_2.day` below it. One member is enough: what is found counts for the
+    table that they belong to.
+    """
+    found: dict[str, str] = {}
+    for node in nodes(plan):
+        if node["Node Type"] in {"Append", "Merge Append"}:
+            for member in node.get("Plans", ()):
+                alias = str(member.get("Alias", ""))
+                named = MEMBER.fullmatch(alias)
+                if named and named[1] not in scans and alias in scans:
+                    found.setdefault(named[1], alias)
+    return found
+
+
+def _of_members(plan: dict[str, Any], parents: Mapping[str, str]) -> dict[str, Any]:
+    """The same plan with the parents' aliases written as their first members'."""
+    written = re.compile(
+        r"(?<![\w.\"'$])(" + "|".join(re.escape(_quoted(alias)) for alias in parents) + r")(?=\.[\w\"])"
+    )
+    by_text = {_quoted(alias): _quoted(member) for alias, member in parents.items()}
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, str):
+            return "".join(
+                part if part.startswith("'") else written.sub(lambda m: by_text[m[1]], part)
+                for part in LITERAL.split(value)
+            )
+        if isinstance(value, list):
+            return [renamed(one) if isinstance(one, str) else one for one in value]
+        return value
+
+    names = {"Output", "Sort Key", "Group Key", "Presorted Key", "Cache Key", *CONDITIONS}
+    changed = {name: renamed(value) if name in names else value for name, value in plan.items()}
+    return {**changed, "Plans": [_of_members(child, parents) for child in plan.get("Plans", ())]}
+
+
+LITERAL = re.compile(r"('(?:[^']|'')*')")
 
 
 def _limited(plan: dict[str, Any]) -> bool:
