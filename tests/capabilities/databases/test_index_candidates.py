@@ -159,6 +159,18 @@ def test_without_a_trial_a_clear_saving_is_planned_and_said_to_be_unmeasured():
     assert [finding.rule for finding in plan.findings] == ["index-not-measured"]
 
 
+def test_indexes_of_one_plan_never_have_the_same_name():
+    taken = ("tail", "dest")
+    tried = [
+        {"candidate": {"schema_name": "public", "table": "f", "keys": ["tail"], "where": only}}
+        for only in (None, "late", "state = 'open'")
+    ]
+    known = situation(scan(where("tail")), indexes=(index("f_tail_idx", *taken),))
+    plan = planned(known, trial={"tried": tried, "families": []})
+    assert [part.inputs["index"] for part in plan.parts] == ["f_tail_idx_2", "f_tail_idx_3", "f_tail_idx_4"]
+    assert plan.fingerprint == planned(known, trial={"tried": tried, "families": []}).fingerprint
+
+
 def test_what_only_a_trial_can_tell_waits_for_one():
     plan = planned(situation(scan(where("tail", joined=["p"]))))
     assert (plan.nothing_to_do, tuple(plan.all_steps())) == ("", ())

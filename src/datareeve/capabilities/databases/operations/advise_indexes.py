@@ -153,11 +153,14 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
         chosen = self._chosen(facts)
         if facts.is_standby and chosen:
             return self._on_primary(facts, chosen)
-        parts = tuple(self._part(number, one, situation) for number, one in enumerate(chosen, 1))
+        named = self._named(tuple(one.candidate for one in chosen), situation)
+        parts = tuple(
+            self._part(number, one, *named[number - 1], situation) for number, one in enumerate(chosen, 1)
+        )
         subjects = tuple(one.candidate.subject for one in chosen)
         quiet, waiting = ("", "") if parts else self._nothing(facts)
         summary = f"Create {len(parts)} {'index' if len(parts) == 1 else 'indexes'}: {index_candidates.described(subjects)}."
-        made = tuple(one.candidate.operation(self.system).index_name() for one in chosen)
+        made = tuple(operation.index_name() for operation, _ in named)
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
@@ -189,7 +192,8 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
         )
 
     def _on_primary(self, facts: AdviseIndexesFacts, chosen: list[Chosen]) -> Plan:
-        statements = "; ".join(one.candidate.operation(self.system).statement() for one in chosen)
+        named = self._named(tuple(one.candidate for one in chosen), facts.situation)
+        statements = "; ".join(operation.statement() for operation, _ in named)
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
@@ -234,11 +238,12 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
             )
         return served, ""
 
-    def _part(self, number: int, one: Chosen, situation: Situation) -> Plan:
+    def _part(
+        self, number: int, one: Chosen, operation: CreateIndex, state: str | None, situation: Situation
+    ) -> Plan:
         """The leaf plan of one index, with what the trial knows of it."""
         candidate = one.candidate
         table = situation.table(candidate.schema_name, candidate.table)
-        operation, state = self._named(candidate, situation)
         plan = operation.plan(
             CreateIndexFacts(
                 table_exists=True,
@@ -254,15 +259,26 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
         steps = (*cleaning, build.model_copy(update={"why": one.why, "predicted": predicted}))
         return plan.model_copy(update={"part_id": str(number), "steps": steps})
 
-    def _named(self, candidate: Candidate, situation: Situation) -> tuple[CreateIndex, str | None]:
-        """The operation under a name that is free, and 'invalid' where a failed build of it is in the way."""
-        operation = candidate.operation(self.system)
-        taken = {i.name: i for i in situation.indexes if i.schema_name == candidate.schema_name}
-        base, number = operation.index_name(), 1
-        while (found := taken.get(operation.index_name())) is not None and found.is_valid:
-            number += 1
-            operation = operation.model_copy(update={"index": f"{base[:60]}_{number}"})
-        return operation, "invalid" if found else None
+    def _named(
+        self, candidates: tuple[Candidate, ...], situation: Situation
+    ) -> list[tuple[CreateIndex, str | None]]:
+        """The operations under names that are free, and 'invalid' where a failed build of one is in the way.
+
+        Two of one plan never have the same name: partial indexes with the same keys differ in their predicates only.
+        """
+        taken = {(i.schema_name, i.name): i.is_valid for i in situation.indexes}
+        named: list[tuple[CreateIndex, str | None]] = []
+        for candidate in candidates:
+            operation = candidate.operation(self.system)
+            base, number = operation.index_name().encode(), 1
+            while taken.get((candidate.schema_name, operation.index_name())):
+                number += 1
+                name = f"{base[:60].decode(errors='ignore')}_{number}"
+                operation = operation.model_copy(update={"index": name})
+            place = (candidate.schema_name, operation.index_name())
+            named.append((operation, "invalid" if place in taken else None))
+            taken[place] = True
+        return named
 
 
 class Chosen(NamedTuple):
