@@ -148,3 +148,30 @@ def test_without_a_workload_it_is_blocked_with_the_way_out(systems, tmp_path):
         plan = AdviseIndexes(system="app").plan(AdviseIndexes(system="app").observe(systems))
     assert plan.parts == ()
     assert "systems.*.workload in estate.yaml" in plan.blockers[0]
+
+
+BOUGHT = "SELECT sum(s.amount) FROM buyers b JOIN sales s ON s.buyer = b.id WHERE b.name = %s"
+SHOP = (
+    "CREATE TABLE buyers (id int PRIMARY KEY, name text, about text) WITH (autovacuum_enabled = off)",
+    "CREATE TABLE sales (id int PRIMARY KEY, buyer int, amount int) WITH (autovacuum_enabled = off)",
+    "INSERT INTO buyers SELECT i, 'n' || i % 2000, repeat('x', 200) FROM generate_series(1, 100000) i",
+    "INSERT INTO sales SELECT i, i * 7919 % 100000, i % 90 FROM generate_series(1, 100000) i",
+)
+
+
+def test_both_sides_of_a_join_get_their_index_in_a_database_that_was_never_analysed(pg18, tmp_path):
+    line = {"session": 1, "sql": BOUGHT, "ms": 30.0, "rows": 1}
+    lines = (json.dumps({**line, "parameters": [f"n{n}"]}) + "\n" for n in range(20))
+    (tmp_path / "trace.jsonl").write_text("".join(lines))
+    workload = WorkloadSource(kind="trace", path="trace.jsonl")
+    operation = AdviseIndexes(system="app")
+    with (
+        pg18.database(*SHOP) as url,
+        contextlib.closing(servers.registry(tmp_path, url, workload=workload)) as registry,
+        contextlib.closing(attach(registry, tmp_path)),
+    ):
+        facts = operation.observe(registry)
+        assert not operation.plan(facts).nothing_to_do
+        with copy_of(registry["app"], tmp_path) as copy:
+            plan = operation.plan(operation.rehearse(facts, copy))
+    assert {part.inputs["table"] for part in plan.parts} == {"buyers", "sales"}

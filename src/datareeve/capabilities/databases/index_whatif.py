@@ -149,7 +149,12 @@ class _Asking:
         return fits and DOUBT * 100 * sum(self.saved[name].values()) / self.whole >= self._price(name)
 
     def _outdoes(self, other: str, name: str) -> bool:
-        """Whether another one is much cheaper, by more than this one could save beyond it, even if the planner were far off."""
+        """Whether another one of its table is much cheaper, by more than this one could save beyond it, even if the planner were far off.
+
+        Indexes of two tables do not stand for each other: both sides of a join may need one.
+        """
+        if self._table(other) != self._table(name):
+            return False
         cheaper = self._price(name) - self._price(other)
         saved, theirs = self.saved[name], self.saved[other]
         more = sum(max(0.0, ms - theirs.get(f, 0.0)) for f, ms in saved.items())

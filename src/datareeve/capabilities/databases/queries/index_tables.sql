@@ -1,8 +1,10 @@
--- The tables of our schemas as the planner knows them: rows, pages, rows written since statistics began, and each column with its type and statistics (no value).
+-- The tables of our schemas as the planner knows them: rows and pages (from its size, at 100 bytes a row, where it was never analysed), rows written since statistics began, and each column with its type and statistics (no value).
 SELECT n.nspname AS schema_name, c.relname AS name, c.relkind = 'p' AS is_partitioned,
        (SELECT rn.nspname FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE r.oid = p.root) AS root_schema,
        (SELECT r.relname FROM pg_class r WHERE r.oid = p.root) AS root_name,
-       greatest(c.reltuples, 0)::bigint AS rows, c.relpages AS pages, pg_table_size(c.oid) AS bytes,
+       CASE WHEN c.reltuples < 0 AND c.relkind <> 'p' THEN pg_relation_size(c.oid) / 100 ELSE greatest(c.reltuples, 0) END::bigint AS rows,
+       CASE WHEN c.reltuples < 0 AND c.relkind <> 'p' THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE c.relpages END AS pages,
+       pg_table_size(c.oid) AS bytes,
        coalesce(w.n_tup_ins, 0) AS inserted, coalesce(w.n_tup_upd, 0) AS updated, coalesce(w.n_tup_hot_upd, 0) AS hot_updated,
        coalesce(w.n_tup_del, 0) AS deleted,
        (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(coalesce(nullif(y.typbasetype, 0), y.oid), NULL),
