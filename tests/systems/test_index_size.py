@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-import shop_data
 from hypothesis import given
 from hypothesis import strategies as st
 
 import flights_data
 import servers
+import shop_data
 from datareeve.systems.btree_file import FileWanted, set_length
 from datareeve.systems.index_size import Column, IndexFacts, index_size
 from datareeve.systems.index_size_facts import index_facts

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import shop_data
 
 import servers
+import shop_data
 from datareeve.core.errors import BadInput, Failed, Refused
 from datareeve.core.estate import WorkloadSource
 from datareeve.systems import pg_server, pg_twin, workload_replay
