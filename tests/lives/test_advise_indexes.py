@@ -175,3 +175,31 @@ def test_both_sides_of_a_join_get_their_index_in_a_database_that_was_never_analy
         with copy_of(registry["app"], tmp_path) as copy:
             plan = operation.plan(operation.rehearse(facts, copy))
     assert {part.inputs["table"] for part in plan.parts} == {"buyers", "sales"}
+
+
+MONTHS = (
+    "CREATE TABLE moves (at date NOT NULL, account int, amount int) PARTITION BY RANGE (at)",
+    *(
+        f"CREATE TABLE moves_{n} PARTITION OF moves FOR VALUES FROM ('2024-0{n}-01') TO ('2024-0{n + 1}-01')"
+        for n in range(1, 5)
+    ),
+    "INSERT INTO moves SELECT '2024-01-01'::date + i % 120, i * 7919 % 20000, i FROM generate_series(1, 100000) i",
+    "ANALYZE moves",
+)
+
+
+def test_an_index_of_a_partitioned_table_is_known_by_its_parts_in_plans(pg18, tmp_path):
+    line = {"session": 1, "sql": "SELECT amount FROM moves WHERE account = %s ORDER BY at DESC LIMIT 3"}
+    lines = (json.dumps({**line, "ms": 9.0, "rows": 3, "parameters": [n]}) + "\n" for n in range(20))
+    (tmp_path / "trace.jsonl").write_text("".join(lines))
+    workload = WorkloadSource(kind="trace", path="trace.jsonl")
+    operation = AdviseIndexes(system="app")
+    with (
+        pg18.database(*MONTHS) as url,
+        contextlib.closing(servers.registry(tmp_path, url, workload=workload)) as registry,
+        contextlib.closing(attach(registry, tmp_path)),
+        copy_of(registry["app"], tmp_path) as copy,
+    ):
+        plan = operation.plan(operation.rehearse(operation.observe(registry), copy))
+    (part,) = plan.parts
+    assert (part.inputs["table"], part.inputs["columns"][0]) == ("moves", "account")

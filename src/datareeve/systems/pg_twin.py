@@ -177,8 +177,9 @@ class Twin(Postgres):
         if unknown:
             hidden = [oid for name, c in self.candidates.items() if name not in visible for oid in c.oids]
             with self._hiding(hidden) as connection:
+                roots = workload_replay.roots(connection)
                 for fingerprint in unknown:
-                    self._known[keys[fingerprint]] = _planned(connection, reaches[fingerprint])
+                    self._known[keys[fingerprint]] = _planned(connection, reaches[fingerprint], roots)
         return {f: self._known[key] for f, key in keys.items() if self._known[key]}
 
     def _within(self, visible: frozenset[str], reach: Reach) -> frozenset[str]:
@@ -228,16 +229,15 @@ class Twin(Postgres):
         return Reach([(family.shape.text, None)], tables, generic=True)
 
 
-def _planned(connection: psycopg.Connection[Any], reach: Reach) -> dict[str, Any]:
+def _planned(connection: psycopg.Connection[Any], reach: Reach, roots: dict[str, str]) -> dict[str, Any]:
     """The mean cost, the indexes and the shape of a family's plans; empty where it cannot be planned."""
     plans = [plan for case in reach.cases if (plan := _plan(connection, case, generic=reach.generic))]
     if not plans:
         return {}
+    used = {n["Index Name"] for plan in plans for n in workload_replay.nodes(plan) if "Index Name" in n}
     return {
         "cost": round(statistics.fmean(plan["Total Cost"] for plan in plans), 2),
-        "indexes": sorted(
-            {n["Index Name"] for plan in plans for n in workload_replay.nodes(plan) if "Index Name" in n}
-        ),
+        "indexes": sorted(used | {roots[name] for name in used if name in roots}),
         "shape": plan_shape(plans[0]),
     }
 

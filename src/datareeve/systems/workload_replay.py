@@ -385,3 +385,14 @@ def strip(plan: Any, key: str = "") -> Any:
         bare = LEXER.sub(lambda t: "?" if t.lastgroup in {"string", "number", "dollar"} else t[0], plan)
         return CAST.sub("?", bare)
     return plan
+
+
+ROOTS_SQL = """
+SELECT p.relname AS part, r.relname AS root FROM pg_class p JOIN pg_class r ON r.oid = pg_partition_root(p.oid)
+ WHERE p.relkind = 'i' AND p.relispartition
+"""
+
+
+def roots(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """The indexes of partitions, each with the index of the partitioned table that it is a part of: plans name the part."""
+    return {row["part"]: row["root"] for row in connection.execute(ROOTS_SQL)}

@@ -75,6 +75,7 @@ class Lab:
         self._cases: dict[str, list[workload_replay.Case]] = {}
         self._families: dict[str, Family] = {}
         self._known: dict[tuple[str, int, str], Measured] = {}
+        self._roots: dict[str, str] = {}
         self._stopwatch = Stopwatch(self._connection)
 
     def close(self) -> None:
@@ -89,6 +90,7 @@ class Lab:
         asked = list(fingerprints) if fingerprints is not None else list(self._cases)
         planned: dict[tuple[str, int], Planned] = {}
         with self._connection.transaction(force_rollback=True):
+            self._roots = workload_replay.roots(self._connection)
             for name in hidden:
                 self._connection.execute(f"DROP INDEX {name}")
             for fingerprint in asked:
@@ -121,7 +123,8 @@ class Lab:
         used = frozenset(node["Index Name"] for node in nodes(plan) if "Index Name" in node)
         # A write maintains every index that is there, whatever its plan says.
         also = sorted(hidden) if self._families[fingerprint].shape.kind == "write" else []
-        return Planned(plan_identity(plan, also), plan["Total Cost"], used)
+        whole = used | {self._roots[name] for name in used if name in self._roots}
+        return Planned(plan_identity(plan, also), plan["Total Cost"], whole)
 
     def _execute(self, fingerprint: str, number: int, identity: str, longest_ms: float) -> None:
         case = self._cases[fingerprint][number]
