@@ -307,7 +307,7 @@ def needs(system: Postgres, fingerprints: Sequence[str] | None) -> list[dict[str
             {
                 "fingerprint": family.shape.fingerprint,
                 "cost": plans[0]["Total Cost"],
-                "scans": [_without_values(s, fixed) for s in scans[0]],
+                "scans": [_without_values(s, fixed, knows_values=bool(family.examples)) for s in scans[0]],
             }
         )
     return found
@@ -356,7 +356,10 @@ def _value(literal: str) -> str:
     return quoted[1] if quoted else literal.partition("::")[0]
 
 
-def _without_values(scan: dict[str, Any], fixed: set[tuple[Place, str]]) -> dict[str, Any]:
+def _without_values(
+    scan: dict[str, Any], fixed: set[tuple[Place, str]], *, knows_values: bool
+) -> dict[str, Any]:
+    """A scan as it may leave. Where values were invented, so were the wildcards of a LIKE: the pattern is then not known."""
     conditions = []
     for one in scan["conditions"]:
         literal = one["literal"]
@@ -365,6 +368,7 @@ def _without_values(scan: dict[str, Any], fixed: set[tuple[Place, str]]) -> dict
             {
                 **{k: v for k, v in one.items() if k not in {"alias", "literal"}},
                 "fixed": literal if keeps else "",
+                **({"pattern": "unknown"} if one["pattern"] and not knows_values else {}),
             }
         )
     arms = [

@@ -129,7 +129,7 @@ class Condition(Value):
     kind: str
     cast: str = ""
     joined: tuple[str, ...] = ()  # the aliases whose columns it is compared with
-    pattern: str = ""  # of LIKE: prefix, infix, exact
+    pattern: str = ""  # of LIKE: prefix, infix, exact, or unknown
     fixed: str = ""  # the constant as SQL writes it, where every recorded execution has the same one there
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datareeve.core.operation import Reader
 
 ROUNDS = 3
+UNTOLD = 4
 MUCH_CHEAPER = 1.5  # percent of the workload, in price
 DOUBT = 3.0  # times what the planner foretells, that a candidate may save
 SHORTLIST = 24  # candidates that are built on a copy
@@ -44,6 +45,9 @@ class WhatIf(Value):
 
     shortlist: tuple[Estimated, ...]
     chosen: tuple[Estimated, ...]  # what a search by the planner's estimates keeps
+    untold: tuple[
+        Candidate, ...
+    ] = ()  # what the twin cannot build, for want of an extension: only a copy can tell
     asked: int  # candidates
     impossible: int = 0  # of them, that the server would not build
     seconds: float = 0.0
@@ -60,6 +64,9 @@ def ask(candidates: tuple[Candidate, ...], situation: Situation, reader: Reader,
     return WhatIf(
         shortlist=tuple(asking.estimated(name) for name in shortlist),
         chosen=tuple(asking.estimated(name) for name in chosen),
+        untold=tuple(
+            one for name, one in asking.named.items() if name not in asking.bytes and one.method != "btree"
+        )[:UNTOLD],
         asked=len(candidates),
         impossible=len(candidates) - len(asking.bytes),
         seconds=round(time.monotonic() - began, 2),

@@ -131,8 +131,13 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
             update["why_no_twin"] = error.what
         if has_rows:
             asked = update.get("what_if")
-            listed = tuple(one.candidate for one in asked.shortlist) if asked else candidates
-            update["trial"] = index_trial.run(listed[: index_whatif.SHORTLIST], situation, copy, limits)
+            listed = (
+                tuple(one.candidate for one in asked.shortlist)
+                if asked
+                else candidates[: index_whatif.SHORTLIST]
+            )
+            untold = asked.untold if asked else ()
+            update["trial"] = index_trial.run((*listed, *untold), situation, copy, limits)
         elif self.execute:
             update["why_no_trial"] = str(getattr(copy, "differs", ""))
         return facts.model_copy(update=update)
