@@ -303,7 +303,7 @@ def seeded_sqlite(path, trouble):
     ("trouble", "rule", "subject"),
     [
         (["INSERT INTO orders VALUES (2, 99)"], "broken-references", "orders -> customers"),
-        (["CREATE TABLE t (x INT REFERENCES orders (customer_id))", "INSERT INTO t VALUES (1)"], "mismatched-reference", "shop"),
+        (["CREATE TABLE t (x INT REFERENCES orders (customer_id))", "INSERT INTO t VALUES (1)"], "mismatched-reference", "t"),
         (["CREATE TABLE t (x BLOB)", COUNT.format(most=3000) + "INSERT INTO t SELECT randomblob(5000) FROM s", "DELETE FROM t"], "free-pages", "shop"),
         (["CREATE TABLE t (x INT, y INT)", "CREATE INDEX i ON t (x)", COUNT.format(most=12000) + "INSERT INTO t SELECT n, n FROM s"], "statistics-missing", "t"),
         (["CREATE TABLE t (x INT, y INT)", "CREATE INDEX i ON t (x)", "INSERT INTO t VALUES (1, 1)", "ANALYZE", COUNT.format(most=12000) + "INSERT INTO t SELECT n, n FROM s"], "stale-statistics", "t"),
@@ -315,6 +315,20 @@ def test_seeded_trouble_of_sqlite_is_found_and_named(tmp_path, trouble, rule, su
         plan = check(app)
     assert rules(plan) == {(rule, subject)}
     assert CANARY not in plan.model_dump_json()
+
+
+def test_a_reference_that_sqlite_will_not_check_hides_none_that_it_will(tmp_path):
+    trouble = (
+        "CREATE TABLE \"the 'odd'\" (x INT REFERENCES orders (customer_id))",
+        "INSERT INTO orders VALUES (2, 99)",
+    )
+    seeded_sqlite(tmp_path / "shop.db", trouble)
+    with opened(tmp_path, shop={"kind": "sqlite", "path": "shop.db"}) as app:
+        plan = check(app)
+    assert rules(plan) == {
+        ("mismatched-reference", "the 'odd'"),
+        ("broken-references", "orders -> customers"),
+    }
 
 
 def test_a_damaged_sqlite_file_is_found_by_its_own_check(tmp_path):

@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unreachable
-from datareeve.systems.adapter import Adapter, reads
+from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, missing_driver, shaped
+from datareeve.systems.one_file import OneFile
 from datareeve.systems.postgres import ROW_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from datareeve.core.estate import DuckdbSystem
 
 SEALED = {
     "enable_external_access": "false",
@@ -34,20 +32,10 @@ SEALED = {
 READING = {"SELECT", "EXPLAIN"}
 
 
-class Duckdb(Adapter):
+class Duckdb(OneFile):
     """One DuckDB file."""
 
     kind = "duckdb"
-
-    def __init__(self, name: str, entry: DuckdbSystem, project: Path | None = None) -> None:
-        super().__init__(name)
-        self.entry = entry
-        self.project = project or Path.cwd()
-
-    @property
-    def file(self) -> Path:
-        """The database file."""
-        return self.project / self.entry.path
 
     # -- reads ---------------------------------------------------------------------------------------------------------------------
 
@@ -144,11 +132,10 @@ class Duckdb(Adapter):
             connection.close()
 
     def _must_be_there(self) -> None:
-        if not self.file.is_file():
-            what = "is a folder" if self.file.is_dir() else "does not exist"
+        if why := self._why_missing():
             raise Unreachable(
                 "duckdb.missing",
-                f"{self.name}: the file {self.entry.path} {what}.",
+                f"{self.name}: the file {self.entry.path} {why}.",
                 f"Correct systems.{self.name}.path in estate.yaml.",
             )
 

@@ -121,7 +121,8 @@ class Mysql(Adapter):
     def close(self) -> None:
         """Close the reading connection."""
         if self._connection is not None:
-            with suppress(Exception):
+            driver = _driver()
+            with suppress(driver.MySQLError, OSError):  # it was closed already, or the server is gone
                 self._connection.close()
             self._connection = None
 
@@ -171,15 +172,12 @@ class Mysql(Adapter):
 
     def connect(self) -> Any:
         """A new connection. Errors: `Unreachable`, `BadInput` `mysql.driver`."""
-        try:
-            import pymysql  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
-        except ImportError:
-            raise missing_driver("mysql", "MariaDB and MySQL", "PyMySQL") from None
+        driver = _driver()
         parts = urlsplit(self.entry.url)
         options = dict(parse_qsl(parts.query))
         tls = {"ssl_ca": options["ssl_ca"], "ssl_verify_cert": True} if "ssl_ca" in options else {}
         try:
-            return pymysql.connect(
+            return driver.connect(
                 host=parts.hostname or "localhost",
                 port=parts.port or 3306,
                 user=unquote(parts.username or ""),
@@ -202,7 +200,8 @@ class Mysql(Adapter):
 
     def _kill(self, thread: int) -> None:
         """End a statement that went on after its reader had given up."""
-        with suppress(Exception):
+        driver = _driver()
+        with suppress(driver.MySQLError, OSError, Unreachable):  # the limit on the server is left to end it
             connection = self.connect()
             try:
                 with connection.cursor() as cursor:
@@ -212,13 +211,10 @@ class Mysql(Adapter):
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        try:
-            import pymysql  # noqa: PLC0415 - an extra
-        except ImportError:
-            raise missing_driver("mysql", "MariaDB and MySQL", "PyMySQL") from None
+        driver = _driver()
         try:
             yield
-        except pymysql.MySQLError as error:
+        except driver.MySQLError as error:
             raise translate(error, self.name) from None
         except (TypeError, ValueError, KeyError) as error:
             if isinstance(error, DatareeveError):
@@ -228,6 +224,14 @@ class Mysql(Adapter):
                 f"{self.name}: the statement and its parameters do not fit.",
                 "Name them as %(name)s, and write % as %%.",
             ) from None
+
+
+def _driver() -> Any:
+    try:
+        import pymysql  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise missing_driver("mysql", "MariaDB and MySQL", "PyMySQL") from None
+    return pymysql
 
 
 def timed_out(connection: Any) -> bool:

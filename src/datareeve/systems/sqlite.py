@@ -10,19 +10,18 @@ import re
 import sqlite3
 import time
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unreachable
-from datareeve.systems.adapter import Adapter, reads
+from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, shaped
+from datareeve.systems.one_file import OneFile
 from datareeve.systems.postgres import ROW_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from datareeve.core.estate import SqliteSystem
+    from pathlib import Path
 
 BUSY_SECONDS = 5.0  # that a reader waits while another process commits
 INSTRUCTIONS = 20_000  # of SQLite's machine, between two looks at the clock: about a millisecond
@@ -39,20 +38,10 @@ ABOUT_TABLE = {  # pragmas that tell of what their argument names
 }  # fmt: skip
 
 
-class Sqlite(Adapter):
+class Sqlite(OneFile):
     """One SQLite file. Every read opens it anew, so that a file that was replaced is not mistaken for the one before."""
 
     kind = "sqlite"
-
-    def __init__(self, name: str, entry: SqliteSystem, project: Path | None = None) -> None:
-        super().__init__(name)
-        self.entry = entry
-        self.project = project or Path.cwd()
-
-    @property
-    def file(self) -> Path:
-        """The database file."""
-        return self.project / self.entry.path
 
     # -- reads ---------------------------------------------------------------------------------------------------------------------
 
@@ -176,11 +165,10 @@ class Sqlite(Adapter):
         return connection
 
     def _must_be_there(self) -> None:
-        if not self.file.is_file():
-            what = "is a folder" if self.file.is_dir() else "does not exist"
+        if why := self._why_missing():
             raise Unreachable(
                 "sqlite.missing",
-                f"{self.name}: the file {self.entry.path} {what}.",
+                f"{self.name}: the file {self.entry.path} {why}.",
                 f"Correct systems.{self.name}.path in estate.yaml.",
             )
 

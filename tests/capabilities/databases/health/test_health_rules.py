@@ -11,7 +11,8 @@ from datareeve.capabilities.databases.alerts import (
 )
 from datareeve.capabilities.databases.health import Health, Index, Sequence, Session, Slot, Table
 from datareeve.capabilities.databases.operations.check_health import verdict
-from datareeve.capabilities.databases.rules.health import PER_RULE, findings
+from datareeve.capabilities.databases.rules import PER_RULE
+from datareeve.capabilities.databases.rules.health import findings
 from datareeve.core.estate import AlertRule, Targets
 
 

@@ -39,7 +39,7 @@ ABOUT = (
     "encoding",
 )
 BROKEN_SQL = """
-SELECT "table", parent, count(*) AS rows FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 50
+SELECT "table", parent, count(*) AS rows FROM pragma_foreign_key_check({of}) GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 50
 """
 TABLES_SQL = """
 SELECT l.name, l.strict, l.wr AS without_rowid, (SELECT count(*) FROM pragma_index_list(l.name)) AS indexes,
@@ -72,7 +72,7 @@ class SqliteLook(Look):
     check: str = "integrity_check"  # or quick_check, on a large file
     faults: tuple[str, ...] = ()
     broken: tuple[BrokenReference, ...] = ()
-    mismatched: bool = False
+    mismatched: tuple[str, ...] = ()  # tables with a foreign key to columns that are not a key
     tables: tuple[TableState, ...] = ()
 
 
@@ -84,8 +84,8 @@ def look(systems: Systems, system: str, limits: Limits) -> SqliteLook:
         server = reader.read("server")
         about = _about(reader)
         check, faults, unchecked = _integrity(reader, server["bytes"])
-        broken = reader.read("ask", statements={"broken": BROKEN_SQL})["broken"]
         tables = reader.read("query", sql=TABLES_SQL) if not faults else []
+        broken, mismatched = _references(reader, [row["name"] for row in tables])
         states = _states(reader, tables)
     except (Unreachable, Failed) as error:
         return SqliteLook(
@@ -100,8 +100,8 @@ def look(systems: Systems, system: str, limits: Limits) -> SqliteLook:
         not_told=NOT_TOLD + unchecked,
         check=check,
         faults=faults,
-        broken=tuple(BrokenReference(**row) for row in broken or ()),
-        mismatched=broken is None and not faults,
+        broken=broken,
+        mismatched=mismatched,
         tables=states,
     )
 
@@ -123,6 +123,18 @@ def _integrity(reader: Reader, size: int) -> tuple[str, tuple[str, ...], tuple[s
             return check, (), ("whether the file is whole (the check took longer than read_timeout_seconds)",)
         raise
     return check, tuple(str(fault) for fault in said if fault != "ok"), ()
+
+
+def _references(reader: Reader, tables: list[str]) -> tuple[tuple[BrokenReference, ...], tuple[str, ...]]:
+    """The rows whose foreign key has no target; and the tables that SQLite will not check. One of those keeps it from checking all at once."""
+    rows = reader.read("ask", statements={"all": BROKEN_SQL.format(of="")})["all"]
+    mismatched: tuple[str, ...] = ()
+    if rows is None:
+        checks = {name: BROKEN_SQL.format(of="'" + name.replace("'", "''") + "'") for name in tables}
+        told = reader.read("ask", statements=checks)
+        rows = [row for found in told.values() for row in found or ()]
+        mismatched = tuple(name for name, found in told.items() if found is None)
+    return tuple(BrokenReference(**row) for row in rows), mismatched
 
 
 def _states(reader: Reader, tables: list[dict[str, Any]]) -> tuple[TableState, ...]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.databases.rules import noticed
 from datareeve.capabilities.databases.rules.duckdb import (
     damaged,
-    disk_used,
     free_blocks,
     small_row_groups,
-    unreachable,
     wal_left,
 )
-from datareeve.core.operation import Severity
+from datareeve.capabilities.databases.rules.elsewhere import disk_used, unreachable
 
 if TYPE_CHECKING:
     from datareeve.capabilities.databases.engines.duckdb import DuckdbLook
@@ -26,11 +25,8 @@ RULES = (
     unreachable.find,
     wal_left.find,
 )
-GRAVEST_FIRST = tuple(reversed(Severity))
-PER_RULE = 20  # findings; more of one kind say nothing new
 
 
 def findings(look: DuckdbLook) -> tuple[Finding, ...]:
     """Everything noticed, the gravest first."""
-    found = [finding for find in RULES for finding in list(find(look))[:PER_RULE]]
-    return tuple(sorted(found, key=lambda finding: GRAVEST_FIRST.index(finding.severity)))
+    return noticed(RULES, look)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.databases.rules import noticed
 from datareeve.capabilities.databases.rules.health import (
     archive_behind,
     archive_failing,
@@ -51,7 +52,6 @@ from datareeve.capabilities.databases.rules.health import (
     wal_buffers,
     wraparound,
 )
-from datareeve.core.operation import Severity
 
 if TYPE_CHECKING:
     from datareeve.capabilities.databases.health import Health
@@ -104,11 +104,8 @@ RULES = (
     wal_buffers.find,
     wraparound.find,
 )
-GRAVEST_FIRST = tuple(reversed(Severity))
-PER_RULE = 20  # findings; more of one kind say nothing new
 
 
 def findings(health: Health) -> tuple[Finding, ...]:
     """Everything noticed, the gravest first."""
-    found = [finding for find in RULES for finding in list(find(health))[:PER_RULE]]
-    return tuple(sorted(found, key=lambda finding: GRAVEST_FIRST.index(finding.severity)))
+    return noticed(RULES, health)

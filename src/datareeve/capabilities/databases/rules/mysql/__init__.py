@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.databases.rules import noticed
+from datareeve.capabilities.databases.rules.elsewhere import disk_used, unreachable
 from datareeve.capabilities.databases.rules.mysql import (
     aborted_connects,
     binary_log,
@@ -11,7 +13,6 @@ from datareeve.capabilities.databases.rules.mysql import (
     checkpoint_age,
     connections_used,
     deadlocks,
-    disk_used,
     fragmentation,
     history_length,
     idle_in_transaction,
@@ -26,10 +27,8 @@ from datareeve.capabilities.databases.rules.mysql import (
     slow_queries,
     table_cache,
     temp_tables_disk,
-    unreachable,
     unused_index,
 )
-from datareeve.core.operation import Severity
 
 if TYPE_CHECKING:
     from datareeve.capabilities.databases.engines.mysql import MysqlLook
@@ -60,11 +59,8 @@ RULES = (
     unreachable.find,
     unused_index.find,
 )
-GRAVEST_FIRST = tuple(reversed(Severity))
-PER_RULE = 20  # findings; more of one kind say nothing new
 
 
 def findings(look: MysqlLook) -> tuple[Finding, ...]:
     """Everything noticed, the gravest first."""
-    found = [finding for find in RULES for finding in list(find(look))[:PER_RULE]]
-    return tuple(sorted(found, key=lambda finding: GRAVEST_FIRST.index(finding.severity)))
+    return noticed(RULES, look)

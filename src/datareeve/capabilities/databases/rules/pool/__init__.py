@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.databases.rules import noticed
 from datareeve.capabilities.databases.rules.pool import (
     clients_waiting,
     down,
@@ -13,7 +14,6 @@ from datareeve.capabilities.databases.rules.pool import (
     long_wait,
     paused,
 )
-from datareeve.core.operation import Severity
 
 if TYPE_CHECKING:
     from datareeve.capabilities.databases.pool_health import PoolHealth
@@ -28,10 +28,8 @@ RULES = (
     long_wait.find,
     paused.find,
 )
-GRAVEST_FIRST = tuple(reversed(Severity))
 
 
 def findings(pool: PoolHealth) -> tuple[Finding, ...]:
     """Everything noticed, the gravest first."""
-    found = [finding for find in RULES for finding in find(pool)]
-    return tuple(sorted(found, key=lambda finding: GRAVEST_FIRST.index(finding.severity)))
+    return noticed(RULES, pool)

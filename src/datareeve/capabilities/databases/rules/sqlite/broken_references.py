@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def find(look: SqliteLook) -> Iterator[Finding]:
-    """One finding a table and the table it refers to."""
+    """One finding a table and the table it refers to; and one a table that cannot be checked."""
     for broken in look.broken:
         yield Finding(
             rule="broken-references",
@@ -24,12 +24,12 @@ def find(look: SqliteLook) -> Iterator[Finding]:
             severity=Severity.WARNING,
             figures={"rows": broken.rows},
         )
-    if look.mismatched:
+    for table in look.mismatched:
         yield Finding(
             rule="mismatched-reference",
-            subject=look.system,
-            what="A foreign key refers to columns that are not a key, or to a table that is not there.",
-            why="With foreign keys on, every write to these tables fails; with them off, nothing is checked.",
-            instead="PRAGMA foreign_key_check names it; add the UNIQUE index that it needs.",
+            subject=table,
+            what=f"A foreign key of {table} refers to columns that are neither a primary key nor unique.",
+            why="With foreign keys on, writes that use it fail; with them off, nothing is checked.",
+            instead=f"PRAGMA foreign_key_list({table}) lists its keys; add the UNIQUE index on the columns that one refers to.",
             severity=Severity.WARNING,
         )

@@ -9,13 +9,13 @@ from datareeve.core.operation import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datareeve.capabilities.databases.engines.mysql import MysqlLook
+    from datareeve.capabilities.databases.engines import Look
 
 WARNING_PERCENT = 85.0
 CRITICAL_PERCENT = 95.0
 
 
-def find(look: MysqlLook) -> Iterator[Finding]:
+def find(look: Look) -> Iterator[Finding]:
     """One finding from 85 % full; critical from 95 %."""
     used = look.figures.get("disk_used_percent", 0.0)
     if used >= WARNING_PERCENT:
