@@ -1,12 +1,15 @@
 import contextlib
+import itertools
 import json
 import random
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 
 import flights_data
 import servers
+from datareeve.capabilities.databases import index_trial
 from datareeve.capabilities.databases.operations.advise_indexes import AdviseIndexes
 from datareeve.core.estate import WorkloadSource
 from datareeve.systems.pg_copy import copy_of
@@ -101,6 +104,17 @@ def test_advice_is_tried_on_a_copy_created_and_then_quiet(recorded, tmp_path):
     )
 
 
+def test_families_that_are_not_begun_in_time_are_left_out_and_counted(recorded, tmp_path, monkeypatch):
+    operation = AdviseIndexes(system="app")
+    facts = operation.observe(recorded)
+    clock = itertools.count(0, 50)  # seconds at each look
+    monkeypatch.setattr(index_trial, "time", SimpleNamespace(monotonic=clock.__next__))
+    with copy_of(recorded["app"], tmp_path) as copy:
+        facts = operation.rehearse(facts, copy)
+    assert len(facts.trial.families) == 1
+    assert operation.plan(facts).figures["families_left_out"] == 3
+
+
 def test_no_recorded_value_is_in_facts_or_plan(recorded, tmp_path):
     operation = AdviseIndexes(system="app")
     text = (
@@ -124,15 +138,18 @@ def test_an_index_that_an_earlier_part_made_on_the_copy_is_not_advised_again(rec
 def test_what_is_there_and_not_needed_is_told_never_dropped(recorded):
     for statement in (
         "CREATE INDEX short ON flights (tailnum)",
-        "CREATE INDEX long ON flights (tailnum, time_hour)",
+        "CREATE INDEX long ON flights (tailnum, month)",
+        "CREATE INDEX wide ON flights (dest, time_hour, flight)",
+        "CREATE INDEX beside ON flights (dest)",  # a tenth of it: the wide one answers the same, and reads far more
+        "CREATE INDEX patterns ON flights (tailnum text_pattern_ops)",
         "CREATE TABLE child (flight int)",
     ):
         recorded["app"].perform("execute", run="r1", sql=statement)
     plan = AdviseIndexes(system="app").plan(AdviseIndexes(system="app").observe(recorded))
     told = {finding.rule: finding for finding in plan.findings}
+    assert [finding.rule for finding in plan.findings].count("duplicate-index") == 1
     assert (
-        told["duplicate-index"].what
-        == "short (tailnum) does nothing that long (tailnum, time_hour) does not do."
+        told["duplicate-index"].what == "short (tailnum) does nothing that long (tailnum, month) does not do."
     )
     assert (
         "databases.drop-index with system=app schema_name=public index=short"

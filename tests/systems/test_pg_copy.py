@@ -57,7 +57,7 @@ def test_a_copy_holds_rows_keys_and_statistics_and_nothing_done_to_it_reaches_th
 def test_hidden_indexes_are_out_of_the_planners_sight_and_back_afterwards(registry, tmp_path):
     with copy_of(registry["app"], tmp_path) as copy:
         copy.perform("execute", sql="CREATE INDEX by_name ON t (name)")
-        hidden, shown = copy.read("trial", hidden=[["public.by_name"], []])
+        hidden, shown = (copy.read("evaluate", hidden=names) for names in (["public.by_name"], []))
         read = next(key for key, run in hidden.items() if run["wal_bytes"] == 0)
         write = next(key for key in hidden if key != read)
         assert (hidden[read]["indexes"], shown[read]["indexes"]) == ([], ["by_name"])
@@ -65,6 +65,22 @@ def test_hidden_indexes_are_out_of_the_planners_sight_and_back_afterwards(regist
         assert shown[write]["wal_bytes"] > hidden[write]["wal_bytes"] > 0
         assert copy.read("query", sql="SELECT count(*) FROM t", shape="scalar") == 5000
         assert copy.read("query", sql="SELECT to_regclass('by_name') IS NOT NULL", shape="scalar")
+
+
+def test_a_plan_that_there_is_no_time_to_execute_is_estimated_by_its_cost_from_one_that_was(
+    registry, tmp_path
+):
+    with copy_of(registry["app"], tmp_path) as copy:
+        copy.perform("execute", sql="CREATE INDEX by_name ON t (name)")
+        nothing = copy.read("evaluate", hidden=[], execute=False)
+        shown = copy.read("evaluate", hidden=[])
+        hidden = copy.read("evaluate", hidden=["public.by_name"], execute=False)
+        read = next(key for key, run in shown.items() if run["wal_bytes"] == 0)
+    assert nothing[read]["cpu_ms"] is None
+    assert (shown[read]["indexes"], hidden[read]["indexes"]) == (["by_name"], [])
+    factor = hidden[read]["cost"] / shown[read]["cost"]
+    assert factor > 5
+    assert hidden[read]["cpu_ms"] == pytest.approx(shown[read]["cpu_ms"] * factor, rel=0.01)
 
 
 def test_a_database_too_large_is_refused_before_anything_is_made(registry, tmp_path):
@@ -122,6 +138,8 @@ def test_a_statement_that_does_not_end_counts_as_the_time_it_was_given(pg18, tmp
     with pg18.database() as url:
         made = servers.registry(tmp_path, url, workload=WorkloadSource(kind="trace", path="trace.jsonl"))
         with copy_of(made["app"], tmp_path) as copy:
-            (runs,) = copy.read("trial", hidden=[[]], rounds=1, statement_seconds=0.2)
+            (family,) = copy.read("workload")["families"]
+            told = copy.read("evaluate", hidden=[], longest_ms={family["fingerprint"]: 200.0})
+            (again,) = copy.read("interleaved", hidden=[[]], fingerprints=list(told), rounds=1)
         made.close()
-    assert [run["ms"] for run in runs.values()] == [200.0]
+    assert [(run["ms"], run["is_floor"]) for run in (*told.values(), *again.values())] == [(200.0, True)] * 2

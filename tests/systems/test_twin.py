@@ -146,10 +146,19 @@ def test_one_statement_alone_is_asked_of_it(twin):
     assert told == {}
 
 
+def test_what_the_plans_ask_of_tables_needs_no_rows(shop, tmp_path):
+    with twin_of(shop, tmp_path) as made:
+        theirs, ours = (
+            {plan["fingerprint"]: plan["indexes"] for plan in one.read("needs")} for one in (shop, made)
+        )
+    assert ours == theirs
+    assert len(ours) == 8
+
+
 def test_what_needs_rows_is_refused(twin):
     for ask in (
         lambda: twin.perform("execute", sql="CREATE INDEX ON line (price)"),
-        lambda: twin.read("trial", hidden=[[]]),
+        lambda: twin.read("evaluate", hidden=[]),
         lambda: twin.read("replay"),
     ):
         with pytest.raises(Refused) as refused:

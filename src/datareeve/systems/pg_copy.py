@@ -7,7 +7,6 @@ The copy is made from a logical dump of one snapshot and has its own statistics.
 from __future__ import annotations
 
 import os
-import statistics
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-import psycopg
 
 from datareeve.core.errors import BadInput, DatareeveError, Failed
 from datareeve.systems import (
@@ -27,7 +25,6 @@ from datareeve.systems import (
     pg_server,
     pg_source,
     settings_trial,
-    workload_replay,
 )
 from datareeve.systems.adapter import reads
 from datareeve.systems.pg_dumping import Deadline
@@ -36,7 +33,7 @@ from datareeve.systems.postgres import Postgres
 from datareeve.systems.workload_trial import Lab
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from datareeve.systems.pg_server import LocalServer
     from datareeve.systems.pg_source import Source
@@ -65,31 +62,6 @@ class Copy(Postgres):
         """Carry out one of PostgreSQL's published effects on the copy."""
         return super().perform(action, run=run, connection=connection, **arguments)
 
-    @reads
-    def trial(
-        self,
-        hidden: list[list[str]],
-        fingerprints: list[str] | None = None,
-        *,
-        limit: int = 3,
-        rounds: int = 3,
-        statement_seconds: float = 10.0,
-    ) -> list[dict[str, dict[str, Any]]]:
-        """Run the recorded workload, writes included, with some indexes hidden, and once more with others hidden, interleaved.
-
-        `hidden` holds sets of indexes ('"public"."flights_tailnum_idx"'). Gives for each set {fingerprint: {ms, buffers, wal_bytes,
-        indexes}}: medians over `rounds`, then over the cases. Every round is rolled back, so nothing is hidden afterwards.
-        """
-        families = workload_replay.wanted(workload_replay.recording(self), fingerprints)
-        cases = {f.shape.fingerprint: workload_replay.cases(self, f, limit) for f in families}
-        measured: list[dict[str, list[list[dict[str, Any]]]]] = [{} for _ in hidden]
-        with self.connect(application_name="datareeve/trial") as connection:
-            connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000)}")
-            for _ in range(rounds):
-                for names, result in zip(hidden, measured, strict=True):
-                    _one_round(connection, names, cases, result, statement_seconds)
-        return [{key: _median(runs) for key, runs in result.items()} for result in measured]
-
     @cached_property
     def _lab(self) -> Lab:
         return Lab(self)
@@ -100,14 +72,16 @@ class Copy(Postgres):
         hidden: list[str],
         fingerprints: list[str] | None = None,
         longest_ms: dict[str, float] | None = None,
+        *,
+        execute: bool = True,
     ) -> dict[str, dict[str, Any]]:
         """What each family takes with some indexes hidden: {fingerprint: {cpu_ms, ms, buffers, wal_bytes, cost, is_floor, indexes}}, means over its cases.
 
         A plan that was seen before is not executed again. `longest_ms` gives the patience with each family, else ten seconds a statement;
-        `is_floor`: one was given up, it would take longer.
+        `is_floor`: one was given up, it would take longer. Without `execute` a plan that was never seen is estimated from one that was.
         """
         with self.translated():
-            return self._lab.evaluate(hidden, fingerprints, longest_ms or {})
+            return self._lab.evaluate(hidden, fingerprints, longest_ms or {}, execute=execute)
 
     @reads
     def interleaved(
@@ -188,48 +162,6 @@ class Copy(Postgres):
         return pg_plans.measure_states(
             self, fingerprint, before, after, rounds=rounds, statement_seconds=statement_seconds
         )
-
-
-def _one_round(
-    connection: psycopg.Connection[Any],
-    hidden: Sequence[str],
-    cases: dict[str, list[workload_replay.Case]],
-    result: dict[str, list[list[dict[str, Any]]]],
-    statement_seconds: float,
-) -> None:
-    # An index dropped in a transaction is out of the planner's sight and comes back with the rollback, at no cost.
-    with connection.transaction(force_rollback=True):
-        for name in hidden:
-            connection.execute(f"DROP INDEX {name}")
-        for fingerprint, found in cases.items():
-            result.setdefault(fingerprint, []).append(_attempts(connection, found, statement_seconds))
-
-
-def _attempts(
-    connection: psycopg.Connection[Any], cases: list[workload_replay.Case], statement_seconds: float
-) -> list[dict[str, Any]]:
-    """The runs of a family's cases. One that does not end in time counts as that time, and the family's others are not tried."""
-    runs = []
-    for case in cases:
-        try:
-            with connection.transaction(force_rollback=True):
-                runs.append(workload_replay.analysed(connection, case))
-        except psycopg.errors.QueryCanceled:
-            return [{"ms": statement_seconds * 1000, "buffers": 0, "wal_bytes": 0, "indexes": []}]
-        except psycopg.Error:
-            continue  # a duplicate key of a replayed INSERT, a table that is gone: it tells nothing
-    return runs
-
-
-def _median(rounds: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    runs = [run for one in rounds for run in one]
-    figures = {
-        key: round(statistics.median([statistics.fmean(run[key] for run in one) for one in rounds if one]), 3)
-        if runs
-        else None
-        for key in ("ms", "buffers", "wal_bytes")
-    }
-    return {**figures, "indexes": sorted({name for run in runs for name in run["indexes"]})}
 
 
 @contextmanager

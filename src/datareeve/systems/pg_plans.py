@@ -15,6 +15,7 @@ from psycopg import sql as pgsql
 
 from datareeve.core.errors import BadInput
 from datareeve.systems import workload_replay
+from datareeve.systems.plan_needs import nodes
 from datareeve.systems.plan_shape import plan_shape
 
 if TYPE_CHECKING:
@@ -129,9 +130,7 @@ def explained(session: Session, case: tuple[str, Any]) -> dict[str, Any]:
 
 def _described(shape: str, plan: dict[str, Any]) -> dict[str, Any]:
     tables = {
-        f"{n['Schema']}.{n['Relation Name']}"
-        for n in workload_replay.nodes(plan)
-        if "Schema" in n and "Relation Name" in n
+        f"{n['Schema']}.{n['Relation Name']}" for n in nodes(plan) if "Schema" in n and "Relation Name" in n
     }
     return {
         "shape": shape,
@@ -156,9 +155,7 @@ def condensed(plan: dict[str, Any], left: list[int]) -> dict[str, Any]:
     children = []
     for child in plan.get("Plans", ()):
         if left[0] <= 0:
-            kept["Nodes Left Out"] = kept.get("Nodes Left Out", 0) + sum(
-                1 for _ in workload_replay.nodes(child)
-            )
+            kept["Nodes Left Out"] = kept.get("Nodes Left Out", 0) + sum(1 for _ in nodes(child))
         else:
             children.append(condensed(child, left))
     return {**kept, "Plans": children} if children else kept

@@ -25,6 +25,7 @@ from datareeve.systems.btree_file import PAGE, FileWanted, set_length
 from datareeve.systems.index_size import index_size, inner_pages
 from datareeve.systems.index_size_facts import index_facts
 from datareeve.systems.pg_dumping import Deadline
+from datareeve.systems.plan_needs import nodes
 from datareeve.systems.plan_shape import plan_shape
 from datareeve.systems.postgres import Postgres, refuse_several
 
@@ -56,7 +57,7 @@ STATEMENT_MS = 10_000
 
 # What can be asked of statistics and the catalog alone.
 WITHOUT_ROWS = {
-    "copy_kind", "costs", "hypothetical_indexes", "query", "server", "setting_on_file", "explain", "workload", "scans", "plan_of",
+    "copy_kind", "costs", "hypothetical_indexes", "query", "server", "setting_on_file", "workload", "needs", "plan_of",
 }  # fmt: skip
 
 Plans = dict[str, dict[str, Any]]  # by fingerprint: cost, indexes, shape
@@ -234,7 +235,7 @@ def _planned(connection: psycopg.Connection[Any], reach: Reach, roots: dict[str,
     plans = [plan for case in reach.cases if (plan := _plan(connection, case, generic=reach.generic))]
     if not plans:
         return {}
-    used = {n["Index Name"] for plan in plans for n in workload_replay.nodes(plan) if "Index Name" in n}
+    used = {n["Index Name"] for plan in plans for n in nodes(plan) if "Index Name" in n}
     return {
         "cost": round(statistics.fmean(plan["Total Cost"] for plan in plans), 2),
         "indexes": sorted(used | {roots[name] for name in used if name in roots}),

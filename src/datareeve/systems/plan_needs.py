@@ -102,7 +102,6 @@ def needs(plan: dict[str, Any]) -> list[dict[str, Any]]:
             "table": node["Relation Name"],
             "alias": alias,
             "node": node["Node Type"],
-            "index": node.get("Index Name"),
             "cost": node["Total Cost"],
             "rows": node["Plan Rows"],
             "conditions": [c._asdict() for c in dict.fromkeys(found[alias]["conditions"])],

@@ -142,18 +142,6 @@ class Postgres(Adapter):
         return None if stored is None else str(stored)
 
     @reads
-    def explain(self, sql: str, *, generic: bool = False) -> dict[str, Any]:
-        """The planner's plan of a statement, as EXPLAIN (FORMAT JSON) gives it. `generic`: with `$1` parameters left open (16 and newer)."""
-        options = "FORMAT JSON, GENERIC_PLAN" if generic else "FORMAT JSON"
-        with self._reading(None) as cursor:
-            statement = f"EXPLAIN ({options}) {sql}"
-            refuse_several(cursor.connection, statement)
-            cursor.execute(statement)
-            row = cursor.fetchone()
-        plan = next(iter(row.values())) if row else []
-        return plan[0] if plan else {}
-
-    @reads
     def workload(self) -> dict[str, Any]:
         """The recorded workload without any value: {source, families, loops}. See `workload_source.Recording.summary`."""
         from datareeve.systems import workload_replay  # noqa: PLC0415 - parses statements
@@ -205,15 +193,8 @@ class Postgres(Adapter):
             )
 
     @reads
-    def scans(self, fingerprints: list[str] | None = None) -> list[dict[str, Any]]:
-        """How the planner would answer each family of the workload: [{fingerprint, cost, scans: [{table, node, index, cost, rows}]}]."""
-        from datareeve.systems import workload_replay  # noqa: PLC0415
-
-        return workload_replay.scans(self, fingerprints)
-
-    @reads
     def needs(self, fingerprints: list[str] | None = None) -> list[dict[str, Any]]:
-        """How the planner would answer each family, and what each scan of a table is asked, without a value: [{fingerprint, cost, scans}]."""
+        """How the planner would answer each family, and what each scan of a table is asked, without a value: [{fingerprint, cost, indexes, scans}]."""
         from datareeve.systems import workload_trial  # noqa: PLC0415
 
         return workload_trial.needs(self, fingerprints)

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psycopg
 
 from datareeve.systems import workload_replay
+from datareeve.systems.plan_needs import nodes
 from datareeve.systems.stopwatch import Stopwatch
-from datareeve.systems.workload_replay import Case, nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from datareeve.systems.pg_copy import Copy
+    from datareeve.systems.workload_replay import Case
     from datareeve.systems.workload_source import Family
 
 Variant = dict[str, str]  # settings by name, as SET takes them
@@ -77,7 +78,7 @@ def _planned(
         with connection.transaction(force_rollback=True):
             _prepare(connection, variant, family)
             for case in cases:
-                answer = _answer(connection, "EXPLAIN (FORMAT JSON) ", case)
+                answer = workload_replay.answered(connection, "EXPLAIN (FORMAT JSON) ", case)
                 shapes.append(json.dumps([_shape(answer["Plan"]), "JIT" in answer], sort_keys=True))
     except psycopg.Error:
         return None
@@ -176,7 +177,7 @@ def _attempt(connection: psycopg.Connection[Any], stopwatch: Stopwatch, case: Ca
     try:
         with connection.transaction(force_rollback=True):
             stopwatch.start()
-            answer = _answer(connection, EXPLAIN, case)
+            answer = workload_replay.answered(connection, EXPLAIN, case)
             cpu_ms = stopwatch.stop(parallel=_is_parallel(answer["Plan"]))
     except psycopg.errors.QueryCanceled:
         raise
@@ -259,7 +260,7 @@ def _spill(
     try:
         with connection.transaction(force_rollback=True):
             _prepare(connection, variant, family)
-            answer = _answer(connection, EXPLAIN, case)
+            answer = workload_replay.answered(connection, EXPLAIN, case)
     except psycopg.Error:
         return 0, 0
     return _figures(answer)["temp_bytes"], sum(_operations(answer["Plan"], 1))
@@ -291,9 +292,3 @@ def _prepare(connection: psycopg.Connection[Any], variant: Mapping[str, str], fa
             row = connection.execute("SELECT to_regclass(quote_ident(%s))::text AS name", (table,)).fetchone()
             if row and row["name"]:
                 connection.execute(f"ANALYZE {row['name']}")  # as regclass writes it: quoted where needed
-
-
-def _answer(connection: psycopg.Connection[Any], explain: str, case: Case) -> dict[str, Any]:
-    row = connection.execute(explain + case[0], case[1], prepare=None if case[1] else True).fetchone()
-    answer: dict[str, Any] = next(iter((row or {"plan": [{}]}).values()))[0]
-    return answer

@@ -20,6 +20,7 @@ from psycopg import sql as pgsql
 
 from datareeve.core.errors import BadInput, DatareeveError
 from datareeve.systems import workload_activity
+from datareeve.systems.plan_needs import nodes
 from datareeve.systems.postgres import refuse_several
 from datareeve.systems.workload_columns import base_tables
 from datareeve.systems.workload_examples import invent
@@ -27,7 +28,7 @@ from datareeve.systems.workload_source import LEXER, Family, Recording, executab
 from datareeve.systems.workload_statistics import NO_STATISTICS, NOT_LOADED, from_statistics, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from datareeve.systems.postgres import Postgres
 
@@ -256,7 +257,7 @@ def _milliseconds(connection: psycopg.Connection[Any], case: Case) -> float:
 def analysed(connection: psycopg.Connection[Any], case: Case) -> dict[str, Any]:
     """One execution as the server measures it: ms (planning included), buffers, wal_bytes and the indexes used."""
     explain = "EXPLAIN (ANALYZE, BUFFERS, WAL, TIMING OFF, FORMAT JSON) "
-    plan = answer_of(connection.execute(explain + case[0], case[1], prepare=None if case[1] else True))
+    plan = answered(connection, explain, case)
     top = plan["Plan"]
     return {
         "ms": plan["Execution Time"] + plan["Planning Time"],
@@ -267,42 +268,6 @@ def analysed(connection: psycopg.Connection[Any], case: Case) -> dict[str, Any]:
 
 
 # -- plans ------------------------------------------------------------------------------------------------------------------------
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A plan's nodes, from the top."""
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
-def scans(system: Postgres, fingerprints: Sequence[str] | None) -> list[dict[str, Any]]:
-    """How the planner would answer each family: total cost, and every scan of a table with its cost, rows and index."""
-    result = []
-    for family in wanted(recording(system), fingerprints):
-        try:
-            plan = _plan_of_family(system, family)
-        except DatareeveError:
-            continue  # a table that is gone, a parameter that cannot be known: the family is then judged without a plan
-        result.append(
-            {
-                "fingerprint": family.shape.fingerprint,
-                "cost": plan["Total Cost"],
-                "scans": [_scan(node) for node in nodes(plan) if "Relation Name" in node],
-            }
-        )
-    return result
-
-
-def _scan(node: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "table": node["Relation Name"],
-        "schema": node.get("Schema"),
-        "node": node["Node Type"],
-        "index": node.get("Index Name"),
-        "cost": node["Total Cost"],
-        "rows": node["Plan Rows"],
-    }
 
 
 def plan_of(system: Postgres, sql: str | None, fingerprint: str | None) -> dict[str, Any]:
@@ -354,6 +319,11 @@ def explained(cursor: psycopg.Cursor[Any], options: str, case: Case) -> dict[str
         refuse_several(cursor.connection, statement)
     plan: dict[str, Any] = answer_of(cursor.execute(statement, case[1]))["Plan"]
     return plan
+
+
+def answered(connection: psycopg.Connection[Any], explain: str, case: Case) -> dict[str, Any]:
+    """What EXPLAIN (FORMAT JSON, ...) gives for an execution, by the extended protocol."""
+    return answer_of(connection.execute(explain + case[0], case[1], prepare=None if case[1] else True))
 
 
 def answer_of(cursor: psycopg.Cursor[Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 import statistics
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from datareeve.systems.postgres import Postgres
-    from datareeve.systems.workload_source import Family
+    from datareeve.systems.workload_source import Family, Recording
 
 CASES = 5  # executions of a family that are tried: values differ, and so do the rows behind them
 LONGEST_MS = 10_000.0  # of a statement of which nothing is known
@@ -75,6 +76,8 @@ class Lab:
         self._cases: dict[str, list[workload_replay.Case]] = {}
         self._families: dict[str, Family] = {}
         self._known: dict[tuple[str, int, str], Measured] = {}
+        # The cost of a case's first plan and what that took: estimates of others rest on it.
+        self._first: dict[tuple[str, int], tuple[float, Measured]] = {}
         self._roots: dict[str, str] = {}
         self._stopwatch = Stopwatch(self._connection)
 
@@ -83,7 +86,12 @@ class Lab:
         self._connection.close()
 
     def evaluate(
-        self, hidden: Sequence[str], fingerprints: Sequence[str] | None, longest_ms: Mapping[str, float]
+        self,
+        hidden: Sequence[str],
+        fingerprints: Sequence[str] | None,
+        longest_ms: Mapping[str, float],
+        *,
+        execute: bool,
     ) -> dict[str, dict[str, Any]]:
         """What each family takes with these indexes hidden; see `pg_copy.Copy.evaluate`."""
         self._load(fingerprints)
@@ -97,15 +105,18 @@ class Lab:
                 for number, case in enumerate(self._cases[fingerprint]):
                     if (plan := self._planned(fingerprint, case, hidden)) is not None:
                         planned[fingerprint, number] = plan
-                        if (fingerprint, number, plan.identity) not in self._known:
-                            self._execute(
-                                fingerprint, number, plan.identity, longest_ms.get(fingerprint, LONGEST_MS)
-                            )
+                        if execute and (fingerprint, number, plan.identity) not in self._known:
+                            self._execute(fingerprint, number, plan, longest_ms.get(fingerprint, LONGEST_MS))
         return {fingerprint: self._figures(fingerprint, planned) for fingerprint in asked}
+
+    @cached_property
+    def _recording(self) -> Recording:
+        """Read once: a trial is of one workload, and asks hundreds of times."""
+        return workload_replay.recording(self._copy)
 
     def _load(self, fingerprints: Sequence[str] | None) -> None:
         wanted = None if fingerprints is None else [f for f in fingerprints if f not in self._cases]
-        for family in workload_replay.wanted(workload_replay.recording(self._copy), wanted):
+        for family in workload_replay.wanted(self._recording, wanted):
             fingerprint = family.shape.fingerprint
             if fingerprint not in self._cases:
                 self._families[fingerprint] = family
@@ -114,10 +125,9 @@ class Lab:
     def _planned(self, fingerprint: str, case: workload_replay.Case, hidden: Sequence[str]) -> Planned | None:
         try:
             with self._connection.transaction(force_rollback=True):
-                answer = self._connection.execute(
-                    "EXPLAIN (VERBOSE, FORMAT JSON) " + case[0], case[1], prepare=None if case[1] else True
-                )
-                plan = workload_replay.answer_of(answer)["Plan"]
+                plan = workload_replay.answered(self._connection, "EXPLAIN (VERBOSE, FORMAT JSON) ", case)[
+                    "Plan"
+                ]
         except psycopg.Error:
             return None  # a table that is gone, a parameter that does not fit: it tells nothing
         used = frozenset(node["Index Name"] for node in nodes(plan) if "Index Name" in node)
@@ -126,7 +136,7 @@ class Lab:
         whole = used | {self._roots[name] for name in used if name in self._roots}
         return Planned(plan_identity(plan, also), plan["Total Cost"], whole)
 
-    def _execute(self, fingerprint: str, number: int, identity: str, longest_ms: float) -> None:
+    def _execute(self, fingerprint: str, number: int, plan: Planned, longest_ms: float) -> None:
         case = self._cases[fingerprint][number]
         runs: list[Measured] = []
         try:
@@ -142,14 +152,23 @@ class Lab:
             ]  # a duplicate key of a replayed INSERT: the same under every choice
         finally:
             self._connection.execute("SET LOCAL statement_timeout = 0")
-        self._known[fingerprint, number, identity] = min(runs, key=lambda run: run.cpu_ms)
+        least = min(runs, key=lambda run: run.cpu_ms)
+        self._known[fingerprint, number, plan.identity] = least
+        self._first.setdefault((fingerprint, number), (plan.cost, least))
+
+    def _taken(self, fingerprint: str, number: int, plan: Planned) -> Measured | None:
+        """What a plan took; where there was no time to execute it, what its cost says beside that of one that was."""
+        known = self._known.get((fingerprint, number, plan.identity))
+        if known is not None or (fingerprint, number) not in self._first:
+            return known
+        cost, first = self._first[fingerprint, number]
+        factor = plan.cost / max(cost, 1e-9)
+        return first._replace(cpu_ms=first.cpu_ms * factor, ms=first.ms * factor, is_floor=False)
 
     def _run(self, case: workload_replay.Case) -> Measured:
         self._stopwatch.start()
         explain = "EXPLAIN (ANALYZE, BUFFERS, WAL, TIMING OFF, FORMAT JSON) "
-        answer = workload_replay.answer_of(
-            self._connection.execute(explain + case[0], case[1], prepare=None if case[1] else True)
-        )
+        answer = workload_replay.answered(self._connection, explain, case)
         top, ms = answer["Plan"], answer["Execution Time"] + answer["Planning Time"]
         parallel = any(node.get("Workers Launched") for node in nodes(top))
         cpu = self._stopwatch.stop(parallel=parallel)
@@ -158,9 +177,9 @@ class Lab:
 
     def _figures(self, fingerprint: str, planned: dict[tuple[str, int], Planned]) -> dict[str, Any]:
         plans = [
-            (plan, self._known[key, number, plan.identity])
+            (plan, taken)
             for (key, number), plan in planned.items()
-            if key == fingerprint
+            if key == fingerprint and (taken := self._taken(key, number, plan)) is not None
         ]
         if not plans:
             return {
@@ -294,7 +313,7 @@ def _bare(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def needs(system: Postgres, fingerprints: Sequence[str] | None) -> list[dict[str, Any]]:
-    """How the planner answers each family, and what its scans are asked, without a value: [{fingerprint, cost, scans}]."""
+    """How the planner answers each family, and what its scans are asked, without a value: [{fingerprint, cost, indexes, scans}]."""
     found = []
     for family in workload_replay.wanted(workload_replay.recording(system), fingerprints):
         try:
@@ -307,6 +326,7 @@ def needs(system: Postgres, fingerprints: Sequence[str] | None) -> list[dict[str
             {
                 "fingerprint": family.shape.fingerprint,
                 "cost": plans[0]["Total Cost"],
+                "indexes": sorted({node["Index Name"] for node in nodes(plans[0]) if "Index Name" in node}),
                 "scans": [_without_values(s, fixed, knows_values=bool(family.examples)) for s in scans[0]],
             }
         )

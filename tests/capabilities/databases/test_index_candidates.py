@@ -36,7 +36,6 @@ def scan(*conditions, **known):
         "schema_name": "public",
         "table": "f",
         "node": "Seq Scan",
-        "index": None,
         "cost": 9000.0,
         "rows": 10.0,
     }
@@ -56,6 +55,7 @@ def situation(*scans, indexes=(), foreign_keys=(), tables=(FLIGHTS,), extensions
             "workload": {"source": {"kind": "trace", "place": "t"}, "families": [family()], "loops": []},
             "tables": tables,
             "indexes": indexes,
+            "uses": [use(one) for one in indexes],
             "foreign_keys": foreign_keys,
             "needs": [{"fingerprint": "q", "cost": 9000.0, "scans": scans}],
             "extensions": extensions,
@@ -69,6 +69,15 @@ def index(name, *keys, **known):
         "has_direction": False, "is_unique": False, "is_valid": True, "has_constraint": False, "bytes": 2_000_000, "scans": 5,
     }  # fmt: skip
     return ExistingIndex(**{**base, **known})
+
+
+def use(one):
+    """The same index in the parts that are compared: here a key's operator class is all that is told of it besides its column."""
+    kind = "text_pattern_ops" if one.has_operator_class else ""
+    return {
+        "schema_name": one.schema_name, "name": one.name, "table": one.table_name, "method": one.method, "is_valid": one.is_valid,
+        "is_unique": one.is_unique, "keys": [f"{key} {kind}" for key in one.keys], "predicate": "late" if one.is_partial else "", "bytes": one.bytes,
+    }  # fmt: skip
 
 
 def subjects(known):
@@ -136,6 +145,8 @@ def test_a_partition_s_need_is_an_index_of_the_whole_table():
         (index("i", "tail", "day", is_partial=True), {" (tail, day)", " (tail)", " (day)"}),
         (index("i", "tail", "day", is_valid=False), {" (tail, day)", " (tail)", " (day)"}),
         (index("i", "tail", "day", method="brin"), {" (tail, day)", " (tail)", " (day)"}),
+        (index("i", "tail", "day", has_direction=True), {" (day)"}),
+        (index("i", "tail", "day", has_operator_class=True), {" (tail, day)", " (tail)", " (day)"}),
     ],
 )
 def test_what_an_existing_index_begins_with_is_no_candidate(existing, left):
@@ -203,6 +214,16 @@ def test_an_invalid_index_of_the_same_name_is_cleared_away_first():
     plan = planned(situation(scan(where("tail")), indexes=[index("f_tail_idx", "tail", is_valid=False)]))
     assert [step.id for step in plan.all_steps()] == ["drop-invalid f_tail_idx", "create-index f_tail_idx"]
     assert "invalid-index" in {finding.rule for finding in plan.findings}
+
+
+def test_of_two_indexes_that_do_the_same_one_is_told_and_another_operator_class_does_something_else():
+    plain, again = index("plain", "dest"), index("twice", "dest")
+    like = index("like", "dest", has_operator_class=True)
+    told = [
+        [(f.rule, f.what.split()[0]) for f in planned(situation(scan(), indexes=there)).findings]
+        for there in ([plain, again], [plain, like])
+    ]
+    assert told == [[("duplicate-index", "twice")], []]
 
 
 def test_unused_indexes_are_told_only_after_a_week_of_counting():

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from datareeve.capabilities.databases import sql
+from datareeve.capabilities.databases.index_redundancy import Use  # noqa: TC001 - pydantic reads it
 from datareeve.capabilities.databases.operations.create_index import CreateIndex
 from datareeve.capabilities.databases.partitioned_index import Partition
 from datareeve.capabilities.databases.workload import Workload  # noqa: TC001 - pydantic reads it
@@ -79,6 +80,7 @@ class ExistingIndex(Value):
     has_included: bool
     is_partial: bool
     has_direction: bool
+    has_operator_class: bool = False  # that is not its type's own: it may know no order
     is_unique: bool
     is_valid: bool
     has_constraint: bool
@@ -87,7 +89,7 @@ class ExistingIndex(Value):
 
     def serves(self, columns: tuple[str, ...], *, any_order: int = 0) -> bool:
         """Whether its first keys are these columns, for every row of the table; the first `any_order` of them in any order."""
-        plain = self.is_valid and self.method == "btree" and not self.is_partial
+        plain = self.is_valid and self.method == "btree" and not (self.is_partial or self.has_operator_class)
         wanted = [as_written(column) for column in columns]
         keys = list(self.keys[: len(columns)])
         return (
@@ -146,7 +148,6 @@ class ScanNeed(Value):
     schema_name: str
     table: str
     node: str
-    index: str | None
     cost: float
     rows: float
     conditions: tuple[Condition, ...] = ()
@@ -162,6 +163,7 @@ class FamilyNeeds(Value):
 
     fingerprint: str
     cost: float
+    indexes: tuple[str, ...] = ()  # that its plan uses
     scans: tuple[ScanNeed, ...]
 
 
@@ -220,6 +222,7 @@ class Situation(Value):
     workload: Workload
     tables: tuple[Table, ...]
     indexes: tuple[ExistingIndex, ...]
+    uses: tuple[Use, ...] = ()  # the same, in parts that can be compared
     foreign_keys: tuple[ForeignKey, ...]
     needs: tuple[FamilyNeeds, ...]
     extensions: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from datareeve.capabilities.databases import index_candidates, index_overlap
+from datareeve.capabilities.databases import index_candidates, index_overlap, index_redundancy
 from datareeve.core.operation import Finding, Severity
 
 if TYPE_CHECKING:
@@ -103,25 +103,33 @@ def of_existing(
     situation: Situation, statistics_days: float | None, system: str, advised: tuple[Candidate, ...] = ()
 ) -> Iterator[Finding]:
     """Indexes that are invalid, duplicate or unused, or will do nothing beside the advised ones; and foreign keys without one."""
-    for index in situation.indexes:
-        if not index.is_valid:
-            what = f"{index.name} is invalid: a concurrent build of it failed. Writes maintain it, no query uses it."
-            yield _drop("invalid-index", index, what, system)
-    gone: set[tuple[str, str]] = set()
-    for index, other in index_overlap.redundant(situation.indexes):
-        what = f"{index.name} ({', '.join(index.keys)}) does nothing that {other.name} ({', '.join(other.keys)}) does not do."
-        gone.add((index.schema_name, index.name))
-        yield _drop("duplicate-index", index, what, system)
+    known = {f"{index.schema_name}.{index.name}": index for index in situation.indexes}
+    gone: set[str] = set()
+    for verdict in index_redundancy.provable(situation.uses):
+        if (index := known.get(verdict.index.shown)) is not None:
+            gone.add(verdict.index.shown)
+            yield _provable(index, known.get(verdict.stand_in), system)
     for index, one in index_overlap.outdone(situation.indexes, advised):
         what = f"{index.name} ({', '.join(index.keys)}) will do nothing that the new index on {one.subject} does not do."
-        gone.add((index.schema_name, index.name))
+        gone.add(f"{index.schema_name}.{index.name}")
         yield _drop("index-outdone", index, what, system, Severity.INFO)
     if statistics_days is not None and statistics_days >= UNUSED_AFTER_DAYS:
         for index in situation.indexes:
-            if _is_unused(index) and (index.schema_name, index.name) not in gone:
+            if _is_unused(index) and f"{index.schema_name}.{index.name}" not in gone:
                 what = f"{index.name} was not used once in {statistics_days:.0f} days here. A standby may still use it."
                 yield _drop("unused-index", index, what, system, Severity.INFO)
     yield from _unindexed(situation, advised)
+
+
+def _provable(index: ExistingIndex, stand_in: ExistingIndex | None, system: str) -> Finding:
+    if stand_in is None:
+        what = (
+            f"{index.name} is invalid: a concurrent build of it failed. Writes maintain it, no query uses it."
+        )
+        return _drop("invalid-index", index, what, system)
+    does, instead = (f"{one.name} ({', '.join(one.keys)})" for one in (index, stand_in))
+    what = f"{does} does nothing that {instead} does not do."
+    return _drop("duplicate-index", index, what, system)
 
 
 def _unindexed(situation: Situation, advised: tuple[Candidate, ...]) -> Iterator[Finding]:
@@ -180,6 +188,7 @@ def figures(situation: Situation, trial: Trial | None, what_if: WhatIf | None) -
         **base,
         "measured_on": trial.differs or "a copy of the same version",
         "candidates_built": len(trial.tried),
+        "families_left_out": trial.families_left_out,
         "workload_ms_before": trial.workload_ms("before"),
         "workload_ms_after": trial.workload_ms("after"),
         "given_up_before": [f.fingerprint for f in trial.families if f.is_floor_before],

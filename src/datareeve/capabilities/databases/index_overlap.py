@@ -1,4 +1,4 @@
-"""Indexes that do the same work: among those that are there, and between them and the advised ones. Pure."""
+"""What the advised indexes make of those that are there, and which foreign keys none of them serves. Pure."""
 
 from __future__ import annotations
 
@@ -14,41 +14,6 @@ if TYPE_CHECKING:
     from datareeve.capabilities.databases.index_facts import Candidate, ExistingIndex, ForeignKey, Situation
 
 
-def redundant(indexes: tuple[ExistingIndex, ...]) -> tuple[tuple[ExistingIndex, ExistingIndex], ...]:
-    """(index, the other that does its work) for each that stands behind no constraint and guarantees nothing."""
-    pairs = []
-    gone: set[tuple[str, str]] = set()
-    for index in sorted(indexes, key=lambda i: (len(i.keys), i.schema_name, i.name)):
-        if (
-            index.is_unique
-            or index.has_constraint
-            or index.is_partial
-            or index.has_included
-            or index.has_direction
-            or not index.is_valid
-        ):
-            continue
-        others = (o for o in indexes if o is not index and (o.schema_name, o.name) not in gone)
-        same = [
-            o
-            for o in others
-            if (o.schema_name, o.table_name) == (index.schema_name, index.table_name) and _covers(o, index)
-        ]
-        if same:
-            pairs.append((index, same[0]))
-            gone.add((index.schema_name, index.name))
-    return tuple(pairs)
-
-
-def _covers(other: ExistingIndex, index: ExistingIndex) -> bool:
-    plain = (
-        other.is_valid and not other.is_partial and not other.has_direction and other.method == index.method
-    )
-    if index.method != "btree":
-        return plain and other.keys == index.keys
-    return plain and other.keys[: len(index.keys)] == index.keys
-
-
 def outdone(
     indexes: tuple[ExistingIndex, ...], advised: tuple[Candidate, ...]
 ) -> Iterator[tuple[ExistingIndex, Candidate]]:
@@ -60,6 +25,7 @@ def outdone(
             or index.is_partial
             or index.has_included
             or index.has_direction
+            or index.has_operator_class
             or not index.is_valid
         ):
             continue

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROUNDS = 3  # interleaved, with and without
 ROWS_WRITTEN = 5000
 BUILD_SECONDS = 90.0  # candidates that are not begun by then are not tried
+FIRST_SECONDS = 60.0  # families that are not begun by then are left out
+SEARCH_SECONDS = 150.0  # plans that were not executed by then are estimated
 FLOOR_FACTOR, LEAST_LONGEST_MS = (
     20.0,
     2000.0,
@@ -78,6 +80,7 @@ class Trial(Value):
     families: tuple[FamilyEffect, ...]
     writes: tuple[TableWrites, ...] = ()
     differs: str = ""
+    families_left_out: int = 0  # for want of time, or because they cannot be run: those that weigh least
 
     @property
     def advised(self) -> tuple[Tried, ...]:
@@ -151,6 +154,7 @@ class _Judge:
         self.calls = {f.fingerprint: max(f.calls, 1) for f in situation.workload.families}
         self.copy = copy
         self.limits = limits
+        self.began = time.monotonic()
         self.longest: dict[str, float] = {}
         self.writes: dict[str, dict[str, dict[str, Any]]] = {}  # by table: '' without, else with that index
 
@@ -168,14 +172,18 @@ class _Judge:
             families=tuple(self._effect(f, before[f], after[f]) for f in fingerprints),
             writes=self._written(kept),
             differs=str(getattr(self.copy, "differs", "")),
+            families_left_out=len(self.situation.needs) - len(fingerprints),
         )
 
     def _runnable(self) -> list[str]:
         """Everything is visible at first: what a family takes then bounds how long it is waited for without."""
-        everything = self.copy.read("evaluate", hidden=[])
-        known = {f: run for f, run in everything.items() if run["cpu_ms"] is not None and f in self.calls}
-        self.longest = {f: max(LEAST_LONGEST_MS, FLOOR_FACTOR * run["ms"]) for f, run in known.items()}
-        return list(known)
+        for need in sorted(self.situation.needs, key=lambda n: -self.situation.time_of(n)):
+            if time.monotonic() - self.began > FIRST_SECONDS:
+                break
+            run = self.copy.read("evaluate", hidden=[], fingerprints=[need.fingerprint])[need.fingerprint]
+            if run["cpu_ms"] is not None:
+                self.longest[need.fingerprint] = max(LEAST_LONGEST_MS, FLOOR_FACTOR * run["ms"])
+        return list(self.longest)
 
     def _tables_of(self, fingerprints: list[str]) -> dict[str, frozenset[str]]:
         return {f: tables for f, tables in self.situation.tables_of().items() if f in fingerprints}
@@ -185,7 +193,10 @@ class _Judge:
         if not asked:
             return {}
         hidden = [name for plain, name in self.names.items() if plain not in choice]
-        runs = self.copy.read("evaluate", hidden=hidden, fingerprints=asked, longest_ms=self.longest)
+        in_time = time.monotonic() - self.began < SEARCH_SECONDS
+        runs = self.copy.read(
+            "evaluate", hidden=hidden, fingerprints=asked, longest_ms=self.longest, execute=in_time
+        )
         return {
             f: Taken(
                 (run["cpu_ms"] or 0.0) * self.calls[f], frozenset(run["indexes"]) & frozenset(self.names)

@@ -89,7 +89,7 @@ class _Asking:
         ]
         found = reader.read("what_if_indexes", indexes=self.indexes)
         self.bytes = {name: int(one["bytes"]) for name, one in found.items() if not one["why_not"]}
-        self.base: dict[str, dict[str, Any]] = self._ask([], None)
+        self.base: dict[str, dict[str, Any]] = self._ask([], [need.fingerprint for need in situation.needs])
         self.tables = {f: tables for f, tables in situation.tables_of().items() if f in self.base}
         self.ms_per_cost = self._scale()
         self.whole = sum(scale * self.base[f]["cost"] for f, scale in self.ms_per_cost.items()) or 1.0

@@ -30,6 +30,7 @@ PERCENT_FOR_SIZE = (
     0.5  # of the workload, that an index of one percent of the tables' size must save beside the rest
 )
 PLANS_REMEMBERED = 50
+MOST_FAMILIES = 200  # those with the most time; the rest of a workload does not decide about indexes
 
 
 class AdviseIndexesFacts(Value):
@@ -100,16 +101,21 @@ class AdviseIndexes(Operation[AdviseIndexesFacts]):
     def _situation(self, reader: Reader) -> Situation:
         own: dict[str, Any] = {"schemas": list(self.schemas), "tables": None}
         rows = {
-            what: reader.read("query", sql=sql.load(f"index_{what}"), parameters=own)
-            for what in ("tables", "existing", "foreign_keys")
+            what: reader.read("query", sql=sql.load(what), parameters=own)
+            for what in ("index_tables", "index_existing", "index_foreign_keys", "maintenance_index_uses")
         }
+        recorded = workload.read(reader)
+        weightiest = sorted(recorded.families, key=lambda f: (-(f.total_ms or 0.0), -f.calls, f.fingerprint))
         return Situation.model_validate(
             {
-                "workload": workload.read(reader),
-                "tables": rows["tables"],
-                "indexes": rows["existing"],
-                "foreign_keys": rows["foreign_keys"],
-                "needs": reader.read("needs"),
+                "workload": recorded,
+                "tables": rows["index_tables"],
+                "indexes": rows["index_existing"],
+                "uses": rows["maintenance_index_uses"],
+                "foreign_keys": rows["index_foreign_keys"],
+                "needs": reader.read(
+                    "needs", fingerprints=[f.fingerprint for f in weightiest[:MOST_FAMILIES]]
+                ),
                 "extensions": reader.read("query", sql=sql.load("index_extensions"), shape="column"),
             }
         )

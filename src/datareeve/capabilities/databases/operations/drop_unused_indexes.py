@@ -157,7 +157,7 @@ def _kept(one: Use, facts: DropUnusedIndexesFacts) -> Finding:
 def _planned(reader: Reader) -> tuple[str, ...]:
     """The indexes in the plans of the recorded workload; none where there is no workload."""
     try:
-        plans = reader.read("scans")
+        plans = reader.read("needs")
     except DatareeveError:
         return ()
-    return tuple(sorted({scan["index"] for plan in plans for scan in plan["scans"] if scan.get("index")}))
+    return tuple(sorted({index for plan in plans for index in plan["indexes"]}))
