@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import ai_rig
 import servers
 
 
@@ -36,3 +37,17 @@ def mariadb():
         pytest.skip("needs Debian's mariadb-server")
     with servers.mariadb() as server:
         yield server
+
+
+@pytest.fixture
+def double():
+    """A provider of AI that does what this test tells it to."""
+    with ai_rig.FaultDouble() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def real_model(tmp_path_factory):
+    """A real small language model behind a real server, over both protocols."""
+    with ai_rig.real_model(tmp_path_factory.mktemp("model")) as model:
+        yield model
