@@ -411,6 +411,27 @@ def serve(*, common: Common = COMMON) -> int:
 
 
 @cli.command(group=SERVE)
+def gateway(*, listen: str | None = None, processes: int | None = None, common: Common = COMMON) -> int:
+    """Serve AI APIs to applications: they keep their official SDK and change its base URL. Until it is stopped; estate.yaml is taken anew by itself.
+
+    Parameters
+    ----------
+    listen
+        host:port; default: gateway.listen of estate.yaml. Port 0: the system chooses one.
+    processes
+        How many share the port, a processor each; default: gateway.processes of estate.yaml.
+    """
+    from datareeve.interfaces import gateway as gateways  # noqa: PLC0415 - as above
+
+    return gateways.run(
+        common.project.resolve(),
+        listen=listen,
+        processes=processes,
+        ready=gateways.told(as_json=common.json),
+    )
+
+
+@cli.command(group=SERVE)
 def mcp(*, common: Common = COMMON) -> int:
     """Speak MCP over standard input and output, for another agent."""
     from datareeve.interfaces.mcp import serve as speak  # noqa: PLC0415 - as above

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Registry:
-    """Every system of an estate, and the built-in `files`, `host`, `estate` (and `ledger`, given with `add`)."""
+    """Every system of an estate, and the built-in `files`, `host`, `estate`, `gateway-process` (and `ledger`, given with `add`)."""
 
     def __init__(self, estate: Estate, project: Path) -> None:
         self.estate = estate
@@ -40,6 +40,7 @@ class Registry:
             "host": Host(),
             "estate": EstateFile(self.project / ESTATE_FILE),
         }
+        self.add_lazily("gateway-process", self._gateway_process)
 
     def add(self, system: Adapter) -> None:
         """Add a built-in system, or replace one (a copy, during rehearsal)."""
@@ -81,6 +82,11 @@ class Registry:
 
             return Pgbouncer(name, entry, self.project, self[entry.database])  # type: ignore[arg-type]
         return self._elsewhere(name, entry)
+
+    def _gateway_process(self) -> Adapter:
+        from datareeve.systems.gateway_process import GatewayProcess  # noqa: PLC0415 - loaded when first asked for
+
+        return GatewayProcess(self.project)
 
     def _elsewhere(self, name: str, entry: MysqlSystem | SqliteSystem | DuckdbSystem) -> Adapter:
         if isinstance(entry, MysqlSystem):

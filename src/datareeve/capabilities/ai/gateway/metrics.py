@@ -14,10 +14,12 @@ import json
 import os
 import time
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from datareeve.systems.gateway_process import METRICS_FOLDER, PROCESS_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from datareeve.capabilities.ai.gateway.usage import UsageRow
@@ -76,6 +78,9 @@ FAMILIES: Final[dict[str, tuple[str, str]]] = {
     "gen_ai_server_time_to_first_token_seconds": ("histogram", "To the first token, or an answer's first byte."),
     "gen_ai_client_token_usage": ("histogram", "Tokens of a request, as the provider counted them."),
 }  # fmt: skip
+
+
+SeriesT = TypeVar("SeriesT")
 
 
 class _Histogram:
@@ -171,6 +176,14 @@ class Metrics:
         self._counters: dict[str, dict[str, float]] = {}
         self._help: dict[str, str] = {}
 
+    @classmethod
+    def of_this_process(cls, project: Path) -> Metrics:
+        """As the supervisor started it: its number among its siblings is in the environment; alone, it shares nothing."""
+        number = os.environ.get(PROCESS_VARIABLE)
+        if number is None or not number.isdigit():
+            return cls()
+        return cls(process=int(number), folder=project / METRICS_FOLDER)
+
     # -- on the path ---------------------------------------------------------------------------------------------------------------
 
     def observe(self, row: UsageRow) -> None:
@@ -221,7 +234,9 @@ class Metrics:
 
     # -- what others count or measure ------------------------------------------------------------------------------------------------
 
-    def gauge(self, name: str, value: float | Callable[[], float], /, help_text: str = "", **labels: str) -> None:
+    def gauge(
+        self, name: str, value: float | Callable[[], float], /, help_text: str = "", **labels: str
+    ) -> None:
         """Set a gauge, or give a function that is asked when the metrics are read. `name` without the prefix: 'in_flight'."""
         self._gauges.setdefault(_own(name), {})[_labels(labels.items())] = value
         self._describe(_own(name), "gauge", help_text)
@@ -238,6 +253,12 @@ class Metrics:
             told = _labels((label, OTHER) for label in labels)
         series[told] = series.get(told, 0) + amount
         self._describe(_own(name), "counter", help_text)
+
+    def count_refused(self, code: str) -> None:
+        """A request that was refused before it became one: no key, no such path, too large."""
+        self.count(
+            "refused_total", 1, "Requests refused before they were read, by the error's code.", code=code
+        )
 
     def _describe(self, name: str, kind: str, text: str) -> None:
         if name not in self._help or text:
@@ -315,8 +336,16 @@ class Metrics:
         operation = operation_of(row.endpoint)
         asked = self._models(row.asked_model) if sent else ""
         model = self._served(row.model) if sent else ""
-        common = (("gen_ai_operation_name", operation), ("gen_ai_provider_name", row.provider), ("gen_ai_request_model", asked))
-        told = (("gen_ai_response_model", model), ("status", row.status), ("http_status", str(row.http_status)))
+        common = (
+            ("gen_ai_operation_name", operation),
+            ("gen_ai_provider_name", row.provider),
+            ("gen_ai_request_model", asked),
+        )
+        told = (
+            ("gen_ai_response_model", model),
+            ("status", row.status),
+            ("http_status", str(row.http_status)),
+        )
         labels = self._labelled((*common, *told, ("error_type", self._codes(row.error) if row.error else "")))
         kind = self._bounded.get((labels,))
         if kind is None:
@@ -353,9 +382,15 @@ class Metrics:
             if made.get(name):
                 yield name, (kind, text, made[name])
         own = _labels((("process", str(self._process)),))
-        for name, series in (*self._gauges.items(), *self._counters.items()):
+        others: list[tuple[str, Mapping[str, float | Callable[[], float]]]] = [
+            *self._gauges.items(),
+            *self._counters.items(),
+        ]
+        for name, series in others:
             kind, _, text = self._help[name].partition(" ")
-            lines = [f"{name}{_with(labels, own)} {_number(_value(value))}" for labels, value in series.items()]
+            lines = [
+                f"{name}{_with(labels, own)} {_number(_value(value))}" for labels, value in series.items()
+            ]
             yield name, (kind, text or name.replace("_", " "), lines)
         yield "datareeve_gateway_start_time_seconds", (
             "gauge", "When the process started, in Unix seconds.", [f"datareeve_gateway_start_time_seconds{own} {self.started_at:.3f}"],
@@ -366,7 +401,10 @@ class Metrics:
         dollars = ("cost", "saved")
         counters = {name: f"datareeve_gateway_{name}{'_usd' if name in dollars else ''}_total"
                     for name in ("requests", "attempts", "cached", "estimated", "unpriced", *dollars)}  # fmt: skip
-        of_kinds = {family: _counted(family, kinds, name, always=name == "requests") for name, family in counters.items()}
+        of_kinds = {
+            family: _counted(family, kinds, name, always=name == "requests")
+            for name, family in counters.items()
+        }
         of_keys = {family: _counted(family, keys, name, always=True) for family, name in (
             ("datareeve_gateway_key_requests_total", "requests"),
             ("datareeve_gateway_key_tokens_total", "tokens"),
@@ -404,7 +442,7 @@ def _own(name: str) -> str:
     return f"datareeve_gateway_{name}"
 
 
-def _made(series: dict[str, Any], labels: str, kind: Callable[[str], Any]) -> Any:
+def _made(series: dict[str, SeriesT], labels: str, kind: Callable[[str], SeriesT]) -> SeriesT:
     found = series.get(labels)
     if found is None:
         found = series[labels] = kind(labels)
@@ -469,7 +507,9 @@ def _token_histograms(series: list[_Times]) -> Iterator[str]:
             yield from _buckets("gen_ai_client_token_usage", labels, getattr(one, kind), TOKENS, scale=1)
 
 
-def _buckets(family: str, labels: str, histogram: _Histogram, bounds: tuple[float, ...], *, scale: float) -> Iterator[str]:
+def _buckets(
+    family: str, labels: str, histogram: _Histogram, bounds: tuple[float, ...], *, scale: float
+) -> Iterator[str]:
     below = 0
     for bound, count in zip((*map(_number, bounds), "+Inf"), histogram.counts, strict=True):
         below += count
