@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from datareeve.core import secrets
 from datareeve.core.errors import BadInput
@@ -17,6 +17,7 @@ from datareeve.core.estate import (
     PostgresqlSystem,
     SqliteSystem,
 )
+from datareeve.core.estate_gateway import AnthropicSystem, OpenaiSystem
 from datareeve.systems.estate_file import EstateFile
 from datareeve.systems.files import Files
 from datareeve.systems.host import Host
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from datareeve.core.secrets import Secret
     from datareeve.systems.adapter import Adapter
+    from datareeve.systems.gateway_control import GatewayControl
 
 
 class Registry:
@@ -40,6 +42,7 @@ class Registry:
             "host": Host(),
             "estate": EstateFile(self.project / ESTATE_FILE),
         }
+        self.add_lazily("gateway", self._gateway)
         self.add_lazily("gateway-process", self._gateway_process)
 
     def add(self, system: Adapter) -> None:
@@ -88,7 +91,11 @@ class Registry:
 
         return GatewayProcess(self.project)
 
-    def _elsewhere(self, name: str, entry: MysqlSystem | SqliteSystem | DuckdbSystem) -> Adapter:
+    def _elsewhere(
+        self, name: str, entry: MysqlSystem | SqliteSystem | DuckdbSystem | OpenaiSystem | AnthropicSystem
+    ) -> Adapter:
+        if isinstance(entry, (OpenaiSystem, AnthropicSystem)):
+            return self._provider(name, entry)
         if isinstance(entry, MysqlSystem):
             from datareeve.systems.mysql import Mysql  # noqa: PLC0415 - loaded when the estate has one
 
@@ -100,6 +107,17 @@ class Registry:
         from datareeve.systems.duckdb import Duckdb  # noqa: PLC0415 - as above
 
         return Duckdb(name, entry, self.project)
+
+    def _gateway(self) -> GatewayControl:
+        from datareeve.systems.gateway_control import GatewayControl  # noqa: PLC0415 - loaded when AI is worked on
+
+        return GatewayControl(self.project, resolver(self.project))
+
+    def _provider(self, name: str, entry: OpenaiSystem | AnthropicSystem) -> Adapter:
+        from datareeve.systems.ai_provider import provider_of  # noqa: PLC0415 - as above
+
+        gateway = cast("GatewayControl", self["gateway"])
+        return provider_of(name, entry, lambda key: gateway.secret_for(name, key))
 
     def _pool(self, name: str) -> PgbouncerSystem | None:
         # `app-pool` can be asked for before it is declared: a plan that declares it also starts it, and looks first.
@@ -127,7 +145,12 @@ class Registry:
         return Postgres(name, entry, self._secret(entry.password), server, self.project)
 
     def _secret(self, reference: str | None) -> Secret | None:
-        return secrets.resolve(reference, base=self.project, keyring=_keyring()) if reference else None
+        return resolver(self.project)(reference) if reference else None
+
+
+def resolver(project: Path) -> Callable[[str], Secret]:
+    """What reads a secret by its reference, for one project. Errors: those of `secrets.resolve`."""
+    return lambda reference: secrets.resolve(reference, base=project, keyring=_keyring())
 
 
 def _keyring() -> Any:
