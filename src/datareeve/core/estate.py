@@ -9,22 +9,18 @@ import difflib
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from datareeve.core.errors import BadInput
+from datareeve.core.estate_gateway import AnthropicSystem, GatewaySettings, OpenaiSystem, SecretReference
 from datareeve.core.operation import Effect, Severity
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-SecretReference = Annotated[
-    str,
-    Field(pattern=r"^(env|file|keyring|vault):.+", description="env:NAME, file:path or keyring:service/name"),
-]
 
 
 def holds_password(url: str) -> bool:
@@ -164,7 +160,13 @@ class DuckdbSystem(Value):
 
 
 SystemEntry = Annotated[
-    PostgresqlSystem | PgbouncerSystem | MysqlSystem | SqliteSystem | DuckdbSystem,
+    PostgresqlSystem
+    | PgbouncerSystem
+    | MysqlSystem
+    | SqliteSystem
+    | DuckdbSystem
+    | OpenaiSystem
+    | AnthropicSystem,
     Field(discriminator="kind"),
 ]
 
@@ -251,6 +253,8 @@ class Targets(Value):
     backup_age_hours: float = 26.0
     restore_point_seconds: float = 300.0
     restore_time_seconds: float = 3600.0
+    api_uptime_percent: float = Field(99.9, gt=0, lt=100, description="requests that the gateway answered")
+    ai_cost_growth_percent: float = Field(10.0, ge=0, description="month over month, at most")
 
 
 class Estate(Value):
@@ -263,10 +267,24 @@ class Estate(Value):
     )
     ledger_password: SecretReference | None = None
     systems: dict[str, SystemEntry] = Field(default_factory=dict)
+    gateway: GatewaySettings | None = Field(None, description="the AI gateway; none: there is none")
     authority: Authority = Authority()
     schedules: dict[str, Schedule] = Field(default_factory=dict)
     alerts: tuple[AlertRule, ...] = ()
     targets: Targets = Targets()
+
+    @model_validator(mode="after")
+    def _targets_are_providers(self) -> Estate:
+        for name, route in (self.gateway.models if self.gateway else {}).items():
+            for target in route.targets:
+                if self.systems.get(target.partition("/")[0], None).__class__ not in (
+                    OpenaiSystem,
+                    AnthropicSystem,
+                ):
+                    raise ValueError(
+                        f"gateway.models.{name}: {target!r} names no provider of `systems` (kind openai or anthropic)"
+                    )
+        return self
 
     @field_validator("ledger")
     @classmethod

@@ -1,0 +1,352 @@
+"""Attempts: a request goes to one candidate after the other until one answers, within its deadline and the budget for retries.
+
+A failure goes on at once to what has not been tried; when all have been tried there is a pause, and another round. An answer is either whole, or
+a stream that has begun. Where a second request is sent because the first is slow (hedging), the first to begin wins and the other is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from datareeve.capabilities.ai.gateway import crossing, failing, heads
+from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
+from datareeve.capabilities.ai.gateway.relay import Relay
+from datareeve.capabilities.ai.gateway.targets import RATE_LIMIT
+from datareeve.capabilities.ai.gateway.usage import Tokens
+from datareeve.systems.upstream import UpstreamError
+
+if TYPE_CHECKING:
+    from datareeve.capabilities.ai.gateway.cache import Stored
+    from datareeve.capabilities.ai.gateway.config import Route, Target
+    from datareeve.capabilities.ai.gateway.dialects import Asked, Dialect
+    from datareeve.capabilities.ai.gateway.engine import Engine
+    from datareeve.capabilities.ai.gateway.job import Context
+    from datareeve.capabilities.ai.gateway.targets import Candidate
+    from datareeve.systems.http1 import Exchange, Headers
+    from datareeve.systems.upstream import Call
+
+OK = 200
+NOT_OURS_TO_TELL = frozenset((401, 402, 403))  # they are about the provider's key, which is not the client's
+CUT_BY_US = frozenset(("upstream.first-byte-timeout", "upstream.idle-timeout", "upstream.deadline"))
+DEADLINE_HEADERS = (b"x-stainless-timeout", b"x-stainless-read-timeout")  # seconds; the official SDKs send one
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """What one attempt gave: a whole answer (also an error's), or a stream that has begun."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    relay: Relay | None = None
+    target: Target | None = None
+    tokens: Tokens | None = None
+    error: str = ""  # a stable code where it is an error
+    first_at: float = 0.0  # loop time
+    cached: bool = False
+    saved_microusd: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the provider did what was asked."""
+        return self.status < 300  # noqa: PLR2004 - RFC 9110, 15.3
+
+    @classmethod
+    def stored(cls, stored: Stored) -> Answer:
+        """An answer of the cache."""
+        return cls(OK, [], tokens=stored.tokens, cached=True, saved_microusd=stored.microusd)
+
+
+@dataclass(slots=True)
+class Failure:
+    """An attempt that gave nothing to tell, or an error that another candidate may not have."""
+
+    fate: failing.Fate
+    code: str
+    answer: Answer | None = None  # the provider's own words, where it had any
+    wait: float | None = None  # seconds that it asks to wait
+    problem: Problem | None = None  # ours, where it could not even be asked
+
+
+@dataclass(slots=True)
+class Walk:
+    """The way of one request over its candidates."""
+
+    engine: Engine
+    exchange: Exchange
+    context: Context
+    asked: Asked
+    route: Route
+    attempts: int = 0
+    served: Candidate | None = None  # whose answer was taken; else the last that was asked
+    lost_microusd: int = 0  # what attempts that we cut may have cost
+    _calls: list[Call] = field(default_factory=list)
+    _last: Failure | None = None
+    _passed: bytes = field(default=b"")
+
+    async def answer(self) -> Answer:
+        """The first good answer, else the last candidate's error. Errors: `Refusal` where nobody could be asked."""
+        engine, settings = self.engine, self.route.settings
+        engine.retries.asked()
+        self._passed = heads.passed_on(self.exchange.headers)
+        deadline = self.context.began + self._patience()
+        candidates = engine.targets.candidates(self.route)
+        for round_ in range(settings.retries + 1):
+            found = await self._round(candidates, deadline)
+            if found is not None:
+                return found
+            wait = self._pause(round_ + 1, candidates)
+            now = engine.loop.time()
+            if round_ == settings.retries or wait is None or now + wait >= deadline or not engine.retries.take(now):
+                break
+            await asyncio.sleep(wait)
+        return self._in_vain(candidates)
+
+    async def _round(self, candidates: tuple[Candidate, ...], deadline: float) -> Answer | None:
+        """Each candidate once. A candidate that only the key was wrong for does not rule out its target's other keys."""
+        gone: Target | None = None
+        for place, candidate in enumerate(candidates):
+            now = self.engine.loop.time()
+            if candidate.target is gone or now >= deadline or not candidate.standing.breaker.allows(now):
+                continue
+            if not self.engine.parts.room.provider_has_room(candidate, self.asked, now):
+                candidate.standing.breaker.spared()
+                continue
+            found = await self._asked(candidate, candidates[place + 1 :], deadline)
+            if isinstance(found, Answer):
+                return found
+            self._last = found
+            if self.exchange.gone and self.asked.stream:
+                return found.answer or Answer(499, [], error="gateway.client-left")
+            if found.fate == "final" and found.answer is not None:
+                return found.answer
+            if found.fate == "other-target":
+                gone = candidate.target
+        return None
+
+    def _left(self) -> None:
+        """The client has left: providers need not go on."""
+        for call in self._calls:
+            call.cancel()
+
+    # -- one attempt -------------------------------------------------------------------------------------------
+
+    async def _asked(
+        self, candidate: Candidate, others: tuple[Candidate, ...], deadline: float
+    ) -> Answer | Failure:
+        hedge = self.route.settings.hedge_after_ms
+        if hedge is None or not others:
+            return await self._attempt(candidate, deadline)
+        return await self._hedged(candidate, others, hedge / 1000, deadline)
+
+    async def _attempt(self, candidate: Candidate, deadline: float) -> Answer | Failure:
+        self.attempts += 1
+        self.served = candidate
+        loop = self.engine.loop
+        try:
+            async with asyncio.timeout_at(deadline):
+                found = await self._exchanged(candidate)
+        except TimeoutError:
+            found = Failure("try-again", "upstream.deadline")
+        except UpstreamError as error:
+            found = Failure("try-again", error.code)
+        except Refusal as refusal:  # it cannot be said in that provider's protocol
+            found = Failure("other-target", refusal.problem.code, problem=refusal.problem)
+        except BaseException:
+            candidate.standing.breaker.spared()
+            raise
+        self._judge(candidate, found, loop.time())
+        return found
+
+    async def _exchanged(self, candidate: Candidate) -> Answer | Failure:
+        """Ask a candidate, once more where a kept connection turned out to be closed."""
+        for _ in range(2):
+            call = await self._send(candidate)
+            if self.asked.stream:  # whole answers are paid for in any case: they are waited for, and counted exactly
+                self._calls.append(call)
+                self.exchange.on_gone = self._left
+            try:
+                return await self._stream(call, candidate) if self.asked.stream else await self._whole(call, candidate)
+            except UpstreamError as error:
+                if not error.stale:
+                    raise
+            except BaseException:
+                call.cancel()
+                raise
+        raise UpstreamError("upstream.cut", sent=True)
+
+    async def _send(self, candidate: Candidate) -> Call:
+        engine, dialect, asked = self.engine, self.context.dialect, self.asked
+        provider = candidate.provider
+        if provider.protocol == dialect.protocol:
+            path, body = self.context.path, dialect.outgoing(asked, candidate.target.model)
+        else:
+            path, body = crossing.request(dialect, asked, candidate.target.model)
+        base = path.removeprefix("/v1") if provider.protocol == "openai" else path
+        known = engine.known(candidate)
+        origin = engine.origin(provider)
+        method, query, passed = self.exchange.method, self.context.query, self._passed
+        request = heads.request(
+            origin, method=method, path=base.encode(), query=query, known=known, passed=passed, body=body
+        )
+        return await origin.ask(request, engine.timeouts(provider))
+
+    async def _whole(self, call: Call, candidate: Candidate) -> Answer | Failure:
+        body = await call.whole()
+        return self._taken(call, candidate, body)
+
+    async def _stream(self, call: Call, candidate: Candidate) -> Answer | Failure:
+        if await call.head() != OK or not _is_stream(call):
+            return self._taken(call, candidate, await call.whole())
+        dialect = self._theirs(candidate)
+        changers = () if dialect is self.context.dialect else (crossing.stream(dialect, self.context.dialect, self.asked.model),)
+        relay = Relay(call, dialect.scanner(self.asked), changers)
+        try:
+            await relay.ready
+        except BaseException:
+            call.cancel()
+            raise
+        if relay.error is not None and not relay.first_at:
+            raise relay.error
+        if relay.scanner.failed and not relay.first_at:
+            call.cancel()
+            return Failure("try-again", f"upstream.{relay.scanner.failed}")
+        if relay.done.done() and not relay.whole and not relay.first_at:
+            return Failure("try-again", "upstream.incomplete")
+        return Answer(OK, self._back(call, candidate), relay=relay, target=candidate.target, first_at=relay.first_at)
+
+    def _taken(self, call: Call, candidate: Candidate, body: bytes) -> Answer | Failure:
+        """A whole answer: taken, or what follows from its error."""
+        status, theirs, ours = call.status, self._theirs(candidate), self.context.dialect
+        fate = failing.fate(status)
+        headers = self._back(call, candidate)
+        if fate == "ok":
+            tokens = theirs.tokens(body)
+            told = body if theirs is ours else crossing.answer(theirs, ours, body, self.asked.model)
+            return Answer(status, headers, told, target=candidate.target, tokens=tokens, first_at=call.first_at)
+        told = body if theirs is ours else crossing.error(theirs, ours, status, body)
+        answer = Answer(status, headers, told, target=candidate.target, error=f"upstream.http-{status}")
+        wait = failing.retry_after(call.header(b"retry-after-ms"), call.header(b"retry-after"), time.time())
+        return Failure(fate, answer.error, answer, wait)
+
+    def _theirs(self, candidate: Candidate) -> Dialect:
+        """The dialect that the candidate answers in."""
+        ours = self.context.dialect
+        return ours if candidate.provider.protocol == ours.protocol else crossing.counterpart(ours)
+
+    def _back(self, call: Call, candidate: Candidate) -> Headers:
+        self.engine.parts.room.provider_said(candidate, call.headers, self.engine.loop.time())
+        return heads.passed_back(call.headers)
+
+    # -- what follows ------------------------------------------------------------------------------------------
+
+    def _judge(self, candidate: Candidate, found: Answer | Failure, now: float) -> None:
+        """What an attempt says of the candidate: an error that is the request's own says nothing."""
+        standing = candidate.standing
+        if isinstance(found, Answer):
+            standing.ok(now)
+        elif found.code == "upstream.http-429":
+            found.wait = standing.limited(now, found.wait)
+        elif found.fate in ("final", "other-target") or found.code == "upstream.cancelled":
+            standing.breaker.spared()
+        else:
+            standing.breaker.failed(now, found.code, found.wait)
+            if found.code in CUT_BY_US:  # the provider may have read the prompt, and bills it
+                self._count_lost(candidate)
+
+    def _pause(self, round_: int, candidates: tuple[Candidate, ...]) -> float | None:
+        """Seconds until the next round: jittered, and not before a limit allows it. None: all are left alone for failing."""
+        now = self.engine.loop.time()
+        breakers = [candidate.standing.breaker for candidate in candidates]
+        waits = [b.opens_in(now) for b in breakers if not b.opens_in(now) or b.reason == RATE_LIMIT]
+        return min(waits) + failing.pause(round_) if waits else None
+
+    def _patience(self) -> float:
+        """Seconds that the request may take: the route's, or less where the client says that it waits less."""
+        patience = self.route.settings.deadline_seconds
+        for name in DEADLINE_HEADERS:
+            said = self.exchange.header(name)
+            if said is not None and said.replace(b".", b"", 1).isdigit() and float(said) > 0:
+                return min(patience, float(said))
+        return patience
+
+    def _in_vain(self, candidates: tuple[Candidate, ...]) -> Answer:
+        """Nobody answered: the last error, in its own words where those are the client's to read."""
+        last = self._last
+        if last is not None and last.answer is not None and last.answer.status not in NOT_OURS_TO_TELL:
+            return last.answer
+        if last is not None and last.problem is not None:
+            raise Refusal(last.problem)
+        now = self.engine.loop.time()
+        opens = min((c.standing.breaker.opens_in(now) for c in candidates), default=0.0)
+        raise Refusal(_problem(last, opens, any_key=bool(candidates)))
+
+    async def _hedged(
+        self, first: Candidate, others: tuple[Candidate, ...], after: float, deadline: float
+    ) -> Answer | Failure:
+        """The first candidate, and the next one too where the first has not begun to answer in time; the slower is cut."""
+        loop = self.engine.loop
+        leading = loop.create_task(self._attempt(first, deadline))
+        done, _ = await asyncio.wait({leading}, timeout=after)
+        now = loop.time()
+        second = next((c for c in others if c.standing.breaker.allows(now)), None) if not done else None
+        if second is None:
+            return await leading
+        following = loop.create_task(self._attempt(second, deadline))
+        racing = {leading: first, following: second}
+        winner = await self._race(racing)
+        for task, candidate in racing.items():
+            if task is not winner:
+                await self._drop(task, candidate)
+        self.served = racing[winner]
+        return winner.result()
+
+    @staticmethod
+    async def _race(racing: dict[asyncio.Task[Answer | Failure], Candidate]) -> asyncio.Task[Answer | Failure]:
+        waiting = set(racing)
+        try:
+            while True:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                good = next((t for t in done if isinstance(t.result(), Answer)), None)
+                if good is not None or not waiting:
+                    return good or done.pop()
+        except asyncio.CancelledError:
+            for task in racing:
+                task.cancel()
+            raise
+
+    async def _drop(self, task: asyncio.Task[Answer | Failure], candidate: Candidate) -> None:
+        """A hedge that lost: it is cut, and counted as having read its prompt."""
+        if task.done() and isinstance(task.result(), Failure):
+            return
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and isinstance(found := task.result(), Answer) and found.relay is not None:
+            found.relay.call.cancel()
+        self._count_lost(candidate)
+
+    def _count_lost(self, candidate: Candidate) -> None:
+        price = self.engine.price(candidate.provider, candidate.target.model)
+        if price is not None:
+            self.lost_microusd += price.cost_microusd(Tokens(input=self.asked.input_estimate))
+
+
+def _is_stream(call: Call) -> bool:
+    return (call.header(b"content-type") or b"").startswith(b"text/event-stream")
+
+
+def _problem(last: Failure | None, opens: float, *, any_key: bool) -> Problem:
+    if not any_key:
+        return Problem(503, "overloaded", "gateway.no-key", "No usable key is known for this model's provider.")
+    if last is None:
+        message = "All targets of this model are left alone for the moment, after failures or for their limits."
+        return Problem(503, "overloaded", "gateway.unavailable", message, retry_after=max(opens, 1.0))
+    if last.answer is not None:
+        message = "The provider does not take the gateway's key: its owner must mend that."
+        return Problem(502, "upstream", "gateway.provider-key", message)
+    if last.code == "upstream.deadline" or last.code.endswith("timeout"):
+        return Problem(504, "timeout", last.code, "The provider did not answer in time.")
+    return Problem(502, "upstream", last.code, "The provider could not be reached, or did not answer usably.")

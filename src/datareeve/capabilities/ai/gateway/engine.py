@@ -1,0 +1,235 @@
+"""The engine: takes requests from the wire, knows who asks, and gives each to a `Job`. It holds what requests share.
+
+One engine a process, on one event loop. `adopt` puts a new configuration in place between two requests; requests on their way end by the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from datareeve.capabilities.ai.gateway import compile as compiling
+from datareeve.capabilities.ai.gateway import heads
+from datareeve.capabilities.ai.gateway.dialects import Problem, table
+from datareeve.capabilities.ai.gateway.failing import RetryBudget
+from datareeve.capabilities.ai.gateway.job import Context, Job
+from datareeve.capabilities.ai.gateway.targets import Targets
+from datareeve.systems.upstream import Origin, Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datareeve.capabilities.ai.gateway.admin import Admin
+    from datareeve.capabilities.ai.gateway.cache import Cache
+    from datareeve.capabilities.ai.gateway.config import Config, Provider, VirtualKey
+    from datareeve.capabilities.ai.gateway.dialects import Dialect
+    from datareeve.capabilities.ai.gateway.metrics import Metrics
+    from datareeve.capabilities.ai.gateway.prices import Price, PriceBook
+    from datareeve.capabilities.ai.gateway.room import Room
+    from datareeve.capabilities.ai.gateway.targets import Candidate, Standing
+    from datareeve.capabilities.ai.gateway.usage_log import UsageLog
+    from datareeve.systems.http1 import Exchange, Headers
+
+JSON = (b"content-type", b"application/json")
+EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+REQUEST_ID = {"openai": b"x-request-id", "anthropic": b"request-id"}  # where each SDK looks for it
+DRAIN_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """What an engine works with, made by `server`."""
+
+    room: Room
+    usage: UsageLog
+    prices: PriceBook
+    metrics: Metrics
+    admin: Admin
+    cache: Cache | None = None
+
+
+class Engine:
+    """What answers clients (`systems.http1.Application`)."""
+
+    def __init__(self, config: Config, parts: Parts) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.parts = parts
+        self.retries = RetryBudget()
+        self.standings: dict[tuple[str, str, str], Standing] = {}
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._origins: dict[tuple[object, ...], Origin] = {}
+        self._ids = _Ids()
+        self.adopt(config)
+
+    def adopt(self, config: Config) -> None:
+        """Work by this configuration from the next request on."""
+        self.config = config
+        self.targets = Targets(config, self.standings)
+        self._known: dict[tuple[str, str], bytes] = {}
+        self._prices: dict[tuple[str, str], Price | None] = {}
+        self._timeouts = {
+            p.name: Timeouts(p.connect_seconds, p.first_byte_seconds, p.idle_seconds) for p in config.providers.values()
+        }
+        self.parts.room.adopt(config)
+        self._retire_origins(config)
+
+    # -- the wire's calls --------------------------------------------------------------------------------------
+
+    def admit(self, exchange: Exchange) -> None:
+        """Who asks, and for what: a request that may not be is answered before its body is read."""
+        path, _, query = exchange.target.partition(b"?")
+        method = exchange.method.decode("ascii")
+        text = path.decode("latin-1")
+        if self.parts.admin.knows(method, text):
+            return
+        dialect = table.of(method, text)
+        if dialect is None:
+            return self._refuse(exchange, text, _no_such(method, text, exists=_exists(text)))
+        found = self._authenticated(exchange)
+        if isinstance(found, Problem):
+            self.parts.metrics.count_refused(found.code)
+            return self._refuse(exchange, text, found, dialect)
+        exchange.context = Context(found, dialect, text, query, self._ids.next(), self.loop.time(), time.time())
+        return None
+
+    def handle(self, exchange: Exchange) -> None:
+        """A whole request."""
+        if exchange.context is None:
+            path = exchange.target.partition(b"?")[0].decode("latin-1")
+            if self.parts.admin.knows(exchange.method.decode("ascii"), path):
+                return self._administer(exchange, path)
+            self.admit(exchange)
+            if exchange.context is None:
+                return None
+        task = self.loop.create_task(Job(self, exchange, exchange.context).run())  # type: ignore[arg-type]
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        return None
+
+    def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[Headers, bytes]:
+        """An error on the wire, in the shape of the endpoint asked for."""
+        kind = {413: "too_large", 408: "timeout", 503: "overloaded"}.get(status, "bad_request")
+        problem = Problem(status, kind, code, message)  # type: ignore[arg-type]
+        self.parts.metrics.count_refused(code)
+        return self.told(problem, table.shape_of(target.decode("latin-1")), self._ids.next())
+
+    # -- for jobs ----------------------------------------------------------------------------------------------
+
+    def told(self, problem: Problem, dialect: Dialect, request_id: str) -> tuple[Headers, bytes]:
+        """The headers and body of an error."""
+        headers: Headers = [JSON, (REQUEST_ID[dialect.protocol], request_id.encode())]
+        if problem.retry_after is not None:
+            headers.append((b"retry-after", b"%d" % max(1, round(problem.retry_after + 0.5))))
+            headers.append((b"retry-after-ms", b"%d" % max(1, round(problem.retry_after * 1000))))
+        headers += [(name.encode(), value.encode()) for name, value in problem.headers]
+        return headers, dialect.error(problem, request_id)
+
+    def origin(self, provider: Provider) -> Origin:
+        """A provider's address with its kept connections."""
+        place = (provider.base_url, *sorted(provider.query.items()))
+        if place not in self._origins:
+            self._origins[place] = Origin(provider.base_url, provider.query)
+        return self._origins[place]
+
+    def known(self, candidate: Candidate) -> bytes:
+        """The header lines that identify us to a candidate's provider."""
+        place = (candidate.provider.name, candidate.key.id if candidate.key else "")
+        if place not in self._known:
+            self._known[place] = heads.credentials(candidate.provider, candidate.key)
+        return self._known[place]
+
+    def timeouts(self, provider: Provider) -> Timeouts:
+        """A provider's timeouts."""
+        return self._timeouts.get(provider.name) or Timeouts()
+
+    def price(self, provider: Provider, model: str) -> Price | None:
+        """What a model costs; None where no price is known."""
+        place = (provider.name, model)
+        if place not in self._prices:
+            if len(self._prices) > 10_000:  # noqa: PLR2004 - names come from clients
+                self._prices.clear()
+            self._prices[place] = self.parts.prices.of(
+                provider.prices_as or provider.protocol, provider.base_url, model, target=f"{provider.name}/{model}"
+            )
+        return self._prices[place]
+
+    @property
+    def busy(self) -> int:
+        """How many requests are on their way."""
+        return len(self._jobs)
+
+    async def close(self) -> None:
+        """Wait for the requests on their way, then end all connections."""
+        if self._jobs:
+            await asyncio.wait(self._jobs, timeout=DRAIN_SECONDS)
+        for task in tuple(self._jobs):
+            task.cancel()
+        if self._jobs:
+            await asyncio.wait(self._jobs, timeout=1.0)
+        for origin in self._origins.values():
+            origin.close()
+
+    # -- within ------------------------------------------------------------------------------------------------
+
+    def _authenticated(self, exchange: Exchange) -> VirtualKey | Problem:
+        found: VirtualKey | Problem = compiling.authenticate(self.config, b"", time.time())
+        for text in _shown(exchange):
+            found = compiling.authenticate(self.config, text, time.time())
+            if not isinstance(found, Problem):
+                return found
+        return found
+
+    def _refuse(self, exchange: Exchange, path: str, problem: Problem, dialect: Dialect | None = None) -> None:
+        headers, body = self.told(problem, dialect or table.shape_of(path), self._ids.next())
+        exchange.respond(problem.status, headers, body)
+
+    def _administer(self, exchange: Exchange, path: str) -> None:
+        found = self._authenticated(exchange)
+        key = None if isinstance(found, Problem) else found
+        status, headers, body = self.parts.admin.answer(path, key, exchange.connection.peer)
+        exchange.respond(status, headers, body)
+
+    def _retire_origins(self, config: Config) -> None:
+        wanted = {(p.base_url, *sorted(p.query.items())) for p in config.providers.values()}
+        for place in set(self._origins) - wanted:
+            origin = self._origins.pop(place)
+            self.loop.call_later(DRAIN_SECONDS, origin.close)
+
+
+class _Ids:
+    """Request ids: unique over processes and restarts, in order within one."""
+
+    def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._start = f"req_{random(6).hex()}"
+        self._next = 0
+
+    def next(self) -> str:
+        self._next += 1
+        return f"{self._start}{self._next:08x}"
+
+
+def _shown(exchange: Exchange) -> list[bytes]:
+    """The keys that a request shows: as OpenAI's clients do, as Anthropic's do, as Azure's do."""
+    shown = []
+    for name, value in exchange.headers:
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            shown.append(value[7:].strip())
+        elif name in (b"x-api-key", b"api-key"):
+            shown.append(value)
+    return shown[:3]
+
+
+def _exists(path: str) -> bool:
+    return any(table.of(method, path) is not None for method in ("GET", "POST", "DELETE"))
+
+
+def _no_such(method: str, path: str, *, exists: bool) -> Problem:
+    del path
+    if exists:
+        return Problem(405, "bad_request", "gateway.method", f"This path does not take {method}.")
+    return Problem(
+        404, "not_found", "gateway.path", "The gateway has no such path. It serves OpenAI's and Anthropic's under /v1."
+    )

@@ -1,0 +1,68 @@
+"""Headers: what of a client's request goes on to a provider, and what of a provider's answer goes back.
+
+Everything that is not ours to touch passes (`anthropic-version`, `anthropic-beta`, `openai-beta`, trace headers). What never passes: the client's
+key, cookies, hop-by-hop headers (RFC 9110, 7.6.1), what names the client's network, and what names the provider's account.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datareeve.capabilities.ai.gateway.config import Provider, ProviderKey
+    from datareeve.systems.http1 import Headers
+    from datareeve.systems.upstream import Origin
+
+HOP_BY_HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
+     b"transfer-encoding", b"upgrade", b"content-length")
+)  # fmt: skip
+STAYS = HOP_BY_HOP | frozenset(
+    (b"host", b"authorization", b"x-api-key", b"api-key", b"cookie", b"expect", b"accept-encoding", b"forwarded",
+     b"via", b"x-real-ip", b"openai-organization", b"openai-project", b"origin", b"referer")
+)  # fmt: skip
+STAYS_BEGINNING = (b"x-forwarded-", b"x-datareeve-", b"cf-", b"sec-")
+KEPT_BACK = HOP_BY_HOP | frozenset(
+    (b"set-cookie", b"server", b"alt-svc", b"strict-transport-security", b"openai-organization", b"openai-project",
+     b"anthropic-organization-id", b"content-encoding", b"date", b"via", b"nel", b"report-to", b"x-request-id", b"request-id")
+)  # fmt: skip
+PLAIN = b"accept-encoding: identity\r\n"  # what is not packed can be counted as it passes
+
+
+def passed_on(headers: Headers) -> bytes:
+    """The lines of a client's headers that go on to the provider."""
+    return b"".join(
+        [
+            b"%b: %b\r\n" % (name, value)
+            for name, value in headers
+            if name not in STAYS and not name.startswith(STAYS_BEGINNING)
+        ]
+    )
+
+
+def passed_back(headers: Headers) -> Headers:
+    """A provider's headers that go back to the client."""
+    return [pair for pair in headers if pair[0] not in KEPT_BACK]
+
+
+def credentials(provider: Provider, key: ProviderKey | None) -> bytes:
+    """The lines that identify us to a provider, with those that the estate adds."""
+    lines = [f"{name}: {value}\r\n" for name, value in provider.headers.items()]
+    if key is not None and provider.auth != "none":
+        name, start = {
+            "bearer": ("authorization", "Bearer "),
+            "api-key": ("api-key", ""),
+            "x-api-key": ("x-api-key", ""),
+        }[provider.auth]
+        lines.append(f"{name}: {start}{key.secret.reveal()}\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+def request(  # noqa: PLR0913 - the parts of a request
+    origin: Origin, *, method: bytes, path: bytes, query: bytes, known: bytes, passed: bytes, body: bytes
+) -> bytes:
+    """The bytes of a request. `path` begins after the base URL's own path; `known` are our credentials."""
+    asked = b"&".join(part for part in (query, origin.query) if part)
+    return b"%b %b%b%b%b HTTP/1.1\r\nhost: %b\r\n%b%b%bcontent-length: %d\r\n\r\n%b" % (
+        method, origin.path, path, b"?" if asked else b"", asked, origin.host_header, PLAIN, known, passed, len(body), body,
+    )  # fmt: skip

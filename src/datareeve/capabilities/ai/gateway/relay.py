@@ -1,0 +1,112 @@
+"""A streamed answer on its way from the provider to the client.
+
+Until its first token it is held, so that a stream that breaks early can be had elsewhere without the client knowing. From then on its bytes go
+through as they come; a client that reads slowly slows the provider down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datareeve.capabilities.ai.gateway.dialects import StreamScanner
+    from datareeve.systems.http1 import Exchange, Headers
+    from datareeve.systems.upstream import Call, UpstreamError
+
+HELD_BYTES = 256 * 1024  # of events before the first token; then it counts as begun
+
+
+class Changer(Protocol):
+    """Changes a stream on its way: translation to another protocol, names put back."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What becomes of these bytes."""
+
+    def flush(self) -> bytes:
+        """What is left at the end."""
+
+
+class Relay:
+    """One stream: `await ready` until it has begun, ended or failed; then `commit` it to the client and `await done`."""
+
+    __slots__ = (
+        "_changers",
+        "_exchange",
+        "_held",
+        "call",
+        "done",
+        "error",
+        "first_at",
+        "ready",
+        "record",
+        "scanner",
+    )
+
+    def __init__(self, call: Call, scanner: StreamScanner, changers: tuple[Changer, ...] = ()) -> None:
+        loop = asyncio.get_running_loop()
+        self.call = call
+        self.scanner = scanner
+        self._changers = changers
+        self._exchange: Exchange | None = None
+        self._held: list[bytes] = []
+        self.record: list[bytes] | None = (
+            None  # what the client was sent, where an answer is kept for the cache
+        )
+        self.error: UpstreamError | None = None
+        self.first_at = 0.0  # loop time of the first token
+        self.ready: asyncio.Future[None] = loop.create_future()
+        self.done: asyncio.Future[None] = loop.create_future()
+        call.relay(self._on_data, self._on_end)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it ended as its protocol says a stream ends, and not as an error within."""
+        return self.error is None and self.scanner.complete and not self.scanner.failed
+
+    def commit(self, exchange: Exchange, status: int, headers: Headers) -> None:
+        """Begin the client's answer with what was held."""
+        self._exchange = exchange
+        exchange.on_gone = self.call.cancel
+        exchange.on_resume = self.call.resume
+        first, self._held = b"".join(self._held), []
+        if self.record is not None:
+            self.record.append(first)
+        exchange.start(status, headers, first)
+        if exchange.held_back:
+            self.call.pause()
+
+    def _on_data(self, data: bytes) -> None:
+        scanner = self.scanner
+        out = scanner.feed(data)
+        for changer in self._changers:
+            out = changer.feed(out)
+        if not self.first_at and scanner.began:
+            self.first_at = self.call.last_at
+        self._give(out)
+        if not self.ready.done() and (scanner.began or sum(map(len, self._held)) > HELD_BYTES):
+            self.ready.set_result(None)
+
+    def _give(self, out: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            if out:
+                self._held.append(out)
+            return
+        if self.record is not None:
+            self.record.append(out)
+        exchange.write(out)
+        if exchange.held_back:
+            self.call.pause()
+
+    def _on_end(self, error: UpstreamError | None) -> None:
+        self.error = error
+        out = self.scanner.flush()
+        for changer in self._changers:
+            out = changer.feed(out) if out else b""
+            out += changer.flush()
+        if error is None and out:
+            self._give(out)
+        for future in (self.ready, self.done):
+            if not future.done():
+                future.set_result(None)

@@ -1,0 +1,417 @@
+"""HTTP/1.1 to providers: kept connections, one request at a time on each, answers handed on as they come (RFC 9112).
+
+Only addresses that the estate declares are ever reached: redirects are not followed, and no request names a host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
+
+import httptools
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from datareeve.systems.http1 import Headers
+
+HEAD_BYTES = 64 * 1024
+ANSWER_BYTES = 64 << 20  # of a whole answer that is gathered
+KEPT = 512  # idle connections
+KEPT_SECONDS = 25.0  # shorter than servers usually keep theirs, so that a request seldom meets a closing one
+TOO_MANY = 4096  # connections at once to one origin
+
+
+class UpstreamError(Exception):
+    """An attempt failed without an answer. `code` is stable; `sent`: the provider may have begun to work."""
+
+    def __init__(self, code: str, *, sent: bool, stale: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sent = sent
+        self.stale = stale  # a kept connection had been closed meanwhile: not the provider's failure
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds."""
+
+    connect: float = 5.0
+    first_byte: float = 120.0
+    idle: float = 60.0
+
+
+class Call:
+    """One request on its way and its answer.
+
+    `await head()` gives the status when the headers are there; then either `await whole()` for the body, or `relay(...)` to be handed
+    its bytes as they come. `cancel()` cuts the connection, so that the provider stops working.
+    """
+
+    __slots__ = (
+        "_connection", "_done", "_ended", "_head", "_idle", "_loop", "_parts", "_size", "_timer", "_unzip", "began_at",
+        "error", "first_at", "headers", "last_at", "on_data", "on_end", "status",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, timeouts: Timeouts) -> None:
+        self._loop = connection.loop
+        self._connection: Connection | None = connection
+        self._head: asyncio.Future[int] | None = None
+        self._done: asyncio.Future[None] | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._ended = False
+        self._idle = timeouts.idle
+        self._unzip: zlib._Decompress | None = None
+        self.status = 0
+        self.headers: Headers = []
+        self.error: UpstreamError | None = None
+        self.on_data: Callable[[bytes], None] | None = None
+        self.on_end: Callable[[UpstreamError | None], None] | None = None
+        self.began_at = self.last_at = self._loop.time()
+        self.first_at = 0.0  # when the headers came
+        self._timer = self._loop.call_later(timeouts.first_byte, self._late)
+
+    # -- for whoever asked -------------------------------------------------------------------------------------
+
+    async def head(self) -> int:
+        """The status, when the headers are there. Errors: `UpstreamError`."""
+        if self.error is not None:
+            raise self.error
+        if not self.status:
+            self._head = self._loop.create_future()
+            await self._head
+        return self.status
+
+    async def whole(self) -> bytes:
+        """The whole body. Errors: `UpstreamError`, also where it is cut short or too long."""
+        if self.error is not None:
+            raise self.error
+        if not self._ended:
+            self._done = self._loop.create_future()
+            await self._done
+        return b"".join(self._parts)
+
+    def relay(self, on_data: Callable[[bytes], None], on_end: Callable[[UpstreamError | None], None]) -> None:
+        """From now on hand over bytes as they come (those that have come already, now), and say once how it ended."""
+        self.on_data, self.on_end = on_data, on_end
+        parts, self._parts = self._parts, []
+        for part in parts:
+            on_data(part)
+        if self._ended:
+            on_end(self.error)
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header, `name` in lower case."""
+        for known, value in self.headers:
+            if known == name:
+                return value
+        return None
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more: the connection is cut."""
+        if not self._ended:
+            self.fail("upstream.cancelled")
+
+    def pause(self) -> None:
+        """Do not read on: whoever takes the bytes is slow."""
+        if self._connection is not None:
+            self._connection.read_on(reading=False)
+
+    def resume(self) -> None:
+        """Read on."""
+        self.last_at = self._loop.time()
+        if self._connection is not None:
+            self._connection.read_on(reading=True)
+
+    # -- for the connection ------------------------------------------------------------------------------------
+
+    def got_head(self, status: int) -> None:
+        """The headers are whole."""
+        self.status = status
+        self.first_at = self.last_at = self._loop.time()
+        self._timer.cancel()
+        self._timer = self._loop.call_later(self._idle, self._silent)
+        if (self.header(b"content-encoding") or b"identity").lower() in {b"gzip", b"deflate"}:
+            self._unzip = zlib.decompressobj(47)  # 32 + 15: either of both, by its own header
+        if self._head is not None and not self._head.done():
+            self._head.set_result(status)
+
+    def got_data(self, data: bytes) -> None:
+        """Part of the body."""
+        self.last_at = self._loop.time()
+        if self._unzip is not None:
+            data = self._unzipped(data)
+        if self.on_data is not None:
+            return self.on_data(data)
+        self._size += len(data)
+        self._parts.append(data)
+        if self._size > ANSWER_BYTES:
+            self.fail("upstream.too-long")
+        return None
+
+    def got_end(self) -> None:
+        """The answer is whole."""
+        if not self._ended:
+            self._finish(None)
+
+    def fail(self, code: str, *, sent: bool = True, stale: bool = False) -> None:
+        """It ends here, without being whole."""
+        if not self._ended:
+            connection = self._connection
+            self._finish(UpstreamError(code, sent=sent, stale=stale))
+            if connection is not None:
+                connection.cut()
+
+    def _finish(self, error: UpstreamError | None) -> None:
+        self._ended = True
+        self.error = error
+        self._timer.cancel()
+        self._connection = None
+        if self._done is not None and not self._done.done():
+            if error is None:
+                self._done.set_result(None)
+            else:
+                self._done.set_exception(error)
+        if error is not None and self._head is not None and not self._head.done():
+            self._head.set_exception(error)
+        if self.on_end is not None:
+            self.on_end(error)
+
+    def _unzipped(self, data: bytes) -> bytes:
+        try:
+            plain = self._unzip.decompress(data, ANSWER_BYTES) if self._unzip is not None else data
+        except zlib.error:
+            self.fail("upstream.garbage")
+            return b""
+        return plain
+
+    def _late(self) -> None:
+        self.fail("upstream.first-byte-timeout")
+
+    def _silent(self) -> None:
+        quiet = self._loop.time() - self.last_at
+        held = self._connection is not None and self._connection.held
+        if quiet >= self._idle and not held:
+            self.fail("upstream.idle-timeout")
+        else:
+            wait = self._idle if held else self._idle - quiet
+            self._timer = self._loop.call_later(max(wait, 0.01), self._silent)
+
+
+class Connection(asyncio.Protocol):
+    """One connection to a provider."""
+
+    __slots__ = (
+        "_call",
+        "_expects_body",
+        "_fed",
+        "_head_bytes",
+        "_parser",
+        "_transport",
+        "held",
+        "loop",
+        "origin",
+        "since",
+        "used",
+    )
+
+    def __init__(self, origin: Origin) -> None:
+        self.loop = origin.loop
+        self.origin = origin
+        self.used = 0  # requests answered on it
+        self.since = 0.0  # when it became idle
+        self.held = False  # not read on
+        self._call: Call | None = None
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._head_bytes = 0
+        self._fed = False
+
+    @property
+    def open(self) -> bool:
+        """Whether a request can be sent on it."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def ask(self, request: bytes, timeouts: Timeouts) -> Call:
+        """Send a whole request; one at a time."""
+        call = self._call = Call(self, timeouts)
+        self._parser = httptools.HttpResponseParser(self)
+        self._head_bytes = 0
+        self._fed = False
+        if self._transport is not None:
+            self._transport.write(request)
+        return call
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is closed, by whomever."""
+        del exc
+        self._transport = None
+        self.origin.lost(self)
+        if (call := self._call) is not None:
+            self._call = None
+            self._closed_within(call)
+
+    def _closed_within(self, call: Call) -> None:
+        """Where nothing gives the answer's length, the end of the connection is its end (RFC 9112, 6.3)."""
+        if call.status and not self._has_length(call):
+            call.got_end()
+        else:
+            call.fail("upstream.cut", stale=self.used > 0 and not self._fed)
+
+    @staticmethod
+    def _has_length(call: Call) -> bool:
+        return any(name in (b"content-length", b"transfer-encoding") for name, _ in call.headers)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the provider."""
+        if self._call is None or self._parser is None:
+            return self.cut()  # it speaks without being asked: nothing after this could be trusted
+        self._fed = True
+        if not self._call.status:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if self._call is not None:
+                self._call.fail("upstream.garbage")
+            return self.cut()
+        if self._call is not None and not self._call.status and self._head_bytes > HEAD_BYTES:
+            self._call.fail("upstream.garbage")
+        return None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header of the answer."""
+        if self._call is not None:
+            self._call.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The headers are whole; interim answers (1xx) are read past."""
+        call, parser = self._call, self._parser
+        if call is None or parser is None:
+            return
+        status = parser.get_status_code()
+        if status < 200:  # noqa: PLR2004 - RFC 9110, 15.2
+            call.headers.clear()
+        else:
+            call.got_head(status)
+
+    def on_body(self, data: bytes) -> None:
+        """Part of the body."""
+        if self._call is not None:
+            self._call.got_data(data)
+
+    def on_message_complete(self) -> None:
+        """The answer is whole; the connection can be used again where both sides keep it."""
+        call, parser = self._call, self._parser
+        if call is None or parser is None or not call.status:
+            return
+        keep = parser.should_keep_alive()
+        self._call, self._parser = None, None
+        self.used += 1
+        self.read_on(reading=True)
+        if keep:
+            self.origin.keep(self)
+        else:
+            self.cut()
+        call.got_end()
+
+    def read_on(self, *, reading: bool) -> None:
+        """Read on or not: a slow client holds the provider back."""
+        transport = self._transport
+        self.held = not reading
+        if transport is not None and not transport.is_closing() and transport.is_reading() is not reading:
+            (transport.resume_reading if reading else transport.pause_reading)()
+
+    def cut(self) -> None:
+        """Close it now."""
+        self._call = None
+        self.origin.lost(self)
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Origin:
+    """A provider's address with its kept connections. `base_url` may hold a path: requests are made under it."""
+
+    def __init__(
+        self, base_url: str, query: Mapping[str, str] | None = None, *, context: ssl.SSLContext | None = None
+    ) -> None:
+        parts = urlsplit(base_url)
+        self.loop = asyncio.get_running_loop()
+        self.secure = parts.scheme == "https"
+        self.host = parts.hostname or ""
+        self.port = parts.port or (443 if self.secure else 80)
+        self.path = quote(parts.path.rstrip("/"), safe="/%").encode()
+        self.query = urlencode(query or {}).encode()
+        self.host_header = self._host_header().encode("idna" if not self.host.isascii() else "ascii")
+        self._context = (context or ssl.create_default_context()) if self.secure else None
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+
+    async def ask(self, request: Callable[[Origin], bytes], timeouts: Timeouts) -> Call:
+        """Send a request; `request` writes it, given the origin. Errors: `UpstreamError`: nothing was sent."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.open and self.loop.time() - connection.since < KEPT_SECONDS:
+                return connection.ask(request(self), timeouts)
+            connection.cut()
+        connection = await self._connect(timeouts.connect)
+        return connection.ask(request(self), timeouts)
+
+    def keep(self, connection: Connection) -> None:
+        """A connection that has answered waits for the next request."""
+        if connection.open and len(self._idle) < KEPT:
+            connection.since = self.loop.time()
+            self._idle.append(connection)
+        else:
+            connection.cut()
+
+    def lost(self, connection: Connection) -> None:
+        """A connection has ended."""
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        """End all connections."""
+        for connection in tuple(self._open):
+            connection.cut()
+
+    @property
+    def open(self) -> int:
+        """How many connections are open."""
+        return len(self._open)
+
+    async def _connect(self, seconds: float) -> Connection:
+        if len(self._open) >= TOO_MANY:
+            raise UpstreamError("upstream.too-many-connections", sent=False)
+        try:
+            async with asyncio.timeout(seconds):
+                _, connection = await self.loop.create_connection(
+                    lambda: Connection(self),
+                    self.host,
+                    self.port,
+                    ssl=self._context,
+                    server_hostname=self.host if self._context else None,
+                )
+        except TimeoutError:
+            raise UpstreamError("upstream.connect-timeout", sent=False) from None
+        except ssl.SSLError:
+            raise UpstreamError("upstream.tls", sent=False) from None
+        except OSError:
+            raise UpstreamError("upstream.unreachable", sent=False) from None
+        self._open.add(connection)
+        return connection
+
+    def _host_header(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"

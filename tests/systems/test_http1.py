@@ -1,0 +1,413 @@
+"""The wire: slow, split, pipelined, oversized and malicious input on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datareeve.systems import http1
+from datareeve.systems.http1 import Bounds, Exchange, Server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+GET = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+def post(body: bytes, *more: bytes) -> bytes:
+    lines = b"".join(line + b"\r\n" for line in (b"host: x", b"content-length: %d" % len(body), *more))
+    return b"POST /a HTTP/1.1\r\n" + lines + b"\r\n" + body
+
+
+class Echo:
+    """Says back what it was sent; what is told to wait waits."""
+
+    def __init__(self) -> None:
+        self.seen: list[Exchange] = []
+        self.left: list[Exchange] = []
+
+    def admit(self, exchange: Exchange) -> None:
+        if exchange.target == b"/no":
+            exchange.respond(401, [], b"no")
+
+    def handle(self, exchange: Exchange) -> None:
+        self.seen.append(exchange)
+        exchange.on_gone = lambda: self.left.append(exchange)
+        if exchange.target.startswith(b"/wait"):
+            return
+        if exchange.target == b"/stream":
+            exchange.start(200, [], b"one")
+            exchange.write(b"two")
+            exchange.end()
+        else:
+            exchange.respond(200, [], exchange.method + b" " + exchange.target + b" " + exchange.body)
+
+    def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[http1.Headers, bytes]:
+        return [], f"{code}: {message}".encode()
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        first, *lines = head.strip().split(b"\r\n")
+        headers = dict(line.lower().split(b": ", 1) for line in lines)
+        if b"content-length" in headers:
+            body = await self.reader.readexactly(int(headers[b"content-length"]))
+        elif b"transfer-encoding" in headers:
+            body = b""
+            while size := int((await self.reader.readline()).strip(), 16):
+                body += (await self.reader.readexactly(size + 2))[:-2]
+            await self.reader.readline()
+        else:
+            body = await self.reader.read()
+        return int(first.split()[1]), headers, body
+
+    async def ended(self) -> bool:
+        return await self.reader.read() == b""
+
+
+class Served:
+    def __init__(self, app: Echo, server: Server, port: int) -> None:
+        self.app, self.server, self.port = app, server, port
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            yield Client(reader, writer)
+        finally:
+            writer.close()
+
+    async def asked(self, *pieces: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
+        async with self.client() as client:
+            for piece in pieces:
+                client.send(piece)
+                await asyncio.sleep(0)
+            return await client.answer()
+
+
+@asynccontextmanager
+async def served(bounds: Bounds | None = None) -> AsyncIterator[Served]:
+    app = Echo()
+    server = Server(app, bounds)
+    _, port = await server.listen("127.0.0.1", 0)
+    try:
+        yield Served(app, server, port)
+    finally:
+        await server.close(0.2)
+
+
+def on_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    async def bounded() -> Any:
+        async with asyncio.timeout(20):
+            return await work
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(bounded())
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for is not ours to tell an event
+            await asyncio.sleep(0.005)
+
+
+def test_a_request_is_answered_and_the_connection_kept():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            for number in range(3):
+                client.send(post(b"%d" % number))
+                assert (await client.answer())[2] == b"POST /a %d" % number
+
+    on_loop(work())
+
+
+def test_a_streamed_answer_comes_in_chunks_and_to_http_1_0_until_the_end():
+    async def work() -> None:
+        async with served() as there:
+            status, headers, body = await there.asked(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert (status, headers[b"transfer-encoding"], body) == (200, b"chunked", b"onetwo")
+            status, headers, body = await there.asked(b"GET /stream HTTP/1.0\r\n\r\n")
+            assert (headers.get(b"transfer-encoding"), body) == (None, b"onetwo")
+
+    on_loop(work())
+
+
+def test_requests_sent_ahead_are_answered_in_their_order():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            client.send(b"".join(post(b"%d" % number) for number in range(20)))
+            answers = [(await client.answer())[2] for _ in range(20)]
+            assert answers == [b"POST /a %d" % number for number in range(20)]
+
+    on_loop(work())
+
+
+def test_too_many_requests_sent_ahead_end_the_connection():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            client.send(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n" * (http1.AHEAD + 2))
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await client.answer()
+
+    on_loop(work())
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked, identity\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: xchunked\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding : chunked\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
+        b"GET /a HTTP/1.1\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nhost: x\r\nx-a: b\r\n folded\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nhost: x\r\nx-a: b\rx-admin: 1\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nhost: x\r\nx a: b\r\n\r\n",
+        b"GET /a HTTP/9.9\r\nhost: x\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 1e1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_what_two_servers_could_read_in_two_ways_is_refused(head):
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            client.send(head + b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n")
+            status, _, body = await client.answer()
+            assert (status, body[:12]) == (400, b"gateway.http")
+            assert there.app.seen == []
+            assert await client.ended()
+
+    on_loop(work())
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x-a: b\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 70_000, 431),
+        (b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n", 413),
+        (b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + b"40000\r\n" + b"a" * 0x40000 + b"\r\n" + b"f0000\r\n" + b"a" * 0xF0000, 413),
+    ],
+)  # fmt: skip
+def test_what_is_too_large_is_refused_and_the_reason_can_be_read(request_, status):
+    async def work() -> None:
+        async with served(Bounds(body_bytes=1 << 20)) as there:
+            assert (await there.asked(request_))[0] == status
+            assert there.app.seen == []
+
+    on_loop(work())
+
+
+def test_bodies_of_all_connections_together_are_bounded_and_what_was_held_is_let_go():
+    async def work() -> None:
+        async with served(Bounds(held_bytes=100_000)) as there:
+            async with there.client() as first:
+                first.send(post(b"a" * 90_000)[:-1])
+                await until(lambda: there.server._held > 80_000)
+                assert (await there.asked(post(b"b" * 90_000)))[0] == 503
+                first.send(b"a")
+                assert (await first.answer())[0] == 200
+            await until(lambda: there.server._held == 0)
+            assert (await there.asked(post(b"b" * 90_000)))[0] == 200
+
+    on_loop(work())
+
+
+def test_too_many_connections_are_told_so():
+    async def work() -> None:
+        async with served(Bounds(connections=1)) as there, there.client() as first:
+            first.send(GET)
+            await first.answer()
+            assert (await there.asked(GET))[0] == 503
+
+    on_loop(work())
+
+
+def test_a_refusal_by_the_headers_spares_the_body_and_keeps_the_connection_when_it_is_short():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            client.send(b"POST /no HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n")
+            assert (await client.answer())[0] == 401
+            client.send(b"body" + post(b"again"))
+            assert (await client.answer())[2] == b"POST /a again"
+            assert len(there.app.seen) == 1
+
+    on_loop(work())
+
+
+def test_a_refusal_by_the_headers_of_a_long_body_ends_the_connection_after_it_was_read():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            client.send(
+                b"POST /no HTTP/1.1\r\nhost: x\r\ncontent-length: 20000000\r\n\r\n" + b"a" * 1_000_000
+            )
+            assert (await client.answer())[0] == 401
+            assert await client.ended()
+
+    on_loop(work())
+
+
+def test_a_client_that_waits_for_100_continue_is_told_to_go_on_unless_refused():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            client.send(b"POST /a HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+            assert await client.reader.readuntil(b"\r\n\r\n") == http1.CONTINUE
+            client.send(b"ab")
+            assert (await client.answer())[2] == b"POST /a ab"
+            client.send(b"POST /no HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+            assert (await client.answer())[0] == 401
+
+    on_loop(work())
+
+
+def test_an_upgrade_is_answered_as_plain_http():
+    async def work() -> None:
+        async with served() as there:
+            head = b"GET /a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
+            assert (await there.asked(head))[2] == b"GET /a "
+
+    on_loop(work())
+
+
+@pytest.mark.parametrize("piece", [b"GET /a HT", GET[:-2], post(b"body")[:-1]])
+def test_who_sends_too_slowly_is_cut_off(piece, monkeypatch):
+    monkeypatch.setattr(http1, "SWEEP_SECONDS", 0.02)
+
+    async def work() -> None:
+        async with served(Bounds(header_seconds=0.1, body_seconds=0.1)) as there, there.client() as client:
+            client.send(piece)
+            assert (await client.answer())[0] == 408
+            assert await client.ended()
+
+    on_loop(work())
+
+
+def test_a_header_that_trickles_in_gets_no_more_time_than_one_that_does_not_come(monkeypatch):
+    monkeypatch.setattr(http1, "SWEEP_SECONDS", 0.02)
+
+    async def work() -> None:
+        async with served(Bounds(header_seconds=0.3)) as there, there.client() as client:
+            began = asyncio.get_running_loop().time()
+            client.send(b"GET /a HTTP/1.1\r\nhost: x\r\n")
+            reading = asyncio.ensure_future(client.answer())
+            while not reading.done():
+                client.send(b"x-a: b\r\n")
+                await asyncio.wait({reading}, timeout=0.02)
+            assert reading.result()[0] == 408
+            assert asyncio.get_running_loop().time() - began < 2
+
+    on_loop(work())
+
+
+def test_who_does_not_read_holds_the_sender_back_and_is_cut_off(monkeypatch):
+    monkeypatch.setattr(http1, "SWEEP_SECONDS", 0.02)
+
+    async def work() -> None:
+        async with served(Bounds(stalled_seconds=0.2)) as there, there.client() as client:
+            client.writer.transport.pause_reading()
+            client.send(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+            await until(lambda: there.app.seen)
+            exchange = there.app.seen[0]
+            exchange.start(200, [])
+            while not exchange.held_back:
+                exchange.write(b"a" * 65536)
+            await until(lambda: there.app.left == [exchange])
+            assert exchange.gone
+            exchange.write(b"to nobody")
+
+    on_loop(work())
+
+
+def test_who_leaves_is_noticed():
+    async def work() -> None:
+        async with served() as there:
+            async with there.client() as client:
+                client.send(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+                await until(lambda: there.app.seen)
+            await until(lambda: there.app.left)
+            there.app.seen[0].respond(200, [], b"to nobody")
+
+    on_loop(work())
+
+
+def test_a_server_that_stops_lets_those_who_wait_have_their_answers():
+    async def work() -> None:
+        async with served() as there, there.client() as idle, there.client() as waiting:
+            idle.send(GET)
+            await idle.answer()
+            waiting.send(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+            await until(lambda: len(there.app.seen) == 2)
+            stopping = asyncio.ensure_future(there.server.close(5))
+            assert await idle.ended()
+            there.app.seen[1].respond(200, [], b"done")
+            assert (await waiting.answer())[2] == b"done"
+            assert await stopping is True
+
+    on_loop(work())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(body=st.binary(max_size=200), cuts=st.lists(st.integers(0, 600), max_size=12), chunked=st.booleans())
+def test_wherever_a_request_is_split_it_is_the_same(body, cuts, chunked):
+    framed = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+    head = b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    sent = head + framed + b"0\r\n\r\n" if chunked else post(body)
+    edges = sorted({0, len(sent), *(cut % len(sent) for cut in cuts)})
+
+    async def work() -> None:
+        async with served() as there:
+            pieces = [sent[a:b] for a, b in pairwise(edges)]
+            assert (await there.asked(*pieces))[2] == b"POST /a " + body
+
+    on_loop(work())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    noise=st.lists(
+        st.one_of(
+            st.binary(max_size=60),
+            st.sampled_from(
+                [
+                    GET,
+                    b"\r\n\r\n",
+                    b"POST / HTTP/1.1\r\n",
+                    b"transfer-encoding: chunked\r\n",
+                    b"0\r\n\r\n",
+                    b"content-length: 5\r\n",
+                ]
+            ),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_is_sent_the_next_client_is_served(noise):
+    async def work() -> None:
+        async with served() as there:
+            async with there.client() as client:
+                for piece in noise:
+                    client.send(piece)
+                    await asyncio.sleep(0)
+                client.writer.write_eof()
+                await client.reader.read()
+            assert (await there.asked(GET))[0] == 200
+
+    on_loop(work())
