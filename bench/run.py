@@ -1,8 +1,8 @@
-"""`script/bench [NAME ...] [--json] [--quick]`: run measurements and print figures beside the peers'.
+"""`script/bench [NAME ...] [--json] [--quick] [--soak]`: run measurements and print figures beside the peers'.
 
 A measurement is a module `bench/NAME.py` with a docstring and `measure(*, quick: bool) -> Measured`. Medians and ratios go into
-`figures`; `peers` holds the same figures of others, measured in the same run on the same machine. `database_health.py` is published as
-`database-health`, and either spelling is taken.
+`figures`; `peers` holds the same figures of others, measured in the same run on the same machine. A measurement that has `soak` beside
+`measure` can be left under load. `database_health.py` is published as `database-health`, and either spelling is taken.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 HERE = Path(__file__).parent
-NOT_MEASUREMENTS = {"run", "peers"}
+NOT_MEASUREMENTS = {"run", "peers", "gateway_sides"}
 
 
 class Measured(TypedDict):
@@ -57,13 +57,21 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a result")
+    parser.add_argument(
+        "--soak",
+        action="store_true",
+        help="half an hour of load instead, of what can be soaked: does it stay as it is?",
+    )
     asked = parser.parse_args()
     asked.names = [name.replace("_", "-") for name in asked.names]
     if unknown := set(asked.names) - set(names()):
         parser.error(f"no measurement {', '.join(sorted(unknown))}; there are: {', '.join(names())}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers are stopped
     for name in asked.names or names():
-        measured: Measured = importlib.import_module(name.replace("-", "_")).measure(quick=asked.quick)
+        measurement = importlib.import_module(name.replace("-", "_"))
+        if asked.soak and not hasattr(measurement, "soak"):
+            continue
+        measured: Measured = (measurement.soak if asked.soak else measurement.measure)(quick=asked.quick)
         result = {"bench": name, **measured, "machine": machine()}
         print(json.dumps(result) if asked.json else table(result), flush=True)
     return 0
