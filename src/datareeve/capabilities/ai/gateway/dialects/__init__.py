@@ -50,7 +50,10 @@ class StreamScanner(Protocol):
     began: bool  # a token (text, tool call, reasoning) has come: from now on it cannot fail over
     complete: bool  # the protocol's own end was seen: [DONE], message_stop, response.completed
     failed: str  # the type of an error event that the provider sent within the stream, else ''
-    output_chars: int  # characters of text so far: the estimate where the usage never comes
+
+    @property
+    def output_chars(self) -> int:
+        """Text so far, in bytes of UTF-8: the estimate where the usage never comes. Counted when asked for."""
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came; gives those to send on: the same, except for events that we asked for and the client did not."""

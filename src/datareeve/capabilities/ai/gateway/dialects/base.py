@@ -1,0 +1,72 @@
+"""What all dialects of one provider have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from datareeve.capabilities.ai.gateway import splice
+from datareeve.capabilities.ai.gateway.dialects import Asked, errors, fields
+from datareeve.capabilities.ai.gateway.dialects.reported import anthropic_tokens, openai_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datareeve.capabilities.ai.gateway.dialects import Problem, StreamScanner
+    from datareeve.capabilities.ai.gateway.usage import Tokens
+
+
+class Speech:
+    """A dialect's defaults: a JSON request that names a model, an answer that says what it used."""
+
+    name = ""
+    protocol: Literal["openai", "anthropic"] = "openai"
+    reads_json = True  # the body is a JSON object; else it is nothing or a form
+    no_output = False  # what it gives back is not counted in tokens
+    free = False  # nothing is charged for it
+    local: Callable[[str, list[str], str], tuple[int, bytes]] | None = None  # answered by the gateway itself
+
+    def asked(self, raw: bytes, body: dict[str, Any]) -> Asked:
+        """Read a request."""
+        fields.unambiguous(raw, body)
+        return Asked(raw, body, fields.model(body), fields.flag(body, "stream"))
+
+    def outgoing(self, asked: Asked, model: str) -> bytes:
+        """The body for that model."""
+        if model == asked.model or not asked.model:
+            return asked.raw
+        return splice.changed(asked.raw, asked.body, {"model": model})
+
+    def tokens(self, answer: bytes) -> Tokens | None:
+        """What a whole answer used."""
+        found = parsed(answer)
+        usage = found.get("usage")
+        if type(usage) is not dict:
+            return None
+        return openai_tokens(usage) if self.protocol == "openai" else anthropic_tokens(usage)
+
+    def scanner(self, asked: Asked) -> StreamScanner:
+        """A scanner for one stream."""
+        raise NotImplementedError
+
+    def error(self, problem: Problem, request_id: str) -> bytes:
+        """An error's body."""
+        if self.protocol == "anthropic":
+            return errors.anthropic_error(problem, request_id)
+        return errors.openai_error(problem)
+
+    def stream_error(self, problem: Problem, request_id: str) -> bytes:
+        """What ends a broken stream."""
+        if self.protocol == "anthropic":
+            return errors.anthropic_stream_error(problem, request_id)
+        return errors.openai_stream_error(problem)
+
+
+def parsed(data: bytes) -> dict[str, Any]:
+    """A JSON object; an empty one where it is none."""
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if type(found) is dict else {}
