@@ -1,13 +1,15 @@
 """What the AI gateway costs: one process on one core, with virtual keys, limits, a budget, the breaker and the usage ledger on.
 
 In front of one upstream (bench/gateway/upstream.c, which is never the limit), in turn, in the same run: `datareeve gateway`; nginx, which only
-passes bytes on; LiteLLM's proxy with one worker, its master key and nothing else (its virtual keys and ledger need a database: it does less).
-Each gateway has the first core for itself, the load (wrk) and the upstream share the second. Medians of five rounds.
+passes bytes on, with connections to the upstream kept (`nginx`) and as its `proxy_pass` comes, a connection a request (`nginx default`);
+LiteLLM's proxy with one worker, its master key and nothing else (its virtual keys and ledger need a database: it does less). Each gateway has
+the first core for itself, the load (wrk) and the upstream share the second. Medians of five rounds.
 
     rps, stream_rps       requests, and streams of 35 chunks, a second at 64 connections; the upstream writes each chunk by itself, without a pause
     rps_ratio_litellm, stream_ratio_litellm      those, ours / LiteLLM's        stream_ratio_litellm_paced   CPU of a stream whose chunks come
                           2 ms apart, so that each is a read and a write of its own: LiteLLM's / ours
-    cpu_us, cpu_ratio_nginx      CPU microseconds of a request (`/proc/PID/stat`); ours / nginx's        stream_cpu_us, paced_cpu_us   of a stream
+    cpu_us, cpu_ratio_nginx, cpu_ratio_nginx_default      CPU microseconds of a request (`/proc/PID/stat`); ours / nginx's
+    stream_cpu_us, paced_cpu_us   of a stream
     p50_ms, added_p50_ms  at one connection; more than without anything in between
     failover_open_breaker_ms     p50 at one connection of a route whose first choice is dead and whose breaker is open, less that of the route without
     cache_hit_p50_ms      at one connection, of an answer from the memory cache
@@ -79,7 +81,7 @@ def measure(*, quick: bool) -> Result:
         running.stop()
         alone["ledger_difference"] = sent(running) - fast.count()["asked"] - paced.count()["asked"]
     alone["ready_s"] = statistics.median(starts(rounds))
-    others = {name: figures[name] for name in ("nginx", "litellm") if name in figures}
+    others = {name: found for name, found in figures.items() if name != "datareeve"}
     return {"figures": {**compared(figures), **alone, **figures["datareeve"]}, "peers": others | missing}
 
 
@@ -200,6 +202,7 @@ def compared(figures: dict[str, dict[str, float | None]]) -> dict[str, float | N
         "stream_ratio_litellm": ratio("stream_rps", "datareeve", "litellm"),
         "stream_ratio_litellm_paced": ratio("paced_cpu_us", "litellm", "datareeve"),
         "cpu_ratio_nginx": ratio("cpu_us", "datareeve", "nginx"),
+        "cpu_ratio_nginx_default": ratio("cpu_us", "datareeve", "nginx default"),
     }
 
 

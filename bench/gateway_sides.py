@@ -38,6 +38,7 @@ SAID = [
     {"role": "user", "content": "What does a data engineer do on a Friday evening?"},
 ]
 CONNECTIONS = 64
+NGINX = (("nginx", ""), ("nginx default", "/default"))
 LITELLM_READY_SECONDS = 90
 
 
@@ -153,8 +154,8 @@ def direct(of: Upstream) -> Side:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, quick: Upstream, paced: Upstream) -> Iterator[Side]:
-    """The proxy nginx: what it costs to pass bytes on."""
+def nginx(folder: Path, quick: Upstream, paced: Upstream) -> Iterator[list[Side]]:
+    """The proxy nginx: what it costs to pass bytes on. With connections to the upstream kept, and as `proxy_pass` comes."""
     home = folder / "nginx"
     home.mkdir()
     port = ai_rig.free_port()
@@ -166,18 +167,27 @@ def nginx(folder: Path, quick: Upstream, paced: Upstream) -> Iterator[Side]:
         "paced": paced.port,
         "user": getpass.getuser(),
     }
+    shutil.copy(FILES / "kept.conf", home)
     (home / "nginx.conf").write_text(text.format(**values))
     command = ["taskset", "-c", cores()[0], "nginx", "-c", str(home / "nginx.conf"), "-p", str(home)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    path, body = chat("bench", stream=True)
-    kinds = {"plain": chat("bench"), "stream": (path, body), "paced": (f"/paced{path}", body)}
-    side = Side("nginx", port, process.pid, kinds=kinds)
+    sides = [Side(name, port, process.pid, kinds=nginx_kinds(prefix)) for name, prefix in NGINX]
     try:
-        wait_until_it_answers(side, 10)
-        yield side
+        wait_until_it_answers(sides[0], 10)
+        yield sides
     finally:
         process.terminate()
         process.wait(10)
+
+
+def nginx_kinds(prefix: str) -> dict[str, tuple[str, str]]:
+    """What it is asked: a path says which upstream, and whether its connections are kept."""
+    path, body = chat("bench", stream=True)
+    return {
+        "plain": (prefix + path, chat("bench")[1]),
+        "stream": (prefix + path, body),
+        "paced": (f"{prefix}/paced{path}", body),
+    }
 
 
 @contextlib.contextmanager
