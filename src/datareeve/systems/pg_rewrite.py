@@ -362,7 +362,6 @@ def executed_plan(
         raise BadInput("workload.no-parameters", "The statement has open parameters.", "Give it with values.")
     with pg_plans.planning(system) as session, session.transaction(force_rollback=True):
         session.execute(f"SET LOCAL statement_timeout = {int(statement_seconds * 1000)}")
-        statement = f"EXPLAIN ({ANALYZE}) {cases[0][0]}"
-        row = session.execute(statement, cases[0][1], prepare=None if cases[0][1] else True).fetchone() or {}
-    answer: dict[str, Any] = next(iter(row.values()))[0]
-    return {key: workload_replay.strip(value, key) for key, value in answer.items()}
+        answer = workload_replay.answered(session, f"EXPLAIN ({ANALYZE}) ", cases[0])
+    stripped: dict[str, Any] = workload_replay.strip(answer)
+    return stripped

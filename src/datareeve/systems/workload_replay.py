@@ -341,16 +341,14 @@ NAMES = {
 CAST = re.compile(r"\?(?:::[\w .]+(?:\[\])?(?:\([\d,? ]*\))?)+")
 
 
-def strip(plan: Any, key: str = "") -> Any:
+def strip(plan: Any) -> Any:
     """A plan with `?` in place of every constant."""
     if isinstance(plan, dict):
         return {
-            name: value if name in NAMES else strip(value, name)
-            for name, value in plan.items()
-            if name != "Output"
+            name: value if name in NAMES else strip(value) for name, value in plan.items() if name != "Output"
         }
     if isinstance(plan, list):
-        return [strip(part, key) for part in plan]
+        return [strip(part) for part in plan]
     if isinstance(plan, str):
         bare = LEXER.sub(lambda t: "?" if t.lastgroup in {"string", "number", "dollar"} else t[0], plan)
         return CAST.sub("?", bare)

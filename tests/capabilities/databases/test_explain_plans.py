@@ -80,6 +80,17 @@ def test_a_good_plan_has_no_mark(app):
     assert "1 expected, 1 found" in plan.figures["tree"]
 
 
+def test_settings_are_told_as_they_are_and_constants_are_not(app):
+    url = app.systems["app"].entry.url
+    database = url.rsplit("/", 1)[1]
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {database} SET random_page_cost = 1.25")
+        answer = app.systems["app"].read("executed_plan", sql="SELECT paid FROM trips WHERE zone = 31")
+        owner.execute(f"ALTER DATABASE {database} RESET random_page_cost")
+    assert answer["Settings"]["random_page_cost"] == "1.25"
+    assert answer["Plan"]["Filter"] == "(trips.zone = ?)"
+
+
 def test_own_times_add_up_to_the_whole(app):
     answer = app.systems["app"].read(
         "executed_plan",
