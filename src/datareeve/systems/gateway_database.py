@@ -275,4 +275,4 @@ def _error_of(error: sqlite3.Error | psycopg.Error) -> Failed:
 def _is_connection(name: str, state: str, error: Exception) -> bool:
     if isinstance(error, sqlite3.Error):
         return name.startswith("SQLITE_CANTOPEN") or isinstance(error, sqlite3.ProgrammingError)
-    return not state or state.startswith(("08", "28", "57", "3D"))
+    return isinstance(error, psycopg.OperationalError) or state.startswith(("08", "28", "57", "3D"))

@@ -93,7 +93,8 @@ CREATE TABLE IF NOT EXISTS usage (
 CREATE INDEX IF NOT EXISTS usage_at_idx ON usage (at);
 CREATE INDEX IF NOT EXISTS usage_id_idx ON usage (id);
 
--- Sums of `usage` by hour, kept when its rows are pruned. `asked_model` is '' where nothing was sent: anybody can invent names.
+-- Sums of `usage` by hour, kept when its rows are pruned. `endpoint` has `*` for ids; `asked_model` is '' where the request was refused:
+-- anybody can invent names.
 CREATE TABLE IF NOT EXISTS usage_hourly (
     hour BIGINT NOT NULL,
     virtual_key TEXT NOT NULL,
