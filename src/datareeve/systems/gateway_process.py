@@ -150,6 +150,19 @@ class GatewayProcess(Adapter):
         """What environment variables that hold a base URL say, without what stands before an @ in them; '' where not set."""
         return {name: _without_user(os.environ.get(name, "")) for name in names if name.endswith("_BASE_URL")}
 
+    @reads
+    def drilled(self, route: str | None = None) -> dict[str, Any] | None:
+        """The record of the last drill with a route's settings as they are now; None where there is none. See `gateway_drill`."""
+        from datareeve.systems import gateway_drill  # noqa: PLC0415 - only where something is drilled
+
+        return gateway_drill.record_of(self, route)
+
+    @reads
+    def drill_held(self, case: str, protocol: str, route: str | None = None) -> bool | None:
+        """Whether a case of that drill held; None where there was no such case."""
+        cases = (self.drilled(route) or {}).get("cases", ())
+        return next((bool(c["held"]) for c in cases if (c["case"], c["protocol"]) == (case, protocol)), None)
+
     # -- effects -----------------------------------------------------------------------------------------------------------------
 
     @effects
@@ -190,6 +203,20 @@ class GatewayProcess(Adapter):
             raise Failed("gateway.reload", "The gateway does not take the estate as it stands." + self._last_words(),
                          f"Its log is {self._log}.")  # fmt: skip
         return {}
+
+    @effects
+    def drill(self, route: str | None = None, *, run: str) -> dict[str, Any]:
+        """Send faults through a scratch gateway with a route's settings, and keep the record. See `gateway_drill.drill`."""
+        from datareeve.systems import gateway_drill  # noqa: PLC0415 - as above
+
+        return gateway_drill.drill(self, route, run)
+
+    @effects
+    def forget_drill(self, by_run: str) -> dict[str, Any]:
+        """Remove the records of a run's drills; quiet where there are none."""
+        from datareeve.systems import gateway_drill  # noqa: PLC0415 - as above
+
+        return gateway_drill.forget(self, by_run)
 
     # -- process and files -------------------------------------------------------------------------------------------------------
 

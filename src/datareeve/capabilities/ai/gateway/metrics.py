@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.usage import UsageRow
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX: Final = "datareeve_gateway_"
 OTHER: Final = "other"
 MOST_NAMES = 200  # of models, of keys, of teams: further ones are told as `other`
 MOST_KINDS = 4000  # of requests that are found in one look-up; further ones cost a few microseconds more
@@ -439,7 +440,7 @@ def quantile_ms(counts: list[int], bounds: tuple[float, ...], share: float) -> f
 
 
 def _own(name: str) -> str:
-    return f"datareeve_gateway_{name}"
+    return name if name.startswith(PREFIX) else f"{PREFIX}{name}"
 
 
 def _made(series: dict[str, SeriesT], labels: str, kind: Callable[[str], SeriesT]) -> SeriesT:

@@ -1,0 +1,272 @@
+"""`ai.set-up-gateway`: providers, routes and the running gateway in front of them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from datareeve.capabilities.ai.declared import (
+    USUAL_ADDRESSES,
+    USUAL_KEYS,
+    Answered,
+    Change,
+    Declared,
+    declared,
+    proposed,
+    proposed_routes,
+)
+from datareeve.core.errors import DatareeveError
+from datareeve.core.estate_gateway import DEFAULT_PORT, GatewaySettings
+from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
+from datareeve.core.value import Value
+
+PROCESS = "gateway-process"
+PORTS_TRIED = 10
+PASTE = (
+    "No AI provider is declared, and neither OPENAI_API_KEY nor ANTHROPIC_API_KEY is set here. Set one and plan again, "
+    "or paste into estate.yaml: systems: {openai: {kind: openai, keys: [env:OPENAI_API_KEY]}}"
+)
+FORWARD = (
+    "A provider that is declared without a key is one that asks for none, or whose keys `ai.add-key` sealed."
+)
+
+
+class SetUpGatewayFacts(Value):
+    """What set-up-gateway looks at."""
+
+    declared: Declared
+    proposed: dict[str, dict[str, Any]] = Field(default_factory=dict)  # where none is declared
+    answers: dict[str, Answered] = Field(default_factory=dict)  # by provider
+    running: bool = False
+    current: bool = False  # it works by the estate as it stands
+    free_port: int | None = DEFAULT_PORT  # None: none was found
+
+
+class SetUpGateway(Operation[SetUpGatewayFacts]):
+    """Set up the AI gateway: one address in front of all AI providers.
+
+    Declares the providers whose usual key variable is set here (OPENAI_API_KEY, ANTHROPIC_API_KEY) where estate.yaml declares none, gives
+    applications the names `chat` and `embeddings` instead of a provider's dated models, starts the gateway on this machine, and asks it
+    whether it is well. Each provider's key is tried beforehand by listing its models, which costs nothing; a key that is refused stops the
+    plan. Applications keep their official SDK and change its base URL. Undo stops the gateway and takes out what was put in.
+    """
+
+    name: ClassVar[str] = "ai.set-up-gateway"
+    effect: ClassVar[Effect] = Effect.REVERSIBLE
+    examples: ClassVar[tuple[str, ...]] = (
+        "create abstraction layer for API calls",
+        "set up the AI gateway",
+        "put one proxy in front of OpenAI and Anthropic",
+        "integrate the OpenAI API",
+        "integrate Claude and GPT behind one endpoint",
+        "connect our application to a large language model",
+        "start an LLM gateway",
+        "one base URL for all AI providers",
+    )
+
+    model: str = Field(
+        "",
+        description="the model behind the name `chat`: its name, or provider/model; default: an able one of the first provider",
+    )
+    listen: str | None = Field(
+        None,
+        pattern=r"^\S+:\d+$",
+        description=f"host:port; default: 127.0.0.1 and the first free port from {DEFAULT_PORT} on",
+    )
+
+    # -- looking -------------------------------------------------------------------------------------------------------------------
+
+    def observe(self, systems: Systems) -> SetUpGatewayFacts:
+        """What is declared or could be, what the providers say to their keys, and whether the gateway runs."""
+        process, stands = systems[PROCESS], declared(systems)
+        coming: dict[str, dict[str, Any]] = {}
+        if not stands.providers:
+            is_set = process.read("variables", names=list(USUAL_KEYS.values()))
+            coming = proposed(is_set, process.read("addresses", names=list(USUAL_ADDRESSES.values())))
+        answers = {name: answered(systems, name) for name in stands.providers}
+        answers |= {
+            name: _tried(systems, name, entry=entry, reference=entry["keys"][0])
+            for name, entry in coming.items()
+        }
+        running = process.read("running")
+        return SetUpGatewayFacts(
+            declared=stands,
+            proposed=coming,
+            answers=answers,
+            running=running,
+            current=running and process.read("works_by_the_estate"),
+            free_port=self._free_port(systems, stands),
+        )
+
+    def _free_port(self, systems: Systems, stands: Declared) -> int | None:
+        if self.listen or stands.gateway is not None:
+            host, port = GatewaySettings(listen=self.listen or stands.settings.listen).address
+            return port if port == 0 or systems[PROCESS].read("free", listen=f"{host}:{port}") else None
+        ports = range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED)
+        return next(
+            (port for port in ports if systems[PROCESS].read("free", listen=f"127.0.0.1:{port}")), None
+        )
+
+    # -- deciding ------------------------------------------------------------------------------------------------------------------
+
+    def plan(self, facts: SetUpGatewayFacts) -> Plan:
+        """A step for each provider, one for `gateway:`, one that starts the process."""
+        if blockers := tuple(self._blockers(facts)):
+            return Plan(operation=self.name, inputs=self.inputs(), summary=blockers[0], blockers=blockers)
+        changes = [change for change in self.changes(facts) if not change.is_there]
+        starting = () if facts.running else (self._start(),)
+        steps = (*(change.step() for change in changes), *starting)
+        providers = ", ".join(self.after(facts).providers)
+        listen = self.after(facts).settings.listen
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=f"Set up the gateway at {listen} in front of {providers}."
+            if steps
+            else f"The gateway at {listen} is set up and runs.",
+            nothing_to_do="" if steps else f"It runs in front of {providers} and works by estate.yaml.",
+            requirements=tuple(change.stood() for change in changes),
+            steps=steps,
+            checks=(*(change.stands() for change in changes), *self._checks()),
+            findings=tuple(self._findings(facts)),
+            figures={
+                "gateway_address": f"http://{listen}",
+                "providers": len(self.after(facts).providers),
+                **{f"{name}_key": answer.verdict for name, answer in facts.answers.items() if answer.verdict},
+            },
+        )
+
+    def after(self, facts: SetUpGatewayFacts) -> Declared:
+        """The AI part of the estate as it will stand once this is done; other operations plan upon it."""
+        stands = facts.declared
+        providers = stands.providers or facts.proposed
+        gateway = stands.gateway
+        if gateway is None:
+            routes = proposed_routes(providers, facts.answers, self.model)
+            listen = self.listen or f"127.0.0.1:{facts.free_port}"
+            gateway = {"listen": listen, **({"models": routes} if routes else {})}
+        elif self.model:
+            routes = proposed_routes(providers, facts.answers, self.model)
+            gateway = {
+                **gateway,
+                "models": {**routes, **(gateway.get("models") or {}), "chat": routes.get("chat", {})},
+            }
+        if self.listen:
+            gateway = {**gateway, "listen": self.listen}
+        return Declared(providers=providers, gateway=gateway)
+
+    def changes(self, facts: SetUpGatewayFacts) -> list[Change]:
+        """What is put into estate.yaml."""
+        after = self.after(facts)
+        found = [
+            Change(
+                id=f"provider {name}",
+                where=("systems", name),
+                before=facts.declared.providers.get(name),
+                after=entry,
+                why=f"The gateway sends to {name} with the key at {', '.join(entry.get('keys', ())) or 'no place'}; the key itself is not written down.",
+            )
+            for name, entry in after.providers.items()
+        ]
+        why = "Applications ask for a name such as `chat`; which provider and model answers is decided here, in one place."
+        gateway = Change(
+            id="gateway", where=("gateway",), before=facts.declared.gateway, after=after.gateway, why=why
+        )
+        return [*found, gateway]
+
+    def _blockers(self, facts: SetUpGatewayFacts) -> list[str]:
+        found = []
+        if not facts.declared.providers and not facts.proposed:
+            found.append(PASTE)
+        for name, answer in facts.answers.items():
+            if answer.ok is False:
+                places = (facts.declared.providers.get(name) or facts.proposed.get(name) or {}).get(
+                    "keys"
+                ) or ["ai.add-key"]
+                found.append(
+                    f"{name} does not take its key ({answer.verdict}, status {answer.status}): put a valid one at {places[0]} and plan again."
+                )
+        listens = facts.declared.settings.listen
+        if facts.free_port is None and not facts.running:
+            found.append(f"Another program listens at {self.listen or listens}: give listen=127.0.0.1:PORT.")
+        if facts.running and self.listen not in (None, listens):
+            found.append(f"The gateway runs at {listens}: stop it before it is given another address.")
+        return found
+
+    def _start(self) -> Step:
+        return Step(
+            id="start",
+            call=Call(system=PROCESS, action="start"),
+            why="Applications reach it from now on; it takes later changes of estate.yaml by itself.",
+            effect=Effect.REVERSIBLE,
+            probe=Claim(text="The gateway answers", call=Call(system=PROCESS, action="answers")),
+            undo=(Call(system=PROCESS, action="stop"),),
+            touches=("gateway:process",),
+        )
+
+    def _checks(self) -> tuple[Claim, ...]:
+        return (
+            Claim(text="The gateway answers over HTTP", call=Call(system=PROCESS, action="answers")),
+            Claim(
+                text="The gateway works by estate.yaml",
+                call=Call(system=PROCESS, action="works_by_the_estate"),
+            ),
+        )
+
+    # -- telling -------------------------------------------------------------------------------------------------------------------
+
+    def _findings(self, facts: SetUpGatewayFacts) -> list[Finding]:
+        found = [_untried(name, answer) for name, answer in facts.answers.items() if answer.ok is None]
+        if not (self.after(facts).gateway or {}).get("models"):
+            found.append(_no_route(next(iter(self.after(facts).providers))))
+        if not facts.running:
+            found.append(_not_a_service())
+        return found
+
+
+def answered(systems: Systems, provider: str) -> Answered:
+    """What a declared provider says to its first active key, or to none where it has none."""
+    try:
+        keys = systems["gateway"].read("provider_keys", provider=provider)
+    except DatareeveError as error:
+        return Answered(verdict=error.code)
+    active = next((key["id"] for key in keys if key["state"] == "active"), None)
+    return _tried(systems, provider, key=active)
+
+
+def _tried(systems: Systems, provider: str, **how: Any) -> Answered:
+    """That it cannot be asked is an answer, no error."""
+    try:
+        told = systems["gateway"].read("probe", provider=provider, **how)
+    except DatareeveError as error:
+        return Answered(verdict=error.code)
+    return Answered(**{name: told[name] for name in ("ok", "verdict", "status", "models")})
+
+
+def _untried(provider: str, answer: Answered) -> Finding:
+    return Finding(
+        rule="provider-not-tried",
+        subject=provider,
+        what=f"Whether {provider} takes its key is not known: {answer.verdict or 'it was not asked'}.",
+        instead=f"Once it can be reached: datareeve run ai.check-keys. {FORWARD}",
+    )
+
+
+def _no_route(provider: str) -> Finding:
+    return Finding(
+        rule="no-route",
+        subject=provider,
+        what=f"{provider} did not list its models, so no name such as `chat` is given to any.",
+        instead=f"Give the model: datareeve run ai.set-up-gateway --model {provider}/NAME. Until then applications name its models themselves.",
+    )
+
+
+def _not_a_service() -> Finding:
+    return Finding(
+        rule="not-a-service",
+        subject="gateway",
+        what="The gateway runs until it is stopped or this machine is started anew; nothing starts it again then.",
+        instead="Have it started at boot, with the variables that hold keys: ExecStart=datareeve gateway --project FOLDER in a systemd unit.",
+        severity=Severity.INFO,
+    )
