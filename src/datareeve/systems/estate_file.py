@@ -51,6 +51,7 @@ class EstateFile(Adapter):
 
 
 SECTION = re.compile(r"^(?=[A-Za-z_][\w-]*\s*:)", re.MULTILINE)
+FLOW = re.compile(r"(?:\s*(?:#.*)?\n)*(?:---\s+)?\s*\{")
 
 
 def changed(text: str, where: list[str], value: Any) -> str:
@@ -58,8 +59,15 @@ def changed(text: str, where: list[str], value: Any) -> str:
     if not where:
         raise BadInput("estate.where", "No place in estate.yaml was given.", "Name at least one key.")
     blocks = SECTION.split(text if text.endswith("\n") or not text else f"{text}\n")
+    if FLOW.match(text):
+        blocks = [text]  # the whole file is one mapping in braces, such as JSON: no section stands by itself
     found = next(
-        (n for n, block in enumerate(blocks) if re.match(rf"{re.escape(where[0])}\s*:", block)), len(blocks)
+        (
+            n
+            for n, block in enumerate(blocks)
+            if FLOW.match(block) or re.match(rf"{re.escape(where[0])}\s*:", block)
+        ),
+        len(blocks),
     )
     yaml = YAML()
     yaml.preserve_quotes = True

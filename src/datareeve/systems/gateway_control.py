@@ -14,9 +14,10 @@ import secrets
 import socket
 import string
 import time
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 from pydantic import TypeAdapter, ValidationError
@@ -29,6 +30,7 @@ from datareeve.systems import gateway_keys, sealing
 from datareeve.systems.adapter import Adapter, effects, reads
 from datareeve.systems.ai_provider import AiProvider, checked_key, provider_of
 from datareeve.systems.files import inside_path
+from datareeve.systems.gateway_database import named_statements
 from datareeve.systems.gateway_keys import IN_ESTATE, KeyRing, ProviderEntry, estate_key_id
 from datareeve.systems.gateway_process import estate_digest
 from datareeve.systems.gateway_store import StoredProviderKey, StoredVirtualKey
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from datareeve.systems.gateway_keys import Resolve
     from datareeve.systems.gateway_store import GatewayStore, Instance
 
+SQL = named_statements("gateway_control.sql")
 KEY_FOLDER = f"{STATE_FOLDER}/secrets/"
 LETTERS = string.ascii_letters + string.digits
 SECRET_LENGTH = 43  # of 62 signs: 256 bits
@@ -143,6 +146,21 @@ class GatewayControl(Adapter):
     def tried(self, key: str) -> bool | None:
         """What the last `try_key` of a stored key said; None: never tried."""
         return next((k.probe_ok for k in self._stored() if k.id == key), None)
+
+    @reads
+    def key_use(
+        self, of: Literal["provider", "virtual"] = "provider", days: int = 30
+    ) -> dict[str, dict[str, Any]]:
+        """How much each key was used in the last so many days: {id: {requests, failed, cost_microusd, last_hour}}; of keys that were not, nothing.
+
+        `last_hour` is the beginning of the hour in which it was used last, in Unix seconds.
+        """
+        store = self._reading
+        if store is None:
+            return {}
+        with store.reading() as t:
+            rows = t.rows(SQL[f"{of}_key_use"], since=int(t.now()) - days * 86_400)
+        return {row["key"]: {name: int(row[name]) for name in row if name != "key"} for row in rows}
 
     @effects
     def add_provider_key(  # noqa: PLR0913 - what a key is
@@ -261,15 +279,12 @@ class GatewayControl(Adapter):
 
     @effects
     def remove_kek(self, reference: str) -> dict[str, Any]:
-        """Remove a KEK's file; quiet where it is not there. Errors: `Failed` `kek.in-use` where a sealed key needs it."""
+        """Remove a KEK's file, the undo of making it; it stays where keys have been sealed with it meanwhile. Gives {kept}."""
         kek, _ = self._kek_at(reference)
-        if kek and any(kek.id in str(_told(key)["kek"]).split("+") for key in self._stored()):
-            raise Failed(
-                "kek.in-use", f"Sealed keys need {reference}: it stays.", "ai.rewrap-keys moves them."
-            )
-        if (file := self._file_of(reference)) is not None:
+        kept = kek is not None and any(kek.id in str(_told(key)["kek"]).split("+") for key in self._stored())
+        if not kept and (file := self._file_of(reference)) is not None:
             file.unlink(missing_ok=True)
-        return {}
+        return {"kept": kept}
 
     @effects
     def wrap_also(self, reference: str) -> dict[str, Any]:
@@ -313,7 +328,7 @@ class GatewayControl(Adapter):
     def behind(self, keys: list[str] | None = None, *, estate: bool = False) -> list[str]:
         """Gateway processes that do not work by the store as it is, each in a sentence; [] where all do, or none runs.
 
-        With `keys`, also those that cannot read one of them; with `estate`, those that work by another estate, or cannot read some key.
+        With `keys`, also those that cannot read one of them; with `estate`, also those that work by another estate.
         """
         store = self._reading
         if store is None:
@@ -364,6 +379,12 @@ class GatewayControl(Adapter):
         return next((k["state"] for k in self.virtual_keys() if k["id"] == key), None)
 
     @reads
+    def has_limits(self, key: str, **scope: Any) -> bool:
+        """Whether a virtual key has these limits, as `change_virtual_key` gives them."""
+        found = next((k for k in self.virtual_keys() if k["id"] == key), None)
+        return found is not None and all(found[name] == value for name, value in scope.items())
+
+    @reads
     def issued(self, key: str, path: str) -> bool:
         """Whether a virtual key is there and its text stands in a file."""
         store = self._reading
@@ -400,6 +421,15 @@ class GatewayControl(Adapter):
         if file.is_file() and file.read_bytes().startswith(f"dr-{key}-".encode()):
             file.unlink()
         self._store.remove_virtual_key(key)
+        return {}
+
+    @effects
+    def change_virtual_key(self, key: str, **scope: Any) -> dict[str, Any]:
+        """Give a virtual key other limits; its text and its end stay. Quiet where it has them, or is not there."""
+        given = {**scope, **({"models": tuple(scope["models"])} if "models" in scope else {})}
+        for stored in self._store.virtual_keys():
+            if stored.id == key and not self.has_limits(key, **scope):
+                self._store.change_virtual_key(replace(stored, **given))
         return {}
 
     @effects
@@ -597,8 +627,8 @@ def _lag(gateway: dict[str, Any], revision: int, keys: list[str], *, estate: boo
         return f"works by revision {gateway['revision']} of {revision}"
     if estate and not gateway["current"]:
         return "works by another estate.yaml"
-    unread = [key for key in gateway["problems"] if estate or key in keys]
-    return f"cannot read {', '.join(sorted(unread))}" if unread else ""
+    unread = [key for key in keys if key in gateway["problems"]]
+    return f"cannot read {', '.join(unread)}" if unread else ""
 
 
 def _wait(until: float, otherwise: Failed) -> None:

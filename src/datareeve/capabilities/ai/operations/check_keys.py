@@ -1,0 +1,151 @@
+"""`ai.check-keys`: every key of providers and of applications: where it stands, whether it works, when it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from datareeve.capabilities.ai import keys
+from datareeve.capabilities.ai.key_findings import Bounds, KeysSeen, findings, place
+from datareeve.core import clock
+from datareeve.core.errors import BadInput, DatareeveError
+from datareeve.core.operation import Effect, Operation, Plan, Systems
+from datareeve.core.value import Value
+
+if TYPE_CHECKING:
+    from datareeve.capabilities.ai.declared import Answered
+
+
+class CheckKeysFacts(Value):
+    """What check-keys looks at."""
+
+    seen: KeysSeen
+
+
+class CheckKeys(Operation[CheckKeysFacts]):
+    """Check all API keys: do they work, when do they end, who uses them.
+
+    Lists the keys of every provider with their state, tries each of them (which is free), also those that were revoked: it tells when one is
+    dead at its provider, or still alive. Warns of keys that end soon, that cannot be read, that nobody uses, and of virtual keys without a
+    limit. Changes nothing, and shows no key.
+    """
+
+    name: ClassVar[str] = "ai.check-keys"
+    effect: ClassVar[Effect] = Effect.READ
+    examples: ClassVar[tuple[str, ...]] = (
+        "check our API keys",
+        "which keys expire soon",
+        "list the provider keys and their health",
+        "does the OpenAI key still work",
+        "find unused API keys",
+        "is the revoked key dead",
+    )
+
+    provider: str | None = Field(None, description="only this provider; default: all of them")
+    probe: bool = Field(default=True, description="try each key at its provider")
+    probe_model: str | None = Field(
+        None,
+        min_length=1,
+        description="try them by asking this model for a few tokens, not by listing models",
+    )
+    warn_days: int = Field(30, ge=1, description="an end nearer than this is told")
+    unused_days: int = Field(30, ge=1, description="a key that was not used for so long is told")
+    old_days: int = Field(180, ge=1, description="a key in use for longer is told")
+
+    def observe(self, systems: Systems) -> CheckKeysFacts:
+        """Every key, and what its provider says to it."""
+        reader = systems[keys.SYSTEM]
+        names = [one["name"] for one in reader.read("providers")]
+        if self.provider is not None and self.provider not in names:
+            raise BadInput(
+                "provider.unknown",
+                f"The estate has no AI provider {self.provider!r}.",
+                f"It has: {', '.join(names) or 'none yet'}.",
+            )
+        providers = tuple(keys.look(systems, name) for name in names if self.provider in (None, name))
+        budgets = systems["estate"].read("get", where=["gateway", "budgets"]) or {}
+        answers, unread = self._asked(systems, providers)
+        seen = KeysSeen(
+            at=clock.now().timestamp(),
+            providers=providers,
+            answers=answers,
+            unread=unread,
+            used=reader.read("key_use", of="provider", days=self.unused_days),
+            virtual=tuple(reader.read("virtual_keys")),
+            virtual_used=reader.read("key_use", of="virtual", days=self.unused_days),
+            budgeted=tuple(budget["key"] for budget in budgets.values() if budget.get("key")),
+            gateways=tuple(reader.read("gateways")),
+        )
+        return CheckKeysFacts(seen=seen)
+
+    def _asked(
+        self, systems: Systems, providers: tuple[keys.ProviderFacts, ...]
+    ) -> tuple[dict[str, Answered], dict[str, str]]:
+        answers, unread = {}, {}
+        sealed_shut = systems[keys.SYSTEM].read("unopened")
+        for provider in providers:
+            for key in provider.keys:
+                if key.id in sealed_shut:
+                    unread[place(key)] = sealed_shut[key.id]
+                elif self.probe:
+                    try:
+                        answers[place(key)] = keys.answered(
+                            systems, provider.name, key=key.id, model=self.probe_model
+                        )
+                    except DatareeveError as error:
+                        unread[place(key)] = f"{error.code}: {error.what}"
+        return answers, unread
+
+    def plan(self, facts: CheckKeysFacts) -> Plan:
+        """Nothing is done; everything is told."""
+        seen = facts.seen
+        found = tuple(findings(seen, Bounds(warn=self.warn_days, unused=self.unused_days, old=self.old_days)))
+        every = [key for provider in seen.providers for key in provider.keys]
+        working = sum(
+            1
+            for key in every
+            if (answer := seen.answers.get(place(key))) and answer.ok and key.state == "active"
+        )
+        active = sum(1 for key in every if key.state == "active")
+        valid = sum(1 for key in seen.virtual if key["state"] == "valid")
+        tried = f", {working} of {active} in use work" if self.probe else f", {active} in use"
+        summary = f"{len(every)} keys of {len(seen.providers)} providers{tried}; {valid} virtual keys are valid; {len(found)} findings."
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=summary,
+            nothing_to_do="Looking changes nothing.",
+            findings=found,
+            figures={
+                "keys": [_row(key, seen) for key in every],
+                "virtual_keys": [_virtual_row(key, seen) for key in seen.virtual],
+                "keys_in_use": active,
+                **({"keys_working": working} if self.probe else {}),
+                "virtual_keys_valid": valid,
+            },
+        )
+
+
+def _row(key: keys.Key, seen: KeysSeen) -> dict[str, Any]:
+    used = seen.used.get(key.id, {})
+    return {
+        "key": key.id,
+        "provider": key.provider,
+        "label": key.name,
+        "state": key.state,
+        "answer": seen.answers[place(key)].verdict if place(key) in seen.answers else "",
+        "expires_at": _moment(key.expires_at),
+        "requests": used.get("requests", 0),
+        "failed": used.get("failed", 0),
+    }
+
+
+def _virtual_row(key: dict[str, Any], seen: KeysSeen) -> dict[str, Any]:
+    used = seen.virtual_used.get(key["id"], {})
+    shown = {name: key[name] for name in ("id", "name", "team", "state", "models")}
+    return {**shown, "expires_at": _moment(key["expires_at"]), "requests": used.get("requests", 0)}
+
+
+def _moment(at: float | None) -> str:
+    return keys.day_of(at) if at else ""
