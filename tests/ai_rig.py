@@ -309,5 +309,5 @@ def issue(project: Path, environment: dict[str, str], name: str, **limits: objec
     """Issue a virtual key by the operation; gives its text, which is written to a file once."""
     path = project / f"{name}.key"
     options = [word for field_, value in limits.items() for word in (f"--{field_.replace('_', '-')}", value)]
-    run(project, environment, "ai.issue-virtual-key", "--name", name, "--to", path, *options)
+    run(project, environment, "ai.issue-virtual-key", "--for-name", name, "--to", path, *options)
     return path.read_text().strip()

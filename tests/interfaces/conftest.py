@@ -1,47 +1,72 @@
-"""A project with one real database, and the command line called as a shell would."""
+"""One gateway in front of one scripted provider, over both protocols, and the official SDKs as its clients."""
 
-from __future__ import annotations
-
-import json
-from dataclasses import dataclass
-
-import psycopg
+import anthropic
+import openai
 import pytest
 
-from datareeve.interfaces import cli
-from datareeve.systems.introduce import introduce
+import ai_rig
 
-TABLE = "CREATE TABLE trips (id int PRIMARY KEY, plane text)"
+ROUTES = {
+    "gpt": {"targets": ["openai/double-small"]},
+    "sonnet": {"targets": ["claude/claude-double"]},
+    "gpt-then-sonnet": {"targets": ["openai/double-small", "claude/claude-double"], "retries": 0},
+    "sonnet-then-gpt": {"targets": ["claude/claude-double", "openai/double-small"], "retries": 0},
+    "once": {"targets": ["openai/double-small"], "retries": 0},
+    "once-sonnet": {"targets": ["claude/claude-double"], "retries": 0},
+    "embed": {"targets": ["openai/double-embed"]},
+}
+PRICES = {
+    name: {"input": 1, "output": 2}
+    for name in ("openai/double-small", "openai/double-embed", "claude/claude-double")
+}
 
 
-@dataclass
-class Answer:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        return json.loads(self.out)
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A running gateway, its provider, and a virtual key."""
+    settings = {
+        "models": ROUTES,
+        "prices": PRICES,
+        "breaker": {"failures": 10_000, "failure_share": 1.0},  # each test fails by itself
+        "budgets": {"poor": {"usd": 0.000001, "key": "poor"}},
+    }
+    with ai_rig.FaultDouble(models=("double-small", "claude-double", "double-embed")) as double:
+        wanted = ai_rig.estate(double, gateway=settings)
+        with ai_rig.gateway(tmp_path_factory.mktemp("gateway"), wanted) as running:
+            running.issue("app")
+            yield running, double
 
 
 @pytest.fixture
-def project(tmp_path, database):
-    """A folder with an estate of one database, `app`, that holds one table."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(TABLE)
-    introduce([database], tmp_path)
-    estate = tmp_path / "estate.yaml"
-    estate.write_text(estate.read_text().replace(f"  {database.rsplit('/', 1)[1]}:\n", "  app:\n"))
-    return tmp_path
+def running(shared):
+    """The gateway."""
+    return shared[0]
 
 
 @pytest.fixture
-def datareeve(capfd, project):
-    """The command line on that project."""
+def provider(shared):
+    """The scripted provider behind it, which does well and has seen nothing."""
+    double = shared[1]
+    double.well()
+    double.seen.clear()
+    yield double
+    double.well()
+    double.let_go()
 
-    def call(*words):
-        status = cli.main([*words, "--project", str(project)])
-        return Answer(status, *capfd.readouterr())
 
-    return call
+@pytest.fixture
+def oai(running, provider):
+    """OpenAI's SDK."""
+    with openai.OpenAI(
+        base_url=running.openai_url, api_key=running.keys["app"], max_retries=0, timeout=10
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def ant(running, provider):
+    """Anthropic's SDK."""
+    with anthropic.Anthropic(
+        base_url=running.url, api_key=running.keys["app"], max_retries=0, timeout=10
+    ) as client:
+        yield client
