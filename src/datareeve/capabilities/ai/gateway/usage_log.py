@@ -101,7 +101,15 @@ class UsageLog:
         self._memory = _Memory()
         self._sums = _Sums()
         self._mover = Mover(store, self._spool, self._memory.after, observers=observers, keep_days=keep_days)
+
+    async def start(self) -> None:
+        """Begin to move rows into the store, first those that processes left which are gone. Rows given before wait."""
         self._mover.start()
+
+    @property
+    def behind(self) -> int:
+        """Requests that ended and are not in the store yet."""
+        return self.figures().behind
 
     # -- a request's two calls ----------------------------------------------------------------------------------------------------
 
@@ -222,7 +230,8 @@ class UsageLog:
             await asyncio.sleep(FLUSH_SECONDS)
             self.flush()
         self._mover.stop(max(0.0, deadline - time.monotonic()))
-        await asyncio.get_running_loop().run_in_executor(None, self._mover.join, seconds + 1)
+        if self._mover.ident is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._mover.join, seconds + 1)
         if self._timer is not None:
             self._timer.cancel()
         return self._let_go()
