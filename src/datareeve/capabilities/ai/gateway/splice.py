@@ -1,13 +1,14 @@
 """Changing one value of a JSON body without touching its other bytes.
 
-Two facts carry it. A body that equals its own compact serialisation (what the official SDKs send) has no repeated, escaped or odd key at
-any depth, so that it may be written anew from what was parsed: the other bytes come out as they were. Any other body is scanned: its
+Two facts carry it. A body that equals what a serialiser writes from its parsed form (so do those of the official SDKs) has no repeated,
+escaped or odd key at any depth, and may be written anew by it: the other bytes come out as they were. Any other body is scanned: its
 top-level members are found by one regular expression, and only the span of a value is replaced. Both take bodies that were parsed as
 JSON before (RFC 8259); a body that was not must not come here.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_SPACED = json.JSONEncoder().encode  # as Python's `json.dumps` writes, and so `requests`
+_START = 64  # bytes in which a body shows whether it is written with spaces
 _DEPTH = 24  # containers within a value that one match crosses; deeper ones are walked
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SPACE = rb"[ \t\r\n]*+"
@@ -30,6 +33,7 @@ def _nested(depth: int) -> bytes:
 
 
 _KEY = re.compile(_SPACE + b",?" + _SPACE + b"(" + _STRING + b")" + _SPACE + b":" + _SPACE, re.DOTALL)
+_COLON = re.compile(_SPACE + b":" + _SPACE)
 _VALUE = re.compile(_STRING + rb'|[^"\[\]{},\s]++|' + _nested(_DEPTH), re.DOTALL)
 _ITEM = re.compile(_SPACE + rb",?" + _SPACE + rb"(?=[^\s\]])")
 _TOKEN = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL)
@@ -67,8 +71,9 @@ def top_level_span(raw: bytes, at: int, name: str) -> tuple[int, int]:
 
 
 def replaced(raw: bytes, name: str, value: bytes) -> bytes:
-    """`raw` with the JSON `value` for that top-level key, wherever it stands. Errors: KeyError where it stands nowhere."""
-    spans = top_level(raw, name)
+    """`raw` with the JSON `value` for that top-level key, wherever it stands: it must stand somewhere, else KeyError."""
+    alone = _alone(raw, name)
+    spans = [alone] if alone is not None else top_level(raw, name)
     if not spans:
         raise KeyError(name)
     return put(raw, ((start, end, value) for start, end in spans))
@@ -103,9 +108,14 @@ def changed(raw: bytes, body: Mapping[str, Any], values: Mapping[str, Any]) -> b
     return raw
 
 
+def plain(raw: bytes, body: object) -> bool:
+    """Whether a serialiser writes `raw`, byte by byte, from its parsed form: then no key stands twice in it, at any depth."""
+    return orjson.dumps(body) == raw or (raw.find(b'": ', 0, _START) > 0 and _SPACED(body).encode() == raw)
+
+
 def repeated(raw: bytes, body: Mapping[str, Any]) -> str | None:
     """A top-level key that stands twice, so that two readers may read two things; None where there is none."""
-    if orjson.dumps(body) == raw:
+    if plain(raw, body):
         return None
     seen: set[str] = set()
     for key, _, _ in members(raw):
@@ -113,6 +123,16 @@ def repeated(raw: bytes, body: Mapping[str, Any]) -> str | None:
             return key
         seen.add(key)
     return None
+
+
+def _alone(raw: bytes, name: str) -> tuple[int, int] | None:
+    """The span of a top-level key's value where the key is written once in all the body and nothing is written in escapes; else None."""
+    key = orjson.dumps(name)
+    at = raw.find(key)
+    if at < 0 or raw.find(key, at + 1) >= 0 or b"\\u" in raw:
+        return None
+    colon = _COLON.match(raw, at + len(key))
+    return (colon.end(), _end(raw, colon.end())) if colon is not None else None
 
 
 def _end(raw: bytes, start: int) -> int:

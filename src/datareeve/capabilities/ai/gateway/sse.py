@@ -2,7 +2,8 @@
 
 Bytes go on as they came, an event at a time: what is held is only the part of an event whose end has not come, so that a stream that
 breaks never leaves half an event with the client. Once an answer has begun, an event is parsed only where its bytes hold one of the
-dialect's marks (usage, error, end); text is laid by, and counted only if the provider never says what it used.
+dialect's marks (usage, error, end); text is laid by, and counted only if the provider never says what it used. The events of a stream
+begin alike: one that begins as the last plain one did is searched from there on only.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class EventScanner:
 
     __slots__ = (
         "_chars",
+        "_head",
         "_held",
         "_passing",
         "_unread",
@@ -44,6 +46,7 @@ class EventScanner:
         self.complete = False
         self.failed = ""
         self._chars = 0
+        self._head = b""  # how the last plain event began
         self._held = bytearray()
         self._passing = False  # within an event that is too long to be held
         self._unread: list[bytes] = []
@@ -51,8 +54,12 @@ class EventScanner:
 
     # -- what a dialect says -----------------------------------------------------------------------------------
 
-    def marked(self, data: bytes) -> bool:
-        """Whether these events must be read now. Asked of every piece: cheap, and true rather than false."""
+    def marked(self, data: bytes, start: int = 0) -> bool:
+        """Whether these events must be read now. `start`: past the head of a single event. Cheap, and true rather than false."""
+        raise NotImplementedError
+
+    def head(self, event: bytes) -> int:
+        """How many bytes of an event of one delta the next one shares; 0 where it is no such event."""
         raise NotImplementedError
 
     def read(self, event: dict[str, Any]) -> bool:
@@ -67,15 +74,16 @@ class EventScanner:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came; gives those to send on."""
-        if (
-            self.began
-            and not self._held
-            and not self._passing
-            and data.endswith(_ENDS)
-            and not self.marked(data)
-        ):
-            self._lay_by(data)
-            return data
+        if self.began and not self._held:
+            head = self._head
+            alike = len(head)
+            if not (alike and data.startswith(head) and data.find(b"\n", alike) == len(data) - 2):
+                alike = 0
+            if data.endswith(_ENDS) and not self.marked(data, alike):
+                self._lay_by(data)
+                if not alike:
+                    self._head = data[: self.head(data)]
+                return data
         return self._split(data)
 
     def flush(self) -> bytes:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from datareeve.capabilities.ai.gateway.usage import Tokens
 
 
@@ -67,6 +69,10 @@ class Dialect(Protocol):
 
     name: str  # 'chat', 'responses', 'embeddings', 'messages', ...
     protocol: Literal["openai", "anthropic"]
+    reads_json: bool  # the body is a JSON object; else it is nothing, or a form
+    no_output: bool  # what it gives back is not counted in tokens
+    free: bool  # nothing is charged for it
+    local: Callable[[str, list[str], str], tuple[int, bytes]] | None  # the gateway answers itself: path, models, request id
 
     def asked(self, raw: bytes, body: dict[str, Any]) -> Asked:
         """Read a request. Errors: `Refusal` with a `Problem` naming the field that is wrong."""

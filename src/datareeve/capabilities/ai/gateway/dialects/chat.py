@@ -127,11 +127,16 @@ class ChunkScanner(EventScanner):
         self._choices = choices
         self._finished = 0
 
-    def marked(self, data: bytes) -> bool:
-        """Usage that is not null, an error, the end."""
-        return (
-            b"[DONE]" in data or b'"error"' in data or (b'"usage"' in data and USAGE.search(data) is not None)
-        )
+    def marked(self, data: bytes, start: int = 0) -> bool:
+        """Usage that is not null, an error, the end (which begins like no chunk)."""
+        if data.find(b'"error"', start) >= 0 or USAGE.search(data, start) is not None:
+            return True
+        return not start and b"[DONE]" in data
+
+    def head(self, event: bytes) -> int:
+        """Up to the delta of a single chunk."""
+        delta = event.find(b'"delta":')
+        return delta if delta > 0 and event.find(b"\n") == len(event) - 2 else 0
 
     def read(self, event: dict[str, Any]) -> bool:
         """Usage, errors, and whether the client is to see it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from datareeve.capabilities.ai.gateway import splice
 from datareeve.capabilities.ai.gateway.dialects.chat import INSTRUCTIONS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def meaning(asked: Asked) -> bytes:
     body = asked.body
     plain = {name: value for name, value in body.items() if name not in DELIVERY}
     canonical = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
-    if orjson.dumps(body) == asked.raw or _plain(asked.raw):
+    if splice.plain(asked.raw, body) or _plain(asked.raw):
         return canonical
     return canonical + asked.raw
 

@@ -10,6 +10,7 @@ from datareeve.capabilities.ai.gateway.dialects.reported import anthropic_tokens
 from datareeve.capabilities.ai.gateway.sse import EventScanner, size
 from datareeve.capabilities.ai.gateway.usage import Tokens
 
+_DELTA: Final = b'event: content_block_delta\ndata: {"type":"content_block_delta",'
 SILENT_BLOCKS: Final = frozenset(
     ("text", "thinking")
 )  # their deltas follow; any other block is output already
@@ -67,9 +68,13 @@ class MessageScanner(EventScanner):
 
     __slots__ = ()
 
-    def marked(self, data: bytes) -> bool:
-        """Usage, errors, the end."""
-        return b'"usage"' in data or b"message_stop" in data or b'"error"' in data
+    def marked(self, data: bytes, start: int = 0) -> bool:
+        """Usage, errors, the end: none of them in a delta."""
+        return not start and (b'"usage"' in data or b"message_stop" in data or b'"error"' in data)
+
+    def head(self, event: bytes) -> int:
+        """Up to where a delta's type is said."""
+        return len(_DELTA) if event.startswith(_DELTA) else 0
 
     def read(self, event: dict[str, Any]) -> bool:
         """Usage, errors, the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from datareeve.capabilities.ai.gateway.dialects import Asked, errors, estimate, fields
@@ -17,6 +18,7 @@ ENDS: Final = frozenset(
     """response.completed response.incomplete image_generation.completed image_edit.completed speech.audio.done
     transcript.text.done""".split()
 )
+_DELTA: Final = re.compile(rb'event: ([a-z_.]+\.delta)\ndata: \{"type":"\1",')
 SILENT_ITEMS: Final = frozenset(("message",))  # their text follows; any other item is work that has begun
 
 
@@ -80,9 +82,14 @@ class TypedScanner(EventScanner):
 
     __slots__ = ()
 
-    def marked(self, data: bytes) -> bool:
-        """Usage, errors and ends: the last event of each kind of stream has a usage, or says it is done."""
-        return b'"usage"' in data or b'"error"' in data or b".done" in data or b"[DONE]" in data
+    def marked(self, data: bytes, start: int = 0) -> bool:
+        """Usage, errors and ends, none of them in a delta: the last event of each kind of stream has a usage, or says it is done."""
+        return not start and (b'"usage"' in data or b'"error"' in data or b".done" in data or b"[DONE]" in data)
+
+    def head(self, event: bytes) -> int:
+        """Up to where a delta's type is said."""
+        found = _DELTA.match(event)
+        return found.end() if found is not None else 0
 
     def read(self, event: dict[str, Any]) -> bool:
         """Usage, errors, ends."""
