@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ class Call:
     """
 
     __slots__ = (
-        "_connection", "_done", "_ended", "_head", "_idle", "_loop", "_parts", "_size", "_timer", "_unzip", "began_at",
+        "_connection", "_done", "_ended", "_head", "_idle", "_loop", "_parts", "_size", "_timer", "_unzip",
         "error", "first_at", "headers", "last_at", "on_data", "on_end", "status",
     )  # fmt: skip
 
@@ -72,7 +73,7 @@ class Call:
         self.error: UpstreamError | None = None
         self.on_data: Callable[[bytes], None] | None = None
         self.on_end: Callable[[UpstreamError | None], None] | None = None
-        self.began_at = self.last_at = self._loop.time()
+        self.last_at = time.monotonic()
         self.first_at = 0.0  # when the headers came
         self._timer = self._loop.call_later(timeouts.first_byte, self._late)
 
@@ -124,7 +125,7 @@ class Call:
 
     def resume(self) -> None:
         """Read on."""
-        self.last_at = self._loop.time()
+        self.last_at = time.monotonic()
         if self._connection is not None:
             self._connection.read_on(reading=True)
 
@@ -133,7 +134,7 @@ class Call:
     def got_head(self, status: int) -> None:
         """The headers are whole."""
         self.status = status
-        self.first_at = self.last_at = self._loop.time()
+        self.first_at = self.last_at = time.monotonic()
         self._timer.cancel()
         self._timer = self._loop.call_later(self._idle, self._silent)
         if (self.header(b"content-encoding") or b"identity").lower() in {b"gzip", b"deflate"}:
@@ -143,7 +144,7 @@ class Call:
 
     def got_data(self, data: bytes) -> None:
         """Part of the body."""
-        self.last_at = self._loop.time()
+        self.last_at = time.monotonic()
         if self._unzip is not None:
             data = self._unzipped(data)
         if self.on_data is not None:
@@ -194,7 +195,7 @@ class Call:
         self.fail("upstream.first-byte-timeout")
 
     def _silent(self) -> None:
-        quiet = self._loop.time() - self.last_at
+        quiet = time.monotonic() - self.last_at
         held = self._connection is not None and self._connection.held
         if quiet >= self._idle and not held:
             self.fail("upstream.idle-timeout")

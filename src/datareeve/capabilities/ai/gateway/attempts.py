@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.ai.gateway import crossing, failing, heads
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.dialects import Asked, Dialect
     from datareeve.capabilities.ai.gateway.engine import Engine
     from datareeve.capabilities.ai.gateway.job import Context
+    from datareeve.capabilities.ai.gateway.meters import Reservation
     from datareeve.capabilities.ai.gateway.targets import Candidate
     from datareeve.systems.http1 import Exchange, Headers
     from datareeve.systems.upstream import Call
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
 OK = 200
 NOT_OURS_TO_TELL = frozenset((401, 402, 403))  # they are about the provider's key, which is not the client's
 CUT_BY_US = frozenset(("upstream.first-byte-timeout", "upstream.idle-timeout", "upstream.deadline"))
-DEADLINE_HEADERS = (b"x-stainless-timeout", b"x-stainless-read-timeout")  # seconds; the official SDKs send one
+DEADLINE_HEADERS = (
+    b"x-stainless-timeout",
+    b"x-stainless-read-timeout",
+)  # seconds; the official SDKs send one
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +88,9 @@ class Walk:
     attempts: int = 0
     served: Candidate | None = None  # whose answer was taken; else the last that was asked
     lost_microusd: int = 0  # what attempts that we cut may have cost
+    _held: list[Reservation] = field(
+        default_factory=list
+    )  # of providers' limits; the last is of who answered
     _calls: list[Call] = field(default_factory=list)
     _last: Failure | None = None
     _passed: bytes = field(default=b"")
@@ -100,10 +108,22 @@ class Walk:
                 return found
             wait = self._pause(round_ + 1, candidates)
             now = engine.loop.time()
-            if round_ == settings.retries or wait is None or now + wait >= deadline or not engine.retries.take(now):
+            if (
+                round_ == settings.retries
+                or wait is None
+                or now + wait >= deadline
+                or not engine.retries.take(now)
+            ):
                 break
             await asyncio.sleep(wait)
         return self._in_vain(candidates)
+
+    def settle(self, tokens: int) -> None:
+        """The request has ended and used so much."""
+        for held in self._held[:-1]:
+            held.settle(tokens=0, microusd=0)
+        for held in self._held[-1:]:
+            held.settle(tokens=tokens, microusd=0)
 
     async def _round(self, candidates: tuple[Candidate, ...], deadline: float) -> Answer | None:
         """Each candidate once. A candidate that only the key was wrong for does not rule out its target's other keys."""
@@ -112,9 +132,11 @@ class Walk:
             now = self.engine.loop.time()
             if candidate.target is gone or now >= deadline or not candidate.standing.breaker.allows(now):
                 continue
-            if not self.engine.parts.room.provider_has_room(candidate, self.asked, now):
+            held = self.engine.parts.room.provider(candidate, self.asked.input_estimate)
+            if held is None:  # its limits would refuse it
                 candidate.standing.breaker.spared()
                 continue
+            self._held.append(held)
             found = await self._asked(candidate, candidates[place + 1 :], deadline)
             if isinstance(found, Answer):
                 return found
@@ -165,11 +187,17 @@ class Walk:
         """Ask a candidate, once more where a kept connection turned out to be closed."""
         for _ in range(2):
             call = await self._send(candidate)
-            if self.asked.stream:  # whole answers are paid for in any case: they are waited for, and counted exactly
+            if (
+                self.asked.stream
+            ):  # whole answers are paid for in any case: they are waited for, and counted exactly
                 self._calls.append(call)
                 self.exchange.on_gone = self._left
             try:
-                return await self._stream(call, candidate) if self.asked.stream else await self._whole(call, candidate)
+                return (
+                    await self._stream(call, candidate)
+                    if self.asked.stream
+                    else await self._whole(call, candidate)
+                )
             except UpstreamError as error:
                 if not error.stale:
                     raise
@@ -185,14 +213,18 @@ class Walk:
             path, body = self.context.path, dialect.outgoing(asked, candidate.target.model)
         else:
             path, body = crossing.request(dialect, asked, candidate.target.model)
-        base = path.removeprefix("/v1") if provider.protocol == "openai" else path
-        known = engine.known(candidate)
-        origin = engine.origin(provider)
-        method, query, passed = self.exchange.method, self.context.query, self._passed
-        request = heads.request(
-            origin, method=method, path=base.encode(), query=query, known=known, passed=passed, body=body
+        if provider.protocol == "openai":  # its base URL ends with the version
+            path = path.removeprefix("/v1")
+        request = partial(
+            heads.request,
+            method=self.exchange.method,
+            path=path.encode(),
+            query=self.context.query,
+            known=engine.known(candidate),
+            passed=self._passed,
+            body=body,
         )
-        return await origin.ask(request, engine.timeouts(provider))
+        return await engine.origin(provider).ask(request, engine.timeouts(provider))
 
     async def _whole(self, call: Call, candidate: Candidate) -> Answer | Failure:
         body = await call.whole()
@@ -202,7 +234,11 @@ class Walk:
         if await call.head() != OK or not _is_stream(call):
             return self._taken(call, candidate, await call.whole())
         dialect = self._theirs(candidate)
-        changers = () if dialect is self.context.dialect else (crossing.stream(dialect, self.context.dialect, self.asked.model),)
+        changers = (
+            ()
+            if dialect is self.context.dialect
+            else (crossing.stream(dialect, self.context.dialect, self.asked),)
+        )
         relay = Relay(call, dialect.scanner(self.asked), changers)
         try:
             await relay.ready
@@ -216,7 +252,9 @@ class Walk:
             return Failure("try-again", f"upstream.{relay.scanner.failed}")
         if relay.done.done() and not relay.whole and not relay.first_at:
             return Failure("try-again", "upstream.incomplete")
-        return Answer(OK, self._back(call, candidate), relay=relay, target=candidate.target, first_at=relay.first_at)
+        return Answer(
+            OK, self._back(call, candidate), relay=relay, target=candidate.target, first_at=relay.first_at
+        )
 
     def _taken(self, call: Call, candidate: Candidate, body: bytes) -> Answer | Failure:
         """A whole answer: taken, or what follows from its error."""
@@ -225,9 +263,11 @@ class Walk:
         headers = self._back(call, candidate)
         if fate == "ok":
             tokens = theirs.tokens(body)
-            told = body if theirs is ours else crossing.answer(theirs, ours, body, self.asked.model)
-            return Answer(status, headers, told, target=candidate.target, tokens=tokens, first_at=call.first_at)
-        told = body if theirs is ours else crossing.error(theirs, ours, status, body)
+            told = body if theirs is ours else crossing.answer(theirs, ours, body, self.asked)
+            return Answer(
+                status, headers, told, target=candidate.target, tokens=tokens, first_at=call.first_at
+            )
+        told = body if theirs is ours else crossing.error(theirs, ours, status, body, self.context.id)
         answer = Answer(status, headers, told, target=candidate.target, error=f"upstream.http-{status}")
         wait = failing.retry_after(call.header(b"retry-after-ms"), call.header(b"retry-after"), time.time())
         return Failure(fate, answer.error, answer, wait)
@@ -238,7 +278,7 @@ class Walk:
         return ours if candidate.provider.protocol == ours.protocol else crossing.counterpart(ours)
 
     def _back(self, call: Call, candidate: Candidate) -> Headers:
-        self.engine.parts.room.provider_said(candidate, call.headers, self.engine.loop.time())
+        self.engine.parts.room.provider_said(candidate, call.headers)
         return heads.passed_back(call.headers)
 
     # -- what follows ------------------------------------------------------------------------------------------
@@ -305,7 +345,9 @@ class Walk:
         return winner.result()
 
     @staticmethod
-    async def _race(racing: dict[asyncio.Task[Answer | Failure], Candidate]) -> asyncio.Task[Answer | Failure]:
+    async def _race(
+        racing: dict[asyncio.Task[Answer | Failure], Candidate],
+    ) -> asyncio.Task[Answer | Failure]:
         waiting = set(racing)
         try:
             while True:
@@ -340,9 +382,13 @@ def _is_stream(call: Call) -> bool:
 
 def _problem(last: Failure | None, opens: float, *, any_key: bool) -> Problem:
     if not any_key:
-        return Problem(503, "overloaded", "gateway.no-key", "No usable key is known for this model's provider.")
+        return Problem(
+            503, "overloaded", "gateway.no-key", "No usable key is known for this model's provider."
+        )
     if last is None:
-        message = "All targets of this model are left alone for the moment, after failures or for their limits."
+        message = (
+            "All targets of this model are left alone for the moment, after failures or for their limits."
+        )
         return Problem(503, "overloaded", "gateway.unavailable", message, retry_after=max(opens, 1.0))
     if last.answer is not None:
         message = "The provider does not take the gateway's key: its owner must mend that."

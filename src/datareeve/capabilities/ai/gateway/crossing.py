@@ -11,6 +11,7 @@ import orjson
 
 from datareeve.capabilities.ai.gateway import translate
 from datareeve.capabilities.ai.gateway.dialects import Dialect, Problem, Refusal, table
+from datareeve.systems.upstream import UpstreamError
 
 if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.dialects import Asked
@@ -34,19 +35,23 @@ def request(dialect: Dialect, asked: Asked, model: str) -> tuple[str, bytes]:
     return path, orjson.dumps(body)
 
 
-def answer(theirs: Dialect, ours: Dialect, body: bytes, model: str) -> bytes:
-    """A whole answer, as our client expects it."""
-    return orjson.dumps(translate.answer(theirs.name, ours.name, orjson.loads(body), model))
+def answer(theirs: Dialect, ours: Dialect, body: bytes, asked: Asked) -> bytes:
+    """A whole answer, as our client expects it. Errors: `UpstreamError` where it is none."""
+    try:
+        found = translate.answer(theirs.name, ours.name, orjson.loads(body), asked.model, asked.body)
+    except (translate.Untranslatable, orjson.JSONDecodeError):
+        raise UpstreamError("upstream.garbage", sent=True) from None
+    return orjson.dumps(found)
 
 
-def error(theirs: Dialect, ours: Dialect, status: int, body: bytes) -> bytes:
+def error(theirs: Dialect, ours: Dialect, status: int, body: bytes, request_id: str) -> bytes:
     """A provider's error, in the shape that our client expects."""
-    return translate.error(theirs.name, ours.name, status, body)
+    return translate.error(theirs.name, ours.name, status, body, request_id)
 
 
-def stream(theirs: Dialect, ours: Dialect, model: str) -> Changer:
+def stream(theirs: Dialect, ours: Dialect, asked: Asked) -> Changer:
     """A stream's translator."""
-    return translate.StreamTranslator(theirs.name, ours.name, model)
+    return translate.StreamTranslator(theirs.name, ours.name, asked.model, asked.body)
 
 
 def _other(dialect: Dialect) -> tuple[str, Dialect]:

@@ -6,6 +6,7 @@ One engine a process, on one event loop. `adopt` puts a new configuration in pla
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import time
 from dataclasses import dataclass
@@ -15,27 +16,25 @@ from datareeve.capabilities.ai.gateway import compile as compiling
 from datareeve.capabilities.ai.gateway import heads
 from datareeve.capabilities.ai.gateway.dialects import Problem, table
 from datareeve.capabilities.ai.gateway.failing import RetryBudget
-from datareeve.capabilities.ai.gateway.job import Context, Job
+from datareeve.capabilities.ai.gateway.job import JSON, REQUEST_ID, Context, Job
 from datareeve.capabilities.ai.gateway.targets import Targets
 from datareeve.systems.upstream import Origin, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datareeve.capabilities.ai.gateway.admin import Admin
     from datareeve.capabilities.ai.gateway.cache import Cache
-    from datareeve.capabilities.ai.gateway.config import Config, Provider, VirtualKey
+    from datareeve.capabilities.ai.gateway.config import Config, Provider, Route, VirtualKey
     from datareeve.capabilities.ai.gateway.dialects import Dialect
     from datareeve.capabilities.ai.gateway.metrics import Metrics
+    from datareeve.capabilities.ai.gateway.own import Own
     from datareeve.capabilities.ai.gateway.prices import Price, PriceBook
     from datareeve.capabilities.ai.gateway.room import Room
     from datareeve.capabilities.ai.gateway.targets import Candidate, Standing
+    from datareeve.capabilities.ai.gateway.usage import Tokens
     from datareeve.capabilities.ai.gateway.usage_log import UsageLog
     from datareeve.systems.http1 import Exchange, Headers
 
-JSON = (b"content-type", b"application/json")
-EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
-REQUEST_ID = {"openai": b"x-request-id", "anthropic": b"request-id"}  # where each SDK looks for it
 DRAIN_SECONDS = 30.0
 
 
@@ -47,7 +46,8 @@ class Parts:
     usage: UsageLog
     prices: PriceBook
     metrics: Metrics
-    admin: Admin
+    own: Own
+    secret: bytes = b""  # for digests of requests
     cache: Cache | None = None
 
 
@@ -71,9 +71,13 @@ class Engine:
         self._known: dict[tuple[str, str], bytes] = {}
         self._prices: dict[tuple[str, str], Price | None] = {}
         self._timeouts = {
-            p.name: Timeouts(p.connect_seconds, p.first_byte_seconds, p.idle_seconds) for p in config.providers.values()
+            p.name: Timeouts(p.connect_seconds, p.first_byte_seconds, p.idle_seconds)
+            for p in config.providers.values()
         }
         self.parts.room.adopt(config)
+        self.parts.prices.adopt(config.settings.prices)
+        if self.parts.cache is not None:
+            self.parts.cache.adopt(config)
         self._retire_origins(config)
 
     # -- the wire's calls --------------------------------------------------------------------------------------
@@ -83,8 +87,8 @@ class Engine:
         path, _, query = exchange.target.partition(b"?")
         method = exchange.method.decode("ascii")
         text = path.decode("latin-1")
-        if self.parts.admin.knows(method, text):
-            return
+        if self.parts.own.knows(method, text):
+            return None
         dialect = table.of(method, text)
         if dialect is None:
             return self._refuse(exchange, text, _no_such(method, text, exists=_exists(text)))
@@ -92,14 +96,16 @@ class Engine:
         if isinstance(found, Problem):
             self.parts.metrics.count_refused(found.code)
             return self._refuse(exchange, text, found, dialect)
-        exchange.context = Context(found, dialect, text, query, self._ids.next(), self.loop.time(), time.time())
+        exchange.context = Context(
+            found, dialect, text, query, self._ids.next(), time.monotonic(), time.time()
+        )
         return None
 
     def handle(self, exchange: Exchange) -> None:
         """A whole request."""
         if exchange.context is None:
             path = exchange.target.partition(b"?")[0].decode("latin-1")
-            if self.parts.admin.knows(exchange.method.decode("ascii"), path):
+            if self.parts.own.knows(exchange.method.decode("ascii"), path):
                 return self._administer(exchange, path)
             self.admit(exchange)
             if exchange.context is None:
@@ -152,9 +158,26 @@ class Engine:
             if len(self._prices) > 10_000:  # noqa: PLR2004 - names come from clients
                 self._prices.clear()
             self._prices[place] = self.parts.prices.of(
-                provider.prices_as or provider.protocol, provider.base_url, model, target=f"{provider.name}/{model}"
+                provider.prices_as or provider.protocol,
+                provider.base_url,
+                model,
+                target=f"{provider.name}/{model}",
             )
         return self._prices[place]
+
+    def most_microusd(self, route: Route, tokens: Tokens, *, batch: bool) -> int:
+        """What so many tokens cost on the dearest of a route's targets."""
+        most = 0
+        for target in route.targets:
+            provider = self.config.providers.get(target.provider)
+            price = self.price(provider, target.model) if provider is not None else None
+            if price is not None:
+                most = max(most, price.cost_microusd(tokens, batch=batch))
+        return most
+
+    def digest(self, meaning: bytes) -> str:
+        """A keyed digest: without the key nobody finds out by trying what was asked."""
+        return hashlib.blake2b(meaning, key=self.parts.secret, digest_size=12).hexdigest()
 
     @property
     def busy(self) -> int:
@@ -182,15 +205,16 @@ class Engine:
                 return found
         return found
 
-    def _refuse(self, exchange: Exchange, path: str, problem: Problem, dialect: Dialect | None = None) -> None:
+    def _refuse(
+        self, exchange: Exchange, path: str, problem: Problem, dialect: Dialect | None = None
+    ) -> None:
         headers, body = self.told(problem, dialect or table.shape_of(path), self._ids.next())
         exchange.respond(problem.status, headers, body)
 
     def _administer(self, exchange: Exchange, path: str) -> None:
         found = self._authenticated(exchange)
         key = None if isinstance(found, Problem) else found
-        status, headers, body = self.parts.admin.answer(path, key, exchange.connection.peer)
-        exchange.respond(status, headers, body)
+        self.parts.own.answer(exchange, path, self.config, key)
 
     def _retire_origins(self, config: Config) -> None:
         wanted = {(p.base_url, *sorted(p.query.items())) for p in config.providers.values()}
@@ -231,5 +255,8 @@ def _no_such(method: str, path: str, *, exists: bool) -> Problem:
     if exists:
         return Problem(405, "bad_request", "gateway.method", f"This path does not take {method}.")
     return Problem(
-        404, "not_found", "gateway.path", "The gateway has no such path. It serves OpenAI's and Anthropic's under /v1."
+        404,
+        "not_found",
+        "gateway.path",
+        "The gateway has no such path. It serves OpenAI's and Anthropic's under /v1.",
     )

@@ -6,28 +6,32 @@ Whatever happens, three things happen once: the client is told (unless it left),
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from datareeve.capabilities.ai.gateway import heads
 from datareeve.capabilities.ai.gateway.attempts import Answer, Walk
-from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, table
+from datareeve.capabilities.ai.gateway.cache import Flight
+from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, meaning
+from datareeve.capabilities.ai.gateway.meters import Reservation
+from datareeve.capabilities.ai.gateway.room import UNSAID_FOR_LIMITS
 from datareeve.capabilities.ai.gateway.usage import Tokens, UsageRow
 
 if TYPE_CHECKING:
-    from datareeve.capabilities.ai.gateway.cache import Flight, Stored
+    from collections.abc import Callable
+
+    from datareeve.capabilities.ai.gateway.cache import Cache, Stored
     from datareeve.capabilities.ai.gateway.config import Route, VirtualKey
     from datareeve.capabilities.ai.gateway.dialects import Dialect
     from datareeve.capabilities.ai.gateway.engine import Engine
-    from datareeve.capabilities.ai.gateway.meters import Reservation
     from datareeve.systems.http1 import Exchange, Headers
 
-EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
-NO_BUFFER = (b"x-accel-buffering", b"no")  # a proxy in front shall not gather a stream
-UNSAID_OUTPUT = 16_384  # tokens that are reserved where neither client nor route says how many; settled from the usage
+JSON = (b"content-type", b"application/json")
+REQUEST_ID = {"openai": b"x-request-id", "anthropic": b"request-id"}  # where each SDK looks for it
 CHARS_A_TOKEN = 4
+LEAST_PREFIX = 512  # tokens; shorter ones no provider keeps
 
 
 @dataclass(slots=True)
@@ -39,7 +43,7 @@ class Context:
     path: str
     query: bytes
     id: str
-    began: float  # loop time
+    began: float  # time.monotonic(), which is also the loop's clock, but finer
     at: float  # Unix seconds
 
 
@@ -47,8 +51,8 @@ class Job:
     """A request on its way."""
 
     __slots__ = (
-        "_answer", "_asked", "_begun", "_context", "_cost", "_engine", "_error", "_exchange", "_first", "_flight",
-        "_http", "_reservation", "_route", "_status", "_walk", "config",
+        "_answer", "_asked", "_context", "_cost", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
+        "_http", "_meaning", "_prefix", "_reservation", "_status", "_walk", "config",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, exchange: Exchange, context: Context) -> None:
@@ -57,12 +61,13 @@ class Job:
         self._context = context
         self.config = engine.config
         self._asked: Asked | None = None
-        self._route: Route | None = None
         self._reservation: Reservation | None = None
         self._walk: Walk | None = None
         self._answer: Answer | None = None
         self._flight: Flight | None = None
-        self._begun = False  # a row's beginning is in the usage log
+        self._meaning = b""
+        self._digest = ""
+        self._prefix = ""
         self._status = "refused"
         self._http = 0
         self._error = ""
@@ -79,9 +84,11 @@ class Job:
             self._status, self._error = "broken", "gateway.stopped"
             self._exchange.abort()
         except Exception as error:  # noqa: BLE001 - the task's boundary: one request must not end others
-            self._engine.parts.admin.crashed(error)
+            self._engine.parts.own.crashed(error)
             self._status = "error"
-            self._refuse(Problem(500, "internal", "gateway.internal", "The gateway failed; it has been written down."))
+            self._refuse(
+                Problem(500, "internal", "gateway.internal", "The gateway failed; it has been written down.")
+            )
         finally:
             self._settle()
 
@@ -89,15 +96,16 @@ class Job:
 
     async def _served(self) -> None:
         asked = self._asked = self._read()
-        if self._context.dialect.local:
-            return self._tell_local()
-        route = self._route = self._routed(asked)
+        if self._context.dialect.local is not None:
+            return self._tell_local(self._context.dialect.local)
+        route = self._routed(asked)
+        self._identify(asked)
         cache = self._engine.parts.cache
         if cache is not None and (found := await self._earlier(cache, asked, route)) is not None:
             return self._tell_stored(found)
         await self._reserve(asked, route)
         self._walk = Walk(self._engine, self._exchange, self._context, asked, route)
-        self._begin(asked, route)
+        self._begin(asked)
         answer = self._answer = await self._walk.answer()
         self._first = answer.first_at or None
         if answer.relay is None:
@@ -128,38 +136,56 @@ class Job:
             raise Refusal(Problem(404, "not_found", "gateway.model", f"{what} {remedy}"))
         return route
 
-    async def _earlier(self, cache: Any, asked: Asked, route: Route) -> Stored | None:
+    def _identify(self, asked: Asked) -> None:
+        """Keyed digests, by which equal requests and equal prefixes are found without keeping a word of them."""
+        if self._context.dialect.free:
+            return
+        self._meaning = meaning.meaning(asked)
+        self._digest = self._engine.digest(self._context.dialect.name.encode() + b"\0" + self._meaning)
+        if asked.prefix_estimate >= LEAST_PREFIX:
+            self._prefix = self._engine.digest(meaning.prefix(asked))
+
+    async def _earlier(self, cache: Cache, asked: Asked, route: Route) -> Stored | None:
         """An earlier answer to the same question; where another request is just asking it, its answer."""
-        place = cache.place(asked, self._context.dialect, route, self._context.key, self._exchange.headers)
+        context = self._context
+        place = cache.place(
+            asked,
+            self._meaning,
+            dialect=context.dialect,
+            route=route,
+            key=context.key,
+            headers=self._exchange.headers,
+        )
         if place is None:
             return None
-        found: Stored | Flight = await cache.look(place)
-        if cache.is_flight(found):
+        found = await cache.look(place)
+        if isinstance(found, Flight):
             self._flight = found  # ours to fill
             return None
         return found
 
     async def _reserve(self, asked: Asked, route: Route) -> None:
+        room, key = self._engine.parts.room, self._context.key
         tokens, cost = self._expected(asked, route)
         self._cost = cost
-        found = await self._engine.parts.room.reserve(
-            self.config, self._context.key, route, tokens=tokens, microusd=cost, exchange=self._exchange
-        )
-        if isinstance(found, Problem):
-            raise Refusal(found)
-        self._reservation = found
+        held = room.reserve(key, route, tokens, cost)
+        if isinstance(held, Reservation):
+            self._reservation = held
+        else:
+            deadline = self._context.began + route.settings.deadline_seconds
+            self._reservation = await room.admit(
+                key, route, self._exchange, tokens=tokens, microusd=cost, deadline=deadline
+            )
 
     def _expected(self, asked: Asked, route: Route) -> tuple[int, int]:
-        """Tokens and micro-dollars that it may take at most, over its targets."""
-        if not asked.model:
+        """Tokens, and micro-dollars, that it may use at most on any of its targets."""
+        dialect, engine = self._context.dialect, self._engine
+        if dialect.free:
             return 0, 0
-        output = 0 if self._context.dialect.no_output else asked.max_output or self._engine.parts.room.usual_output(route)
+        output = 0 if dialect.no_output else asked.max_output or engine.parts.room.usual_output(route)
         most = Tokens(input=asked.input_estimate, output=output)
-        prices = [
-            self._engine.price(c.provider, c.target.model) for c in self._engine.targets.candidates(route)
-        ]
-        cost = max((price.cost_microusd(most, batch=asked.batch) for price in prices if price), default=0)
-        return asked.input_estimate + (asked.max_output or min(output, 1024)), cost
+        cost = engine.most_microusd(route, most, batch=asked.batch)
+        return asked.input_estimate + (asked.max_output or min(output, UNSAID_FOR_LIMITS)), cost
 
     # -- telling -----------------------------------------------------------------------------------------------
 
@@ -168,12 +194,12 @@ class Job:
         headers, body = self._engine.told(problem, self._context.dialect, self._context.id)
         self._exchange.respond(problem.status, headers, body)
 
-    def _tell_local(self) -> None:
-        dialect, context = self._context.dialect, self._context
+    def _tell_local(self, local: Callable[[str, list[str], str], tuple[int, bytes]]) -> None:
+        context = self._context
         visible = [name for name in self.config.routes if _may(context.key.models, name)]
-        status, body = dialect.local(context.path, visible, context.id)
+        status, body = local(context.path, visible, context.id)
         self._status, self._http = "ok", status
-        self._exchange.respond(status, self._headers([(b"content-type", b"application/json")]), body)
+        self._exchange.respond(status, self._headers([JSON]), body)
 
     def _tell_whole(self, answer: Answer) -> None:
         self._http = answer.status
@@ -190,10 +216,9 @@ class Job:
         assert relay is not None  # noqa: S101 - asked for by the caller; for the type checker
         self._http, self._status = 200, "ok"
         if self._flight is not None:
-            relay.record = []
+            relay.keep(self._flight.most_bytes)
         relay.commit(exchange, 200, self._headers(answer.headers))
-        if self._begun:
-            await relay.done
+        await relay.done
         self._first = relay.first_at or None
         if exchange.gone:
             self._status, self._error = "disconnected", "gateway.client-left"
@@ -202,13 +227,17 @@ class Job:
             if self._flight is not None and relay.record is not None:
                 self._keep(answer, b"".join(relay.record))
         else:
-            self._break(relay.error.code if relay.error else relay.scanner.failed or "upstream.incomplete", relay)
+            self._break(
+                relay.error.code if relay.error else relay.scanner.failed or "upstream.incomplete", relay
+            )
 
     def _break(self, code: str, relay: Any) -> None:
         """The stream broke after its first token: the client is told in its own protocol, and the answer ends."""
         self._status, self._error = "broken", code
         if not relay.scanner.failed:  # else the provider's own error event has passed through
-            problem = Problem(502, "upstream", code, "The provider's stream broke off; what came before it is incomplete.")
+            problem = Problem(
+                502, "upstream", code, "The provider's stream broke off; what came before it is incomplete."
+            )
             self._exchange.write(self._context.dialect.stream_error(problem, self._context.id))
         self._exchange.end()
 
@@ -225,7 +254,7 @@ class Job:
 
     def _headers(self, headers: Headers) -> Headers:
         walk = self._walk
-        ours = [*headers, (self._engine.id_header(self._context.dialect), self._context.id.encode())]
+        ours = [*headers, (REQUEST_ID[self._context.dialect.protocol], self._context.id.encode())]
         if walk is not None and walk.served is not None:
             ours.append((b"x-datareeve-served-by", str(walk.served.target).encode()))
         return ours
@@ -233,14 +262,15 @@ class Job:
     def _keep(self, answer: Answer, body: bytes) -> None:
         assert self._flight is not None  # noqa: S101 - asked for by the caller; for the type checker
         tokens, _ = self._used()
-        self._flight.fill(answer.headers, body, tokens=tokens, microusd=self._priced(tokens), target=str(answer.target))
+        self._flight.fill(
+            answer.headers, body, tokens=tokens, microusd=self._priced(tokens), target=str(answer.target)
+        )
         self._flight = None
 
     # -- counting ----------------------------------------------------------------------------------------------
 
-    def _begin(self, asked: Asked, route: Route) -> None:
-        self._begun = True
-        self._engine.parts.usage.begin(self._row(asked, str(route.name), Tokens(), estimated=True))
+    def _begin(self, asked: Asked) -> None:
+        self._engine.parts.usage.begin(self._row(asked, Tokens(), estimated=True))
 
     def _used(self) -> tuple[Tokens, bool]:
         """What it used, and whether that is our estimate."""
@@ -254,7 +284,9 @@ class Job:
         if not answer.ok or self._context.dialect.free:
             return Tokens(), False
         chars = answer.relay.scanner.output_chars if answer.relay is not None else len(answer.body)
-        return Tokens(input=said.input if said else asked.input_estimate, output=-(-chars // CHARS_A_TOKEN)), True
+        return Tokens(
+            input=said.input if said else asked.input_estimate, output=-(-chars // CHARS_A_TOKEN)
+        ), True
 
     def _priced(self, tokens: Tokens) -> int:
         walk, asked = self._walk, self._asked
@@ -270,16 +302,18 @@ class Job:
             cost += self._walk.lost_microusd
         if self._reservation is not None:
             self._reservation.settle(tokens=tokens.input + tokens.output, microusd=cost)
+        if self._walk is not None:
+            self._walk.settle(tokens.input + tokens.output)
         if self._flight is not None:
             self._flight.give_up()
-        row = self._row(self._asked, "", tokens, estimated=estimated, cost=cost)
+        row = self._row(self._asked, tokens, estimated=estimated, cost=cost)
         self._engine.parts.usage.end(row)
         self._engine.parts.metrics.observe(row)
 
     def _row(
-        self, asked: Asked | None, route: str, tokens: Tokens, *, estimated: bool, cost: int | None = None
+        self, asked: Asked | None, tokens: Tokens, *, estimated: bool, cost: int | None = None
     ) -> UsageRow:
-        del route
+        """The request's row; without a cost, as it begins: what would stand if we were killed before its end."""
         context, walk, engine, answer = self._context, self._walk, self._engine, self._answer
         served = walk.served if walk is not None else None
         price = engine.price(served.provider, served.target.model) if served is not None else None
@@ -303,22 +337,19 @@ class Job:
             tokens=tokens if cost is not None else Tokens(input=asked.input_estimate if asked else 0),
             estimated=estimated,
             first_ms=(self._first - context.began) * 1000 if self._first else None,
-            total_ms=(engine.loop.time() - context.began) * 1000,
+            total_ms=(time.monotonic() - context.began) * 1000,
             cost_microusd=self._cost if cost is None else cost,
             saved_microusd=answer.saved_microusd if cached and answer is not None else 0,
             price_version=price.version if price is not None else "",
             error=self._error,
-            digest=engine.digest(asked, context.dialect),
-            prefix=engine.prefix(asked, context.dialect),
+            digest=self._digest,
+            prefix=self._prefix,
             prefix_tokens=asked.prefix_estimate if asked is not None else 0,
         )
 
 
 def _may(patterns: tuple[str, ...], model: str) -> bool:
     return any(
-        pattern == "*" or pattern == model or (pattern.endswith("*") and model.startswith(pattern[:-1]))
+        pattern in ("*", model) or (pattern.endswith("*") and model.startswith(pattern[:-1]))
         for pattern in patterns
     )
-
-
-__all__ = ["EVENTS", "NO_BUFFER", "Context", "Job", "heads", "table"]

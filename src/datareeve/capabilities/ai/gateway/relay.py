@@ -31,17 +31,9 @@ class Relay:
     """One stream: `await ready` until it has begun, ended or failed; then `commit` it to the client and `await done`."""
 
     __slots__ = (
-        "_changers",
-        "_exchange",
-        "_held",
-        "call",
-        "done",
-        "error",
-        "first_at",
-        "ready",
-        "record",
+        "_changers", "_exchange", "_held", "_record_left", "call", "done", "error", "first_at", "ready", "record",
         "scanner",
-    )
+    )  # fmt: skip
 
     def __init__(self, call: Call, scanner: StreamScanner, changers: tuple[Changer, ...] = ()) -> None:
         loop = asyncio.get_running_loop()
@@ -50,9 +42,8 @@ class Relay:
         self._changers = changers
         self._exchange: Exchange | None = None
         self._held: list[bytes] = []
-        self.record: list[bytes] | None = (
-            None  # what the client was sent, where an answer is kept for the cache
-        )
+        self.record: list[bytes] | None = None  # what the client was sent, for the cache
+        self._record_left = 0
         self.error: UpstreamError | None = None
         self.first_at = 0.0  # loop time of the first token
         self.ready: asyncio.Future[None] = loop.create_future()
@@ -70,11 +61,21 @@ class Relay:
         exchange.on_gone = self.call.cancel
         exchange.on_resume = self.call.resume
         first, self._held = b"".join(self._held), []
-        if self.record is not None:
-            self.record.append(first)
+        self._recorded(first)
         exchange.start(status, headers, first)
         if exchange.held_back:
             self.call.pause()
+
+    def keep(self, most_bytes: int) -> None:
+        """Record what the client is sent, as long as it is no more than that."""
+        self.record, self._record_left = [], most_bytes
+
+    def _recorded(self, out: bytes) -> None:
+        if self.record is not None:
+            self._record_left -= len(out)
+            self.record.append(out)
+            if self._record_left < 0:
+                self.record = None
 
     def _on_data(self, data: bytes) -> None:
         scanner = self.scanner
@@ -93,8 +94,7 @@ class Relay:
             if out:
                 self._held.append(out)
             return
-        if self.record is not None:
-            self.record.append(out)
+        self._recorded(out)
         exchange.write(out)
         if exchange.held_back:
             self.call.pause()

@@ -108,7 +108,8 @@ class Targets:
                 continue
             keys = [key for key in provider.keys if key.state == "active"]
             keys = keys or [key for key in provider.keys if key.state == "draining"]
-            for key in keys or ([None] if provider.auth == "none" else []):
+            usable: list[ProviderKey | None] = [*keys]
+            for key in usable or ([None] if provider.auth == "none" else []):
                 yield Candidate(target, provider, key, self._standing(target, key))
 
     def _standing(self, target: Target, key: ProviderKey | None) -> Standing:

@@ -1,0 +1,229 @@
+"""Room: which limits and budgets a request counts against, and what it holds of them while it is on its way.
+
+Before it is sent a request holds the most that it may use; when it has ended, what it really used. So a budget is not overshot however many
+requests are on their way at once: what cannot be held waits for others to settle, or is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
+from datareeve.capabilities.ai.gateway.meters import AT_ONCE, MICROUSD, REQUESTS, TOKENS, Reservation, Short
+from datareeve.capabilities.ai.gateway.queueing import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datareeve.capabilities.ai.gateway.config import Config, Route, VirtualKey
+    from datareeve.capabilities.ai.gateway.meters import Meter, Meters
+    from datareeve.capabilities.ai.gateway.provider_limits import ProviderLimits
+    from datareeve.capabilities.ai.gateway.targets import Candidate
+    from datareeve.core.estate_gateway import SpendBudget
+    from datareeve.systems.http1 import Exchange, Headers
+
+UNSAID_OUTPUT = 16_384  # tokens held where neither the client says how many nor experience does
+ENOUGH_ANSWERS = 20  # of a route, before experience counts
+UNSAID_FOR_LIMITS = 1024  # of a limit of tokens a minute: settled from the usage
+SETTLING_SECONDS = 30.0  # a request waits so long for others to settle what they hold of a budget
+MOST_NAMES = 10_000
+NEVER_AGAIN = (
+    ("x-should-retry", "false"),
+)  # both official SDKs heed it: a spent budget is not asked three times
+
+
+@dataclass(slots=True)
+class Experience:
+    """The longest answer of a route so far, forgotten by and by."""
+
+    answers: int = 0
+    longest: float = 0.0
+
+    def learn(self, output: int) -> None:
+        """An answer had so many tokens."""
+        self.answers += 1
+        self.longest = max(float(output), self.longest * 0.999)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """What one key counts against on one route."""
+
+    requests: tuple[Meter, ...]
+    tokens: tuple[Meter, ...]
+    money: tuple[Meter, ...]
+    at_once: tuple[Meter, ...]
+
+    def demands(self, tokens: int, microusd: int) -> list[tuple[Meter, int]]:
+        """What a request takes of each."""
+        found = [(meter, 1) for meter in self.at_once]
+        found += [(meter, 1) for meter in self.requests]
+        found += [(meter, tokens) for meter in self.tokens]
+        found += [(meter, microusd) for meter in self.money]
+        return found
+
+
+NOTHING = Places((), (), (), ())
+
+
+@dataclass(slots=True)
+class Room:
+    """The limits of one process, over all configurations."""
+
+    meters: Meters
+    waiting: Waiting
+    limits: ProviderLimits
+    _config: Config | None = None
+    _places: dict[tuple[str, str], Places] = field(default_factory=dict)
+    _of_keys: dict[tuple[str, str], Places] = field(default_factory=dict)
+    _experience: dict[str, Experience] = field(default_factory=dict)
+
+    def adopt(self, config: Config) -> None:
+        """Work by this configuration; what was taken stays taken."""
+        self._config = config
+        self._places.clear()
+        self._of_keys.clear()
+
+    def places(self, key: VirtualKey, route: Route) -> Places:
+        """What a key's requests on a route count against."""
+        place = (key.id, route.name)
+        found = self._places.get(place)
+        if found is None:
+            if len(self._places) > MOST_NAMES:
+                self._places.clear()
+            found = self._places[place] = self._made(key, route)
+        return found
+
+    def reserve(self, key: VirtualKey, route: Route, tokens: int, microusd: int) -> Reservation | Short:
+        """Hold what a request may use, if it is to be had at once."""
+        return self.meters.reserve(self.places(key, route).demands(tokens, microusd))
+
+    async def admit(  # noqa: PLR0913 - who, where, how much, how long
+        self,
+        key: VirtualKey,
+        route: Route,
+        exchange: Exchange,
+        *,
+        tokens: int,
+        microusd: int,
+        deadline: float,
+    ) -> Reservation:
+        """Hold what a request may use: leased from other processes, or waited for where that is wanted. Errors: `Refusal`."""
+        demands = self.places(key, route).demands(tokens, microusd)
+        now = self.meters.now()
+        found = await self.meters.admit(demands, min(deadline, now + SETTLING_SECONDS))
+        if isinstance(found, Reservation):
+            return found
+        patience = max(route.settings.queue_seconds, SETTLING_SECONDS if self._settles(found) else 0.0)
+        if patience:
+            until = min(deadline, now + patience)
+            found = await self.waiting.wait(demands, key.id, until, gone=lambda: exchange.gone)
+            if isinstance(found, Reservation):
+                return found
+        raise Refusal(self._problem(found))
+
+    def provider(self, candidate: Candidate, tokens: int) -> Reservation | None:
+        """Hold what a request takes of a provider key's limits; None where the key has no room now."""
+        now = self.meters.now()
+        key = candidate.key.id if candidate.key is not None else candidate.provider.name
+        if not self.limits.room(key, candidate.target.model, tokens, now):
+            return None
+        found = self.meters.reserve(self._of_key(candidate, key).demands(tokens, 0))
+        return found if isinstance(found, Reservation) else None
+
+    def provider_said(self, candidate: Candidate, headers: Headers) -> None:
+        """Headers of an answer: what the provider says is left of its limits."""
+        key = candidate.key.id if candidate.key is not None else candidate.provider.name
+        self.limits.heard(key, candidate.target.model, headers, self.meters.now(), self.meters.wall())
+
+    def usual_output(self, route: Route) -> int:
+        """Output tokens to hold where nobody says how many: twice the longest answer seen on the route, once there were enough."""
+        seen = self._experience.get(route.name)
+        if seen is None or seen.answers < ENOUGH_ANSWERS:
+            return UNSAID_OUTPUT
+        return min(UNSAID_OUTPUT, max(256, int(seen.longest * 2)))
+
+    def learn(self, route: Route, output: int) -> None:
+        """An answer of the route had so many tokens."""
+        seen = self._experience.get(route.name)
+        if seen is None:
+            if len(self._experience) > MOST_NAMES:
+                self._experience.clear()
+            seen = self._experience[route.name] = Experience()
+        seen.learn(output)
+
+    # -- within ------------------------------------------------------------------------------------------------
+
+    def _made(self, key: VirtualKey, route: Route) -> Places:
+        of, settings = self.meters.of, route.settings
+        requests, tokens = [], []
+        for name, per_minute in (
+            (f"key:{key.id}", (key.requests_per_minute, key.tokens_per_minute)),
+            (f"model:{route.name}", (settings.requests_per_minute, settings.tokens_per_minute)),
+        ):
+            if per_minute[0] is not None:
+                requests.append(of(f"{name}:requests", per_minute[0], "minute", REQUESTS))
+            if per_minute[1] is not None:
+                tokens.append(of(f"{name}:tokens", per_minute[1], "minute", TOKENS))
+        at_once: tuple[Meter, ...] = ()
+        if key.max_parallel is not None:
+            at_once = (of(f"key:{key.id}:at-once", key.max_parallel, "parallel", AT_ONCE),)
+        return Places(tuple(requests), tuple(tokens), tuple(self._budgets(key, route)), at_once)
+
+    def _budgets(self, key: VirtualKey, route: Route) -> Iterator[Meter]:
+        config = self._config
+        for name, budget in (config.budgets if config is not None else {}).items():
+            if counts(budget, key, route):
+                part = key.id if budget.key == "*" else key.team if budget.team == "*" else ""
+                counter = f"budget:{name}:{part}"
+                limit = round(budget.usd * 1_000_000)
+                yield self.meters.of(counter, limit, budget.period, MICROUSD, hard=budget.hard)
+
+    def _of_key(self, candidate: Candidate, key: str) -> Places:
+        provider = candidate.provider
+        place = (provider.name, key)
+        found = self._of_keys.get(place)
+        if found is None:
+            of, name = self.meters.of, f"provider:{provider.name}:{key}"
+            requests = provider.requests_per_minute
+            tokens = provider.tokens_per_minute
+            found = self._of_keys[place] = Places(
+                () if requests is None else (of(f"{name}:requests", requests, "minute", REQUESTS),),
+                () if tokens is None else (of(f"{name}:tokens", tokens, "minute", TOKENS),),
+                (),
+                (),
+            )
+        return found
+
+    @staticmethod
+    def _settles(short: Short) -> bool:
+        """Whether waiting is worth it: a budget that is held by requests on their way, and not yet spent."""
+        meter = short.meter
+        return meter.unit in (MICROUSD, AT_ONCE) and meter.reserved > 0 and meter.spent < meter.limit
+
+    def _problem(self, short: Short) -> Problem:
+        meter = short.meter
+        wait = meter.free_in(short.amount, self.meters.now())
+        if meter.unit == MICROUSD:
+            name = meter.name.split(":")[1]
+            message = f"The budget {name!r} is spent until its {meter.window} ends. Its owner may raise it: datareeve run ai.set-budget."
+            return Problem(429, "budget", "gateway.budget", message, headers=NEVER_AGAIN)
+        what = {REQUESTS: "requests a minute", TOKENS: "tokens a minute", AT_ONCE: "requests at one time"}[
+            meter.unit
+        ]
+        whose = "This key" if meter.name.startswith("key:") else "This model"
+        message = f"{whose} has a limit of {meter.limit:,} {what}. Try again later."
+        if wait == float("inf"):
+            message = f"{whose} has a limit of {meter.limit:,} {what}; this request alone may need more. Ask for fewer tokens."
+            return Problem(429, "rate_limit", "gateway.rate-limit", message, headers=NEVER_AGAIN)
+        return Problem(429, "rate_limit", "gateway.rate-limit", message, retry_after=max(wait, 0.05))
+
+
+def counts(budget: SpendBudget, key: VirtualKey, route: Route) -> bool:
+    """Whether a key's requests on a route count against a budget."""
+    if budget.key not in (None, "*", key.name, key.id):
+        return False
+    if budget.team not in (None, key.team) and not (budget.team == "*" and key.team):
+        return False
+    return budget.model in (None, route.name) or any(budget.model == str(target) for target in route.targets)

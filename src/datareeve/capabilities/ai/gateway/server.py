@@ -1,0 +1,243 @@
+"""A gateway process: opens what it needs, listens, works by the newest configuration, and stops without losing anything.
+
+What can wait on a disk or a network runs in threads: the store, the estate's file, keys' seals. The loop only ever swaps in what they made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from datareeve import __version__
+from datareeve.capabilities.ai.gateway import compile as compiling
+from datareeve.capabilities.ai.gateway import own
+from datareeve.capabilities.ai.gateway.cache import Cache
+from datareeve.capabilities.ai.gateway.engine import Engine, Parts
+from datareeve.capabilities.ai.gateway.metrics import Metrics
+from datareeve.capabilities.ai.gateway.prices import PriceBook
+from datareeve.capabilities.ai.gateway.provider_limits import ProviderLimits
+from datareeve.capabilities.ai.gateway.queueing import Waiting
+from datareeve.capabilities.ai.gateway.room import Room
+from datareeve.capabilities.ai.gateway.sharing import Sharing
+from datareeve.capabilities.ai.gateway.usage_log import UsageLog
+from datareeve.core import estate as estates
+from datareeve.core import secrets
+from datareeve.core.errors import DatareeveError
+from datareeve.systems.gateway_keys import open_store, settings_of
+from datareeve.systems.gateway_process import FOLDER, estate_digest
+from datareeve.systems.gateway_store import Instance
+from datareeve.systems.http1 import Bounds, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from datareeve.capabilities.ai.gateway.config import Config
+    from datareeve.core.estate import Estate
+    from datareeve.core.secrets import Secret
+    from datareeve.systems.gateway_store import GatewayStore
+
+LOOK_SECONDS = 0.2  # between two looks at estate.yaml and the store's revision
+BEAT_SECONDS = 3.0
+DRAIN_SECONDS = 30.0  # for requests under way, when it stops
+
+
+def serve(
+    project: Path,
+    *,
+    listen: tuple[str, int] | None = None,
+    reuse_port: bool = False,
+    ready: Callable[[tuple[str, int]], None] | None = None,
+) -> int:
+    """Serve in this process until SIGTERM or SIGINT; gives the exit status. `ready` is told the address really taken.
+
+    Errors: those of `estate.load`, of opening the store and of the keys; `OSError` where it cannot listen.
+    """
+    process = Process(project.resolve())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(process.run(listen, reuse_port=reuse_port, ready=ready))
+
+
+class Process:
+    """One process of the gateway."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._resolve: Callable[[str], Secret] = partial(secrets.resolve, base=project, keyring=_keyring())
+        self._store: GatewayStore
+        self._estate: Estate
+        self._engine: Engine
+        self._sharing: Sharing
+        self._unread: dict[str, str] = {}  # keys that cannot be read, and why
+        self._problem = ""  # why the newest configuration is not the one it works by
+        self._stamp: tuple[int, int, int] | None = None
+        self._stop = asyncio.Event()
+        self._instance = Instance(
+            id=f"gw_{uuid.uuid4().hex[:12]}", host=socket.gethostname(), pid=os.getpid(), version=__version__
+        )
+
+    async def run(
+        self,
+        listen: tuple[str, int] | None,
+        *,
+        reuse_port: bool,
+        ready: Callable[[tuple[str, int]], None] | None,
+    ) -> int:
+        """Open, listen, follow changes, drain, close."""
+        config = await asyncio.to_thread(self._open)
+        parts = await self._parts(config)
+        self._engine = Engine(config, parts)
+        server = Server(self._engine, _bounds(config))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        host, port = listen or config.settings.address
+        address = await server.listen(host, port, reuse_port=reuse_port)
+        self._instance = replace(self._instance, address=f"{address[0]}:{address[1]}")
+        await self._beat()
+        following = loop.create_task(self._follow())
+        if ready is not None:
+            ready(address)
+        await self._stop.wait()
+        parts.own.draining = True
+        await server.close(DRAIN_SECONDS)
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await self._engine.close()
+        await self._sharing.close()
+        left = await parts.usage.close()
+        with suppress(DatareeveError):
+            await asyncio.to_thread(self._store.instance_stopped, self._instance.id, behind=left.in_spool)
+        self._store.close()
+        return 0
+
+    # -- opening -----------------------------------------------------------------------------------------------
+
+    def _open(self) -> Config:
+        place = self._project / estates.ESTATE_FILE
+        estate = estates.load(place)
+        store = open_store(settings_of(estate), self._project, self._resolve)
+        assert store is not None  # noqa: S101 - it is made where it is not there; for the type checker
+        self._store, self._stamp = store, self._stamped()
+        self._estate, config = compiling.current(place, store, self._resolve, problems=self._unread)
+        for key, why in self._unread.items():
+            sys.stderr.write(f"{key} cannot be read: {why}\n")
+        return config
+
+    async def _parts(self, config: Config) -> Parts:
+        metrics = Metrics.of_this_process(self._project)
+        self._sharing = Sharing(self._store, self._instance.id, config, self._resolve)
+        meters = self._sharing.meters
+        settings, folder = config.settings, self._project / FOLDER
+        usage = UsageLog(self._store, folder / "spool", self._instance.id, keep_days=settings.keep_usage_days)
+        await usage.start()
+        return Parts(
+            room=Room(meters, Waiting(meters), ProviderLimits()),
+            usage=usage,
+            prices=PriceBook(settings.prices),
+            metrics=metrics,
+            own=own.Own(metrics, lambda: estate_digest(self._estate)),
+            cache=Cache(config, time.time),
+            secret=await asyncio.to_thread(digest_key, folder / "digest.key"),
+        )
+
+    # -- following changes -------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Look for changes; say that we live."""
+        loop = asyncio.get_running_loop()
+        beaten = loop.time()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            changed = await self._look()
+            if changed or loop.time() - beaten > BEAT_SECONDS:
+                beaten = loop.time()
+                await self._beat()
+
+    async def _look(self) -> bool:
+        """Work by what has changed; what cannot be worked by is told, and the former stays."""
+        try:
+            found = await asyncio.to_thread(self._newer)
+        except DatareeveError as error:
+            changed, self._problem = self._problem != error.code, error.code
+            if changed:
+                sys.stderr.write(f"the former configuration stays: {error.what} {error.remedy}\n")
+            return changed
+        if found is None:
+            return False
+        self._estate, config = found
+        self._problem = ""
+        self._sharing.config = config
+        self._engine.adopt(config)
+        return True
+
+    def _newer(self) -> tuple[Estate, Config] | None:
+        stamp, revision = self._stamped(), self._store.revision()
+        if stamp == self._stamp and revision == self._engine.config.revision:
+            return None
+        unread: dict[str, str] = {}
+        place, before = self._project / estates.ESTATE_FILE, self._engine.config
+        found = compiling.current(place, self._store, self._resolve, before=before, problems=unread)
+        self._stamp, self._unread = stamp, unread
+        return found
+
+    def _stamped(self) -> tuple[int, int, int] | None:
+        try:
+            status = (self._project / estates.ESTATE_FILE).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    async def _beat(self) -> None:
+        parts, config = self._engine.parts, self._engine.config
+        self._instance = replace(
+            self._instance,
+            revision=config.revision,
+            estate=estate_digest(self._estate),
+            behind=parts.usage.behind,
+            detail=json.dumps({"problems": self._unread}),
+        )
+        with suppress(DatareeveError):  # the store is down: requests go on, and the next beat tells
+            await asyncio.to_thread(self._store.heartbeat, self._instance)
+
+
+def digest_key(place: Path) -> bytes:
+    """The key of requests' digests: made once a project, readable by its owner alone."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = place.with_suffix(f".{os.getpid()}")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(os.urandom(32))
+    with suppress(FileExistsError):  # whoever is first
+        os.link(new, place)
+    new.unlink()
+    return place.read_bytes()
+
+
+def _bounds(config: Config) -> Bounds:
+    settings = config.settings
+    return Bounds(
+        body_bytes=settings.max_body_mb << 20,
+        header_seconds=settings.header_seconds,
+        body_seconds=settings.body_seconds,
+    )
+
+
+def _keyring() -> Callable[[str, str], str | None] | None:
+    try:
+        import keyring  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return keyring.get_password
