@@ -53,7 +53,7 @@ def checked_key(secret: Secret) -> Secret:
 class AiProvider(Adapter):
     """What both protocols share. `secret_of` gives the secret of a key id, or of the first usable key for None."""
 
-    models_query: ClassVar[str] = ""
+    deadline_seconds: ClassVar[float] = DEADLINE_SECONDS  # of one exchange, from the first byte to the last
 
     def __init__(
         self,
@@ -139,24 +139,26 @@ class AiProvider(Adapter):
             data = answer.read(LONGEST_ANSWER + 1)
             if len(data) > LONGEST_ANSWER:
                 raise _TooLong
+            if answer.length:  # `read` with a size gives what came before a cut as if it were all
+                raise http.client.IncompleteRead(b"")
             return answer.status, {n.lower(): v for n, v in answer.getheaders()}, data
 
     @contextmanager
     def _connected(self, scheme: str, host: str, port: int | None) -> Iterator[http.client.HTTPConnection]:
         """A connection that is cut when the deadline comes, however slowly the other side drips."""
         secure = scheme == "https"
-        timeout = min(self.entry.connect_seconds, DEADLINE_SECONDS)
+        timeout = min(self.entry.connect_seconds, self.deadline_seconds)
         connection = (
             http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
             if secure
             else http.client.HTTPConnection(host, port, timeout=timeout)
         )
-        cutter = threading.Timer(DEADLINE_SECONDS, _cut, (connection,))
+        cutter = threading.Timer(self.deadline_seconds, _cut, (connection,))
         cutter.daemon = True
         cutter.start()
         try:
             connection.connect()
-            connection.sock.settimeout(min(self.entry.first_byte_seconds, DEADLINE_SECONDS))
+            connection.sock.settimeout(min(self.entry.first_byte_seconds, self.deadline_seconds))
             yield connection
         finally:
             cutter.cancel()
@@ -225,10 +227,9 @@ def provider_of(
 
 def judged(status: int, data: bytes) -> tuple[str, bool | None]:
     """What an answer says of the key that was shown: a word, and whether it is good; None: nothing either way."""
-    name = error_name(data)
     if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
         return "works", True
-    if status == 402 or name in NO_CREDIT:  # noqa: PLR2004 - RFC 9110, 15.5.3: payment required
+    if status == 402 or NO_CREDIT.intersection(_error_names(data)):  # noqa: PLR2004 - RFC 9110, 15.5.3: payment required
         return "no credit", False
     if status == 403 and b"issing scopes" in data:  # noqa: PLR2004 - OpenAI's restricted keys: known, may not list models
         return "restricted", True
@@ -244,10 +245,14 @@ def judged(status: int, data: bytes) -> tuple[str, bool | None]:
 
 def error_name(data: bytes) -> str:
     """The stable name of an error in either protocol ('invalid_api_key'), '' where there is none. Never its message."""
+    return next(iter(_error_names(data)), "")
+
+
+def _error_names(data: bytes) -> list[str]:
     document = _json(data)
     error = document.get("error") if isinstance(document, dict) else None
-    found = (error.get(part) for part in ("code", "type")) if isinstance(error, dict) else ()
-    return next((name for name in found if isinstance(name, str) and NAME.fullmatch(name)), "")
+    found = [error.get(part) for part in ("code", "type")] if isinstance(error, dict) else []
+    return [name for name in found if isinstance(name, str) and NAME.fullmatch(name)]
 
 
 class _TooLong(Exception):
