@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,11 +25,13 @@ from datareeve.capabilities.ai.gateway.translate.conversation import (
     Tool,
     Turn,
     arguments_of,
+    counted,
     data_url,
     finished,
     given,
     identifier,
     listed,
+    named,
 )
 from datareeve.capabilities.ai.gateway.translate.fields import Untranslatable, check, table_of
 from datareeve.capabilities.ai.gateway.usage import Tokens
@@ -49,7 +52,7 @@ _MAX_STOPS = 4
 _MAX_TOOL_NAME = 64
 _MAX_CALL_ID = 40
 _LIMIT_OF_REASONING = re.compile(
-    r"(?:^|[^a-z0-9])(?:o[1-9]|gpt-?(?:[5-9]|\d\d)|codex|chat-latest)(?![a-z0-9])", re.IGNORECASE
+    r"(?:^|[^a-z0-9])(?:o[1-9]|gpt-?(?:[5-9]|1\d)|codex)(?![a-z0-9])", re.IGNORECASE
 )
 
 
@@ -478,22 +481,30 @@ def read_answer(body: dict[str, Any]) -> Answer:
     choice = body["choices"][0]
     message = choice["message"]
     ending = ENDINGS.get(choice.get("finish_reason") or "stop", "stop")
-    parts: list[Text | Call] = [Text(text) for text in (message.get("content"),) if text]
+    text, parts = message.get("content"), list[Text | Call]()
+    if text:
+        parts.append(Text(given(text, str, "choices[0].message.content")))
     for index, call in enumerate(message.get("tool_calls") or []):
         if (read := _read_answered_call(call, index, cut=ending == "length")) is not None:
             parts.append(read)
-    if refusal := message.get("refusal") or "":
+    if refusal := given(message.get("refusal") or "", str, "choices[0].message.refusal"):
         ending = "refusal"
     elif ending == "stop" and any(isinstance(part, Call) for part in parts):
         ending = "calls"  # OpenAI says 'stop' where tool_choice named the function
     return Answer(
-        id=str(body.get("id") or ""),
+        id=named(body),
         parts=parts,
         ended=Ended(ending, refusal=refusal),
         tokens=read_usage(body.get("usage")),
-        reasoning=message.get("reasoning_content") or message.get("reasoning") or "",
-        tier=body.get("service_tier") or "",
+        reasoning=_reasoning(message),
+        tier=tier if type(tier := body.get("service_tier")) is str else "",
     )
+
+
+def _reasoning(message: dict[str, Any]) -> str:
+    """What a compatible server shows of the model's reasoning, under either of its names."""
+    shown = (message.get(name) for name in ("reasoning_content", "reasoning"))
+    return next((text for text in shown if type(text) is str), "")
 
 
 def _read_answered_call(call: dict[str, Any], index: int, *, cut: bool) -> Call | None:
@@ -512,16 +523,13 @@ def read_usage(usage: Any) -> Tokens:
     """The tokens of a chat completion's `usage`; none where it has none."""
     if type(usage) is not dict:
         return Tokens()
-    prompt, completion = (
-        usage.get("prompt_tokens_details") or {},
-        usage.get("completion_tokens_details") or {},
-    )
+    prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     return Tokens(
-        input=usage.get("prompt_tokens") or 0,
-        output=usage.get("completion_tokens") or 0,
-        cache_read=prompt.get("cached_tokens") or 0,
-        cache_write=prompt.get("cache_write_tokens") or 0,
-        reasoning=completion.get("reasoning_tokens") or 0,
+        input=counted(usage, "prompt_tokens"),
+        output=counted(usage, "completion_tokens"),
+        cache_read=counted(prompt, "cached_tokens"),
+        cache_write=counted(prompt, "cache_write_tokens"),
+        reasoning=counted(completion, "reasoning_tokens"),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -171,6 +172,18 @@ _KINDS = {
     float: "a number",
     bool: "true or false",
 }
+
+
+def counted(held: Any, name: str) -> int:
+    """A number of tokens; 0 where it is none: an answer is not lost for a server's wrong bookkeeping."""
+    value = held.get(name) if type(held) is dict else None
+    return value if type(value) is int and value > 0 else 0
+
+
+def named(body: dict[str, Any]) -> str:
+    """An answer's id; one of our own where the server gave none."""
+    held = body.get("id")
+    return held if type(held) is str and held else f"gen_{secrets.token_hex(12)}"
 
 
 def listed(value: Any, at: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -46,7 +46,6 @@ _OPENAI = {  # type and code; types that are not here are the same
     "api_error": ("server_error", None),
 }
 _BY_TYPE = {
-    "server_error": "api_error",
     "upstream_error": "api_error",
     "service_unavailable_error": "overloaded_error",
     "insufficient_quota": "billing_error",

@@ -24,11 +24,13 @@ from datareeve.capabilities.ai.gateway.translate.conversation import (
     Tool,
     Turn,
     arguments_of,
+    counted,
     finished,
     generation,
     given,
     identifier,
     listed,
+    named,
 )
 from datareeve.capabilities.ai.gateway.translate.fields import Untranslatable, check, table_of
 from datareeve.capabilities.ai.gateway.usage import Tokens
@@ -147,7 +149,7 @@ def _read_source(block: dict[str, Any], at: str, missing: list[str]) -> dict[str
     return source
 
 
-def _read_call(block: dict[str, Any], at: str, _missing: list[str]) -> Part:
+def _read_call(block: dict[str, Any], at: str, _missing: list[str]) -> Call:
     arguments = orjson.dumps(given(block.get("input"), dict, f"{at}.input")).decode()
     call_id, name = given(block.get("id"), str, f"{at}.id"), given(block.get("name"), str, f"{at}.name")
     return Call(call_id, name, arguments, f"{at}.input")
@@ -402,19 +404,18 @@ def read_answer(body: dict[str, Any]) -> Answer:
     """What a message says. Errors: `Untranslatable` where it is none, or holds a block that only Anthropic knows."""
     usage = body.get("usage") or {}
     tier = _TIERS.get(str(usage.get("service_tier")), "")
-    answer = Answer(str(body.get("id") or ""), [], read_ended(body), read_usage(usage), tier=tier)
+    answer = Answer(named(body), [], read_ended(body), read_usage(usage), tier=tier)
     for index, block in enumerate(body["content"]):
-        kind = block["type"]
+        kind, at = block["type"], f"content[{index}]"
         if kind == "text":
             if block["text"]:
-                answer.parts.append(Text(block["text"]))
+                answer.parts.append(Text(given(block["text"], str, f"{at}.text")))
         elif kind == "tool_use":
-            arguments = orjson.dumps(given(block["input"], dict, f"content[{index}].input")).decode()
-            answer.parts.append(Call(block["id"], block["name"], arguments))
+            answer.parts.append(_read_call(block, at, []))
         elif kind == "thinking":
-            answer.reasoning += block["thinking"]
+            answer.reasoning += given(block["thinking"], str, f"{at}.thinking")
         elif kind != "redacted_thinking":
-            raise Untranslatable(f"content[{index}].type", "is a block that only Anthropic knows")
+            raise Untranslatable(f"{at}.type", "is a block that only Anthropic knows")
     return answer
 
 
@@ -426,8 +427,12 @@ def read_ended(held: dict[str, Any]) -> Ended:
     """Why it ended, as a message and a message_delta say it alike."""
     details = held.get("stop_details")
     refusal = details.get("explanation") if type(details) is dict else None
-    ending = ENDINGS.get(held.get("stop_reason") or "end_turn", "stop")
-    return Ended(ending, held.get("stop_sequence"), refusal or "")
+    sequence = held.get("stop_sequence")
+    return Ended(
+        ENDINGS.get(held.get("stop_reason") or "end_turn", "stop"),
+        sequence if type(sequence) is str else None,
+        refusal if type(refusal) is str else "",
+    )
 
 
 def write_ended(ended: Ended) -> dict[str, Any]:
@@ -446,19 +451,20 @@ def read_usage(usage: Any, before: Tokens | None = None) -> Tokens:
     if type(usage) is not dict:
         return tokens
     fresh = tokens.input - tokens.cache_read - tokens.cache_write - tokens.cache_write_1h
-    if (read := usage.get("cache_read_input_tokens")) is not None:
-        tokens.cache_read = read
-    if (written := usage.get("cache_creation_input_tokens")) is not None:
-        long = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
-        if long or written != tokens.cache_write + tokens.cache_write_1h:
-            tokens.cache_write, tokens.cache_write_1h = written - long, long
-    if (plain := usage.get("input_tokens")) is not None:
-        fresh = plain
+    if usage.get("input_tokens") is not None:
+        fresh = counted(usage, "input_tokens")
+    if usage.get("cache_read_input_tokens") is not None:
+        tokens.cache_read = counted(usage, "cache_read_input_tokens")
+    if usage.get("cache_creation_input_tokens") is not None:
+        tokens.cache_write_1h = (
+            counted(usage.get("cache_creation"), "ephemeral_1h_input_tokens") or tokens.cache_write_1h
+        )
+        tokens.cache_write = max(0, counted(usage, "cache_creation_input_tokens") - tokens.cache_write_1h)
     tokens.input = fresh + tokens.cache_read + tokens.cache_write + tokens.cache_write_1h
-    if (output := usage.get("output_tokens")) is not None:
-        tokens.output = output
-    if details := usage.get("output_tokens_details"):
-        tokens.reasoning = details.get("thinking_tokens") or 0
+    if usage.get("output_tokens") is not None:
+        tokens.output = counted(usage, "output_tokens")
+    if (details := usage.get("output_tokens_details")) is not None:
+        tokens.reasoning = counted(details, "thinking_tokens")
     return tokens
 
 

@@ -205,7 +205,7 @@ def _response(answer_id: str, asked_model: str, asked: dict[str, Any] | None) ->
     said = asked or {}
     echoed = {name: default if said.get(name) is None else said[name] for name, default in _ECHOED.items()}
     return {
-        "id": f"resp_{answer_id}" if answer_id else f"resp_{secrets.token_hex(16)}",
+        "id": f"resp_{answer_id}",
         "object": "response",
         "created_at": int(time.time()),
         "status": "in_progress",

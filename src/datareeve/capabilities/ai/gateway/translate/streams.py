@@ -17,6 +17,7 @@ from datareeve.capabilities.ai.gateway.translate.conversation import (
     Ending,
     arguments_of,
     identifier,
+    named,
 )
 from datareeve.capabilities.ai.gateway.usage import Tokens
 
@@ -67,6 +68,7 @@ class ChatReader:
         self._writer = writer
         self._began = False
         self._ending: Ending | None = None
+        self._refused = False
         self._tokens = Tokens()
         self._ids: dict[int, tuple[int, str]] = {}  # the provider's index → our key, the call's id
         self._waiting: dict[int, str] = {}  # calls whose name has not come: index → id
@@ -77,12 +79,13 @@ class ChatReader:
         if body.get("error"):
             self._writer.fail(errors.read(body))
             return "failed"
-        if not self._began:
-            self._began = True
-            self._writer.begin(str(body.get("id") or ""), self._tokens)
         if usage := body.get("usage"):
             self._tokens = chat.read_usage(usage)
-        for choice in body.get("choices") or ():
+        choices = body.get("choices") or ()
+        if not self._began and (choices or body.get("id")):  # Azure's first chunk has neither
+            self._began = True
+            self._writer.begin(named(body), self._tokens)
+        for choice in choices:
             if choice.get("index"):
                 raise ValueError("a second answer, which nobody asked for")
             self._delta(choice.get("delta") or {})
@@ -96,7 +99,7 @@ class ChatReader:
         if text := delta.get("content"):
             self._writer.text(_words(text))
         if refusal := delta.get("refusal"):
-            self._ending = "refusal"
+            self._refused = True
             self._writer.refusal(_words(refusal))
         for call in delta.get("tool_calls") or ():
             self._call(call)
@@ -126,10 +129,10 @@ class ChatReader:
         if cut and self._ending is None:
             return False
         if not self._began:
-            self._writer.begin("", self._tokens)
-        ending = self._ending or "stop"
+            self._writer.begin(named({}), self._tokens)
+        ending = "refusal" if self._refused else self._ending or "stop"
         if ending == "stop" and self._calls:
-            ending = "calls"
+            ending = "calls"  # OpenAI says 'stop' where tool_choice named the function
         self._writer.end(Ended(ending), self._tokens)
         return True
 
@@ -155,7 +158,7 @@ class MessagesReader:
                 self._writer.arguments(body["index"], orjson.dumps(held).decode())
         elif kind == "message_start":
             self._tokens = messages.read_usage(body["message"].get("usage"))
-            self._writer.begin(str(body["message"].get("id") or ""), self._tokens)
+            self._writer.begin(named(body["message"]), self._tokens)
         elif kind == "message_delta":
             self._finish(body)
         elif kind == "message_stop":
@@ -215,7 +218,7 @@ class ChatWriter:
     def __init__(self, asked_model: str, asked: dict[str, Any] | None) -> None:
         self.out: list[bytes] = []
         options = (asked or {}).get("stream_options") or {}
-        self._with_usage = asked is None or options.get("include_usage") is True
+        self._with_usage = type(options) is dict and options.get("include_usage") is True
         self._keys: dict[int, int] = {}
         self._chunk: dict[str, Any] = {
             "id": "",
