@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, create_model
 
+from datareeve.capabilities import ai
 from datareeve.core.catalogue import Catalogue
 from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Prediction, Step
 from datareeve.core.value import Value
@@ -48,6 +49,14 @@ NEEDED = {
     "databases.explain-query": {"sql": (str, ...)},
     "databases.restore": {"moment": (str, ...)},
 }
+
+
+def needs_input(catalogue: Catalogue, name: str) -> bool:
+    """Whether an operation is asked back for inputs that were not said."""
+    fields = catalogue.get(name).model_fields
+    return any(field.is_required() for key, field in fields.items() if key != "system")
+
+
 READS = ("review-schema", "find-slow-queries", "explain-query", "measure-workload", "check-health")
 
 
@@ -71,11 +80,11 @@ def operation(
 
 
 def catalogue(*more: type[Operation[Any]]) -> Catalogue:
-    """The catalogue of the fakes, and more."""
+    """The catalogue of the fakes with the operations on AI as they are, and more."""
     fakes = [
         operation(name, title, said, **NEEDED.get(name, {})) for name, (title, said) in DESCRIPTIONS.items()
     ]
-    return Catalogue([*fakes, *more])
+    return Catalogue([*fakes, *ai.OPERATIONS, *more])
 
 
 def step(name: str) -> Step:

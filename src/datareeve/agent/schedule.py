@@ -213,7 +213,7 @@ class Serve:
 
     def _add_samples(self, name: str, schedule: Schedule, plan: Plan, at: str) -> None:
         system, labels = (
-            str(schedule.inputs.get("system", "")),
+            str(schedule.inputs.get("system") or self._app.catalogue.get(schedule.operation).sampled_as),
             {"operation": schedule.operation, "schedule": name},
         )
         self._app.ledger.add_samples(

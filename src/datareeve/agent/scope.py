@@ -81,14 +81,9 @@ _REASONS = {
 }
 _LATER = {  # by the capability that will do it: what a person would say
     "ai": (
-        "integrate the OpenAI GPT-4 API, the Anthropic Claude API, a large language model, LLM, AI provider",
-        "set up API key management system, rotate API keys",
-        "implement rate limiting and retry logic, backoff, circuit breaker, quota",
-        "create abstraction layer for API calls, AI gateway, model router",
-        "handle error responses gracefully",
-        "implement usage tracking and billing alerts, token usage, AI costs, spend, cost optimization of API calls",
-        "set up fallback mechanisms, failover to another model or provider",
-        "create API response caching strategy, cache the model's responses, prompts, embeddings",
+        "fine-tune a model, train our own model, host a model on our GPUs",
+        "build retrieval augmented generation, a vector database, semantic search over documents",
+        "write prompts, evaluate prompts, build an AI assistant",
     ),
     "pipelines": (
         "design ETL and ELT pipelines, data pipeline, ingest, load CSV files into the warehouse, sync Salesforce",
@@ -121,8 +116,9 @@ _LATER = {  # by the capability that will do it: what a person would say
         "database roles, grants, users, row level security, permissions, audit log",
     ),
 }
+UNFINISHED = {"databases", "ai"}
 _LATER_TITLES = {
-    "ai": "AI provider integration",
+    "ai": "further work with AI models",
     "pipelines": "data pipelines",
     "quality": "data quality",
     "storage": "storage management",
@@ -134,9 +130,9 @@ _LATER_TITLES = {
 def documents(operations: tuple[str, ...]) -> dict[str, Document]:
     """Other agents' work, and ours of later: a later capability's entry goes when the catalogue has an operation of it.
 
-    'databases' stays: it lists what the capability does not do yet.
+    Those of `UNFINISHED` stay: they list what the capability does not do yet.
     """
-    present = {name.partition(".")[0] for name in operations} - {"databases"}
+    present = {name.partition(".")[0] for name in operations} - UNFINISHED
     entries = {AGENT + name: said for name, said in _AGENTS.items()}
     entries |= {LATER + name: said for name, said in _LATER.items() if name not in present}
     return {key: Document(key=key, utterances=said) for key, said in entries.items()}

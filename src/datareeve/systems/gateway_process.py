@@ -151,6 +151,20 @@ class GatewayProcess(Adapter):
         return {name: _without_user(os.environ.get(name, "")) for name in names if name.endswith("_BASE_URL")}
 
     @reads
+    def figures(self, seconds: float = 300.0) -> dict[str, Any]:
+        """What passed through lately and what it cost, of the whole store, other machines' included. See `gateway_figures.figures`."""
+        from datareeve.systems import gateway_figures  # noqa: PLC0415 - it opens the store
+
+        return gateway_figures.figures(self.project, seconds)
+
+    @reads
+    def last_month_usd(self) -> float | None:
+        """US dollars of the last whole month (UTC); None where the gateway did not serve through all of it."""
+        from datareeve.systems import gateway_figures  # noqa: PLC0415 - as above
+
+        return gateway_figures.last_month_usd(self.project)
+
+    @reads
     def drilled(self, route: str | None = None) -> dict[str, Any] | None:
         """The record of the last drill with a route's settings as they are now; None where there is none. See `gateway_drill`."""
         from datareeve.systems import gateway_drill  # noqa: PLC0415 - only where something is drilled
@@ -300,12 +314,13 @@ class GatewayProcess(Adapter):
         return len(processes) >= wanted and all(one.get("estate") == digest for one in processes)
 
     def _last_words(self) -> str:
-        """The last line of the log: an error of ours, which holds no value."""
+        """The last error in the log, without its remedy: one of ours, which holds no value."""
         try:
             lines = self._log.read_bytes()[-4000:].decode("utf-8", "replace").strip().splitlines()
         except OSError:
             return ""
-        return f" It said: {lines[-1].strip()}" if lines else ""
+        told = [line for line in lines if line and not line[0].isspace()]
+        return f" It said: {told[-1]}" if told else ""
 
 
 @contextmanager

@@ -125,11 +125,16 @@ class LedgerSystem(Adapter):
         return {}
 
     @effects
-    def sample(self, operation: str, inputs: dict[str, Any], *, run: str, prefix: str = "") -> dict[str, Any]:
-        """Run a read operation now and record its numeric figures; they are the step's result too, each with `prefix` before its name."""
+    def sample(
+        self, operation: str, inputs: dict[str, Any], *, run: str, prefix: str = "", system: str = ""
+    ) -> dict[str, Any]:
+        """Run a read operation now and record its numeric figures; they are the step's result too, each with `prefix` before its name.
+
+        They are kept under its input `system`; under `system` where it has none.
+        """
         plan = self._preview(operation, inputs)
         figures = {f"{prefix}{key}": float(value) for key, value in plan.figures.items() if _is_number(value)}
-        self._add(str(inputs.get("system", "")), figures, {"run": run, "operation": operation})
+        self._add(str(inputs.get("system") or system), figures, {"run": run, "operation": operation})
         return {f"{prefix}{key}": value for key, value in plan.figures.items()}
 
     def _add(self, system: str, figures: dict[str, float], labels: dict[str, Any]) -> None:

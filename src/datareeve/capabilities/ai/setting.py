@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from datareeve.capabilities.ai import keys
 from datareeve.capabilities.ai.declared import CHAT, Answered, Declared, declared
 from datareeve.capabilities.ai.operations.set_up_gateway import (
     PROCESS,
@@ -15,7 +16,7 @@ from datareeve.capabilities.ai.operations.set_up_gateway import (
     answered,
 )
 from datareeve.core.errors import BadInput
-from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Step, Systems
+from datareeve.core.operation import Call, Claim, Finding, Operation, Plan, Systems
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.declared import Change
 
 
-FOLLOW_SECONDS = 10.0
-TAKEN = Claim(
-    text="Every gateway, on any machine, works by estate.yaml as it stands",
-    call=Call(system="gateway", action="behind", arguments={"estate": True}),
-    expected=[],
-)
 ASKED = Claim(
     text="The gateway of this machine says so itself", call=Call(system=PROCESS, action="works_by_the_estate")
 )
@@ -91,10 +86,10 @@ class Setting(Operation[SettingFacts]):
             requirements=tuple(
                 change.stood() for change in changes if not change.is_there and facts.set_up is None
             ),
-            steps=(*steps, follow()) if steps and follows else steps,
+            steps=(*steps, keys.follow("the estate", estate=True)) if steps and follows else steps,
             checks=(
                 *(change.stands() for change in changes),
-                *((TAKEN, ASKED) if changes and follows else ()),
+                *((keys.followed(estate=True), ASKED) if changes and follows else ()),
             ),
             findings=tuple(self.findings(facts)),
             figures=self.figures(facts),
@@ -145,18 +140,6 @@ def upon_set_up(operation: Operation[Any], facts: SettingFacts, own: Plan | None
     if own is None:
         return Plan(**named, summary=first.summary, blockers=first.blockers)
     return Plan(**named, summary=own.summary, parts=(first.labelled("1"), own.labelled("2", needs=("1",))))
-
-
-def follow() -> Step:
-    """Wait until the running gateways have taken the estate as it stands."""
-    return Step(
-        id="follow",
-        call=Call(system="gateway", action="follow", arguments={"estate": True, "seconds": FOLLOW_SECONDS}),
-        why="A running gateway takes the change by itself, within half a second; it is waited for.",
-        effect=Effect.REVERSIBLE,
-        probe=TAKEN,
-        no_undo="Waiting changes nothing; what is put back is taken up in the same way.",
-    )
 
 
 def routes_named(after: Declared, model: str | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from datareeve.capabilities.ai.declared import Change, merged
+from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
 from datareeve.capabilities.ai.setting import Setting, SettingFacts
 from datareeve.core.operation import Effect, Finding, Severity, Systems
 
@@ -20,7 +21,7 @@ class SetBudget(Setting):
     A budget holds for a virtual key, a team, a model or everything, for a day or a calendar month (UTC). A hard one is enforced on every
     endpoint by reservation: a request is refused before it is sent when it could go beyond. A soft one only tells. Alerts come at given
     shares of it. Without `usd`, last month's spending and a tenth is taken, as a soft budget, because nobody has said that work shall stop
-    there. Undo puts back what stood in estate.yaml.
+    there. Undo gives back what stood in estate.yaml.
     """
 
     name: ClassVar[str] = "ai.set-budget"
@@ -52,7 +53,7 @@ class SetBudget(Setting):
         facts = super().observe(systems)
         if self.usd is not None or facts.set_up is not None:
             return facts
-        return facts.model_copy(update={"spent_usd": spent_last_month(systems)})
+        return facts.model_copy(update={"spent_usd": systems[PROCESS].read("last_month_usd")})
 
     def named(self) -> str:
         """The given name, or one such as 'team-research-month'."""
@@ -138,9 +139,3 @@ class SetBudget(Setting):
     def figures(self, facts: SettingFacts) -> dict[str, Any]:
         """The amount."""
         return {"budget_usd": self.amount(facts)}
-
-
-def spent_last_month(systems: Systems) -> float | None:
-    """US dollars in the last whole month, None where nothing is known of it."""
-    del systems
-    return None

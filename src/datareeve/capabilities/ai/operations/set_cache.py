@@ -19,7 +19,7 @@ class SetCache(Setting):
     An equal question within the given time is answered from the earlier answer, in under a millisecond and for nothing; a streamed answer is
     replayed as a stream, and of equal questions at the same moment one is sent. Equal is what means the same: the model and everything that
     shapes the answer. By default only requests whose answer should not vary are kept (temperature 0, embeddings), for an hour. A virtual key
-    can be issued without the cache. Hits and the money saved are counted. Undo puts back what stood in estate.yaml.
+    can be issued without the cache. Hits and the money saved are counted. Undo gives back what stood in estate.yaml.
     """
 
     name: ClassVar[str] = "ai.set-cache"

@@ -36,7 +36,7 @@ class SetFallback(Setting):
     A request goes to the first target of its route; when that fails, is throttled or does not answer in time, to the next, at once where
     the circuit breaker of a target is open. Where the next target is of the other protocol, the request is translated; what does not
     translate is refused by name. Without `targets`, each route that has one gets an able model of every other provider, or where there is
-    no other provider a smaller model of the same one. Embeddings get none: vectors of two models do not compare. Undo puts back the routes
+    no other provider a smaller model of the same one. Embeddings get none: vectors of two models do not compare. Undo gives back the routes
     as they stood.
     """
 
@@ -48,7 +48,7 @@ class SetFallback(Setting):
         "failover to another model or provider",
         "fallback strategies",
         "what happens when the AI provider has an outage",
-        "use a backup model",
+        "fall back from Claude to GPT",
     )
 
     model: str | None = Field(None, description="the route; default: all of them")

@@ -28,7 +28,7 @@ class SetLimits(Setting):
     full-jitter backoff that honours Retry-After, within the deadline and a retry budget), how long a request waits in the queue for room
     under a limit instead of an error 429, and when a failing target is left alone. Tokens are reserved before a request is sent and settled
     from what the provider counted; the providers' own rate-limit headers lower the limits by themselves. Where nothing is said, each route
-    gets limits that stop a runaway loop, and three retries. Undo puts back what stood in estate.yaml.
+    gets limits that stop a runaway loop, and three retries. Undo gives back what stood in estate.yaml.
     """
 
     name: ClassVar[str] = "ai.set-limits"

@@ -44,7 +44,7 @@ class SetUpGatewayFacts(Value):
 
 
 class SetUpGateway(Operation[SetUpGatewayFacts]):
-    """Set up the AI gateway: one address in front of all AI providers.
+    """Set up the AI gateway: one address for all AI providers.
 
     Declares the providers whose usual key variable is set here (OPENAI_API_KEY, ANTHROPIC_API_KEY) where estate.yaml declares none, gives
     applications the names `chat` and `embeddings` instead of a provider's dated models, starts the gateway on this machine, and asks it
@@ -57,10 +57,10 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
     examples: ClassVar[tuple[str, ...]] = (
         "create abstraction layer for API calls",
         "set up the AI gateway",
-        "put one proxy in front of OpenAI and Anthropic",
+        "one endpoint for OpenAI and Anthropic",
         "integrate the OpenAI API",
         "integrate Claude and GPT behind one endpoint",
-        "connect our application to a large language model",
+        "configure AI service connections",
         "start an LLM gateway",
         "one base URL for all AI providers",
     )
