@@ -307,7 +307,7 @@ def run(project: Path, environment: dict[str, str], operation: str, *arguments: 
 
 def issue(project: Path, environment: dict[str, str], name: str, **limits: object) -> str:
     """Issue a virtual key by the operation; gives its text, which is written to a file once."""
-    path = project / f"{name}.key"
+    path = project / ".datareeve" / "secrets" / f"{name}.key"
     options = [word for field_, value in limits.items() for word in (f"--{field_.replace('_', '-')}", value)]
     run(project, environment, "ai.issue-virtual-key", "--for-name", name, "--to", path, *options)
     return path.read_text().strip()
