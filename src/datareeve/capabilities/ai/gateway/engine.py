@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ class Engine:
         self.retries = RetryBudget()
         self.standings: dict[tuple[str, str, str], Standing] = {}
         self._jobs: set[asyncio.Task[None]] = set()
+        self.under_way: set[Job] = set()
         self._origins: dict[tuple[object, ...], Origin] = {}
         self._ids = _Ids()
         self.adopt(config)
@@ -194,6 +196,10 @@ class Engine:
             await asyncio.wait(self._jobs, timeout=1.0)
         for origin in self._origins.values():
             origin.close()
+
+    def in_flight(self) -> dict[str, int]:
+        """Requests under way by the provider's key that they were sent with: a key is drained when there are none."""
+        return dict(Counter(key for job in self.under_way if (key := job.provider_key)))
 
     # -- within ------------------------------------------------------------------------------------------------
 

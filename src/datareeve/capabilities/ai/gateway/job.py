@@ -76,6 +76,7 @@ class Job:
 
     async def run(self) -> None:
         """Do all of it; nothing is raised."""
+        self._engine.under_way.add(self)
         try:
             await self._served()
         except Refusal as refusal:
@@ -90,7 +91,14 @@ class Job:
                 Problem(500, "internal", "gateway.internal", "The gateway failed; it has been written down.")
             )
         finally:
+            self._engine.under_way.discard(self)
             self._settle()
+
+    @property
+    def provider_key(self) -> str:
+        """The id of the provider's key that it was sent with last; '' before that."""
+        served = self._walk.served if self._walk is not None else None
+        return served.key.id if served is not None and served.key is not None else ""
 
     # -- the way -----------------------------------------------------------------------------------------------
 

@@ -208,7 +208,7 @@ class Process:
             revision=config.revision,
             estate=estate_digest(self._estate),
             behind=parts.usage.behind,
-            detail=json.dumps({"problems": self._unread}),
+            detail=json.dumps({"problems": self._unread, "in_flight": self._engine.in_flight()}),
         )
         with suppress(DatareeveError):  # the store is down: requests go on, and the next beat tells
             await asyncio.to_thread(self._store.heartbeat, self._instance)
