@@ -41,7 +41,9 @@ def _written(draw, value):
     if type(value) is list:
         return "[" + ",".join(gap() + draw(_written(v)) + gap() for v in value) + "]"
     if type(value) is dict:
-        pairs = (f"{gap()}{draw(_written(k))}{gap()}:{gap()}{draw(_written(v))}{gap()}" for k, v in value.items())
+        pairs = (
+            f"{gap()}{draw(_written(k))}{gap()}:{gap()}{draw(_written(v))}{gap()}" for k, v in value.items()
+        )
         return "{" + ",".join(pairs) + "}"
     return json.dumps(value)
 
@@ -71,7 +73,9 @@ def test_a_changed_body_says_the_new_value_and_all_else_as_before(made, model):
 
 @given(st.lists(st.tuples(st.sampled_from(("model", "n", "x")), VALUE), min_size=1, max_size=5), st.data())
 def test_a_key_that_stands_twice_is_found_however_it_is_written(pairs, data):
-    raw = ("{" + ",".join(f"{data.draw(_written(k))}:{data.draw(_written(v))}" for k, v in pairs) + "}").encode()
+    raw = (
+        "{" + ",".join(f"{data.draw(_written(k))}:{data.draw(_written(v))}" for k, v in pairs) + "}"
+    ).encode()
     names = [key for key, _ in pairs]
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     assert splice.repeated(raw, orjson.loads(raw)) == twice
@@ -102,10 +106,15 @@ def test_only_the_bytes_of_the_model_change(raw, told):
 
 
 def test_each_of_several_equal_keys_is_replaced():
-    assert splice.replaced(rb'{"model":1,"\u006dodel":{"a":[]},"x":0}', "model", b'"b"') == rb'{"model":"b","\u006dodel":"b","x":0}'
+    assert (
+        splice.replaced(rb'{"model":1,"\u006dodel":{"a":[]},"x":0}', "model", b'"b"')
+        == rb'{"model":"b","\u006dodel":"b","x":0}'
+    )
 
 
-@pytest.mark.parametrize(("raw", "told"), [(b"{}", b'{"a":1}'), (b"{ }\n", b'{ "a":1}\n'), (b'{"b":"{"} ', b'{"b":"{","a":1} ')])
+@pytest.mark.parametrize(
+    ("raw", "told"), [(b"{}", b'{"a":1}'), (b"{ }\n", b'{ "a":1}\n'), (b'{"b":"{"} ', b'{"b":"{","a":1} ')]
+)
 def test_a_member_is_added_at_the_end(raw, told):
     assert splice.added(raw, "a", b"1") == told
 

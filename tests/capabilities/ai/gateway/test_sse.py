@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -44,7 +46,7 @@ def passed(scanner, pieces):
 
 def cut(data: bytes, places) -> list[bytes]:
     edges = [0, *sorted({place % (len(data) + 1) for place in places}), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def endings(data: bytes, kind: bytes) -> bytes:
@@ -74,7 +76,9 @@ def test_the_usage_that_only_we_asked_for_is_taken_out_and_nothing_else(places, 
 @given(st.lists(st.binary(max_size=60), max_size=20))
 def test_garbage_passes_as_it_came_up_to_half_an_event(pieces):
     for dialect in (CHAT, MESSAGES, RESPONSES):
-        scanner = dialect.scanner(asked(dialect, stream_options={"include_usage": True}) if dialect is CHAT else None)
+        scanner = dialect.scanner(
+            asked(dialect, stream_options={"include_usage": True}) if dialect is CHAT else None
+        )
         told, data = passed(scanner, pieces), b"".join(pieces)
         assert data.startswith(told)
         assert scanner.output_chars >= 0
@@ -83,13 +87,15 @@ def test_garbage_passes_as_it_came_up_to_half_an_event(pieces):
 
 SHAPES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            "choices delta content usage error type response message item tool_calls finish_reason prompt_tokens input_tokens".split()
-        ),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                "choices delta content usage error type response message item tool_calls finish_reason prompt_tokens input_tokens".split()
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=10,
 )
@@ -100,7 +106,9 @@ SHAPES = st.recursive(
 def test_events_of_any_shape_are_survived(shapes):
     data = b"".join(b"data: " + orjson.dumps(s, default=str) + b"\n\n" for s in shapes if _fits(s))
     for dialect in (CHAT, MESSAGES, RESPONSES):
-        scanner = dialect.scanner(asked(dialect, stream_options={"include_usage": True}) if dialect is CHAT else None)
+        scanner = dialect.scanner(
+            asked(dialect, stream_options={"include_usage": True}) if dialect is CHAT else None
+        )
         assert passed(scanner, [data]) == data
         assert scanner.output_chars >= 0
 
@@ -157,6 +165,12 @@ def test_a_stream_without_its_done_is_complete_when_each_choice_has_finished():
     assert not two.complete
 
 
+def test_an_upstream_that_nests_a_thousand_deep_is_survived():
+    scanner = CHAT.scanner(asked(CHAT))
+    scanner.feed(b'data: {"choices":[{"delta":{"tool_calls":' + b"[" * 900 + b"]" * 900 + b"}}]}\n\n")
+    assert scanner.output_chars == 0
+
+
 def test_half_an_event_never_reaches_the_client():
     scanner = CHAT.scanner(asked(CHAT))
     told = [scanner.feed(piece) for piece in (START, WORDS[0], WORDS[1][:-20])]
@@ -188,7 +202,9 @@ def test_azures_first_event_without_choices_is_passed_on():
 def test_an_error_within_the_stream_is_seen_before_and_after_the_first_token():
     for before in ([], [START, *WORDS]):
         scanner = CHAT.scanner(asked(CHAT))
-        passed(scanner, [*before, b'data: {"error":{"message":"m","type":"server_error","code":null}}\n\n', DONE])
+        passed(
+            scanner, [*before, b'data: {"error":{"message":"m","type":"server_error","code":null}}\n\n', DONE]
+        )
         assert scanner.failed == "server_error"
 
 
@@ -205,7 +221,12 @@ def test_an_event_that_is_too_long_passes_unread_and_the_next_is_read_again():
     scanner = CHAT.scanner(asked(CHAT))
     scanner.feed(START + WORDS[0])
     long = b'data: {"x":"' + b"a" * (sse.MOST_HELD + 1000)
-    told = scanner.feed(long) + scanner.feed(b"b" * 1000) + scanner.feed(b'"}\n') + scanner.feed(b"\n" + WORDS[0] + TOTAL[:30])
+    told = (
+        scanner.feed(long)
+        + scanner.feed(b"b" * 1000)
+        + scanner.feed(b'"}\n')
+        + scanner.feed(b"\n" + WORDS[0] + TOTAL[:30])
+    )
     assert told == long + b"b" * 1000 + b'"}\n\n' + WORDS[0]
     assert scanner.feed(TOTAL[30:] + DONE) == DONE
     assert scanner.flush() == b""
@@ -237,7 +258,10 @@ OPENED = event(
     },
 )  # fmt: skip
 BLOCK = event("content_block_start", index=0, content_block={"type": "text", "text": ""})
-DELTAS = [event("content_block_delta", index=0, delta={"type": "text_delta", "text": word}) for word in ("one", " two é")]
+DELTAS = [
+    event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
+    for word in ("one", " two é")
+]
 CLOSING = [
     event("content_block_stop", index=0),
     event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 8}),
@@ -263,16 +287,33 @@ def test_a_message_that_breaks_off_has_its_input_counted_and_is_not_complete():
     for piece in DELTAS:
         scanner.feed(piece)
     scanner.flush()
-    assert (scanner.began, scanner.complete, scanner.tokens.input, scanner.tokens.output) == (True, False, 135, 1)
+    assert (scanner.began, scanner.complete, scanner.tokens.input, scanner.tokens.output) == (
+        True,
+        False,
+        135,
+        1,
+    )
     assert scanner.output_chars == 10
 
 
 def test_a_tool_call_is_a_beginning_and_a_delta_may_correct_the_input():
     scanner = MESSAGES.scanner(None)
     scanner.feed(OPENED)
-    scanner.feed(event("content_block_start", index=0, content_block={"type": "tool_use", "id": "t", "name": "f", "input": {}}))
+    scanner.feed(
+        event(
+            "content_block_start",
+            index=0,
+            content_block={"type": "tool_use", "id": "t", "name": "f", "input": {}},
+        )
+    )
     assert scanner.began
-    scanner.feed(event("message_delta", delta={}, usage={"input_tokens": 7, "output_tokens": 2, "cache_read_input_tokens": None}))
+    scanner.feed(
+        event(
+            "message_delta",
+            delta={},
+            usage={"input_tokens": 7, "output_tokens": 2, "cache_read_input_tokens": None},
+        )
+    )
     assert (scanner.tokens.input, scanner.tokens.cache_read) == (137, 100)
 
 
@@ -326,8 +367,16 @@ def test_a_response_begins_with_its_first_delta_or_with_work():
     ("last", "failed", "complete"),
     [
         (typed("response.incomplete", 9, response={"usage": RESPONSE_USAGE}), "", True),
-        (typed("response.failed", 9, response={"error": {"code": "server_error"}, "usage": None}), "server_error", False),
-        (typed("error", 9, code="rate_limit_exceeded", message="m", param=None), "rate_limit_exceeded", False),
+        (
+            typed("response.failed", 9, response={"error": {"code": "server_error"}, "usage": None}),
+            "server_error",
+            False,
+        ),
+        (
+            typed("error", 9, code="rate_limit_exceeded", message="m", param=None),
+            "rate_limit_exceeded",
+            False,
+        ),
     ],
 )
 def test_how_a_response_ends_otherwise(last, failed, complete):

@@ -206,3 +206,11 @@ def size(*texts: object) -> int:
         for text in texts
         if type(text) is str
     )
+
+
+def written(value: object) -> int:
+    """The bytes of a value's JSON; 0 for what an upstream nested too deep to be written."""
+    try:
+        return len(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        return 0

@@ -44,12 +44,13 @@ class Creation(Speech):
         requests = body.get("requests")
         if type(requests) is not list or not requests:
             raise fields.refusal("gateway.bad-field", "requests must be a list that is not empty.")
-        if orjson.dumps(body) != raw:
-            for request, params in zip(requests, _params(raw), strict=True):
-                fields.unambiguous(raw[slice(*params)], request["params"])
-        return _summed(
-            raw, body, (messages.asked_of(b"", _object(_object(one).get("params"))) for one in requests)
-        )
+        params = [_object(_object(request).get("params")) for request in requests]
+        for part in (*requests, *params):
+            fields.plainly_named(part)
+        if not splice.plain(raw, body):
+            for span, part in zip(_params(raw), params, strict=True):
+                fields.unambiguous(raw[slice(*span)], part)
+        return _summed(raw, body, (messages.asked_of(b"", part) for part in params))
 
     def outgoing(self, asked: Asked, model: str) -> bytes:
         """The batch with another model in each request."""
@@ -155,7 +156,6 @@ def _lines(raw: bytes, part: form.Part) -> Iterator[tuple[int, int]]:
 def _read(line: bytes) -> tuple[Speech, Asked]:
     """A line of a batch's file, as the request that it is."""
     request = parsed(line)
-    fields.unambiguous(line, request)
     speech = _LINES.get(str(request.get("url")))
     body = request.get("body")
     if speech is None or type(body) is not dict:
@@ -163,6 +163,7 @@ def _read(line: bytes) -> tuple[Speech, Asked]:
             "gateway.batch-line",
             "A line of the file is no request: it has no object `body`, or a `url` that batches do not take.",
         )
+    fields.unambiguous(line, request)
     return speech, speech.asked(line[slice(*splice.top_level(line, "body")[0])], body)
 
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-import orjson
-
 from datareeve.capabilities.ai.gateway import splice
 from datareeve.capabilities.ai.gateway.dialects import Asked, estimate, fields
 from datareeve.capabilities.ai.gateway.dialects.base import Speech
 from datareeve.capabilities.ai.gateway.dialects.reported import openai_tokens
-from datareeve.capabilities.ai.gateway.sse import EventScanner, size
+from datareeve.capabilities.ai.gateway.sse import EventScanner, size, written
 
 USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 INSTRUCTIONS: Final = frozenset(("system", "developer"))
@@ -179,7 +177,7 @@ def _delta(delta: dict[str, Any]) -> int:
         delta.get("content"), delta.get("reasoning_content"), delta.get("reasoning"), delta.get("refusal")
     )
     calls = delta.get("tool_calls") or delta.get("function_call")
-    return found + len(orjson.dumps(calls)) if calls else found
+    return found + written(calls) if calls else found
 
 
 def _groq(event: dict[str, Any]) -> object:

@@ -1,8 +1,8 @@
 """How many tokens a request holds, from its length, before anyone has counted them: what a reservation rests on.
 
 Words cost by their length, figures, signs, capitals and other scripts by the byte. The rates are fitted to four real tokenizers (OpenAI's
-two, Anthropic's published one, DeepSeek's) on prose, code, logs, figures and twelve languages: at least 0.9 of the highest count for what
-is common, 0.7 for base64 and rare scripts. Pictures, pages and sound follow the providers' rules.
+two, Anthropic's published one, DeepSeek's) on prose, code, logs, figures and fourteen languages: 0.9 to 1.6 of the highest count for what
+is common, 0.6 for base64, 0.7 for rare scripts. Pictures, pages and sound follow the providers' rules.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 _SMALL: Final = b"abcdefghijklmnopqrstuvwxyz "
 _BEYOND_ASCII: Final = bytes(range(128, 256))
 LETTERS_A_TOKEN: Final = 4.2  # of small letters in words of usual length
-TOKENS_A_LETTER: Final = 0.52  # in long words,
-TOKENS_LESS_A_SPACE: Final = 1.15  # less so much for each space between them
-SIGNS_A_TOKEN: Final = 1.6  # figures, capitals, punctuation, line ends
+TOKENS_A_LETTER: Final = 0.55  # in long words,
+LESS_A_SPACE: Final = 1.15  # less so much for each space between them,
+LESS_A_SIGN: Final = 0.4  # and for each sign
+SIGNS_A_TOKEN: Final = 1.5  # figures, capitals, punctuation, line ends
 OTHER_A_TOKEN: Final = 2.1  # bytes of UTF-8 beyond ASCII
+SCHEMA_A_TOKEN: Final = 4  # bytes of compact JSON
 A_MESSAGE: Final = 4  # tokens around each message
 A_REQUEST: Final = 3
 A_PAGE: Final = 3000  # Anthropic: 1,500 to 3,000 tokens a page of PDF
@@ -42,8 +44,9 @@ def of_text(text: str) -> int:
     spaces = data.count(b" ")
     letters = len(data) - signs - spaces
     other = 0 if text.isascii() else len(data) - len(data.translate(None, _BEYOND_ASCII))
-    words = max(letters / LETTERS_A_TOKEN, letters * TOKENS_A_LETTER - spaces * TOKENS_LESS_A_SPACE)
-    return int(words + (signs - other) / SIGNS_A_TOKEN + other / OTHER_A_TOKEN) + 1
+    signs -= other
+    long_words = letters * TOKENS_A_LETTER - spaces * LESS_A_SPACE - signs * LESS_A_SIGN
+    return int(max(letters / LETTERS_A_TOKEN, long_words) + signs / SIGNS_A_TOKEN + other / OTHER_A_TOKEN) + 1
 
 
 def of_bytes(length: int) -> int:
@@ -74,9 +77,9 @@ class Weight:
                 self._message(message)
 
     def structure(self, value: object) -> None:
-        """Tools, schemas: providers write them out in a form of their own, about as long."""
+        """Tools, schemas: words that every tokenizer knows, and signs that providers leave out."""
         if value:
-            self.texts.append(orjson.dumps(value).decode())
+            self.tokens += -(-len(orjson.dumps(value)) // SCHEMA_A_TOKEN)
 
     def content(self, content: object, depth: int = 0) -> None:
         """A message's content: text, or parts."""

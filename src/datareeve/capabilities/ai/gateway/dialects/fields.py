@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from datareeve.capabilities.ai.gateway import splice
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 MOST_TOKENS: Final = 2**31 - 1  # no model has more; beyond it is a mistake or an attack
 GUARDED: Final = frozenset(
     """model models fallbacks stream stream_options n best_of max_tokens max_completion_tokens max_output_tokens messages input prompt
-    instructions system tools temperature requests thinking input_file_id endpoint background""".split()
+    instructions system tools temperature requests params body url thinking input_file_id endpoint background""".split()
 )
 ELSEWHERE: Final = frozenset(
     ("models", "fallbacks")
@@ -38,14 +40,24 @@ def refusal(code: str, message: str) -> Refusal:
 
 
 def unambiguous(raw: bytes, body: Mapping[str, Any]) -> None:
-    """That every reader reads the same keys. Errors: `Refusal` naming the one that stands twice, or is written oddly."""
-    if not body.keys() <= ORDINARY:
-        for name in body.keys() - ORDINARY:
-            not_disguised(name)
-    twice = splice.repeated(raw, body)
+    """That every reader reads the same top-level keys. Errors: `Refusal` naming the one that stands twice, or is written oddly."""
+    plainly_named(body)
+    try:
+        twice = splice.repeated(raw, body)
+    except orjson.JSONEncodeError:  # read to a depth of 1,024, written to one of 254
+        raise refusal(
+            "gateway.too-deep", "The body is nested too deep. No provider takes more than 254 levels."
+        ) from None
     if twice is not None:
         told = twice if twice in ORDINARY else "a key"
         raise refusal("gateway.repeated-field", f"The body has {told} more than once. Give each key once.")
+
+
+def plainly_named(body: Mapping[str, Any]) -> None:
+    """That no key is one that decides in disguise. Errors: `Refusal`."""
+    if not body.keys() <= ORDINARY:
+        for name in body.keys() - ORDINARY:
+            not_disguised(name)
 
 
 def not_disguised(name: str) -> None:

@@ -84,7 +84,9 @@ class TypedScanner(EventScanner):
 
     def marked(self, data: bytes, start: int = 0) -> bool:
         """Usage, errors and ends, none of them in a delta: the last event of each kind of stream has a usage, or says it is done."""
-        return not start and (b'"usage"' in data or b'"error"' in data or b".done" in data or b"[DONE]" in data)
+        return not start and (
+            b'"usage"' in data or b'"error"' in data or b".done" in data or b"[DONE]" in data
+        )
 
     def head(self, event: bytes) -> int:
         """Up to where a delta's type is said."""
