@@ -15,7 +15,6 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -33,12 +32,12 @@ from datareeve.capabilities.ai.gateway.room import Room
 from datareeve.capabilities.ai.gateway.sharing import Sharing
 from datareeve.capabilities.ai.gateway.usage_log import UsageLog
 from datareeve.core import estate as estates
-from datareeve.core import secrets
 from datareeve.core.errors import DatareeveError
 from datareeve.systems.gateway_keys import open_store, settings_of
 from datareeve.systems.gateway_process import FOLDER, estate_digest
 from datareeve.systems.gateway_store import Instance
 from datareeve.systems.http1 import Bounds, Server
+from datareeve.systems.registry import resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 
     from datareeve.capabilities.ai.gateway.config import Config
     from datareeve.core.estate import Estate
-    from datareeve.core.secrets import Secret
     from datareeve.systems.gateway_store import GatewayStore
 
 LOOK_SECONDS = 0.2  # between two looks at estate.yaml and the store's revision
@@ -75,7 +73,7 @@ class Process:
 
     def __init__(self, project: Path) -> None:
         self._project = project
-        self._resolve: Callable[[str], Secret] = partial(secrets.resolve, base=project, keyring=_keyring())
+        self._resolve = resolver(project)
         self._store: GatewayStore
         self._estate: Estate
         self._engine: Engine
@@ -233,11 +231,3 @@ def _bounds(config: Config) -> Bounds:
         header_seconds=settings.header_seconds,
         body_seconds=settings.body_seconds,
     )
-
-
-def _keyring() -> Callable[[str, str], str | None] | None:
-    try:
-        import keyring  # noqa: PLC0415 - an extra
-    except ImportError:
-        return None
-    return keyring.get_password
