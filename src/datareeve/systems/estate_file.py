@@ -34,17 +34,35 @@ class EstateFile(Adapter):
             node = _child(node, key)
         return node
 
+    @reads
+    def has(self, where: list[str], values: dict[str, Any]) -> bool:
+        """Whether what stands at `where` has these keys with these values (None: has none of that name). What else it has does not matter."""
+        standing = self.get(where) or {}
+        return isinstance(standing, dict) and all(standing.get(key) == value for key, value in values.items())
+
     @effects
-    def put(self, where: list[str], value: Any) -> dict[str, Any]:
+    def merge(self, where: list[str], values: dict[str, Any], keep: int = 0) -> dict[str, Any]:
+        """Set some keys of what stands at `where` (None takes one out), the others stay; all of them or none. `keep`: as `put`."""
+        text = self._text()
+        for key, value in values.items():
+            text = changed(text, [*where, key], value, keep)
+        self._replace(text)
+        return {}
+
+    @effects
+    def put(self, where: list[str], value: Any, keep: int = 0) -> dict[str, Any]:
         """Set what stands at `where` (None takes it out), validated as a whole before the file is replaced.
 
-        Only the section that `where` begins with is written anew; every other byte stays.
+        Only the section that `where` begins with is written anew; every other byte stays. A section that is left empty is taken out,
+        but for the first `keep` of `where`.
         """
-        text = changed(self._text(), where, value)
+        self._replace(changed(self._text(), where, value, keep))
+        return {}
+
+    def _replace(self, text: str) -> None:
         estates.parse(text)
         mode = permissions(self.path) if self.path.exists() else 0o644
         replace_file(self.path, text.encode(), mode)
-        return {}
 
     def _text(self) -> str:
         return self.path.read_text(encoding="utf-8") if self.path.exists() else "version: 1\n"
@@ -54,8 +72,8 @@ SECTION = re.compile(r"^(?=[A-Za-z_][\w-]*\s*:)", re.MULTILINE)
 FLOW = re.compile(r"(?:\s*(?:#.*)?\n)*(?:---\s+)?\s*\{")
 
 
-def changed(text: str, where: list[str], value: Any) -> str:
-    """The estate's text with `value` at `where`, or without what stands there."""
+def changed(text: str, where: list[str], value: Any, keep: int = 0) -> str:
+    """The estate's text with `value` at `where`, or without what stands there; the first `keep` sections stay, also where they are empty."""
     if not where:
         raise BadInput("estate.where", "No place in estate.yaml was given.", "Name at least one key.")
     blocks = SECTION.split(text if text.endswith("\n") or not text else f"{text}\n")
@@ -73,7 +91,7 @@ def changed(text: str, where: list[str], value: Any) -> str:
     yaml.preserve_quotes = True
     yaml.width = 4096
     section = yaml.load("".join(blocks[found : found + 1])) or {}
-    _set(section, where, value)
+    _set(section, where, value, keep)
     buffer = io.StringIO()
     if section:
         yaml.dump(section, buffer)
@@ -89,7 +107,7 @@ def _child(node: Any, key: str) -> Any:
     return None
 
 
-def _set(document: Any, where: list[str], value: Any) -> None:
+def _set(document: Any, where: list[str], value: Any, keep: int) -> None:
     """Sections that are lists of named entries (alerts) are handled by the entry's name; a section left empty is taken out."""
     first, *rest = where
     if isinstance(document, list):
@@ -101,8 +119,8 @@ def _set(document: Any, where: list[str], value: Any) -> None:
             document[first] = value
     else:
         section = document.setdefault(first, [] if first == "alerts" else {})
-        _set(section, rest, value)
-        if not section:
+        _set(section, rest, value, keep - 1)
+        if not section and keep <= 0:
             document.pop(first, None)
 
 

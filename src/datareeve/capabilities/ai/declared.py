@@ -185,10 +185,39 @@ class Change(Value):
         return Call(system="estate", action="put", arguments={"where": list(self.where), "value": value})
 
 
-def merged(standing: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry with some of its fields set; those wanted as None are taken out."""
-    whole = {**(standing or {}), **wanted}
-    return {key: value for key, value in whole.items() if value is not None}
+class Merge(Change):
+    """Some keys of one place, the others stay as whoever else sets them: `before` and `after` have the same keys, None where there is none.
+
+    Two operations of one task change the same route: neither may write down what it saw of the other's part.
+    """
+
+    def stands(self) -> Claim:
+        """That those keys stand there as wanted."""
+        return self._has(self.after, f"{'.'.join(self.where)} has {_told(self.after)}")
+
+    def stood(self) -> Claim:
+        """That nobody has changed those keys since they were looked at."""
+        return self._has(self.before, f"{'.'.join(self.where)} has {_told(self.before)}, as it was looked at")
+
+    def _has(self, values: dict[str, Any], text: str) -> Claim:
+        arguments = {"where": list(self.where), "values": values}
+        return Claim(text=text, call=Call(system="estate", action="has", arguments=arguments))
+
+    def _put(self, value: Any) -> Call:
+        arguments = {"where": list(self.where), "values": value, "keep": 1}
+        return Call(system="estate", action="merge", arguments=arguments)
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {'not set' if value is None else value}" for key, value in values.items())
+
+
+def fields(
+    id_: str, where: tuple[str, ...], standing: Mapping[str, Any] | None, wanted: Mapping[str, Any], why: str
+) -> Merge:
+    """The change of some fields of an entry that stands, or will."""
+    before = {key: (standing or {}).get(key) for key in wanted}
+    return Merge(id=id_, where=where, before=before, after=dict(wanted), why=why)
 
 
 def on_routes(
@@ -197,10 +226,4 @@ def on_routes(
     """The same fields on several routes."""
     models = (declared.gateway or {}).get("models") or {}
     for name in names:
-        yield Change(
-            id=f"{word} {name}",
-            where=("gateway", "models", name),
-            before=models.get(name),
-            after=merged(models.get(name), wanted),
-            why=why,
-        )
+        yield fields(f"{word} {name}", ("gateway", "models", name), models.get(name), wanted, why)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datareeve.capabilities.ai.declared import Change, merged
+from datareeve.capabilities.ai.declared import Change
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
 from datareeve.capabilities.ai.setting import Setting, SettingFacts
 from datareeve.core.operation import Effect, Finding, Severity, Systems
@@ -100,7 +100,9 @@ class SetBudget(Setting):
                 id=f"budget {self.named()}",
                 where=where,
                 before=standing,
-                after=merged(standing, wanted),
+                after={
+                    key: value for key, value in {**(standing or {}), **wanted}.items() if value is not None
+                },
                 why=why,
             )
         ]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datareeve.capabilities.ai.declared import Change, merged, on_routes
+from datareeve.capabilities.ai.declared import Change, fields, on_routes
 from datareeve.capabilities.ai.setting import Setting, SettingFacts, routes_named
 from datareeve.core.operation import Effect
 
@@ -53,15 +53,7 @@ class SetCache(Setting):
         standing = (facts.after.gateway or {}).get("cache")
         wanted = {"seconds": self.seconds, "only_deterministic": self.only_deterministic, **self._given()}
         why = "The same question is not paid for twice, and its answer comes at once."
-        return [
-            Change(
-                id="cache",
-                where=("gateway", "cache"),
-                before=standing,
-                after=merged(standing, wanted),
-                why=why,
-            )
-        ]
+        return [fields("cache", ("gateway", "cache"), standing, wanted, why)]
 
     def _given(self) -> dict[str, Any]:
         given = {"max_mb": self.max_mb, "where": self.where}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from datareeve.capabilities.ai.declared import Change, Declared, merged, on_routes
+from datareeve.capabilities.ai.declared import Change, Declared, fields, on_routes
 from datareeve.capabilities.ai.setting import Setting, SettingFacts, routes_named
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Effect, Finding, Severity
@@ -79,18 +79,11 @@ class SetLimits(Setting):
             raise BadInput(
                 "gateway.provider", f"The estate has no provider {self.provider!r}.", f"It has: {known}."
             )
-        yield Change(
-            id=f"limits of {self.provider}",
-            where=("systems", self.provider or ""),
-            before=standing,
-            after=merged(
-                standing,
-                _given(
-                    requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute
-                ),
-            ),
-            why="No key of it is asked for more than this in a minute; what its own headers say lowers it further.",
+        wanted = _given(
+            requests_per_minute=self.requests_per_minute, tokens_per_minute=self.tokens_per_minute
         )
+        why = "No key of it is asked for more than this in a minute; what its own headers say lowers it further."
+        yield fields(f"limits of {self.provider}", ("systems", self.provider or ""), standing, wanted, why)
 
     def _routes(self, after: Declared) -> Iterator[Change]:
         models = (after.gateway or {}).get("models") or {}
@@ -117,13 +110,7 @@ class SetLimits(Setting):
             why = (
                 "A target that fails is left alone for a while, so that requests go to the next one at once."
             )
-            yield Change(
-                id="breaker",
-                where=("gateway", "breaker"),
-                before=standing,
-                after=merged(standing, wanted),
-                why=why,
-            )
+            yield fields("breaker", ("gateway", "breaker"), standing, wanted, why)
 
     def summary(self, facts: SettingFacts) -> str:
         """The limits in words."""

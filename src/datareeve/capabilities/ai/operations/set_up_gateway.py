@@ -128,7 +128,7 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
             nothing_to_do="" if steps else f"It runs in front of {providers} and works by estate.yaml.",
             requirements=tuple(change.stood() for change in changes),
             steps=steps,
-            checks=(*(change.stands() for change in changes), *self._checks()),
+            checks=self._checks(facts),
             findings=tuple(self._findings(facts)),
             figures={
                 "gateway_address": f"http://{listen}",
@@ -205,8 +205,21 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
             touches=("gateway:process",),
         )
 
-    def _checks(self) -> tuple[Claim, ...]:
+    def _checks(self, facts: SetUpGatewayFacts) -> tuple[Claim, ...]:
+        """What is so however its routes are changed later: who the providers are, and that it runs and follows the estate."""
+        providers = (
+            Claim(
+                text=f"{name} is declared as a provider",
+                call=Call(
+                    system="estate",
+                    action="has",
+                    arguments={"where": ["systems", name], "values": {"kind": entry["kind"]}},
+                ),
+            )
+            for name, entry in self.after(facts).providers.items()
+        )
         return (
+            *providers,
             Claim(text="The gateway answers over HTTP", call=Call(system=PROCESS, action="answers")),
             Claim(
                 text="The gateway works by estate.yaml",
