@@ -155,6 +155,9 @@ def trace():
 
 
 every = pytest.mark.parametrize("name", OPERATIONS.names())
+on_databases = pytest.mark.parametrize(
+    "name", [n for n in OPERATIONS.names() if n.startswith("databases.")]
+)  # test_ai.py has the rest
 
 
 @every
@@ -167,7 +170,7 @@ def test_it_is_documented_with_utterances_and_every_input_described(name):
     assert [field for field, info in operation.model_fields.items() if not info.description] == []
 
 
-@every
+@on_databases
 def test_it_is_a_frozen_value(name, world):
     operation = world.operation(name)
     assert operation.model_config["frozen"]
@@ -177,7 +180,7 @@ def test_it_is_a_frozen_value(name, world):
         operation.system = "other"
 
 
-@every
+@on_databases
 def test_it_is_planned_by_a_role_without_write_grants_and_only_reads_on_the_wire(name, world):
     """The server's own log of every statement is the witness."""
     if name in NEEDS_BACKUP:
@@ -207,7 +210,7 @@ def test_it_is_planned_by_a_role_without_write_grants_and_only_reads_on_the_wire
     assert world.state() == before
 
 
-@every
+@on_databases
 def test_its_life_done_verified_quiet_twice_undone(name, world):
     if name in NEEDS_BACKUP:
         world.back_up()
