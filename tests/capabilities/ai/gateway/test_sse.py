@@ -291,7 +291,7 @@ def test_a_message_that_breaks_off_has_its_input_counted_and_is_not_complete():
         True,
         False,
         135,
-        1,
+        3,
     )
     assert scanner.output_chars == 10
 
@@ -361,6 +361,12 @@ def test_a_response_begins_with_its_first_delta_or_with_work():
     assert not scanner.began
     scanner.feed(typed("response.output_item.added", 2, item={"type": "function_call", "name": "f"}))
     assert scanner.began
+
+
+def test_sound_is_a_beginning_but_no_text():
+    scanner = RESPONSES.scanner(None)
+    scanner.feed(typed("response.audio.delta", 1, delta="UklGRg" * 1000))
+    assert (scanner.began, scanner.output_chars) == (True, 0)
 
 
 @pytest.mark.parametrize(

@@ -122,10 +122,18 @@ GOOD = a_form(("model", b"cheap"), ("file", b"x"))
         GOOD.replace(b"\r\n\r\ncheap", b'\r\nContent-Disposition: form-data; name="x"\r\n\r\ncheap'),
         GOOD.replace(b'name="model"', b'\r\n name="model"'), GOOD.replace(b'name="model"', b'name="model"\nX: y'),
         a_form(("model", b"cheap"), mark="Y") + GOOD,
+        GOOD.replace(b"\r\n\r\ncheap", b"\r\nContent-Transfer-Encoding: base64\r\n\r\ncheap"),
     ],
 )  # fmt: skip
 def test_a_form_that_may_be_read_in_two_ways_is_refused(raw):
     assert code(lambda: AUDIO.asked(raw, {"content-type": TYPE})) == "gateway.form"
+
+
+def test_a_part_may_say_that_it_is_not_encoded():
+    raw = GOOD.replace(
+        b"\r\n\r\nx", b"\r\nContent-Type: audio/mpeg\r\nContent-Transfer-Encoding: binary\r\n\r\nx"
+    )
+    assert AUDIO.asked(raw, {"content-type": TYPE}).model == "cheap"
 
 
 @pytest.mark.parametrize(

@@ -53,24 +53,19 @@ class Completions(Speech):
     def _common(self, raw: bytes, body: dict[str, Any]) -> Asked:
         fields.unambiguous(raw, body)
         stream = fields.flag(body, "stream")
-        usage = not stream or fields.flag(fields.record(body, "stream_options"), "include_usage")
-        most = max(
-            (
-                m
-                for m in (fields.count(body, "max_tokens"), fields.count(body, "max_completion_tokens"))
-                if m is not None
-            ),
-            default=None,
-        )
+        most = fields.count(body, "max_tokens")
+        newer = fields.count(body, "max_completion_tokens")
+        if most is None or (newer is not None and newer > most):
+            most = newer
         choices = max(1, fields.count(body, "n") or 1, fields.count(body, "best_of") or 1)
         return Asked(
             raw,
             body,
             fields.model(body),
-            stream=stream,
-            max_output=None if most is None else most * choices,
-            deterministic=body.get("temperature") == 0 and body.get("temperature") is not False,
-            adds_usage=not usage,
+            stream,
+            None if most is None else most * choices,
+            deterministic=fields.deterministic(body),
+            adds_usage=stream and not fields.flag(fields.record(body, "stream_options"), "include_usage"),
         )
 
 

@@ -73,8 +73,10 @@ class Weight:
         if type(messages) is str:
             self.texts.append(messages)
         elif type(messages) is list:
+            self.tokens += A_MESSAGE * len(messages)
             for message in messages:
-                self._message(message)
+                if type(message) is dict:
+                    self._message(message)
 
     def structure(self, value: object) -> None:
         """Tools, schemas: words that every tokenizer knows, and signs that providers leave out."""
@@ -89,16 +91,17 @@ class Weight:
             for part in content:
                 self._part(part, depth)
 
-    def _message(self, message: object) -> None:
-        self.tokens += A_MESSAGE
-        if type(message) is not dict:
-            return
-        if "role" in message:
-            self.content(message.get("content"))
-            if "tool_calls" in message:
-                self.structure(message["tool_calls"])
-        else:
+    def _message(self, message: dict[str, Any]) -> None:
+        if "role" not in message:
             self._part(message, 0)
+            return
+        content = message.get("content")
+        if type(content) is str:
+            self.texts.append(content)
+        else:
+            self.content(content)
+        if "tool_calls" in message:
+            self.structure(message["tool_calls"])
 
     def _part(self, part: object, depth: int) -> None:
         if type(part) is str:
@@ -178,11 +181,12 @@ def estimate(
     protocol: Protocol, messages: object, instructions: Iterable[object] = (), tools: object = None
 ) -> tuple[int, int]:
     """Tokens of a request, and of its prefix: its instructions and tools."""
-    prefix = Weight(protocol)
+    weight = Weight(protocol)
     for text in instructions:
-        prefix.content(text)
-    prefix.structure(tools)
-    head = prefix.total()
-    body = Weight(protocol)
-    body.messages(messages)
-    return A_REQUEST + head + body.total(), head
+        weight.content(text)
+    weight.structure(tools)
+    prefix = weight.total()
+    weight.texts.clear()
+    weight.tokens = A_REQUEST + prefix
+    weight.messages(messages)
+    return weight.total(), prefix

@@ -109,6 +109,12 @@ def count(body: Mapping[str, Any], name: str) -> int | None:
     return value
 
 
+def deterministic(body: Mapping[str, Any]) -> bool:
+    """Whether the same question is to have the same answer."""
+    temperature = body.get("temperature")
+    return temperature == 0 and temperature is not False
+
+
 def record(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     """An object; absent and null are empty. Errors: `Refusal`."""
     value = body.get(name)

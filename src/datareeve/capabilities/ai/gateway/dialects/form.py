@@ -25,6 +25,10 @@ _DISPOSITION: Final = re.compile(
     rb'content-disposition: *form-data; *name="([^"\\\r\n]*)"(; *filename="[^"\r\n]*")?(; *filename\*=[^;\r\n]*)?',
     re.IGNORECASE,
 )
+# a folded header, or contents that a reader decodes before it reads them
+_ODD_LINE: Final = re.compile(
+    rb"[ \t]|content-transfer-encoding(?!: *+(?:binary|8bit|7bit) *$)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def _part(head: bytes, start: int, end: int) -> Part:
     lines = head.strip(b"\r\n").split(b"\r\n")
     found = [line for line in lines if line.lower().startswith(b"content-disposition")]
     said = _DISPOSITION.fullmatch(found[0]) if len(found) == 1 else None
-    if said is None or b"\n" in head.replace(b"\r\n", b"") or any(line[:1] in b" \t" for line in lines):
+    if said is None or b"\n" in head.replace(b"\r\n", b"") or any(_ODD_LINE.match(line) for line in lines):
         raise _wrong()
     try:
         return Part(said[1].decode(), said[2] is not None or said[3] is not None, start, end)
@@ -112,7 +116,8 @@ class Form(Made):
     def asked(self, raw: bytes, body: dict[str, Any]) -> Asked:
         """Read a form; `body` may hold its `content-type`."""
         values = plain(raw, list(parts(raw, str(body.get("content-type", "")))))
-        several = int(values["n"]) if values.get("n", "").isdecimal() else 1
+        said = values.get("n", "").strip()
+        several = int(said[:10]) if said.isdecimal() else 1
         return Asked(
             raw,
             body,

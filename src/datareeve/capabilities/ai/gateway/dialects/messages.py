@@ -59,7 +59,7 @@ def asked_of(raw: bytes, body: dict[str, Any]) -> Asked:
         max_output=fields.count(body, "max_tokens"),
         input_estimate=whole,
         prefix_estimate=prefix,
-        deterministic=body.get("temperature") == 0 and body.get("temperature") is not False,
+        deterministic=fields.deterministic(body),
     )
 
 
@@ -92,6 +92,13 @@ class MessageScanner(EventScanner):
             said = error.get("type") if type(error) is dict else None
             self.failed = said[:64] if type(said) is str and said else "error"
         return True
+
+    def flush(self) -> bytes:
+        """Of a message that broke off, message_start knew only the first token of output: its text says more."""
+        sent = super().flush()
+        if self.tokens is not None and not self.complete:
+            self.tokens.output = max(self.tokens.output, estimate.of_bytes(self.output_chars))
+        return sent
 
     def text(self, event: dict[str, Any]) -> int:
         """The text of a delta; also sees when the answer begins."""

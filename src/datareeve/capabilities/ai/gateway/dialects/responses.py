@@ -54,7 +54,7 @@ class Responses(Speech):
             fields.model(body),
             stream=fields.flag(body, "stream"),
             max_output=fields.count(body, "max_output_tokens"),
-            deterministic=body.get("temperature") == 0 and body.get("temperature") is not False,
+            deterministic=fields.deterministic(body),
         )
 
 
@@ -114,7 +114,7 @@ class TypedScanner(EventScanner):
             return 0
         if kind.endswith((".delta", ".partial_image")):
             self.began = True
-            return size(event.get("delta")) if type(event.get("delta")) is str else 0
+            return 0 if kind.endswith("audio.delta") else size(event.get("delta"))
         if kind == "response.output_item.added":
             item = event.get("item")
             self.began = self.began or (type(item) is dict and item.get("type") not in SILENT_ITEMS)
