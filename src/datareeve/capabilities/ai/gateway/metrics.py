@@ -29,6 +29,7 @@ PREFIX: Final = "datareeve_gateway_"
 OTHER: Final = "other"
 MOST_NAMES = 200  # of models, of keys, of teams: further ones are told as `other`
 MOST_KINDS = 4000  # of requests that are found in one look-up; further ones cost a few microseconds more
+MOST_SERIES = 2000  # of a family: the names above, combined
 LONGEST_NAME = 200  # characters
 STALE_SECONDS = 10.0  # a sibling process that has not written for so long is gone
 
@@ -335,8 +336,9 @@ class Metrics:
     def _kind(self, key: tuple[object, ...], row: UsageRow) -> _Kind:
         sent = bool(row.provider) or row.cached
         operation = operation_of(row.endpoint)
-        asked = self._models(row.asked_model) if sent else ""
-        model = self._served(row.model) if sent else ""
+        full = len(self._bounded) >= MOST_SERIES
+        asked = (OTHER if full else self._models(row.asked_model)) if sent else ""
+        model = (OTHER if full else self._served(row.model)) if sent else ""
         common = (
             ("gen_ai_operation_name", operation),
             ("gen_ai_provider_name", row.provider),
