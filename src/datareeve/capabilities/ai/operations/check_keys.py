@@ -14,6 +14,8 @@ from datareeve.core.operation import Effect, Operation, Plan, Systems
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
+    from collections.abc import Sized
+
     from datareeve.capabilities.ai.declared import Answered
 
 
@@ -102,15 +104,14 @@ class CheckKeys(Operation[CheckKeysFacts]):
         seen = facts.seen
         found = tuple(findings(seen, Bounds(warn=self.warn_days, unused=self.unused_days, old=self.old_days)))
         every = [key for provider in seen.providers for key in provider.keys]
-        working = sum(
-            1
-            for key in every
-            if (answer := seen.answers.get(place(key))) and answer.ok and key.state == "active"
+        active = [key for key in every if key.state == "active"]
+        working = [key for key in active if (answer := seen.answers.get(place(key))) and answer.ok]
+        valid = [key for key in seen.virtual if key["state"] == "valid"]
+        tried = f"{len(working)} of {len(active)} in use work" if self.probe else f"{len(active)} in use"
+        summary = (
+            f"{_count(every, 'key')} of {_count(seen.providers, 'provider')}, {tried}; "
+            f"{_count(valid, 'virtual key')} valid; {_count(found, 'finding')}."
         )
-        active = sum(1 for key in every if key.state == "active")
-        valid = sum(1 for key in seen.virtual if key["state"] == "valid")
-        tried = f", {working} of {active} in use work" if self.probe else f", {active} in use"
-        summary = f"{len(every)} keys of {len(seen.providers)} providers{tried}; {valid} virtual keys are valid; {len(found)} findings."
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
@@ -118,34 +119,57 @@ class CheckKeys(Operation[CheckKeysFacts]):
             nothing_to_do="Looking changes nothing.",
             findings=found,
             figures={
-                "keys": [_row(key, seen) for key in every],
-                "virtual_keys": [_virtual_row(key, seen) for key in seen.virtual],
-                "keys_in_use": active,
-                **({"keys_working": working} if self.probe else {}),
-                "virtual_keys_valid": valid,
+                "keys_in_use": len(active),
+                **({"keys_working": len(working)} if self.probe else {}),
+                "virtual_keys_valid": len(valid),
+                **{f"key {key.id}": self._row(key, seen) for key in every},
+                **{f"virtual key {key['id']}": self._virtual_row(key, seen) for key in seen.virtual},
             },
         )
 
+    def _row(self, key: keys.Key, seen: KeysSeen) -> str:
+        words = (
+            key.provider,
+            key.name,
+            key.state,
+            _verdict(key, seen),
+            _end(key.expires_at),
+            self._used(seen.used.get(key.id)),
+        )
+        return ", ".join(word for word in words if word)
 
-def _row(key: keys.Key, seen: KeysSeen) -> dict[str, Any]:
-    used = seen.used.get(key.id, {})
-    return {
-        "key": key.id,
-        "provider": key.provider,
-        "label": key.name,
-        "state": key.state,
-        "answer": seen.answers[place(key)].verdict if place(key) in seen.answers else "",
-        "expires_at": _moment(key.expires_at),
-        "requests": used.get("requests", 0),
-        "failed": used.get("failed", 0),
-    }
+    def _virtual_row(self, key: dict[str, Any], seen: KeysSeen) -> str:
+        used = self._used(seen.virtual_used.get(key["id"]))
+        words = (
+            key["name"],
+            key["team"],
+            key["state"],
+            "models " + " ".join(key["models"]),
+            _end(key["expires_at"]),
+            used,
+        )
+        return ", ".join(word for word in words if word)
+
+    def _used(self, use: dict[str, Any] | None) -> str:
+        if use is None:
+            return f"no request in {self.unused_days} days"
+        failed = f", {use['failed']:,} failed" if use["failed"] else ""
+        return f"{use['requests']:,} requests in {self.unused_days} days{failed}"
 
 
-def _virtual_row(key: dict[str, Any], seen: KeysSeen) -> dict[str, Any]:
-    used = seen.virtual_used.get(key["id"], {})
-    shown = {name: key[name] for name in ("id", "name", "team", "state", "models")}
-    return {**shown, "expires_at": _moment(key["expires_at"]), "requests": used.get("requests", 0)}
+def _verdict(key: keys.Key, seen: KeysSeen) -> str:
+    return (
+        "unread"
+        if place(key) in seen.unread
+        else seen.answers[place(key)].verdict
+        if place(key) in seen.answers
+        else ""
+    )
 
 
-def _moment(at: float | None) -> str:
-    return keys.day_of(at) if at else ""
+def _end(at: float | None) -> str:
+    return f"ends {keys.day_of(at)}" if at else ""
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}" + ("" if len(things) == 1 else "s")
