@@ -34,6 +34,7 @@ from datareeve.systems.gateway_database import named_statements
 from datareeve.systems.gateway_keys import IN_ESTATE, KeyRing, ProviderEntry, estate_key_id
 from datareeve.systems.gateway_process import estate_digest
 from datareeve.systems.gateway_store import StoredProviderKey, StoredVirtualKey
+from datareeve.systems.gateway_usage import UsageReads
 from datareeve.systems.sealing import Kek
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ ATTEMPTS = 3  # at re-wrapping keys that somebody else changes at the same time
 ENTRY: TypeAdapter[ProviderEntry] = TypeAdapter(ProviderEntry)
 
 
-class GatewayControl(Adapter):
+class GatewayControl(UsageReads, Adapter):
     """Keys of providers, virtual keys, and the gateway's running processes."""
 
     kind = "gateway"
