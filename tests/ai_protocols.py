@@ -67,29 +67,26 @@ def fields(kind: Any) -> set[str]:
 
 
 def strangers(value: Any, kind: Any, at: str = "") -> list[str]:
-    """Places of a value that a TypedDict does not know, misses or has with another type. [] where it conforms."""
+    """Places of a value that a type does not know, misses or has otherwise. [] where it conforms."""
     kind = _bare(kind)
     origin = get_origin(kind)
-    if kind is Any or kind is object:
-        return []
     if origin in (typing.Union, types.UnionType):
         return min((strangers(value, option, at) for option in get_args(kind)), key=len)
-    if origin is typing.Literal or origin is te.Literal:
+    if origin in (typing.Literal, te.Literal):
         return [] if value in get_args(kind) else [f"{at}: is none of {get_args(kind)[:5]}"]
     if te.is_typeddict(kind):
         return _strange_fields(value, kind, at)
-    if origin is dict:
-        return [] if isinstance(value, dict) else [f"{at}: no object"]
-    if origin is not None:  # lists, iterables, sequences
-        if not isinstance(value, list):
-            return [f"{at}: no list"]
-        inner = get_args(kind)[0] if get_args(kind) else Any
-        return [found for i, item in enumerate(value) for found in strangers(item, inner, f"{at}[{i}]")]
-    if kind is float:
-        return [] if type(value) in (int, float) else [f"{at}: no number"]
-    if kind in (str, int, bool, type(None)):
-        return [] if type(value) is kind else [f"{at}: no {kind.__name__}"]
-    return [f"{at}: of the unknown type {kind}"]
+    if origin is not None and origin is not dict:  # lists, iterables, sequences
+        return _strange_items(value, get_args(kind)[0], at)
+    wanted = {float: (int, float), object: (object,), Any: (object,)}.get(kind, (origin or kind,))
+    sound = isinstance(value, wanted) and not (type(value) is bool and kind in (int, float))
+    return [] if sound else [f"{at}: no {kind}"]
+
+
+def _strange_items(value: Any, kind: Any, at: str) -> list[str]:
+    if not isinstance(value, list):
+        return [f"{at}: no list"]
+    return [found for i, item in enumerate(value) for found in strangers(item, kind, f"{at}[{i}]")]
 
 
 def _bare(kind: Any) -> Any:

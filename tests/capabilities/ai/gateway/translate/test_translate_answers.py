@@ -377,7 +377,7 @@ def test_claudes_errors_are_raised_by_openais_sdk(status, said, raised, kind, co
 )
 def test_gpts_errors_are_raised_by_anthropics_sdk(status, said, raised, kind):
     told = translate.error("chat", "messages", status, orjson.dumps({"error": said}), "req_1")
-    with pytest.raises(raised) as caught:
+    with pytest.raises(raised):
         anthropic_client(told, status).messages.create(**ASKED)
     error = json.loads(told)["error"]
     assert (error["type"], error["message"]) == (kind, "bad")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
 import json
 
 import anthropic
@@ -11,6 +13,7 @@ import orjson
 import pytest
 
 from ai_protocols import anthropic_client, async_anthropic_client, async_openai_client, openai_client
+from datareeve.capabilities.ai.gateway import translate
 from datareeve.capabilities.ai.gateway.translate import StreamTranslator
 from datareeve.capabilities.ai.gateway.translate.events import MAX_EVENT, Events, Oversized
 
@@ -341,14 +344,27 @@ def test_calls_that_come_mixed_are_told_one_after_the_other():
 
 @pytest.mark.parametrize("number", [None, 0])
 def test_calls_that_a_server_numbers_badly_are_told_apart(number):
-    deltas = [call(0, '{"x":1}', call_id="a", name="f"), call(0, '{"y":2}', call_id="b", name="g")]
+    deltas = [
+        call(0, '{"x":', call_id="a", name="f"),
+        call(0, "1}"),
+        call(0, '{"y":', call_id="b", name="g"),
+        call(0, "2}", call_id="b"),
+    ]
     for delta in deltas:
         delta["tool_calls"][0]["index"] = number
+    told = through("chat", "messages", chunks(*deltas))
+    with anthropic_client(told, stream=True).messages.stream(**ASKED) as stream:
+        found = {block.id: block.input for block in stream.get_final_message().content}
+    assert found == {"a": {"x": 1}, "b": {"y": 2}}
+
+
+def test_a_name_that_comes_after_its_id_is_waited_for():
+    deltas = [call(0, call_id="a"), call(0, name="f"), call(0, '{"x":1}')]
     with anthropic_client(through("chat", "messages", chunks(*deltas)), stream=True).messages.stream(
         **ASKED
     ) as stream:
-        found = {block.id: block.input for block in stream.get_final_message().content}
-    assert found == {"a": {"x": 1}, "b": {"y": 2}}
+        block = stream.get_final_message().content[0]
+    assert (block.id, block.name, block.input) == ("a", "f", {"x": 1})
 
 
 def test_a_call_without_an_id_is_given_one():
@@ -463,43 +479,61 @@ def test_garbage_ends_the_stream_with_an_error_of_the_clients_protocol(source, t
     assert b"the provider sent something" in said
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_events_are_the_same_wherever_the_bytes_are_cut(end):
+    lines = [
+        b": comment",
+        b"event: x",
+        b"data: one",
+        b"data:  two",
+        b"id: 7",
+        b"",
+        b"",
+        b"data:three",
+        b"",
+        b"retry: 5",
+        b"",
+        b"data: four",
+    ]
+    stream = end.join(lines)
+    for first in range(len(stream)):
+        for second in range(first, len(stream)):
+            events = Events()
+            pieces = (stream[:first], stream[first:second], stream[second:])
+            found = [event for piece in pieces for event in events.feed(piece)] + events.flush()
+            assert found == [b"one\n two", b"three", b"four"]
+
+
 def test_an_endless_event_is_garbage():
-    events = Events()
     with pytest.raises(Oversized):
-        for _ in range(MAX_EVENT // (1 << 20) + 1):
-            events.feed(b"data: " + b"x" * (1 << 20))
+        Events().feed(b"data: " + b"x" * MAX_EVENT)
     translator = StreamTranslator("chat", "messages", "m")
     said = b"".join(translator.feed(b"data: " + b"x" * (1 << 22)) for _ in range(9))
     assert translator.failed == "garbage"
     assert said.count(b"event: error") == 1
 
 
-def test_against_a_real_server_both_protocols_say_the_same(real_model):
-    """llama.cpp's server speaks both: what it says in one, translated, is what the other SDK reads."""
-    import urllib.request
+def streamed_by(real_model, path: str, body: dict) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", real_model.port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request("POST", path, orjson.dumps(body), {"content-type": "application/json"})
+        return connection.getresponse().read()
 
-    def stream_of(path: str, body: dict) -> bytes:
-        request = urllib.request.Request(
-            f"{real_model.anthropic_url}{path}", orjson.dumps(body), {"content-type": "application/json"}
-        )  # noqa: S310
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return answer.read()
 
-    asked = {
-        "model": "m",
-        "max_tokens": 12,
-        "temperature": 0,
-        "messages": [{"role": "user", "content": "Say hello."}],
-        "stream": True,
-    }
-    from datareeve.capabilities.ai.gateway import translate
-
-    as_chat = translate.request("messages", "chat", asked, "smollm2")
-    told = through("chat", "messages", stream_of("/v1/chat/completions", as_chat))
-    with anthropic_client(told, stream=True).messages.stream(**ASKED) as stream:
+def test_what_a_real_server_says_in_one_protocol_the_other_sdk_reads(real_model):
+    """llama.cpp's server speaks both: the same question in each, translated, has the same answer."""
+    asked = ASKED | {"max_tokens": 12, "temperature": 0, "stream": True}
+    in_chat = streamed_by(
+        real_model, "/v1/chat/completions", translate.request("messages", "chat", asked, "smollm2")
+    )
+    with anthropic_client(through("chat", "messages", in_chat), stream=True).messages.stream(
+        **ASKED
+    ) as stream:
         message = stream.get_final_message()
-    as_messages = translate.request("chat", "messages", asked, "smollm2")
-    told = through("messages", "chat", stream_of("/v1/messages", as_messages), asked=WITH_USAGE)
+    in_messages = streamed_by(
+        real_model, "/v1/messages", translate.request("chat", "messages", asked, "smollm2")
+    )
+    told = through("messages", "chat", in_messages, asked=WITH_USAGE)
     read = list(openai_client(told, stream=True).chat.completions.create(**WITH_USAGE))
     text = "".join(chunk.choices[0].delta.content or "" for chunk in read if chunk.choices)
     assert message.content[0].text == text != ""

@@ -127,27 +127,23 @@ def answer(
 
 def error(from_: str, to: str, status: int, body: bytes, request_id: str | None = None) -> bytes:  # noqa: ARG001  an error names its own shape
     """A provider's error body, as the client's SDK expects it, whatever the bytes are (a proxy's page, nothing)."""
-    return errors.translated(
-        body, "anthropic" if _SHAPES.get(to, to) == "messages" else "openai", status, request_id
-    )
+    protocol: Literal["openai", "anthropic"] = "anthropic" if _SHAPES.get(to, to) == "messages" else "openai"
+    return errors.translated(body, protocol, status, request_id)
 
 
 class StreamTranslator:
     """One streamed answer, from a provider's shape into the client's, event by event.
 
-    `complete`: the provider's answer ended as its protocol ends it, and the
-    client has been told. `failed`: 'provider' where it sent an error, 'garbage' where it sent what is no event; the client has been told
-    and nothing more is sent. Where the bytes end with neither, the answer was cut: tell the client by the dialect's `stream_error`.
+    `complete`: the provider's answer ended as its protocol ends it, and the client has been told. `failed`: 'provider' where it sent an
+    error, 'garbage' where it sent what is no event; the client has been told, and nothing more is sent. Where the bytes end with neither, the answer was cut: tell the client by the dialect's `stream_error`.
     """
 
     __slots__ = ("_events", "_reader", "_writer", "complete", "failed")
 
     def __init__(self, from_: str, to: str, asked_model: str, asked: dict[str, Any] | None = None) -> None:
         target, source = _pair(to, from_)
-        self._writer: ChatWriter | MessagesWriter | responses.ResponsesWriter = _WRITERS[target](
-            asked_model, asked
-        )
-        self._reader: ChatReader | MessagesReader = _READERS[source](self._writer)
+        self._writer = _WRITERS[target](asked_model, asked)
+        self._reader = _READERS[source](self._writer)
         self._events = Events()
         self.complete = False
         self.failed = ""

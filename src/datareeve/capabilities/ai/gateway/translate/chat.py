@@ -40,20 +40,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NAMES = {
-    name: name
-    for name in "messages max_tokens temperature top_p stop tools tool_choice reasoning_effort response_format service_tier".split()
-} | {
-    "schema": "response_format",
-    "effort": "reasoning_effort",
+    "messages": "messages",
+    "stop": "stop",
+    "temperature": "temperature",
+    "top_p": "top_p",
     "tier": "service_tier",
-    "verbosity": "verbosity",
+    "schema": "response_format",
+    "max_tokens": "max_tokens",
 }
+_TIERS = {"auto", "default", "flex", "scale", "priority", "fast"}
 _MAX_STOPS = 4
 _MAX_TOOL_NAME = 64
 _MAX_CALL_ID = 40
-_LIMIT_OF_REASONING = re.compile(
-    r"(?:^|[^a-z0-9])(?:o[1-9]|gpt-?(?:[5-9]|1\d)|codex)(?![a-z0-9])", re.IGNORECASE
-)
+_REASONS_FIRST = re.compile(r"(?:^|[^a-z0-9])(?:o[1-9]|gpt-?(?:[5-9]|1\d)|codex)(?![a-z0-9])", re.IGNORECASE)
 
 
 # ------------------------------------------------------------------------------------------------------------------ requests
@@ -325,9 +324,7 @@ def write_request(asked: Conversation, model: str) -> dict[str, Any]:
     if asked.max_tokens is not None:
         if asked.max_tokens < 1:
             raise Untranslatable(asked.names["max_tokens"], "is below 1: chat always answers")
-        body["max_completion_tokens" if _LIMIT_OF_REASONING.search(model) else "max_tokens"] = (
-            asked.max_tokens
-        )
+        body["max_completion_tokens" if _REASONS_FIRST.search(model) else "max_tokens"] = asked.max_tokens
     if len(asked.stop) > _MAX_STOPS:
         raise Untranslatable(asked.names["stop"], f"OpenAI takes {_MAX_STOPS} at most")
     plain = {
@@ -491,13 +488,14 @@ def read_answer(body: dict[str, Any]) -> Answer:
         ending = "refusal"
     elif ending == "stop" and any(isinstance(part, Call) for part in parts):
         ending = "calls"  # OpenAI says 'stop' where tool_choice named the function
+    tier = body.get("service_tier")
     return Answer(
         id=named(body),
         parts=parts,
         ended=Ended(ending, refusal=refusal),
         tokens=read_usage(body.get("usage")),
         reasoning=_reasoning(message),
-        tier=tier if type(tier := body.get("service_tier")) is str else "",
+        tier=tier if type(tier) is str and tier in _TIERS else "",
     )
 
 
@@ -508,15 +506,14 @@ def _reasoning(message: dict[str, Any]) -> str:
 
 
 def _read_answered_call(call: dict[str, Any], index: int, *, cut: bool) -> Call | None:
-    function = call["function"]
-    arguments = function.get("arguments") or "{}"
+    function, at = call["function"], f"choices[0].message.tool_calls[{index}]"
+    arguments = given(function.get("arguments") or "{}", str, f"{at}.function.arguments")
     if arguments_of(arguments) is None:
         if cut:
             return None
-        raise Untranslatable(
-            f"choices[0].message.tool_calls[{index}].function.arguments", "is not a JSON object"
-        )
-    return Call(call.get("id") or f"call_{index}", function["name"], arguments)
+        raise Untranslatable(f"{at}.function.arguments", "is not a JSON object")
+    call_id = given(call.get("id") or f"call_{secrets.token_hex(12)}", str, f"{at}.id")
+    return Call(call_id, given(function["name"], str, f"{at}.function.name"), arguments)
 
 
 def read_usage(usage: Any) -> Tokens:

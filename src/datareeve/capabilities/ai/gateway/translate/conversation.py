@@ -6,6 +6,7 @@ writer cannot say it refuses by the name that the reader gave it (`at`, `names`)
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import secrets
@@ -216,13 +217,12 @@ def finished(asked: Conversation) -> list[Turn]:
     return whole
 
 
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*?;base64,(.*)", re.DOTALL)
-
-
 def data_url(url: str) -> tuple[str, str] | None:
-    """Media type and base64 of a data: URL (RFC 2397); None where it is none, or not base64."""
-    match = _DATA_URL.fullmatch(url)
-    return (match[1].lower(), match[2]) if match else None
+    """Media type and base64 of a data: URL (RFC 2397); None where it is none, or not in base64."""
+    head, _, data = url.partition(",")
+    if not head.startswith("data:") or not head.endswith(";base64"):
+        return None
+    return head[5:].partition(";")[0].lower(), data
 
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]+")
@@ -246,6 +246,7 @@ def arguments_of(text: str) -> dict[str, Any] | None:
     return value if type(value) is dict else None
 
 
+@functools.lru_cache(maxsize=256)
 def generation(model: str) -> tuple[int, int] | None:
     """The generation of a Claude model by its name: 'claude-opus-4-7' → (4, 7), 'claude-3-5-sonnet-20241022' → (3, 5); None: not known."""
     match = _CLAUDE.search(model)

@@ -45,9 +45,7 @@ _NAMES = {
     "temperature": "temperature",
     "top_p": "top_p",
     "tier": "service_tier",
-    "effort": "output_config.effort",
     "schema": "output_config.format",
-    "choice": "tool_choice",
 }
 _MAX_CALL_ID = 64
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")

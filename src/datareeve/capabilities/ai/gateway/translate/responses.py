@@ -42,9 +42,7 @@ _NAMES = {
     "temperature": "temperature",
     "top_p": "top_p",
     "tier": "service_tier",
-    "effort": "reasoning.effort",
     "schema": "text.format",
-    "choice": "tool_choice",
 }
 _SAME_IN_CHAT = ("metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier")
 _ULTRAFAST = "ultrafast"  # a tier that only this protocol has

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -61,6 +62,14 @@ class Writer(Protocol):
 
 
 # ------------------------------------------------------------------------------------------------------------------- readers
+@dataclass(slots=True)
+class _Begun:
+    """A call that has begun. `key`: the writer's name of it; -1 until its own name has come."""
+
+    id: str = ""
+    key: int = -1
+
+
 class ChatReader:
     """Reads the chunks of a chat completion (openai 3, `types/chat/chat_completion_chunk.py`)."""
 
@@ -70,9 +79,8 @@ class ChatReader:
         self._ending: Ending | None = None
         self._refused = False
         self._tokens = Tokens()
-        self._ids: dict[int, tuple[int, str]] = {}  # the provider's index → our key, the call's id
-        self._waiting: dict[int, str] = {}  # calls whose name has not come: index → id
-        self._calls = 0
+        self._calls: dict[int, _Begun] = {}  # by the provider's index
+        self._count = 0
 
     def event(self, body: dict[str, Any]) -> str:
         """Read one chunk; gives 'failed' where it is an error, else ''."""
@@ -106,23 +114,27 @@ class ChatReader:
 
     def _call(self, call: dict[str, Any]) -> None:
         function = call.get("function") or {}
-        call_id, name = call.get("id") or "", function.get("name") or ""
+        call_id, name = _words(call.get("id") or ""), _words(function.get("name") or "")
         index = call.get("index")
-        if index is None:  # some compatible servers number nothing
-            index = len(self._ids) if call_id or name else len(self._ids) - 1
-        known = self._ids.get(index)
-        if known is None or (
-            name and call_id and known[1] and call_id != known[1]
-        ):  # others number all calls 0
-            call_id = call_id or self._waiting.pop(index, "")
-            if not name:
-                self._waiting[index] = call_id
-                return
-            known = self._ids[index] = (self._calls, call_id)
-            self._calls += 1
-            self._writer.call(known[0], _words(call_id) or f"call_{secrets.token_hex(12)}", _words(name))
+        if index is None:
+            index = self._unnumbered(call_id, name)
+        held = self._calls.setdefault(index, _Begun())
+        if held.key >= 0 and name and call_id not in ("", held.id):  # some servers number all calls 0
+            held = self._calls[index] = _Begun()
+        held.id = held.id or call_id
+        if held.key < 0 and name:
+            held.key = self._count
+            self._count += 1
+            self._writer.call(held.key, held.id or f"call_{secrets.token_hex(12)}", name)
         if arguments := function.get("arguments"):
-            self._writer.arguments(known[0], _words(arguments))
+            if held.key < 0:
+                raise ValueError("arguments of a call without a name")
+            self._writer.arguments(held.key, _words(arguments))
+
+    def _unnumbered(self, call_id: str, name: str) -> int:
+        """The place of a call that some servers do not number: a name or a new id begins one, else it is the last."""
+        same = (index for index, held in self._calls.items() if call_id and held.id == call_id)
+        return next(same, len(self._calls) - (not (call_id or name)))
 
     def done(self, *, cut: bool = False) -> bool:
         """The stream is over, by [DONE] or by being `cut`; gives whether the answer was whole."""
@@ -131,7 +143,7 @@ class ChatReader:
         if not self._began:
             self._writer.begin(named({}), self._tokens)
         ending = "refusal" if self._refused else self._ending or "stop"
-        if ending == "stop" and self._calls:
+        if ending == "stop" and self._count:
             ending = "calls"  # OpenAI says 'stop' where tool_choice named the function
         self._writer.end(Ended(ending), self._tokens)
         return True
