@@ -20,6 +20,7 @@ MOST_HELD: Final = 8 * 1024 * 1024  # bytes of one event: beyond it, it passes u
 MOST_UNREAD: Final = 64 * 1024  # bytes laid by before they are counted
 DONE: Final = b"[DONE]"
 _BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?=[^\n]))")
+_LINE_FEEDS: Final = re.compile(rb"\n\n")  # the same, faster, where there is no carriage return
 _ENDS: Final = (b"\n\n", b"\r\n\r\n")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -74,16 +75,8 @@ class EventScanner:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came; gives those to send on."""
-        if self.began and not self._held:
-            head = self._head
-            alike = len(head)
-            if not (alike and data.startswith(head) and data.find(b"\n", alike) == len(data) - 2):
-                alike = 0
-            if data.endswith(_ENDS) and not self.marked(data, alike):
-                self._lay_by(data)
-                if not alike:
-                    self._head = data[: self.head(data)]
-                return data
+        if self.began and not self._held and data.endswith(_ENDS) and self._laid_by(data):
+            return data
         return self._split(data)
 
     def flush(self) -> bytes:
@@ -111,7 +104,7 @@ class EventScanner:
         seen = max(0, len(held) - 3)  # a blank line may begin in what was held: \r\n\r\n
         held += data
         sent, start = [], 0
-        for blank in _BLANK_LINE.finditer(held, seen):
+        for blank in (_BLANK_LINE if b"\r" in held else _LINE_FEEDS).finditer(held, seen):
             event = bytes(held[start : blank.end()])
             start = blank.end()
             if self._taken(event):
@@ -138,8 +131,7 @@ class EventScanner:
 
     def _taken(self, event: bytes) -> bool:
         """Read an event if it must be; whether it is sent on."""
-        if self.began and not self.marked(event):
-            self._lay_by(event)
+        if self.began and self._laid_by(event):
             return True
         payload = payload_of(event)
         if payload is None:
@@ -153,11 +145,21 @@ class EventScanner:
         self._chars += self.text(found)
         return self.read(found)
 
-    def _lay_by(self, data: bytes) -> None:
+    def _laid_by(self, data: bytes) -> bool:
+        """Lay whole events by, unless one of them must be read now."""
+        head = self._head
+        alike = len(head)
+        if not (alike and data.startswith(head) and data.find(b"\n", alike) == len(data) - 2):
+            alike = 0
+        if self.marked(data, alike):
+            return False
+        if not alike:
+            self._head = data[: self.head(data)]
         self._unread.append(data)
         self._unread_size += len(data)
         if self._unread_size > MOST_UNREAD:
             self._count()
+        return True
 
     def _count(self) -> None:
         """Read what was laid by."""
