@@ -167,7 +167,7 @@ class Metrics:
         self._process = process
         self._folder = folder
         self._kinds: dict[tuple[object, ...], _Kind] = {}  # by the row's own words
-        self._bounded: dict[tuple[object, ...], _Kind] = {}  # by labels
+        self._bounded: dict[str, _Kind] = {}  # by labels
         self._times: dict[str, _Times] = {}
         self._spent: dict[str, _Spent] = {}
         self._keys: dict[tuple[str, str], _Key] = {}
@@ -350,10 +350,10 @@ class Metrics:
             ("http_status", str(row.http_status)),
         )
         labels = self._labelled((*common, *told, ("error_type", self._codes(row.error) if row.error else "")))
-        kind = self._bounded.get((labels,))
+        kind = self._bounded.get(labels)
         if kind is None:
             spent = self._labelled((("gen_ai_provider_name", row.provider), ("gen_ai_response_model", model)))
-            kind = self._bounded[labels,] = _Kind(
+            kind = self._bounded[labels] = _Kind(
                 labels,
                 row.status,
                 _made(self._times, self._labelled(common), _Times),
