@@ -12,14 +12,19 @@ import http.client
 import json
 import os
 import socket
+import sqlite3
+import tempfile
 import threading
 from collections import Counter
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ai_double import FaultDouble
 from datareeve.app import App
 from datareeve.capabilities.ai.gateway import compile as compiling
 from datareeve.core import estate as estates
+from datareeve.core.ledger import open_ledger
 from datareeve.systems.gateway_keys import open_store, settings_of
 from datareeve.systems.gateway_process import estate_digest
 from datareeve.systems.gateway_store import Instance
@@ -27,7 +32,6 @@ from datareeve.systems.registry import resolver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from datareeve.core.operation import Outcome, Plan
 
@@ -38,6 +42,17 @@ LOOK_SECONDS = 0.02
 def key(number: int | str) -> str:
     """The text of a provider's key."""
     return f"sk-{CANARY}-{number}"
+
+
+@cache
+def empty_ledger() -> bytes:
+    """A ledger's file with its tables, made once: a third of each life would go into making them."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "ledger.sqlite"
+        open_ledger(f"sqlite:///{place}").close()
+        with contextlib.closing(sqlite3.connect(place)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")
+        return place.read_bytes()
 
 
 class Keys:
@@ -58,6 +73,8 @@ class Keys:
             "authority": {"rules": [{"decision": "allow"}]},
         }
         (folder / "estate.yaml").write_text(json.dumps(text))
+        (folder / ".datareeve").mkdir()
+        (folder / ".datareeve" / "ledger.sqlite").write_bytes(empty_ledger())
         self.app = App.open(folder)
 
     @property
