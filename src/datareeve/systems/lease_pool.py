@@ -172,6 +172,7 @@ class SqlPool:
         self._reap_every = reap_every
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="limits")
         self._reap_at = 0.0
+        self._at_work: asyncio.Future[Any] | None = None
 
     async def exchange(self, turn: int, asks: Sequence[Ask]) -> Reply:
         """See `Pool.exchange`."""
@@ -187,10 +188,15 @@ class SqlPool:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _off_the_loop(self, work: Callable[..., Any], *arguments: object) -> Any:
+        if self._at_work is not None and not self._at_work.done():
+            raise _down(
+                "The gateway's store has not answered the last question yet.", "It is asked again by itself."
+            )
+        self._at_work = asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+            return await asyncio.shield(self._at_work)
         except DatareeveError as error:
-            raise Unreachable("gateway.limits-down", error.what, error.remedy) from None
+            raise _down(error.what, error.remedy) from None
 
     def _now(self, t: Transaction) -> float:
         return self._clock() if self._clock is not None else t.now()
@@ -326,6 +332,8 @@ def _place(row: dict[str, object]) -> dict[str, object]:
 
 
 def _late() -> Unreachable:
-    return Unreachable(
-        "gateway.limits-down", "A message to the pool of limits came after a later one.", "It is sent anew."
-    )
+    return _down("A message to the pool of limits came after a later one.", "It is sent anew by itself.")
+
+
+def _down(what: str, remedy: str) -> Unreachable:
+    return Unreachable("gateway.limits-down", what, remedy)

@@ -49,7 +49,7 @@ class RedisPool:
             password=password.reveal() if password else None,
             socket_timeout=ANSWER_SECONDS,
             socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 1),
+            retry=Retry(NoBackoff(), 0),  # it is sent anew with its own turn, or not at all
             decode_responses=True,
         )
         self._script = self._client.register_script(text_of("lease_pool.lua"))
