@@ -9,16 +9,36 @@ import ai_rig
 ROUTES = {
     "gpt": {"targets": ["openai/double-small"]},
     "sonnet": {"targets": ["claude/claude-double"]},
-    "gpt-then-sonnet": {"targets": ["openai/double-small", "claude/claude-double"], "retries": 0},
-    "sonnet-then-gpt": {"targets": ["claude/claude-double", "openai/double-small"], "retries": 0},
-    "once": {"targets": ["openai/double-small"], "retries": 0},
-    "once-sonnet": {"targets": ["claude/claude-double"], "retries": 0},
     "embed": {"targets": ["openai/double-embed"]},
 }
-PRICES = {
-    name: {"input": 1, "output": 2}
-    for name in ("openai/double-small", "openai/double-embed", "claude/claude-double")
+FRESH = {
+    "openai": ("openai",),
+    "claude": ("claude",),
+    "openai-claude": ("openai", "claude"),
+    "claude-openai": ("claude", "openai"),
 }
+ROUTES |= {
+    f"{kind}-{number}": {"targets": [f"{name}/{kind}-{number}" for name in providers], "retries": 0}
+    for kind, providers in FRESH.items()
+    for number in range(40)
+}
+ROUTES |= {
+    f"stubborn-{kind}": {"targets": [f"{kind}/stubborn-{kind}"], "retries": 3}
+    for kind in ("openai", "claude")
+}
+PRICES = {target: {"input": 1, "output": 2} for route in ROUTES.values() for target in route["targets"]}
+
+
+@pytest.fixture(scope="session")
+def unused():
+    """For `fresh`: the numbers of routes that no test has used."""
+    return {kind: iter(range(40)) for kind in FRESH}
+
+
+@pytest.fixture
+def fresh(unused):
+    """Names of a route to providers of these kinds, in order, which tries each once and has not failed yet: failures are remembered."""
+    return lambda kind: f"{kind}-{next(unused[kind])}"
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +47,7 @@ def shared(tmp_path_factory):
     settings = {
         "models": ROUTES,
         "prices": PRICES,
-        "breaker": {"failures": 10_000, "failure_share": 1.0},  # each test fails by itself
-        "budgets": {"poor": {"usd": 0.000001, "key": "poor"}},
+        "budgets": {name: {"usd": 0.000001, "key": name} for name in ("poor", "poor too")},
     }
     with ai_rig.FaultDouble(models=("double-small", "claude-double", "double-embed")) as double:
         wanted = ai_rig.estate(double, gateway=settings)
