@@ -1,6 +1,7 @@
 """Keys from beginning to end, at a provider that says what it saw: taken in, rotated under load, revoked, re-sealed, issued, taken back."""
 
 import json
+import socket
 import stat
 import threading
 from pathlib import Path
@@ -515,6 +516,33 @@ def test_a_provider_without_keys_and_one_by_reference(project):
     assert "asks for no key" in project.plan("add-key", provider="local", key="file:key1").blockers[0]
 
 
+def test_a_key_is_shown_to_a_new_address_only_after_a_person_approved_it(project, monkeypatch):
+    """Planning is free for everybody, an agent included: it sends no secret to an address of the asker's choice."""
+    asked = []
+    monkeypatch.setattr(
+        socket.socket, "connect", lambda _self, place: asked.append(place) or (_ for _ in ()).throw(OSError)
+    )
+    plan = project.plan(
+        "add-provider", kind="openai", provider="other", base_url="https://keys.example/v1", key="file:key1"
+    )
+    assert asked == []
+    assert plan.needs_person
+    assert "key-to-new-address" in rules(plan)
+    with pytest.raises(NeedsApproval):
+        project.app.apply(plan, by="test")
+    assert asked == []
+
+
+@pytest.mark.parametrize("to", ["file:/etc/cron.d/x", "file:../x", "file:estate.yaml", "file:src/x"])
+def test_a_sealing_key_is_made_only_where_files_may_be_written(project, to):
+    plan = project.plan("rewrap-keys", to=to)
+    outcome = None if plan.blockers else project.app.apply(plan, by="test")
+    assert outcome is None or outcome.parts[0].status == "undone"
+    assert not Path("/etc/cron.d/x").exists()
+    assert not (project.folder.parent / "x").exists()
+    assert estates.load(project.folder / "estate.yaml").systems
+
+
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
@@ -524,6 +552,10 @@ def test_a_provider_without_keys_and_one_by_reference(project):
         ({"kind": "openai", "provider": "Open AI"}, "pattern"),
         ({"kind": "openai", "headers": {"x": "a\r\nb"}}, "line break"),
         ({"kind": "openai", "key": "sk-canary7f3a"}, "pattern"),
+        (
+            {"kind": "openai", "headers": {"Authorization": "Bearer canary7f3a"}},
+            "the header Authorization shows a key",
+        ),
     ],
 )
 def test_what_cannot_be_declared_is_refused_at_the_door(project, inputs, said):

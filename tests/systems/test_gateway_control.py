@@ -210,10 +210,15 @@ def test_a_sealing_key_that_others_may_read_is_told(project, control):
 def test_a_sealing_key_is_made_only_in_a_file_and_never_over_another(project, control):
     with pytest.raises(BadInput, match="can only be made in a file"):
         do(control, "make_kek", reference="env:NO_SUCH_KEK")
-    (project.folder / "mine").write_text("not a key")
-    do(control, "make_kek", reference="file:mine")
-    assert (project.folder / "mine").read_text() == "not a key"
-    assert control.read("kek", reference="file:mine")["problem"].startswith("kek.malformed")
+    mine = project.folder / "data" / "mine"
+    mine.parent.mkdir()
+    mine.write_text("not a key")
+    do(control, "make_kek", reference="file:data/mine")
+    assert mine.read_text() == "not a key"
+    assert control.read("kek", reference="file:data/mine")["problem"].startswith("kek.malformed")
+    assert do(control, "remove_kek", reference="file:data/mine") == {"kept": True}
+    with pytest.raises(Refused, match="outside the folders"):
+        do(control, "make_kek", reference="file:elsewhere.kek")
 
 
 def test_a_sealing_key_that_opens_something_stays(project, control):

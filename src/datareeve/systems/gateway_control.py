@@ -265,11 +265,17 @@ class GatewayControl(UsageReads, Adapter):
 
     @effects
     def make_kek(self, reference: str) -> dict[str, Any]:
-        """Make a KEK in a file that only its owner reads; one that is there stays. Errors: `BadInput` `kek.not-a-file`, `Failed` `kek.write`."""
+        """Make a KEK in a file that only its owner reads; one that is there stays.
+
+        Errors: `BadInput` `kek.not-a-file`; `Refused` `files.…` where it is neither what the estate names nor where files may be written;
+        `Failed` `kek.write`.
+        """
         file = self._file_of(reference)
         if file is None:
             what = f"No key stands at {reference}, and it can only be made in a file."
             raise BadInput("kek.not-a-file", what, "Put one there: openssl rand -base64 32")
+        if reference != self._settings.kek:
+            self._writable(str(file), f"{STATE_FOLDER}/")
         try:
             sealing.make_kek_file(file)
         except OSError as error:
@@ -280,10 +286,13 @@ class GatewayControl(UsageReads, Adapter):
 
     @effects
     def remove_kek(self, reference: str) -> dict[str, Any]:
-        """Remove a KEK's file, the undo of making it; it stays where keys have been sealed with it meanwhile. Gives {kept}."""
+        """Remove a KEK's file, the undo of making it; it stays where it holds something else, or keys were sealed with it meanwhile. Gives {kept}."""
         kek, _ = self._kek_at(reference)
-        kept = kek is not None and any(kek.id in str(_told(key)["kek"]).split("+") for key in self._stored())
-        if not kept and (file := self._file_of(reference)) is not None:
+        file = self._file_of(reference)
+        if kek is None or file is None:
+            return {"kept": file is not None and file.exists()}
+        kept = any(kek.id in str(_told(key)["kek"]).split("+") for key in self._stored())
+        if not kept:
             file.unlink(missing_ok=True)
         return {"kept": kept}
 
@@ -520,7 +529,10 @@ class GatewayControl(UsageReads, Adapter):
             entry = ENTRY.validate_python(declared) if declared else self._entries.get(name)
         except ValidationError as error:
             problem = error.errors()[0]
-            raise BadInput("estate.invalid", f"{problem['loc'][-1]}: {problem['msg']}.") from None
+            what = f"{problem['loc'][-1]}: {problem['msg'].removeprefix('Value error, ')}."
+            raise BadInput(
+                "estate.invalid", what, "`datareeve operations ai.add-provider` lists the fields."
+            ) from None
         if entry is None:
             known = ", ".join(self._entries) or "none yet"
             raise BadInput("provider.unknown", f"The estate has no AI provider {name!r}.", f"It has: {known}. Add one with ai.add-provider.")  # fmt: skip
@@ -564,13 +576,16 @@ class GatewayControl(UsageReads, Adapter):
         return self.project / Path(place).expanduser() if scheme == "file" else None
 
     def _key_file(self, path: str) -> Path:
-        """Where an issued key may be written: the state folder's `secrets`, or where the authority lets files be written."""
+        return self._writable(path, KEY_FOLDER)
+
+    def _writable(self, path: str, ours: str) -> Path:
+        """A path in a folder of ours, or where the authority lets files be written. Errors: `Refused` `files.…`."""
         inside = inside_path(self.project, path)
         allowed = self._estate.authority.file_paths
-        if not inside.startswith(KEY_FOLDER) and not any(path_matches(inside, one) for one in allowed):
+        if not inside.startswith(ours) and not any(path_matches(inside, one) for one in allowed):
             raise Refused(
                 "files.not-allowed",
-                f"{inside} is outside the folders that may be written: {KEY_FOLDER}, {', '.join(allowed)}.",
+                f"{inside} is outside the folders that may be written: {ours}, {', '.join(allowed)}.",
                 "Use one of them, or widen authority.file_paths in estate.yaml.",
             )
         return self.project / inside

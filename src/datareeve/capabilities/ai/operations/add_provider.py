@@ -26,6 +26,7 @@ OURS = (
     "ledger",
     "documenter",
 )  # systems that are always there
+CREDENTIALS = ("authorization", "proxy-authorization", "x-api-key", "api-key", "cookie")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -41,9 +42,9 @@ class AddProviderFacts(Value):
 class AddProvider(Operation[AddProviderFacts]):
     """Add an AI provider: OpenAI, Anthropic, or a server that speaks one of their protocols.
 
-    Declares it in estate.yaml (Azure, vLLM, Ollama and llama.cpp speak OpenAI's protocol), after asking it with the key; seals the key in the
-    gateway's store, or with --by-reference names only where it stands. Running gateways send to it within a second. Undo takes declaration
-    and key out again.
+    Declares it in estate.yaml (Azure, vLLM, Ollama and llama.cpp speak OpenAI's protocol), tries its key, and seals it in the gateway's store,
+    or with --by-reference names only where it stands. Running gateways send to it within a second. A key is shown to an address that is
+    neither the provider's own nor on this machine only after a person has approved that. Undo takes declaration and key out again.
     """
 
     name: ClassVar[str] = "ai.add-provider"
@@ -93,6 +94,15 @@ class AddProvider(Operation[AddProviderFacts]):
             raise ValueError(f"{name} is the name of a system that is always there")
         return name
 
+    @field_validator("headers")
+    @classmethod
+    def _no_key_in_a_header(cls, headers: dict[str, str]) -> dict[str, str]:
+        if shown := [name for name in headers if name.lower() in CREDENTIALS]:
+            raise ValueError(
+                f"the header {shown[0]} shows a key, and none is written down: give it by reference, as key"
+            )
+        return headers
+
     @model_validator(mode="after")
     def _can_be_declared(self) -> AddProvider:
         try:
@@ -107,6 +117,11 @@ class AddProvider(Operation[AddProviderFacts]):
     def called(self) -> str:
         """Its name in the estate."""
         return self.provider or self.kind
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is at its official address or on this machine: a key shown there goes to nobody else."""
+        return self.base_url in (None, ADDRESSES[self.kind]) or urlsplit(self.base_url).hostname in LOOPBACK
 
     def entry(self) -> dict[str, Any]:
         """As it will stand in the estate, defaults left out."""
@@ -137,6 +152,9 @@ class AddProvider(Operation[AddProviderFacts]):
         return AddProviderFacts(standing=standing, provider=named, found=found, answer=self._answer(systems))
 
     def _answer(self, systems: Systems) -> Answered:
+        """What it says before anything is approved: asked only where the owner could mean no other address."""
+        if not self.trusted:
+            return Answered(verdict="not asked before it is approved")
         try:
             return keys.answered(
                 systems, self.called, reference=self.key, entry=self.entry(), model=self.probe_model
@@ -156,7 +174,8 @@ class AddProvider(Operation[AddProviderFacts]):
         if why := self._blocker(facts, change):
             return keys.quiet(self, blocker=why)
         sealing = self._sealing(facts)
-        declaring = () if change.is_there else (change.step(),)
+        asks_person = {"needs_person": self.key is not None and not self.trusted}
+        declaring = () if change.is_there else (change.step().model_copy(update=asks_person),)
         key = facts.provider.new_id() if sealing else ""
         asked = keys.taken(self.called, self.key, self.probe_model, self.entry()) if self.key else None
         return Plan(
@@ -204,7 +223,7 @@ class AddProvider(Operation[AddProviderFacts]):
             return f"systems.{self.called} is declared otherwise: choose another --provider, or change it in estate.yaml."
         if self.key is None and self.kind == "anthropic":
             return "Anthropic's protocol asks for a key: give --key."
-        why = keys.refused(self.called, facts.answer, self.key) if self.key else ""
+        why = keys.refused(self.called, facts.answer, self.key) if self.key and self.trusted else ""
         return why or ("" if self.by_reference or not self.key else keys.kek_blocker(facts.provider.kek))
 
     def _findings(self, facts: AddProviderFacts) -> tuple[Finding, ...]:
@@ -217,7 +236,17 @@ class AddProvider(Operation[AddProviderFacts]):
                     rule="provider-not-encrypted", subject=self.called, what=what, instead="Use https://."
                 )
             )
-        if not self.key and not facts.answer.ok:
+        if not self.trusted and self.key:
+            what = f"The key at {self.key} is shown to {parts.hostname} once this is approved."
+            found.append(
+                Finding(
+                    rule="key-to-new-address",
+                    subject=self.called,
+                    what=what,
+                    instead="Approve only an address that you know.",
+                )
+            )
+        elif not self.key and not facts.answer.ok:
             what = f"{self.called} did not list its models ({facts.answer.verdict}): it may not run yet."
             found.append(
                 Finding(rule="provider-not-tried", subject=self.called, what=what, severity=Severity.INFO)
