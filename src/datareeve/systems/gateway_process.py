@@ -275,7 +275,7 @@ class GatewayProcess(Adapter):
 
     def _wait_until_gone(self, pid: int) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS
-        while self.running():
+        while self.running() or _is_alive(pid):
             self._reap()
             if time.monotonic() > deadline:
                 _kill_family(pid)
@@ -377,6 +377,13 @@ def _held(lock: Path) -> bool:
     except OSError:
         return True
     return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _kill_family(pid: int) -> None:
