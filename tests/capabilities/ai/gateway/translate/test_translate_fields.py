@@ -158,3 +158,10 @@ def test_an_unknown_field_is_refused_by_its_name_and_never_by_its_value():
         fields.check({"telepathy": "a secret"}, fields.CHAT_REQUEST, "messages[3].", [])
     assert caught.value.field == "messages[3].telepathy"
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a b", "x" * 65, "a\r\nset-cookie: b", "", "ä"])
+def test_a_name_that_no_protocol_would_have_is_not_repeated(name):
+    with pytest.raises(Untranslatable) as caught:
+        fields.check({name: 1}, fields.CHAT_REQUEST, "", [])
+    assert caught.value.field == "?"

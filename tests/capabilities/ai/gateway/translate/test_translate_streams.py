@@ -413,6 +413,7 @@ def test_an_answer_cut_by_its_length_says_so():
     events = list(openai_client(said, stream=True).responses.create(model="m", input="Hi", stream=True))
     assert events[-1].type == "response.incomplete"
     assert events[-1].response.incomplete_details.reason == "max_output_tokens"
+    assert events[-1].response.output[0].status == "incomplete"
 
 
 def test_a_providers_error_within_a_stream_is_raised_by_the_clients_sdk():

@@ -8,9 +8,11 @@ field which a new SDK adds is not forgotten.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 Does = Literal["carried", "left_out", "refused"]
 
 
@@ -65,7 +67,8 @@ def check(value: Any, table: Table, at: str, missing: list[str]) -> None:
     for name, held in value.items():
         rule = table.get(name)
         if rule is None:
-            raise Untranslatable(at + name, "is not known to the translation")
+            shown = name if _NAME.fullmatch(name) else "?"  # a client's own words are not repeated
+            raise Untranslatable(at + shown, "is not known to the translation")
         if rule.does == "carried" or held in rule.neutral:
             continue
         if rule.does == "refused":
