@@ -357,7 +357,7 @@ def test_a_new_month_begins_with_nothing_spent_and_the_old_one_is_settled(gatewa
             late.settle(tokens=0, microusd=333)
             await pass_time(clock, 1)
         shared = a.pool._shared
-        november, december = ("key microusd", "2026-11"), ("key microusd", "2026-12")
+        november, december = ("microusd key", "2026-11"), ("microusd key", "2026-12")
         assert shared.shares[november]["a"].settled == 333
         assert shared.shares[december]["b"].used == 1000
         assert (mine.spent, other.reserved) == (0, 1000)
@@ -378,7 +378,7 @@ def test_a_budget_that_is_set_in_mid_month_knows_what_was_spent_before(clock):
         async with exchanging(gateway):
             assert isinstance(await gateway.admit(budget, 201), Reservation), "alone"
         assert budget.spent == 800
-        assert asked == [("budget:team microusd", "2026-11")]
+        assert asked == [("microusd budget:team", "2026-11")]
 
     asyncio.run(main())
 

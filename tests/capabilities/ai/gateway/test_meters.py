@@ -180,9 +180,9 @@ def test_a_reservation_takes_of_all_or_of_none_and_is_settled_once(meters, clock
     assert rate.spent == 2
     for _ in range(2):
         first.settle(tokens=70, microusd=30)
-    assert (rate.spent, open_.spent, budget.spent, budget.reserved) == (2, 1, 30, 400)
+    assert (rate.spent, open_.reserved, budget.spent, budget.reserved) == (2, 1, 30, 400)
     second.release()
-    assert (rate.spent, open_.spent, budget.spent, budget.reserved) == (1, 0, 30, 0)
+    assert (rate.spent, open_.reserved, budget.spent, budget.reserved) == (1, 0, 30, 0)
     assert tokens.spent == 0
 
 

@@ -76,6 +76,7 @@ class Lease:
         "_seen",
         "_starving_until",
         "_told",
+        "_wished",
         "_waiting",
         "counter",
         "fell",
@@ -109,6 +110,7 @@ class Lease:
         self._dry = NEVER  # so much was refused ...
         self._dry_until = 0.0  # ... and is not asked for again before
         self._starving_until = 0.0
+        self._wished = 0  # by requests that stand in a queue
         self._hungry = False
         self._hungry_again = 0.0  # not before
         self._idle_since = 0.0
@@ -144,6 +146,12 @@ class Lease:
             return future.result()
         future.cancel()
         return False
+
+    def wish(self, amount: int, now: float) -> None:
+        """A request of so much stands in a queue, and will look again."""
+        if now >= self._starving_until - STARVING_SECONDS / 2:
+            self._leasing.due(self)
+        self._starving_until, self._wished = now + STARVING_SECONDS, amount
 
     def set_limit(self, limit: int | None) -> None:
         """Work by another limit; None: only count."""
@@ -215,9 +223,9 @@ class Lease:
         self._waiting = [waiter for waiter in self._waiting if not waiter.future.done()]
         for waiter in self._waiting:
             waiter.asked = True
-        if self.fell or (
-            self._waiting and self.period and tally.used == tally.settled and self._limit is not None
-        ):
+        asked_for = self._waiting or now < self._starving_until
+        unspent = self.period and tally.used == tally.settled and self._limit is not None
+        if self.fell or (asked_for and unspent):
             # Alone, all but what is spent is put back: the last of a budget is given to one request as a whole.
             tally_free, keep = 0, tally.used
             tally.share = tally.share if self.fell else min(tally.share, tally.used)
@@ -250,7 +258,8 @@ class Lease:
             need = max(sum(amounts) - free, 1)
             return need, max(min(amounts) - free, 1), need + self.slice
         if now < self._starving_until:
-            return self.slice, 1, self.slice
+            least = max(self._wished - free, 1)
+            return max(least, self.slice), least, max(least, self.slice)
         return 0, 0, max(self.slice - free, 0) if self._hungry else 0
 
     def granted(self, ask: Ask, grant: Grant, now: float) -> None:
@@ -356,7 +365,7 @@ class Lease:
                 waiter.future.set_result(False)
                 self._dry = amount if now >= self._dry_until else min(self._dry, amount)
                 self._dry_until = now + EVERY_SECONDS
-                self._starving_until = now + STARVING_SECONDS if self.others else 0.0
+                self._starving_until, self._wished = now + STARVING_SECONDS if self.others else 0.0, 0
             else:
                 left.append(waiter)
         self._waiting = left

@@ -91,6 +91,11 @@ class Meter:
         self.limit, self.hard = limit, hard
         self._limit(self.tally)
 
+    def wish(self, amount: int, now: float) -> None:
+        """A request stands in a queue for it: have more of a shared limit leased."""
+        if self.tally.lease is not None:
+            self.tally.lease.wish(amount, now)
+
     @property
     def spent(self) -> int:
         """What is used up: of the window in this process, or of the period in all processes as far as is known."""
@@ -99,12 +104,13 @@ class Meter:
         tally.refresh(now)
         if isinstance(tally, Calendar):
             return tally.settled + (tally.lease.spent_elsewhere if tally.lease is not None else 0)
-        return tally.used
+        return tally.used if isinstance(tally, Sliding) else 0
 
     @property
     def reserved(self) -> int:
-        """What requests of this process that are on their way may still use up of the period."""
-        return self.tally.used - self.tally.settled if isinstance(self.tally, Calendar) else 0
+        """What requests of this process that are on their way hold, and may give back."""
+        tally = self.tally
+        return 0 if isinstance(tally, Sliding) else tally.used - tally.settled
 
     # -- within ------------------------------------------------------------------------------------------------------------------
 
@@ -138,7 +144,7 @@ class Meter:
         period = (
             "" if self.window in ("minute", "parallel") else period_of(self.window, self._meters.wall()).name
         )
-        counter = f"{self.name} {UNITS[self.unit]}"
+        counter = f"{UNITS[self.unit]} {self.name}"
         lease = leasing.lease(counter, period) or leasing.add(counter, period, self._made(alone=False))
         self._limit(lease.tally)
         return lease.tally
