@@ -1,6 +1,6 @@
 """The gateway's keys as they lie: which the estate names, which the store holds sealed, and the key (KEK) that opens those.
 
-Read by the control plane (`gateway_control`) and by every gateway process when it makes its `Config`; nothing here acts.
+Read by the control plane (`gateway_opened`) and by every gateway process when it makes its `Config`; nothing here acts.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datareeve.core.errors import DatareeveError
+from datareeve.core.errors import DatareeveError, Failed
 from datareeve.core.estate import STATE_FOLDER, Estate
 from datareeve.core.estate_gateway import AnthropicSystem, GatewaySettings, OpenaiSystem
 from datareeve.systems.ai_provider import checked_key
 from datareeve.systems.gateway_store import GatewayStore
-from datareeve.systems.sealing import Kek, unseal
+from datareeve.systems.sealing import Kek, unseal, wrapped_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,6 +74,14 @@ def kek_of(settings: GatewaySettings, resolve: Resolve) -> Kek:
 def opened(key: StoredProviderKey, keks: Sequence[Kek]) -> Secret:
     """A stored key's text. Errors: `Failed` `sealed.…`; `BadInput` `key.malformed`."""
     return checked_key(unseal(key.sealed, keks, row=key.id, provider=key.provider))
+
+
+def wraps_of(key: StoredProviderKey) -> tuple[str, ...]:
+    """The ids of the sealing keys that open a stored key; none where it is no seal of ours."""
+    try:
+        return wrapped_for(key.sealed)
+    except Failed:
+        return ()
 
 
 class KeyRing:
