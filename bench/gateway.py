@@ -15,7 +15,7 @@ the first core for itself, the load (wrk) and the upstream share the second. Med
     cache_hit_p50_ms      at one connection, of an answer from the memory cache
     ready_s               from the start of the process until it answers a request
     rss_mb, rss_growth_mb        resident memory of all its processes after a million requests (`--quick`: after all of these); since a quarter of them
-    ledger_difference     rows of sent requests in the usage ledger after a clean stop, less what the upstream was asked
+    ledger_difference     rows of sent requests in the usage ledger after a clean stop, less what the upstream was asked with our key
 
 `--soak`: half an hour of all kinds of requests at 64 connections; memory, open files and the ledger's difference at its end.
 """
@@ -67,11 +67,8 @@ def measure(*, quick: bool) -> Result:
     with scratch() as folder, ExitStack() as stack:
         fast, paced = (stack.enter_context(upstream(folder, pace)) for pace in (0, PACE_US))
         ours, running = stack.enter_context(datareeve(folder, fast, paced))
-        sides = {
-            "datareeve": ours,
-            "direct": direct(fast),
-            "nginx": stack.enter_context(nginx(folder, fast, paced)),
-        }
+        proxies = stack.enter_context(nginx(folder, fast, paced))
+        sides = {side.name: side for side in (ours, direct(fast), *proxies)}
         missing = enter_litellm(stack, sides, folder, fast, paced)
         rates = {name: medians(name, sides, rounds, seconds) for name in ("plain", "stream", "paced")}
         waits = latencies(sides, rounds, seconds, quick=quick)

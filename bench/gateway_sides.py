@@ -80,11 +80,11 @@ class Upstream:
 
 @contextlib.contextmanager
 def upstream(folder: Path, pace_us: int = 0) -> Iterator[Upstream]:
-    """Build and run it; each event of a stream comes `pace_us` after the one before."""
+    """Build and run it; each event of a stream comes `pace_us` after the one before. It counts apart what was asked with our keys."""
     program = folder / "upstream"
     if not program.exists():
         subprocess.run(["cc", "-O2", "-o", str(program), str(FILES / "upstream.c")], check=True)
-    command = ["taskset", "-c", cores()[1], str(program), str(pace_us)]
+    command = ["taskset", "-c", cores()[1], str(program), str(pace_us), "key-"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         port = process.stdout.readline() if process.stdout else ""

@@ -1,10 +1,11 @@
 /* A provider that is never the limit: one thread, epoll, keep-alive, answers made once.
  *
- * usage: upstream [PACE_US]     listens at 127.0.0.1 at a port of the kernel's choice and prints it
+ * usage: upstream [PACE_US [KEY]]     listens at 127.0.0.1 at a port of the kernel's choice and prints it
  *
  *   POST /v1/chat/completions   a chat completion, or with "stream":true a stream of 35 chunks of text (its usage where it is asked for)
  *   POST /v1/messages           the same in Anthropic's protocol
- *   GET  /count                 what was answered so far: the truth that a ledger is compared with
+ *   GET  /count                 what was answered so far, and how much was asked with a key that begins with KEY: the truth that a ledger is
+ *                               compared with
  *   anything else               {"object":"list","data":[]}
  *
  * Each event of a stream is written by itself, one a turn of the loop, PACE_US microseconds (default 0) after the one before; so a client
@@ -47,7 +48,8 @@ struct connection {
 static struct text chat, message, unframed, models;
 static struct script chat_stream, chat_stream_usage, message_stream;
 static struct connection *streaming, **last = &streaming;
-static long pace, asked, requests, streams, connections; /* asked: came; requests: answered in full, streams among them */
+static long pace, asked, requests, streams, connections; /* asked: came with the key; requests: answered in full, streams among them */
+static const char *key = "";
 static int loop;
 
 static void die(const char *what) {
@@ -211,9 +213,10 @@ static void begin(struct connection *to, const struct script *stream) {
 	give(to, stream->head);
 }
 
-static void reply(struct connection *to, const char *body, size_t len) {
+static void reply(struct connection *to, size_t head, size_t len) {
+	const char *body = to->in.data + head;
 	int own = starts(to->in, "POST /v1/messages "), known = own || starts(to->in, "POST /v1/chat/completions ");
-	asked += known;
+	asked += known && holds(to->in.data, head, key);
 	if (starts(to->in, "GET /count")) {
 		count(to);
 	} else if (!known) {
@@ -248,7 +251,7 @@ static int take(struct connection *from) { /* one whole request, when it is ther
 		return give(from, unframed), from->gone = 1, 0;
 	if (from->in.len < head + body)
 		return 0;
-	reply(from, from->in.data + head, body);
+	reply(from, head, body);
 	memmove(from->in.data, from->in.data + head + body, from->in.len -= head + body);
 	return 1;
 }
@@ -337,6 +340,8 @@ static int listening(void) {
 int main(int argc, char **argv) {
 	struct epoll_event events[256];
 	pace = argc > 1 ? atol(argv[1]) : 0;
+	if (argc > 2 && asprintf((char **)&key, "Bearer %s", argv[2]) < 0)
+		die("asprintf");
 	make_answers();
 	int listener = listening();
 	loop = epoll_create1(0);
