@@ -167,4 +167,15 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE INDEX IF NOT EXISTS answers_expires_idx ON answers (expires_at);
 CREATE INDEX IF NOT EXISTS answers_at_idx ON answers (at);
 
+-- What a provider keeps for a client (files, batches): whose it is, where it lies, and whether what it used was counted.
+CREATE TABLE IF NOT EXISTS objects (
+    id TEXT PRIMARY KEY,
+    virtual_key TEXT NOT NULL,
+    team TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    provider_key TEXT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    counted_at DOUBLE PRECISION
+);
+
 INSERT INTO meta (name, value) VALUES ('revision', 0) ON CONFLICT DO NOTHING;

@@ -100,6 +100,16 @@ SELECT id, at, expires_at, sealed FROM prompts WHERE at >= :since AND expires_at
 -- prune_prompts: Those whose end has come.
 DELETE FROM prompts WHERE expires_at <= :now
 
+-- add_object: A client had a provider keep something.
+INSERT INTO objects (id, virtual_key, team, provider, provider_key, at)
+VALUES (:id, :virtual_key, :team, :provider, :provider_key, :at) ON CONFLICT (id) DO NOTHING
+
+-- object: Whose it is.
+SELECT id, virtual_key, team, provider, provider_key FROM objects WHERE id = :id
+
+-- count_object: What it used is counted, by whoever is first.
+UPDATE objects SET counted_at = :at WHERE id = :id AND counted_at IS NULL
+
 -- answer: An earlier answer that is still good.
 SELECT body, expires_at FROM answers WHERE key = :key AND expires_at > :now
 

@@ -6,6 +6,7 @@ Only addresses that the estate declares are ever reached: redirects are not foll
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
 import zlib
@@ -24,6 +25,7 @@ HEAD_BYTES = 64 * 1024
 ANSWER_BYTES = 64 << 20  # of a whole answer that is gathered
 KEPT = 512  # idle connections
 KEPT_SECONDS = 25.0  # shorter than servers usually keep theirs, so that a request seldom meets a closing one
+SWEEP_SECONDS = 0.05
 TOO_MANY = 4096  # connections at once to one origin
 
 
@@ -54,11 +56,11 @@ class Call:
     """
 
     __slots__ = (
-        "_connection", "_done", "_ended", "_head", "_idle", "_loop", "_parts", "_size", "_timer", "_unzip",
-        "error", "first_at", "headers", "last_at", "on_data", "on_end", "status",
+        "_connection", "_done", "_ended", "_head", "_loop", "_parts", "_size", "_timeouts", "_unzip", "deadline", "error",
+        "first_at", "headers", "last_at", "on_data", "on_end", "status",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection, timeouts: Timeouts) -> None:
+    def __init__(self, connection: Connection, timeouts: Timeouts, deadline: float) -> None:
         self._loop = connection.loop
         self._connection: Connection | None = connection
         self._head: asyncio.Future[int] | None = None
@@ -66,16 +68,16 @@ class Call:
         self._parts: list[bytes] = []
         self._size = 0
         self._ended = False
-        self._idle = timeouts.idle
+        self._timeouts = timeouts
         self._unzip: zlib._Decompress | None = None
         self.status = 0
         self.headers: Headers = []
         self.error: UpstreamError | None = None
         self.on_data: Callable[[bytes], None] | None = None
         self.on_end: Callable[[UpstreamError | None], None] | None = None
+        self.deadline = deadline  # time.monotonic(); infinite once a stream has begun
         self.last_at = time.monotonic()
         self.first_at = 0.0  # when the headers came
-        self._timer = self._loop.call_later(timeouts.first_byte, self._late)
 
     # -- for whoever asked -------------------------------------------------------------------------------------
 
@@ -135,8 +137,6 @@ class Call:
         """The headers are whole."""
         self.status = status
         self.first_at = self.last_at = time.monotonic()
-        self._timer.cancel()
-        self._timer = self._loop.call_later(self._idle, self._silent)
         if (self.header(b"content-encoding") or b"identity").lower() in {b"gzip", b"deflate"}:
             self._unzip = zlib.decompressobj(47)  # 32 + 15: either of both, by its own header
         if self._head is not None and not self._head.done():
@@ -171,7 +171,8 @@ class Call:
     def _finish(self, error: UpstreamError | None) -> None:
         self._ended = True
         self.error = error
-        self._timer.cancel()
+        if self._connection is not None:
+            self._connection.origin.calls.discard(self)
         self._connection = None
         if self._done is not None and not self._done.done():
             if error is None:
@@ -191,17 +192,17 @@ class Call:
             return b""
         return plain
 
-    def _late(self) -> None:
-        self.fail("upstream.first-byte-timeout")
-
-    def _silent(self) -> None:
-        quiet = time.monotonic() - self.last_at
-        held = self._connection is not None and self._connection.held
-        if quiet >= self._idle and not held:
-            self.fail("upstream.idle-timeout")
-        else:
-            wait = self._idle if held else self._idle - quiet
-            self._timer = self._loop.call_later(max(wait, 0.01), self._silent)
+    def overdue(self, now: float) -> str:
+        """The code of the patience that it has worn out; '' where none."""
+        if now >= self.deadline:
+            return "upstream.deadline"
+        quiet = now - self.last_at
+        if not self.status:
+            return "upstream.first-byte-timeout" if quiet >= self._timeouts.first_byte else ""
+        held = (
+            self._connection is not None and self._connection.held
+        )  # a client that reads slowly is not the provider's silence
+        return "upstream.idle-timeout" if quiet >= self._timeouts.idle and not held else ""
 
 
 class Connection(asyncio.Protocol):
@@ -238,9 +239,9 @@ class Connection(asyncio.Protocol):
         """Whether a request can be sent on it."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def ask(self, request: bytes, timeouts: Timeouts) -> Call:
+    def ask(self, request: bytes, timeouts: Timeouts, deadline: float) -> Call:
         """Send a whole request; one at a time."""
-        call = self._call = Call(self, timeouts)
+        call = self._call = Call(self, timeouts, deadline)
         self._parser = httptools.HttpResponseParser(self)
         self._head_bytes = 0
         self._fed = False
@@ -357,16 +358,23 @@ class Origin:
         self._context = (context or ssl.create_default_context()) if self.secure else None
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
+        self.calls: set[Call] = set()  # on their way
+        self._sweeper: asyncio.TimerHandle | None = None
 
-    async def ask(self, request: Callable[[Origin], bytes], timeouts: Timeouts) -> Call:
-        """Send a request; `request` writes it, given the origin. Errors: `UpstreamError`: nothing was sent."""
+    async def ask(
+        self, request: Callable[[Origin], bytes], timeouts: Timeouts, deadline: float = math.inf
+    ) -> Call:
+        """Send a request; `request` writes it, given the origin. `deadline`: of `time.monotonic()`.
+
+        Errors: `UpstreamError`: nothing was sent.
+        """
         while self._idle:
             connection = self._idle.pop()
             if connection.open and self.loop.time() - connection.since < KEPT_SECONDS:
-                return connection.ask(request(self), timeouts)
+                return self._watched(connection.ask(request(self), timeouts, deadline))
             connection.cut()
-        connection = await self._connect(timeouts.connect)
-        return connection.ask(request(self), timeouts)
+        connection = await self._connect(min(timeouts.connect, max(deadline - time.monotonic(), 0.001)))
+        return self._watched(connection.ask(request(self), timeouts, deadline))
 
     def keep(self, connection: Connection) -> None:
         """A connection that has answered waits for the next request."""
@@ -384,6 +392,8 @@ class Origin:
 
     def close(self) -> None:
         """End all connections."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         for connection in tuple(self._open):
             connection.cut()
 
@@ -391,6 +401,20 @@ class Origin:
     def open(self) -> int:
         """How many connections are open."""
         return len(self._open)
+
+    def _watched(self, call: Call) -> Call:
+        """One timer watches over all calls: a timer for each would cost more than sending it."""
+        self.calls.add(call)
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+        return call
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for call in tuple(self.calls):
+            if code := call.overdue(now):
+                call.fail(code)
+        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep) if self.calls else None
 
     async def _connect(self, seconds: float) -> Connection:
         if len(self._open) >= TOO_MANY:

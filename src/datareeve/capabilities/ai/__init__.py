@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datareeve.capabilities.ai import operations
-from datareeve.core.operation import Operation
+if TYPE_CHECKING:
+    from datareeve.core.operation import Operation
+
+    OPERATIONS: tuple[type[Operation[Any]], ...]
 
 __all__ = ("ELSEWHERE", "OPERATIONS")
 
@@ -21,6 +23,9 @@ ELSEWHERE: dict[str, dict[str, str]] = {}  # no operation here is asked of a sys
 
 def _found() -> tuple[type[Operation[Any]], ...]:
     """One operation a file: every module of `operations/` holds one class with a name of its own."""
+    from datareeve.capabilities.ai import operations  # noqa: PLC0415 - a gateway process needs none of them
+    from datareeve.core.operation import Operation  # noqa: PLC0415
+
     modules = [
         import_module(f"{operations.__name__}.{module.name}")
         for module in pkgutil.iter_modules(operations.__path__)
@@ -34,4 +39,9 @@ def _found() -> tuple[type[Operation[Any]], ...]:
     return tuple(c for c in classes if isinstance(c, type) and issubclass(c, Operation) and "name" in vars(c))
 
 
-OPERATIONS = _found()
+def __getattr__(name: str) -> Any:
+    """`OPERATIONS`, found when first asked for (PEP 562)."""
+    if name != "OPERATIONS":
+        raise AttributeError(name)
+    found = globals()["OPERATIONS"] = _found()
+    return found

@@ -88,6 +88,7 @@ class Walk:
     attempts: int = 0
     served: Candidate | None = None  # whose answer was taken; else the last that was asked
     lost_microusd: int = 0  # what attempts that we cut may have cost
+    left_out: tuple[str, ...] = ()  # hints that the provider's protocol has no words for
     _held: list[Reservation] = field(
         default_factory=list
     )  # of providers' limits; the last is of who answered
@@ -99,7 +100,7 @@ class Walk:
         """The first good answer, else the last candidate's error. Errors: `Refusal` where nobody could be asked."""
         engine, settings = self.engine, self.route.settings
         engine.retries.asked()
-        self._passed = heads.passed_on(self.exchange.headers)
+        self._passed = heads.passed_on(self.exchange.headers, is_json=self.context.dialect.reads_json)
         deadline = self.context.began + self._patience()
         candidates = engine.targets.candidates(self.route)
         for round_ in range(settings.retries + 1):
@@ -169,10 +170,7 @@ class Walk:
         self.served = candidate
         loop = self.engine.loop
         try:
-            async with asyncio.timeout_at(deadline):
-                found = await self._exchanged(candidate)
-        except TimeoutError:
-            found = Failure("try-again", "upstream.deadline")
+            found = await self._exchanged(candidate, deadline)
         except UpstreamError as error:
             found = Failure("try-again", error.code)
         except Refusal as refusal:  # it cannot be said in that provider's protocol
@@ -183,10 +181,10 @@ class Walk:
         self._judge(candidate, found, loop.time())
         return found
 
-    async def _exchanged(self, candidate: Candidate) -> Answer | Failure:
+    async def _exchanged(self, candidate: Candidate, deadline: float) -> Answer | Failure:
         """Ask a candidate, once more where a kept connection turned out to be closed."""
         for _ in range(2):
-            call = await self._send(candidate)
+            call = await self._send(candidate, deadline)
             if (
                 self.asked.stream
             ):  # whole answers are paid for in any case: they are waited for, and counted exactly
@@ -206,13 +204,13 @@ class Walk:
                 raise
         raise UpstreamError("upstream.cut", sent=True)
 
-    async def _send(self, candidate: Candidate) -> Call:
+    async def _send(self, candidate: Candidate, deadline: float) -> Call:
         engine, dialect, asked = self.engine, self.context.dialect, self.asked
         provider = candidate.provider
         if provider.protocol == dialect.protocol:
             path, body = self.context.path, dialect.outgoing(asked, candidate.target.model)
         else:
-            path, body = crossing.request(dialect, asked, candidate.target.model)
+            path, body, self.left_out = crossing.request(dialect, asked, candidate.target.model)
         if provider.protocol == "openai":  # its base URL ends with the version
             path = path.removeprefix("/v1")
         request = partial(
@@ -224,7 +222,7 @@ class Walk:
             passed=self._passed,
             body=body,
         )
-        return await engine.origin(provider).ask(request, engine.timeouts(provider))
+        return await engine.origin(provider).ask(request, engine.timeouts(provider), deadline)
 
     async def _whole(self, call: Call, candidate: Candidate) -> Answer | Failure:
         body = await call.whole()
@@ -300,8 +298,13 @@ class Walk:
     def _pause(self, round_: int, candidates: tuple[Candidate, ...]) -> float | None:
         """Seconds until the next round: jittered, and not before a limit allows it. None: all are left alone for failing."""
         now = self.engine.loop.time()
-        breakers = [candidate.standing.breaker for candidate in candidates]
-        waits = [b.opens_in(now) for b in breakers if not b.opens_in(now) or b.reason == RATE_LIMIT]
+        waits = []
+        for candidate in candidates:
+            opens = candidate.standing.breaker.opens_in(now)
+            if not opens or candidate.standing.breaker.reason == RATE_LIMIT:
+                waits.append(
+                    max(opens, self.engine.parts.room.provider_free_in(candidate, self.asked.input_estimate))
+                )
         return min(waits) + failing.pause(round_) if waits else None
 
     def _patience(self) -> float:
@@ -322,7 +325,14 @@ class Walk:
             raise Refusal(last.problem)
         now = self.engine.loop.time()
         opens = min((c.standing.breaker.opens_in(now) for c in candidates), default=0.0)
-        raise Refusal(_problem(last, opens, any_key=bool(candidates)))
+        free = min(
+            (self.engine.parts.room.provider_free_in(c, self.asked.input_estimate) for c in candidates),
+            default=0.0,
+        )
+        if last is None and not opens and free:
+            message = "The provider's own limits leave no room for this request now. Try again later."
+            raise Refusal(Problem(429, "rate_limit", "gateway.provider-limit", message, retry_after=free))
+        raise Refusal(_problem(last, max(opens, free), any_key=bool(candidates)))
 
     async def _hedged(
         self, first: Candidate, others: tuple[Candidate, ...], after: float, deadline: float

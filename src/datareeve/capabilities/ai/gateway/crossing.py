@@ -25,14 +25,17 @@ def counterpart(dialect: Dialect) -> Dialect:
     return _other(dialect)[1]
 
 
-def request(dialect: Dialect, asked: Asked, model: str) -> tuple[str, bytes]:
-    """Path and body of a request in the other protocol. Errors: `Refusal` naming what cannot be translated."""
+def request(dialect: Dialect, asked: Asked, model: str) -> tuple[str, bytes, tuple[str, ...]]:
+    """Path and body of a request in the other protocol, and the fields that only hint and have no counterpart there.
+
+    Errors: `Refusal` naming what cannot be translated.
+    """
     path, other = _other(dialect)
     try:
-        body = translate.request(dialect.name, other.name, asked.body, model)
+        found = translate.translated(dialect.name, other.name, asked.body, model)
     except translate.Untranslatable as error:
-        raise Refusal(_untranslatable(error.field)) from None
-    return path, orjson.dumps(body)
+        raise Refusal(_untranslatable(error.field, error.why)) from None
+    return path, orjson.dumps(found.body), found.left_out
 
 
 def answer(theirs: Dialect, ours: Dialect, body: bytes, asked: Asked) -> bytes:
@@ -62,6 +65,7 @@ def _other(dialect: Dialect) -> tuple[str, Dialect]:
     return path, found
 
 
-def _untranslatable(field: str) -> Problem:
-    message = f"This target speaks another protocol, in which {field} cannot be said. Leave it out, or use a model of the same provider."
+def _untranslatable(field: str, why: str = "") -> Problem:
+    reason = f" ({why})" if why else ""
+    message = f"This target speaks another protocol, in which {field} cannot be said{reason}. Leave it out, or use a model of the same provider."
     return Problem(400, "bad_request", "gateway.untranslatable", message)

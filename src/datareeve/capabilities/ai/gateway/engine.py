@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.config import Config, Provider, Route, VirtualKey
     from datareeve.capabilities.ai.gateway.dialects import Dialect
     from datareeve.capabilities.ai.gateway.metrics import Metrics
+    from datareeve.capabilities.ai.gateway.objects import Objects
     from datareeve.capabilities.ai.gateway.own import Own
     from datareeve.capabilities.ai.gateway.prices import Price, PriceBook
     from datareeve.capabilities.ai.gateway.room import Room
@@ -48,6 +49,7 @@ class Parts:
     prices: PriceBook
     metrics: Metrics
     own: Own
+    objects: Objects
     secret: bytes = b""  # for digests of requests
     cache: Cache | None = None
 

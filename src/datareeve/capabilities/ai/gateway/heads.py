@@ -21,6 +21,8 @@ STAYS = HOP_BY_HOP | frozenset(
     (b"host", b"authorization", b"x-api-key", b"api-key", b"cookie", b"expect", b"accept-encoding", b"forwarded",
      b"via", b"x-real-ip", b"openai-organization", b"openai-project", b"origin", b"referer")
 )  # fmt: skip
+STAYS_OF_JSON = STAYS | {b"content-type"}
+JSON = b"content-type: application/json\r\n"
 STAYS_BEGINNING = (b"x-forwarded-", b"x-datareeve-", b"cf-", b"sec-")
 KEPT_BACK = HOP_BY_HOP | frozenset(
     (b"set-cookie", b"server", b"alt-svc", b"strict-transport-security", b"openai-organization", b"openai-project",
@@ -29,15 +31,17 @@ KEPT_BACK = HOP_BY_HOP | frozenset(
 PLAIN = b"accept-encoding: identity\r\n"  # what is not packed can be counted as it passes
 
 
-def passed_on(headers: Headers) -> bytes:
-    """The lines of a client's headers that go on to the provider."""
-    return b"".join(
-        [
-            b"%b: %b\r\n" % (name, value)
-            for name, value in headers
-            if name not in STAYS and not name.startswith(STAYS_BEGINNING)
-        ]
-    )
+def passed_on(headers: Headers, *, is_json: bool) -> bytes:
+    """The lines of a client's headers that go on to the provider. What we read as JSON goes on as JSON, whatever the client calls it."""
+    stays = STAYS_OF_JSON if is_json else STAYS
+    lines = [
+        b"%b: %b\r\n" % pair
+        for pair in headers
+        if pair[0] not in stays and not pair[0].startswith(STAYS_BEGINNING)
+    ]
+    if is_json:
+        lines.append(JSON)
+    return b"".join(lines)
 
 
 def passed_back(headers: Headers) -> Headers:

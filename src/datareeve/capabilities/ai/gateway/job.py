@@ -15,7 +15,9 @@ import orjson
 from datareeve.capabilities.ai.gateway.attempts import Answer, Walk
 from datareeve.capabilities.ai.gateway.cache import Flight
 from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, meaning
+from datareeve.capabilities.ai.gateway.dialects.batches import Results
 from datareeve.capabilities.ai.gateway.meters import Reservation
+from datareeve.capabilities.ai.gateway.objects import KEPT
 from datareeve.capabilities.ai.gateway.room import UNSAID_FOR_LIMITS
 from datareeve.capabilities.ai.gateway.usage import Tokens, UsageRow
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.config import Route, VirtualKey
     from datareeve.capabilities.ai.gateway.dialects import Dialect
     from datareeve.capabilities.ai.gateway.engine import Engine
+    from datareeve.systems.gateway_objects import KeptObject
     from datareeve.systems.http1 import Exchange, Headers
 
 JSON = (b"content-type", b"application/json")
@@ -51,8 +54,8 @@ class Job:
     """A request on its way."""
 
     __slots__ = (
-        "_answer", "_asked", "_context", "_cost", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
-        "_http", "_meaning", "_prefix", "_reservation", "_status", "_walk", "config",
+        "_answer", "_asked", "_batch_microusd", "_context", "_cost", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
+        "_http", "_meaning", "_object", "_prefix", "_reservation", "_status", "_walk", "config",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, exchange: Exchange, context: Context) -> None:
@@ -68,6 +71,8 @@ class Job:
         self._meaning = b""
         self._digest = ""
         self._prefix = ""
+        self._object: KeptObject | None = None  # the file or batch that it is about
+        self._batch_microusd = 0  # what the batch cost whose results it reads
         self._status = "refused"
         self._http = 0
         self._error = ""
@@ -106,7 +111,7 @@ class Job:
         asked = self._asked = self._read()
         if self._context.dialect.local is not None:
             return self._tell_local(self._context.dialect.local)
-        route = self._routed(asked)
+        route = await self._kept_route() or self._routed(asked)
         self._identify(asked)
         cache = self._engine.parts.cache
         if cache is not None and (found := await self._earlier(cache, asked, route)) is not None:
@@ -116,14 +121,17 @@ class Job:
         self._begin(asked)
         answer = self._answer = await self._walk.answer()
         self._first = answer.first_at or None
-        if answer.relay is None:
-            return self._tell_whole(answer)
-        return await self._tell_stream(answer)
+        if answer.relay is not None:
+            return await self._tell_stream(answer)
+        if answer.ok and self._context.dialect.name in KEPT:
+            await self._keep_in_mind(answer)
+        return self._tell_whole(answer)
 
     def _read(self) -> Asked:
         exchange, dialect = self._exchange, self._context.dialect
         if not dialect.reads_json:
-            return dialect.asked(exchange.body, {})
+            kind = exchange.header(b"content-type") or b""
+            return dialect.asked(exchange.body, {"content-type": kind.decode("latin-1")})
         try:
             body = orjson.loads(exchange.body)
         except orjson.JSONDecodeError:
@@ -143,6 +151,38 @@ class Job:
             remedy = "GET /v1/models lists those it has." if asked.model else "Declare one in estate.yaml."
             raise Refusal(Problem(404, "not_found", "gateway.model", f"{what} {remedy}"))
         return route
+
+    async def _kept_route(self) -> Route | None:
+        """Where a file or a batch lies, if the request is about one."""
+        context, objects = self._context, self._engine.parts.objects
+        if context.dialect.name not in KEPT:
+            return None
+        method = self._exchange.method.decode("ascii")
+        route, self._object = await objects.route(method, context.path, self._exchange.body, context.key)
+        return route
+
+    async def _keep_in_mind(self, answer: Answer) -> None:
+        """Whose what was made is; and what a batch used, the first time that its results are read."""
+        engine, context, dialect = self._engine, self._context, self._context.dialect
+        if isinstance(dialect, Results):
+            await self._count_batch(answer, dialect)
+        elif self._walk is not None and self._walk.served is not None:
+            await engine.parts.objects.learn(answer.body, context.key, self._walk.served, self._object)
+
+    async def _count_batch(self, answer: Answer, dialect: Results) -> None:
+        used = dialect.by_model(answer.body)
+        served = self._walk.served if self._walk is not None else None
+        if (
+            not used
+            or served is None
+            or self._object is None
+            or not await self._engine.parts.objects.first_count(self._object)
+        ):
+            answer.tokens = Tokens()
+            return
+        for model, tokens in used.items():
+            price = self._engine.price(served.provider, model)
+            self._batch_microusd += price.cost_microusd(tokens, batch=True) if price is not None else 0
 
     def _identify(self, asked: Asked) -> None:
         """Keyed digests, by which equal requests and equal prefixes are found without keeping a word of them."""
@@ -235,14 +275,12 @@ class Job:
             if self._flight is not None and relay.record is not None:
                 self._keep(answer, b"".join(relay.record))
         else:
-            self._break(
-                relay.error.code if relay.error else relay.scanner.failed or "upstream.incomplete", relay
-            )
+            self._break(relay.problem, relay)
 
     def _break(self, code: str, relay: Any) -> None:
         """The stream broke after its first token: the client is told in its own protocol, and the answer ends."""
         self._status, self._error = "broken", code
-        if not relay.scanner.failed:  # else the provider's own error event has passed through
+        if not relay.told:  # else an error event has passed through
             problem = Problem(
                 502, "upstream", code, "The provider's stream broke off; what came before it is incomplete."
             )
@@ -265,6 +303,10 @@ class Job:
         ours = [*headers, (REQUEST_ID[self._context.dialect.protocol], self._context.id.encode())]
         if walk is not None and walk.served is not None:
             ours.append((b"x-datareeve-served-by", str(walk.served.target).encode()))
+            if walk.left_out:
+                ours.append(
+                    (b"x-datareeve-left-out", ", ".join(walk.left_out)[:1000].encode("ascii", "replace"))
+                )
         return ours
 
     def _keep(self, answer: Answer, body: bytes) -> None:
@@ -305,7 +347,7 @@ class Job:
 
     def _settle(self) -> None:
         tokens, estimated = self._used()
-        cost = self._priced(tokens)
+        cost = self._priced(tokens) + self._batch_microusd
         if self._walk is not None:
             cost += self._walk.lost_microusd
         if self._reservation is not None:

@@ -7,6 +7,7 @@ through as they come; a client that reads slowly slows the provider down.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ HELD_BYTES = 256 * 1024  # of events before the first token; then it counts as b
 
 class Changer(Protocol):
     """Changes a stream on its way: translation to another protocol, names put back."""
+
+    failed: str  # '' unless it could not go on, and told the client so
 
     def feed(self, data: bytes) -> bytes:
         """What becomes of these bytes."""
@@ -53,11 +56,26 @@ class Relay:
     @property
     def whole(self) -> bool:
         """Whether it ended as its protocol says a stream ends, and not as an error within."""
-        return self.error is None and self.scanner.complete and not self.scanner.failed
+        return not self.problem
+
+    @property
+    def told(self) -> bool:
+        """Whether the client was told of an error within the stream."""
+        return bool(self.scanner.failed) or any(changer.failed for changer in self._changers)
+
+    @property
+    def problem(self) -> str:
+        """Why it is not whole, as a stable code; '' where it is."""
+        if self.error is not None:
+            return self.error.code
+        if self.told:
+            return "upstream.error-event"
+        return "" if self.scanner.complete else "upstream.incomplete"
 
     def commit(self, exchange: Exchange, status: int, headers: Headers) -> None:
         """Begin the client's answer with what was held."""
         self._exchange = exchange
+        self.call.deadline = math.inf  # a stream that has begun may go on as long as it is not silent
         exchange.on_gone = self.call.cancel
         exchange.on_resume = self.call.resume
         first, self._held = b"".join(self._held), []

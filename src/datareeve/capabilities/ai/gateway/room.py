@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
 from datareeve.capabilities.ai.gateway.meters import AT_ONCE, MICROUSD, REQUESTS, TOKENS, Reservation, Short
-from datareeve.capabilities.ai.gateway.queueing import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.config import Config, Route, VirtualKey
     from datareeve.capabilities.ai.gateway.meters import Meter, Meters
     from datareeve.capabilities.ai.gateway.provider_limits import ProviderLimits
+    from datareeve.capabilities.ai.gateway.queueing import Waiting
     from datareeve.capabilities.ai.gateway.targets import Candidate
     from datareeve.core.estate_gateway import SpendBudget
     from datareeve.systems.http1 import Exchange, Headers
@@ -131,6 +131,15 @@ class Room:
             return None
         found = self.meters.reserve(self._of_key(candidate, key).demands(tokens, 0))
         return found if isinstance(found, Reservation) else None
+
+    def provider_free_in(self, candidate: Candidate, tokens: int) -> float:
+        """Seconds until a provider key may have room."""
+        now = self.meters.now()
+        key = candidate.key.id if candidate.key is not None else candidate.provider.name
+        free = self.limits.free_in(key, candidate.target.model, tokens, now)
+        for meter, amount in self._of_key(candidate, key).demands(tokens, 0):
+            free = max(free, meter.free_in(amount, now))
+        return free
 
     def provider_said(self, candidate: Candidate, headers: Headers) -> None:
         """Headers of an answer: what the provider says is left of its limits."""

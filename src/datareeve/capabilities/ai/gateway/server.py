@@ -25,6 +25,7 @@ from datareeve.capabilities.ai.gateway import own
 from datareeve.capabilities.ai.gateway.cache import Cache
 from datareeve.capabilities.ai.gateway.engine import Engine, Parts
 from datareeve.capabilities.ai.gateway.metrics import Metrics
+from datareeve.capabilities.ai.gateway.objects import Objects
 from datareeve.capabilities.ai.gateway.prices import PriceBook
 from datareeve.capabilities.ai.gateway.provider_limits import ProviderLimits
 from datareeve.capabilities.ai.gateway.queueing import Waiting
@@ -148,6 +149,7 @@ class Process:
             prices=PriceBook(settings.prices),
             metrics=metrics,
             own=own.Own(metrics, lambda: estate_digest(self._estate)),
+            objects=Objects(self._store),
             cache=Cache(config, time.time),
             secret=await asyncio.to_thread(digest_key, folder / "digest.key"),
         )

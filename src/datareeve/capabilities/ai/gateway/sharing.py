@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.leasing import LeasingState
     from datareeve.core.estate_gateway import GatewaySettings
     from datareeve.core.secrets import Secret
-    from datareeve.systems.lease_pool_redis import RedisPool
     from datareeve.systems.gateway_store import GatewayStore
+    from datareeve.systems.lease_pool_redis import RedisPool
 
 SQL = named_statements("usage_spent.sql")
 
@@ -86,7 +86,7 @@ def _begins(period: str) -> int:
 def _redis(settings: GatewaySettings, instance: str, resolve: Callable[[str], Secret]) -> RedisPool | None:
     if settings.shared is None:
         return None
-    from datareeve.systems.lease_pool_redis import RedisPool  # noqa: PLC0415, TC004 - an extra
+    from datareeve.systems.lease_pool_redis import RedisPool  # noqa: PLC0415 - an extra
 
     password = resolve(settings.shared_password) if settings.shared_password else None
     return RedisPool(settings.shared, instance, password=password)

@@ -1,0 +1,43 @@
+"""What providers keep for clients of the gateway (files, batches): whose it is and where it lies, in the gateway's store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from datareeve.systems.gateway_store import SQL
+
+if TYPE_CHECKING:
+    from datareeve.systems.gateway_store import GatewayStore
+
+
+@dataclass(frozen=True, slots=True)
+class KeptObject:
+    """A file or a batch. `virtual_key` and `team`: whose; `provider_key`: under which it was made."""
+
+    id: str
+    virtual_key: str
+    team: str
+    provider: str
+    provider_key: str
+
+
+def add_objects(store: GatewayStore, objects: list[KeptObject]) -> None:
+    """Remember whose these are; those that are known stay as they are. Errors: those of the store."""
+    with store.transaction() as t:
+        now = t.now()
+        for found in objects:
+            t.run(SQL["add_object"], **asdict(found), at=now)
+
+
+def object_of(store: GatewayStore, name: str) -> KeptObject | None:
+    """The object of that id; None where the gateway does not know it."""
+    with store.reading() as t:
+        row = t.one(SQL["object"], id=name)
+    return KeptObject(**row) if row is not None else None
+
+
+def count_object(store: GatewayStore, name: str) -> bool:
+    """Whether what it used is to be counted now: true for exactly one caller."""
+    with store.transaction() as t:
+        return t.run(SQL["count_object"], id=name, at=t.now()) == 1
