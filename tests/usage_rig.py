@@ -145,7 +145,7 @@ def work_until_boundary(where: str, folder: str, boundary: int, role: str) -> No
         return watching
 
     for owner, name in (
-        (usage_table, "_write"), (Spool, "append"), (Path, "unlink"), (usage_spool, "_remove"), (usage_mover, "spool_frame"),
+        (usage_table, "_write"), (usage_table._Table, "insert"), (Spool, "append"), (Path, "unlink"), (usage_spool, "_remove"), (usage_mover, "spool_frame"),
     ):  # fmt: skip
         setattr(owner, name, watched(getattr(owner, name)))
     if role == "drain":

@@ -183,3 +183,10 @@ def test_the_name_of_an_instance_is_no_path(store, folder, instance):
     left_behind(folder, encoded(1, [], [row(1)]), instance=instance)
     assert list(folder.parent.glob("*.spool")) == []
     assert drain(store, folder).rows == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_name(tmp_path):
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    with pytest.raises(Failed) as caught:
+        Spool(tmp_path / "spool", "gw")
+    assert caught.value.code == "gateway.spool"

@@ -139,7 +139,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(ROWS, max_size=4))
 def test_the_sums_are_those_of_the_rows(batches):
     with tempfile.TemporaryDirectory() as folder:

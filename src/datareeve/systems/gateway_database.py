@@ -128,19 +128,15 @@ class Database:
         """A connection on which a transaction has begun: one at hand if it still answers, else a new one."""
         while True:
             with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
-                connection = self._connect()
-                connection.execute(begin)
-                return connection
+                idle = self._idle.pop() if self._idle else None
+            connection = idle or self._connect()
             try:
                 connection.execute(begin)
-            except sqlite3.OperationalError:
-                self._give(connection)
-                raise
-            except psycopg.Error:
-                with suppress(psycopg.Error):
+            except (sqlite3.Error, psycopg.Error) as error:
+                with suppress(sqlite3.Error, psycopg.Error):
                     connection.close()
+                if idle is None or isinstance(error, sqlite3.Error):
+                    raise
             else:
                 return connection
 
@@ -205,6 +201,7 @@ def _connect_postgres(url: str, password: Secret | None) -> psycopg.Connection[A
         keepalives_idle=20,
         keepalives_interval=10,
         keepalives_count=3,
+        tcp_user_timeout=30_000,
     )
 
 

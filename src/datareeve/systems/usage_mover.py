@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from datareeve.core.errors import Failed
-from datareeve.systems import usage_spool
+from datareeve.systems import gateway_kept, usage_spool
 from datareeve.systems.usage_spool import Drained, Frame, Reader
 from datareeve.systems.usage_table import Move, prune_usage, spool_frame, write_usage
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 INTERVAL_SECONDS = 0.2  # between two commits
 IDLE_SECONDS = 15.0  # between two looks for spools of processes that are gone
-PRUNE_SECONDS = 3600.0
+TIDY_SECONDS = 3600.0
 WAIT_FIRST, WAIT_MOST = 0.25, 10.0  # before another try, where the store refuses
 
 
@@ -68,7 +68,9 @@ class Mover(threading.Thread):
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._deadline = float("inf")
-        self._drain_at = self._prune_at = 0.0
+        self._drain_at = self._tidy_at = 0.0
+        self._left = ""  # why spools of processes that are gone cannot be moved
+        self._failing = False  # the round before failed
         self._wait = WAIT_FIRST
         self._stored = 0  # the frame that the store says
         self.moved = 0  # the last frame that needs nothing more
@@ -100,18 +102,20 @@ class Mover(threading.Thread):
             began = time.monotonic()
             try:
                 self._round()
-                self.problem, self._wait, pause = "", WAIT_FIRST, INTERVAL_SECONDS
+                self._failing, self.problem = False, self._left
+                self._wait, pause = WAIT_FIRST, INTERVAL_SECONDS
             except Failed as error:
-                self.problem, pause = error.code, self._next_wait()
+                self._failing, self.problem, pause = True, error.code, self._next_wait()
                 self._hold()
             except Exception as error:  # noqa: BLE001 - the thread's boundary: rows wait, and it is told
-                self.problem, pause = f"gateway.usage-mover:{type(error).__name__}", self._next_wait()
-            if stopping and (not self.problem or time.monotonic() > self._deadline):
+                self._failing, self.problem = True, f"gateway.usage-mover:{type(error).__name__}"
+                pause = self._next_wait()
+            if stopping and (not self._failing or time.monotonic() > self._deadline):
                 return
             self._stopping.wait(max(0.0, began + pause - time.monotonic()))
             if stopping:
                 time.sleep(0.02)  # `_stopping` is set: it does not wait any more
-            if not self.problem:
+            if not self._failing:
                 self._wake.wait(IDLE_SECONDS)
             self._wake.clear()
 
@@ -122,11 +126,24 @@ class Mover(threading.Thread):
         self.caught_up_at = time.monotonic()
         now = time.monotonic()
         if now >= self._drain_at and not self._stopping.is_set():
-            _add(self.drained, usage_spool.drain(self._store, self._folder))
             self._drain_at = now + IDLE_SECONDS
-        if self._keep_days is not None and now >= self._prune_at and not self._stopping.is_set():
-            more = prune_usage(self._store, time.time() - self._keep_days * 86400)
-            self._prune_at = now + (0 if more else PRUNE_SECONDS)
+            self._drain()
+        if now >= self._tidy_at and not self._stopping.is_set():
+            self._tidy_at = now + (0 if self._tidy() else TIDY_SECONDS)
+
+    def _drain(self) -> None:
+        """Move what processes left that are gone; what cannot be moved is told, and our own rows go on."""
+        try:
+            _add(self.drained, usage_spool.drain(self._store, self._folder))
+            self._left = ""
+        except Failed as error:
+            self._left = error.code
+
+    def _tidy(self) -> bool:
+        """Take out what is too old. Gives whether there is more."""
+        gateway_kept.trim_prompts(self._store, time.time())
+        self._store.forget_instances()
+        return self._keep_days is not None and prune_usage(self._store, time.time() - self._keep_days * 86400)
 
     def _next_batch(self) -> _Batch | None:
         """The batch that is being tried, else the next frames of the spool, else those that the disk did not take."""
@@ -139,7 +156,7 @@ class Mover(threading.Thread):
     def _move(self) -> None:
         batch = self._batch
         assert batch is not None  # noqa: S101 - asked for just before; for the type checker
-        if batch.rows and not (self.problem and self._is_in(batch)):
+        if batch.rows and not (self._failing and self._is_in(batch)):
             write_usage(self._store, batch.rows, Move(self._spool, self._stored, batch.last))
         if batch.rows:  # frames in which requests only began are not worth a commit
             self._stored = batch.last
@@ -185,6 +202,7 @@ def _gathered(frames: Iterable[Frame], after: int) -> _Batch | None:
         batch.last = frame.number
         if len(batch.rows) >= usage_spool.BATCH_ROWS:
             break
+        time.sleep(0)  # let the event loop have the interpreter between two frames
     return batch
 
 

@@ -24,6 +24,7 @@ from uuid import uuid4
 
 import orjson
 
+from datareeve.core.errors import Failed
 from datareeve.systems.usage_table import PLACE, Move, UsageTuple, spool_frame, write_usage
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 FILE_BYTES = (
     16 * 1024 * 1024
 )  # then a new file is begun, and this one is removed once its rows are in the store
-BATCH_ROWS = 2000
+BATCH_ROWS = 500  # a transaction: small, so that the event loop beside it waits a millisecond for the interpreter, not ten
 FRAME_MOST = 64 * 1024 * 1024  # a line that is longer is no frame of ours
 INTERRUPTED = "gateway.interrupted"
 
@@ -88,12 +89,14 @@ class Spool:
     """The spool of one process, in a folder that it shares with others. Written by one thread."""
 
     def __init__(self, folder: Path, instance: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Errors: `Failed` `gateway.spool` where the folder cannot be written."""
         # Never used before: frames of a name are counted once.
         self.name = f"{re.sub(r'[^A-Za-z0-9_-]', '_', instance)[:80]}-{uuid4().hex[:12]}"
         self.folder = folder
         self.frame = 0  # the last that was numbered
-        self._lock = _lock(folder, self.name)
+        with _told("written"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _lock(folder, self.name)
         self._serial = 0
         self._fd = -1
         self._size = 0
@@ -225,10 +228,10 @@ class Drained:
 
 
 def drain(store: GatewayStore, folder: Path) -> Drained:
-    """Move the rows of processes that are gone. Spools of live ones are left alone. Errors: those of the store."""
+    """Move the rows of processes that are gone. Spools of live ones are left alone. Errors: those of the store; `Failed` `gateway.spool`."""
     drained = Drained()
     for name in sorted(_names(folder)):
-        with _taken(folder, name) as taken:
+        with _told("read"), _taken(folder, name) as taken:
             if taken:
                 _drain_one(store, folder, name, drained)
     return drained
@@ -296,6 +299,18 @@ def _remove(folder: Path, name: str) -> None:
     for serial in serials(folder, name):
         _file(folder, name, serial).unlink(missing_ok=True)
     (folder / f"{name}.lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Failed(
+            "gateway.spool",
+            f"A spool of usage rows cannot be {what}: {os.strerror(error.errno or 0)}.",
+            "Mend the rights and the space of .datareeve/; its rows are moved by themselves then.",
+        ) from None
 
 
 @contextmanager

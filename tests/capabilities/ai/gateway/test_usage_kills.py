@@ -42,7 +42,7 @@ def test_killed_at_any_moment_what_was_flushed_is_there_once_and_what_had_not_en
     kind, where, tmp_path, extent
 ):
     seen = {"ended": 0, "interrupted": 0}
-    lives = {"quick": 4, "many": 15}[extent]
+    lives = {"quick": 6, "many": 15}[extent]
     for number in range(lives):
         told, folder = tmp_path / f"told-{number}", tmp_path / "spool"
         child = CHILDREN.Process(
@@ -111,7 +111,7 @@ def test_killed_at_a_boundary_while_writing_or_draining_nothing_is_lost_or_doubl
     kind, where, tmp_path, role, extent
 ):
     """Each life is cut at another boundary, until one comes to its end; what is left is drained, and adds up."""
-    step = {"many": 7, "quick": 29}[extent]
+    step = {"many": 7, "quick": 23}[extent]
     for boundary in range(DICE.randrange(step), 1000, step):
         folder = tmp_path / f"spool-{boundary}"
         folder.mkdir()

@@ -230,6 +230,19 @@ def test_a_live_process_moves_what_one_beside_it_left(one_store, tmp_path, monke
     assert usage_rig.totals(one_store)["rows"] == 2
 
 
+def test_a_spool_of_others_that_cannot_be_read_is_told_and_our_own_rows_go_on(one_store, tmp_path):
+    folder = tmp_path / "spool"
+    (folder / "gone-1.0.spool").mkdir(parents=True)
+
+    async def work(log):
+        await until(lambda: log.figures().problem == "gateway.spool")
+        log.end(row(1))
+        await until(lambda: log.behind == 0)
+
+    life(one_store, folder, work)
+    assert usage_rig.totals(one_store)["rows"] == 1
+
+
 def test_long_requests_outlive_the_files_in_which_they_began(one_store, tmp_path, monkeypatch):
     monkeypatch.setattr(usage_spool, "FILE_BYTES", 20_000)
     folder = tmp_path / "spool"
@@ -450,10 +463,10 @@ def test_begin_and_end_cost_the_loop_less_than_eight_microseconds(one_store, tmp
                 log.end(other)
             log.flush()
 
-        for start in range(0, 2000, 100):
-            costs.append(
-                timeit.timeit(lambda start=start: hundred(start), number=1, timer=time.thread_time) / 100
-            )
+        costs.extend(
+            timeit.timeit(lambda start=start: hundred(start), number=1, timer=time.thread_time) / 100
+            for start in range(0, 2000, 100)
+        )
 
     life(one_store, tmp_path / "spool", work)
     assert sorted(costs)[len(costs) // 2] < 8e-6
