@@ -80,6 +80,7 @@ class Process:
         self._engine: Engine
         self._sharing: Sharing
         self._unread: dict[str, str] = {}  # keys that cannot be read, and why
+        self._read_at = 0.0  # time.monotonic() when keys were read last
         self._problem = ""  # why the newest configuration is not the one it works by
         self._stamp: tuple[int, int, int] | None = None
         self._stop = asyncio.Event()
@@ -159,13 +160,20 @@ class Process:
     async def _follow(self) -> None:
         """Look for changes; say that we live."""
         loop = asyncio.get_running_loop()
-        beaten = loop.time()
+        beaten, told = loop.time(), self._leaving()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             changed = await self._look()
-            if changed or loop.time() - beaten > BEAT_SECONDS:
-                beaten = loop.time()
+            leaving = self._leaving()  # a rotation waits for these: it is told at once
+            if changed or leaving != told or loop.time() - beaten > BEAT_SECONDS:
+                beaten, told = loop.time(), leaving
                 await self._beat()
+
+    def _leaving(self) -> dict[str, int]:
+        """Requests under way with keys that are given no new ones."""
+        providers = self._engine.config.providers.values()
+        active = {key.id for provider in providers for key in provider.keys if key.state == "active"}
+        return {key: n for key, n in self._engine.in_flight().items() if key not in active}
 
     async def _look(self) -> bool:
         """Work by what has changed; what cannot be worked by is told, and the former stays."""
@@ -186,8 +194,12 @@ class Process:
 
     def _newer(self) -> tuple[Estate, Config] | None:
         stamp, revision = self._stamped(), self._store.revision()
-        if stamp == self._stamp and revision == self._engine.config.revision:
+        again = (
+            bool(self._unread) and time.monotonic() - self._read_at > BEAT_SECONDS
+        )  # its file may be there by now
+        if stamp == self._stamp and revision == self._engine.config.revision and not again:
             return None
+        self._read_at = time.monotonic()
         unread: dict[str, str] = {}
         place, before = self._project / estates.ESTATE_FILE, self._engine.config
         found = compiling.current(place, self._store, self._resolve, before=before, problems=unread)
