@@ -10,6 +10,7 @@ import time
 import timeit
 from contextlib import contextmanager, suppress
 
+import orjson
 import pytest
 
 import usage_rig
@@ -435,6 +436,24 @@ def test_where_neither_disk_nor_store_takes_rows_until_the_end_it_says_how_many_
     assert (left.in_spool, left.lost) == (0, 10)
 
 
+def test_what_ends_after_the_log_was_closed_is_there_when_the_next_one_opens(one_store, tmp_path):
+    async def late():
+        log = UsageLog(one_store, tmp_path / "spool", "gw")
+        await log.start()
+        log.end(row(1))
+        await log.close(20)
+        log.end(row(2))
+        log.flush()
+
+    asyncio.run(late())
+
+    async def look(log):
+        await until(lambda: usage_rig.totals(one_store)["rows"] == 2)
+
+    life(one_store, tmp_path / "spool", look)
+    assert usage_rig.totals(one_store)["rows"] == 2
+
+
 def test_what_clients_invent_does_not_fill_memory_while_rows_are_summed(monkeypatch):
     monkeypatch.setattr(usage_log, "SUMS_MOST", 100)
     sums = usage_log._Sums()
@@ -451,22 +470,31 @@ def test_what_clients_invent_does_not_fill_memory_while_rows_are_summed(monkeypa
 # -- speed -----------------------------------------------------------------------------------------------------------------------
 
 
-def test_begin_and_end_cost_the_loop_less_than_eight_microseconds(one_store, tmp_path):
-    costs = []
+def test_begin_and_end_and_their_flush_cost_the_loop_less_than_twice_writing_the_row_as_json(
+    one_store, tmp_path
+):
+    """On the machine where it was made: 3.1 µs a request; `orjson.dumps` of the two rows 4.9."""
+    costs, plain = [], []
+    rows = [(begun(n), row(n)) for n in range(2000)]
+
+    def timed(call, start):
+        return timeit.timeit(lambda: call(rows[start : start + 100]), number=1, timer=time.thread_time)
 
     async def work(log):
-        rows = [(begun(n), row(n)) for n in range(2000)]
-
-        def hundred(start):
-            for one, other in rows[start : start + 100]:
+        def logged(some):
+            for one, other in some:
                 log.begin(one)
                 log.end(other)
             log.flush()
 
-        costs.extend(
-            timeit.timeit(lambda start=start: hundred(start), number=1, timer=time.thread_time) / 100
-            for start in range(0, 2000, 100)
-        )
+        def written(some):
+            for one, other in some:
+                orjson.dumps(one)
+                orjson.dumps(other)
+
+        for start in range(0, 2000, 100):
+            costs.append(timed(logged, start))
+            plain.append(timed(written, start))
 
     life(one_store, tmp_path / "spool", work)
-    assert sorted(costs)[len(costs) // 2] < 8e-6
+    assert sorted(costs)[10] < 2 * sorted(plain)[10]

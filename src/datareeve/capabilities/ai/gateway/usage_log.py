@@ -40,14 +40,14 @@ SUMS_MOST = 10_000
 ROW_BYTES_MOST = 4096  # on average in a frame: beyond it, texts are cut
 
 _TOKENS = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning")
-_OF_ROW = COLUMNS[: PLACE["input"]], COLUMNS[PLACE["estimated"] : PLACE["requests"]]
-_head, _tail, _tokens = attrgetter(*_OF_ROW[0]), attrgetter(*_OF_ROW[1]), attrgetter(*_TOKENS)
+_head, _tokens = attrgetter(*COLUMNS[: PLACE["input"]]), attrgetter(*_TOKENS)
+_tail = attrgetter(*COLUMNS[PLACE["estimated"] : PLACE["requests"]])
 # Rows are summed where these are the same …
 _SAME = [
     PLACE[name]
-    for name in (*COLUMNS[2:14], "cached", "estimated", "price_version", "error")
-    if name != "attempts"
-]
+    for name in ("virtual_key", "key_name", "team", "endpoint", "asked_model", "provider", "provider_key", "model", "status",
+                 "http_status", "stream", "cached", "estimated", "price_version", "error")
+]  # fmt: skip
 # … and of these the sum is kept.
 _ADDED = [
     PLACE[name] for name in ("attempts", *_TOKENS, "total_ms", "cost_microusd", "saved_microusd", "requests")
@@ -135,7 +135,9 @@ class UsageLog:
 
     def flush(self) -> None:
         """Append what began and ended to the spool, and what had to wait before."""
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._retry()
         if self._begun or self._ended:
             self._keep()
