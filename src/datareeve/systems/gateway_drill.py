@@ -183,8 +183,11 @@ class _Drill:
     # -- the scratch project -------------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        (self._folder / "estate.yaml").write_text(json.dumps(self._estate()), encoding="utf-8")
-        (self._folder / "drill-key").write_text("sk-drill", encoding="ascii")
+        estate = self._estate()
+        systems = estate["systems"]
+        (self._folder / "estate.yaml").write_text(json.dumps(estate), encoding="utf-8")
+        for name in systems:
+            (self._folder / f"{name}.key").write_text(f"sk-{name}", encoding="ascii")
         (self._folder / STATE_FOLDER).mkdir()
         store = GatewayStore.open(self._folder / STATE_FOLDER / "gateway.sqlite")
         digest = hashlib.sha256(self._key.encode()).digest()
@@ -197,7 +200,7 @@ class _Drill:
         away = _closed_port()
         for protocol in self._protocols:
             for name, port in (("bad", self._upstream.port), ("good", self._upstream.port), ("away", away)):
-                systems[f"{name}-{protocol}"] = _provider(protocol, port)
+                systems[f"{name}-{protocol}"] = _provider(f"{name}-{protocol}", protocol, port)
             for route, targets in ROUTES.items():
                 named = [f"{name}-{protocol}/{model}" for name, model in targets]
                 routes[f"{route}-{protocol}"] = {**self._route, **OWN.get(route, {}), "targets": named}
@@ -298,18 +301,19 @@ ROUTES: Final[dict[str, tuple[tuple[str, str], ...]]] = {  # by case: the provid
 }
 OWN: Final[dict[str, dict[str, Any]]] = {  # what a case needs of its route, beside what the project's has
     "limited": {"requests_per_minute": LIMIT, "queue_seconds": 0},
+    "budget": {"queue_seconds": 0},
     "cached": {"cache_seconds": 60},
 }
 
 
-def _provider(protocol: str, port: int) -> dict[str, Any]:
+def _provider(name: str, protocol: str, port: int) -> dict[str, Any]:
     version = "/v1" if protocol == "openai" else ""
     common = {
         "kind": protocol,
         "base_url": f"http://127.0.0.1:{port}{version}",
         "first_byte_seconds": SHORT_FIRST_BYTE_SECONDS,
     }
-    return {**common, "keys": ["file:drill-key"]}
+    return {**common, "keys": [f"file:{name}.key"]}
 
 
 def _closed_port() -> int:

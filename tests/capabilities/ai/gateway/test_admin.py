@@ -80,7 +80,7 @@ def test_the_status_says_by_what_it_works_and_holds_no_key_and_no_name():
 def test_the_figures_of_several_processes_are_one(tmp_path):
     first, second = (Metrics(process=n, folder=tmp_path) for n in (0, 1))
     second.gauge("in_flight", 4)
-    second.spill(admin.about(CONFIG, "other"))
+    second.spill(second.snapshot(admin.about(CONFIG, "other")))
     status = json.loads(told("/status", local=True, metrics=first).body)
     assert [one["estate"] for one in status["processes"]] == ["digest", "other"]
     assert status["figures"]["datareeve_gateway_in_flight"] == 4

@@ -184,7 +184,7 @@ def test_a_process_tells_of_its_siblings_too_each_under_its_number(tmp_path):
     first.observe(row())
     for _ in range(2):
         second.observe(row())
-    second.spill({"revision": 7})
+    second.spill(second.snapshot({"revision": 7}))
     found = samples(first)["datareeve_gateway_requests_total"]
     assert {re.search(r'process="(\d)"', labels)[1]: value for labels, value in found.items()} == {
         "0": 1,
@@ -196,13 +196,21 @@ def test_a_process_tells_of_its_siblings_too_each_under_its_number(tmp_path):
 
 def test_a_sibling_that_stopped_writing_is_left_out(tmp_path):
     metrics = Metrics(process=0, folder=tmp_path)
-    Metrics(process=1, folder=tmp_path).spill()
+    sibling = Metrics(process=1, folder=tmp_path)
+    sibling.spill(sibling.snapshot())
     place = tmp_path / "process-1.json"
     told = json.loads(place.read_text())
     place.write_text(json.dumps({**told, "at": told["at"] - 60}))
     assert metrics.siblings() == []
     place.write_text("{half")
     assert metrics.siblings() == []
+
+
+def test_a_process_without_siblings_writes_nothing_and_a_full_disk_is_no_error(tmp_path):
+    assert Metrics().snapshot() == b""
+    (tmp_path / "file").write_text("")
+    metrics = Metrics(process=0, folder=tmp_path / "file" / "folder")
+    metrics.spill(metrics.snapshot())
 
 
 def test_a_quantile_is_as_prometheus_computes_it():

@@ -68,7 +68,7 @@ def answer(  # noqa: PLR0913 - everything that it tells of
 
 
 def about(config: Config, estate: str) -> dict[str, Any]:
-    """What one process works by: the store's revision, and the digest of the estate's AI part. Given to `Metrics.spill` once a second."""
+    """What one process works by: the store's revision, and the digest of the estate's AI part. Given to `Metrics.snapshot`."""
     return {"pid": os.getpid(), "revision": config.revision, "estate": estate}
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import time
 from bisect import bisect_left
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from datareeve.systems.gateway_process import METRICS_FOLDER, PROCESS_VARIABLE
@@ -305,23 +306,29 @@ class Metrics:
 
     # -- siblings --------------------------------------------------------------------------------------------------------------------
 
-    def spill(self, about: dict[str, Any] | None = None) -> None:
-        """Write what the siblings need to tell of this process: once a second, off the path. `about`: what it works by.
+    @property
+    def has_siblings(self) -> bool:
+        """Whether other processes of this gateway tell of this one."""
+        return self._folder is not None
 
-        Nothing is raised where it cannot be written: metrics are no reason for a request to fail.
-        """
+    def snapshot(self, about: dict[str, Any] | None = None) -> bytes:
+        """What the siblings need to tell of this process, b'' where it has none. `about`: what it works by. Made on the loop, once a second."""
         if self._folder is None:
-            return
+            return b""
         told = {"process": self._process, "pid": os.getpid(), "at": time.time(), "about": about or {},
                 "figures": self.figures(), "families": dict(self._lines())}  # fmt: skip
+        return json.dumps(told).encode()
+
+    def spill(self, snapshot: bytes) -> None:
+        """Write a snapshot where the siblings find it: in a thread. Where it cannot be written nothing is raised: requests go on."""
+        if self._folder is None or not snapshot:
+            return
         place = self._folder / f"process-{self._process}.json"
         partial = place.with_suffix(".new")
-        try:
+        with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(told), encoding="utf-8")
+            partial.write_bytes(snapshot)
             partial.replace(place)
-        except OSError:
-            return
 
     def siblings(self) -> list[dict[str, Any]]:
         """What the other processes of this gateway wrote last; those that stopped writing are left out."""

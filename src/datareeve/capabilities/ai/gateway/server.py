@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from datareeve import __version__
+from datareeve.capabilities.ai.gateway import admin, own
 from datareeve.capabilities.ai.gateway import compile as compiling
-from datareeve.capabilities.ai.gateway import own
 from datareeve.capabilities.ai.gateway.cache import Cache
 from datareeve.capabilities.ai.gateway.engine import Engine, Parts
 from datareeve.capabilities.ai.gateway.metrics import Metrics
@@ -31,6 +31,7 @@ from datareeve.capabilities.ai.gateway.provider_limits import ProviderLimits
 from datareeve.capabilities.ai.gateway.queueing import Waiting
 from datareeve.capabilities.ai.gateway.room import Room
 from datareeve.capabilities.ai.gateway.sharing import Sharing
+from datareeve.capabilities.ai.gateway.telemetry import Telemetry
 from datareeve.capabilities.ai.gateway.usage_log import UsageLog
 from datareeve.core import estate as estates
 from datareeve.core.errors import DatareeveError
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.2  # between two looks at estate.yaml and the store's revision
 BEAT_SECONDS = 3.0
+SPILL_SECONDS = 1.0  # between two accounts to the other processes
 DRAIN_SECONDS = 30.0  # for requests under way, when it stops
 
 
@@ -84,6 +86,7 @@ class Process:
         self._problem = ""  # why the newest configuration is not the one it works by
         self._stamp: tuple[int, int, int] | None = None
         self._stop = asyncio.Event()
+        self._telemetry: Telemetry | None = None
         self._instance = Instance(
             id=f"gw_{uuid.uuid4().hex[:12]}", host=socket.gethostname(), pid=os.getpid(), version=__version__
         )
@@ -107,6 +110,8 @@ class Process:
         address = await server.listen(host, port, reuse_port=reuse_port)
         self._instance = replace(self._instance, address=f"{address[0]}:{address[1]}")
         await self._beat()
+        parts.metrics.gauge("in_flight", lambda: self._engine.busy, "Requests under way.")
+        await self._tell_siblings()
         following = loop.create_task(self._follow())
         if ready is not None:
             ready(address)
@@ -119,6 +124,8 @@ class Process:
         await self._engine.close()
         await self._sharing.close()
         left = await parts.usage.close()
+        if self._telemetry is not None:
+            await asyncio.to_thread(self._telemetry.close)
         with suppress(DatareeveError):
             await asyncio.to_thread(self._store.instance_stopped, self._instance.id, behind=left.in_spool)
         self._store.close()
@@ -142,8 +149,18 @@ class Process:
         self._sharing = Sharing(self._store, self._instance.id, config, self._resolve)
         meters = self._sharing.meters
         settings, folder = config.settings, self._project / FOLDER
-        usage = UsageLog(self._store, folder / "spool", self._instance.id, keep_days=settings.keep_usage_days)
+        self._telemetry = Telemetry.of(settings, self._instance.id)
+        usage = UsageLog(
+            self._store,
+            folder / "spool",
+            self._instance.id,
+            observers=(self._telemetry,) if self._telemetry else (),
+            keep_days=settings.keep_usage_days,
+        )
         await usage.start()
+        metrics.gauge(
+            "usage_behind", lambda: usage.behind, "Requests that ended and are not in the store yet."
+        )
         return Parts(
             room=Room(meters, Waiting(meters), ProviderLimits()),
             usage=usage,
@@ -161,13 +178,24 @@ class Process:
         """Look for changes; say that we live."""
         loop = asyncio.get_running_loop()
         beaten, told = loop.time(), self._leaving()
+        spilled = beaten
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             changed = await self._look()
+            if changed or loop.time() - spilled > SPILL_SECONDS:
+                spilled = loop.time()
+                await self._tell_siblings()
             leaving = self._leaving()  # a rotation waits for these: it is told at once
             if changed or leaving != told or loop.time() - beaten > BEAT_SECONDS:
                 beaten, told = loop.time(), leaving
                 await self._beat()
+
+    async def _tell_siblings(self) -> None:
+        """What the other processes of this gateway answer for this one: its counts, and by what it works."""
+        metrics = self._engine.parts.metrics
+        if metrics.has_siblings:
+            told = metrics.snapshot(admin.about(self._engine.config, estate_digest(self._estate)))
+            await asyncio.to_thread(metrics.spill, told)
 
     def _leaving(self) -> dict[str, int]:
         """Requests under way with keys that are given no new ones."""
