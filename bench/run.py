@@ -70,6 +70,7 @@ def main() -> int:
     for name in asked.names or names():
         measurement = importlib.import_module(name.replace("-", "_"))
         if asked.soak and not hasattr(measurement, "soak"):
+            print(f"{name} has nothing to soak", file=sys.stderr)
             continue
         measured: Measured = (measurement.soak if asked.soak else measurement.measure)(quick=asked.quick)
         result = {"bench": name, **measured, "machine": machine()}
