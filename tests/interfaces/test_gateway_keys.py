@@ -9,24 +9,53 @@ from collections import Counter
 import pytest
 
 from ai_double import FaultDouble, ok
+from ai_keys_rig import told
 from ai_rig import estate, gateway
+from datareeve.app import App
 
-KEYS = {"key-openai", "key-claude", "sk-canary-1", "sk-canary-2"}
+TAKEN = {"key-openai", "key-claude", *(f"sk-canary-{n}" for n in (1, 2, 3, 4))}
 CHAT = {"model": "double-small", "messages": [{"role": "user", "content": "hello there"}]}
 
 
-@pytest.fixture
-def double():
-    with FaultDouble(keys=set(KEYS)) as running:
+@pytest.fixture(scope="module")
+def server():
+    with FaultDouble() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory, server):
+    folder = tmp_path_factory.mktemp("keys")
+    for number in (1, 2, 3, 4):
+        (folder / f"key{number}").write_text(f"sk-canary-{number}\n")
+    with gateway(folder, estate(server), processes=2) as running:
         yield running
 
 
 @pytest.fixture
-def running(tmp_path, double):
-    for number in (1, 2):
-        (tmp_path / f"key{number}").write_text(f"sk-canary-{number}\n")
-    with gateway(tmp_path, estate(double), processes=2) as started:
-        yield started
+def double(server):
+    server.keys = set(TAKEN)
+    server.well()
+    return server
+
+
+@pytest.fixture
+def running(started, double):
+    return started
+
+
+def do(running, operation, **inputs):
+    """Carry an operation out, in this process: starting another takes longer than the operation."""
+    app = App.open(running.project)
+    with contextlib.closing(app):
+        made = app.catalogue.make(f"ai.{operation}", inputs)
+        outcome = app.apply(app.preview(made), by="test")
+    assert outcome.status == "done", told(outcome)
+
+
+def issued(running, name="app"):
+    do(running, "issue-virtual-key", for_name=name)
+    return (running.project / ".datareeve" / "secrets" / f"{name}.key").read_text().strip()
 
 
 class Load:
@@ -73,21 +102,21 @@ class Load:
                     self.problems.append(body[:300])
 
 
-def test_keys_are_rotated_and_sealed_anew_under_load_and_no_request_fails(running, double, tmp_path):
-    key = running.issue("app")
+def test_keys_are_rotated_and_sealed_anew_under_load_and_no_request_fails(running, double):
+    key = issued(running)
     double.always(ok(delay=0.002))
     with Load(running.port, key) as load:
         load.wait_for(40)
-        running.run("ai.rotate-key", "--provider", "openai", "--new", "file:key1")
+        do(running, "rotate-key", provider="openai", new="file:key1")
         load.wait_for(40)
-        running.run("ai.rotate-key", "--provider", "openai", "--new", "file:key2")
+        do(running, "rotate-key", provider="openai", new="file:key2")
         double.keys = {
             "sk-canary-2",
             "key-claude",
         }  # the others are deleted at the provider the moment they are retired
         load.wait_for(40)
-        running.run("ai.rewrap-keys", "--to", "file:.datareeve/gateway-2.kek")
-        (tmp_path / ".datareeve" / "gateway.kek").unlink()
+        do(running, "rewrap-keys", to="file:.datareeve/gateway-2.kek")
+        (running.project / ".datareeve" / "gateway.kek").unlink()
         load.wait_for(40)
     assert set(load.statuses) == {200}, load.problems
     served = Counter(seen.key for seen in double.seen if seen.path == "/v1/chat/completions")
@@ -96,35 +125,37 @@ def test_keys_are_rotated_and_sealed_anew_under_load_and_no_request_fails(runnin
 
 
 def test_a_revoked_virtual_key_is_refused_once_the_operation_has_ended(running):
-    key, other = running.issue("app"), running.issue("other")
+    key, other = issued(running, "left"), issued(running, "stays")
     assert running.post("/v1/chat/completions", CHAT, key)[0] == 200
-    running.run("ai.revoke-virtual-key", "--key", "app")
+    do(running, "revoke-virtual-key", key="left")
     for _ in range(20):  # every process refuses it
         assert running.post("/v1/chat/completions", CHAT, key)[0] == 401
         assert running.post("/v1/chat/completions", CHAT, other)[0] == 200
 
 
 def test_rotation_waits_for_a_stream_that_has_begun(running, double):
-    key = running.issue("app")
+    key = issued(running, "streamer")
     double.next(ok(hold_after=2, words=6), path="/v1/chat/completions")
     answers = []
     asking = threading.Thread(
         target=lambda: answers.append(running.post("/v1/chat/completions", {**CHAT, "stream": True}, key))
     )
     asking.start()
-    running.wait_until(lambda: any(seen.events for seen in double.seen))
+    running.wait_until(lambda: double.seen and double.seen[-1].stream and double.seen[-1].events >= 2)
+    old = double.seen[-1].key
     ended = threading.Event()
     rotating = threading.Thread(
         target=lambda: (
-            running.run("ai.rotate-key", "--provider", "openai", "--new", "file:key1"),
+            do(running, "rotate-key", provider="openai", new="file:key3"),
             ended.set(),
         )
     )
     rotating.start()
-    running.wait_until(lambda: "env:KEY_OPENAI" not in (running.project / "estate.yaml").read_text(), 15)
+    running.wait_until(
+        lambda: running.post("/v1/chat/completions", CHAT, key)[0] == 200 and double.seen[-1].key != old
+    )
     assert not ended.wait(1)
-    assert running.post("/v1/chat/completions", CHAT, key)[0] == 200
-    assert double.seen[-1].key == "sk-canary-1"
+    assert double.seen[-1].key == "sk-canary-3"
     double.let_go()
     asking.join(10)
     assert answers[0][0] == 200
@@ -134,6 +165,6 @@ def test_rotation_waits_for_a_stream_that_has_begun(running, double):
 
 
 def test_a_gateway_that_was_killed_holds_nothing_up(running, double):
-    running.issue("app")
+    issued(running, "last")
     running.kill()
-    running.run("ai.rotate-key", "--provider", "openai", "--new", "file:key1")
+    do(running, "rotate-key", provider="openai", new="file:key4")
