@@ -1,0 +1,149 @@
+"""The delegation "Integrate OpenAI GPT-4 API" from beginning to end: planned, carried out, used by the official SDKs, taken back.
+
+Providers are a double that both protocols are spoken to; the gateway is the real process.
+"""
+
+import json
+from pathlib import Path
+
+import anthropic
+import openai
+import pytest
+
+import ai_keys_rig
+from ai_rig import FaultDouble, fail
+from datareeve.agent.report import report
+from datareeve.agent.task import parse
+from datareeve.app import App
+from datareeve.core.operation import Verdict
+
+DELEGATION = Path(__file__).parent.parent / "agent" / "delegations" / "ISS-0456.txt"
+CANARY = "canary7f3a"
+VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL")
+
+
+@pytest.fixture
+def double():
+    with FaultDouble(models=("gpt-4.1", "claude-sonnet-4-5")) as made:
+        yield made
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """A project that declares nothing, in an environment without any provider."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "estate.yaml").write_text("version: 1\nauthority:\n  rules:\n    - {decision: allow}\n")
+    app = App.open(tmp_path)
+    yield app
+    app.systems["gateway-process"].perform("stop", run="test")
+    app.close()
+
+
+@pytest.fixture
+def project(bare, double, monkeypatch):
+    """The same where the usual variables are set."""
+    monkeypatch.setenv("OPENAI_API_KEY", f"sk-{CANARY}-1")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", f"sk-{CANARY}-2")
+    monkeypatch.setenv("OPENAI_BASE_URL", double.openai_url)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", double.anthropic_url)
+    return bare
+
+
+def planned(app):
+    made = app.plan_task(DELEGATION.read_text())
+    assert made.questions == ()
+    return made
+
+
+def everything_told(app):
+    """All that was written down: the ledger, and every file but the keys' own."""
+    entries = [entry.model_dump_json() for entry in app.ledger.entries()]
+    samples = [sample.model_dump_json() for sample in app.ledger.samples()]
+    files = [
+        p.read_bytes().decode("latin-1")
+        for p in app.project.rglob("*")
+        if p.is_file() and "secrets" not in p.parts
+    ]
+    return "\n".join([*entries, *samples, *files])
+
+
+def test_where_no_provider_is_declared_and_no_variable_set_every_bullet_says_what_to_paste(bare):
+    plan = planned(bare).plan
+    assert list(plan.all_steps()) == []
+    assert {part.serves for part in plan.parts} == set(parse(DELEGATION.read_text()).bullets)
+    for part in plan.parts:
+        assert "systems: {openai: {kind: openai, keys: [env:OPENAI_API_KEY]}}" in part.blockers[0]
+
+
+def test_every_bullet_is_carried_out_with_evidence_serves_both_sdks_and_is_taken_back(project, double):
+    before = (project.project / "estate.yaml").read_text()
+    task = planned(project)
+    assert task.plan.fingerprint == planned(project).plan.fingerprint
+    outcome = project.apply(task.plan, by="test", task=DELEGATION.read_text())
+    assert outcome.status == "done", ai_keys_rig.told(outcome)
+    served = {part.serves: [] for part in outcome.parts}
+    for part in outcome.parts:
+        served[part.serves] += part.checks
+    assert set(served) == set(task.task.bullets)
+    assert all(check.verdict is Verdict.HOLDS for checks in served.values() for check in checks)
+    assert all(served.values()), "each bullet has evidence"
+    assert (
+        sum(check.claim.call.action == "drill_held" for check in served["Handle error responses gracefully"])
+        == 32
+    )
+    uses_the_sdks(project, double)
+    told = report(task.task, outcome, plan=task.plan).markdown()
+    assert "ISS-0456" in told
+    assert "ai.drill-gateway" in told
+    assert CANARY not in everything_told(project) + told + task.plan.model_dump_json()
+    rechecked = project.recheck(outcome.run)
+    assert {check.verdict for check in rechecked} == {Verdict.HOLDS}
+    assert list(planned(project).plan.all_steps()) == []
+    assert project.undo(outcome.run, by="test").status == "undone"
+    assert (project.project / "estate.yaml").read_text() == before
+    assert not project.systems["gateway-process"].read("running")
+    assert not (project.project / ".datareeve" / "secrets" / "applications.key").exists()
+
+
+def uses_the_sdks(app, double):
+    """The official SDKs, with nothing but another base URL and the virtual key; then OpenAI fails, and the answer comes from the other."""
+    host, port = app.systems["gateway-process"].read("state")["address"]
+    key = (app.project / ".datareeve" / "secrets" / "applications.key").read_text().strip()
+    messages = [{"role": "user", "content": "Say hello."}]
+    with openai.OpenAI(base_url=f"http://{host}:{port}/v1", api_key=key, max_retries=0) as client:
+        assert client.chat.completions.create(model="chat", messages=messages).choices[0].message.content
+        chunks = list(client.chat.completions.create(model="chat", messages=messages, stream=True))
+        assert chunks[-1].choices[0].finish_reason == "stop"
+        double.always(fail(500), path="/v1/chat/completions")
+        before = double.served(path="/v1/messages")
+        assert client.chat.completions.create(model="chat", messages=messages).choices[0].message.content
+    assert double.served(path="/v1/messages") == before + 1
+    with anthropic.Anthropic(base_url=f"http://{host}:{port}", api_key=key, max_retries=0) as client:
+        assert client.messages.create(model="chat", messages=messages, max_tokens=20).content[0].text
+    figures = app.preview(app.catalogue.make("ai.check-gateway", {})).figures
+    assert figures["up"] == 1
+
+
+def test_the_gateway_s_state_is_sampled_under_its_own_name(project):
+    outcome = project.apply(project.preview(project.catalogue.make("ai.watch-gateway", {})), by="test")
+    assert outcome.status == "done", ai_keys_rig.told(outcome)
+    samples = project.ledger.samples("gateway", name="up")
+    assert [sample.value for sample in samples] == [1.0]
+    assert project.preview(project.catalogue.make("ai.watch-gateway", {})).nothing_to_do
+
+
+def test_a_setting_asked_for_on_a_bare_project_sets_the_gateway_up_first_and_undoes_both(project):
+    before = (project.project / "estate.yaml").read_text()
+    plan = project.preview(project.catalogue.make("ai.set-cache", {"seconds": 60}))
+    assert [part.operation for part in plan.parts] == ["ai.set-up-gateway", "ai.set-cache"]
+    outcome = project.apply(plan, by="test")
+    assert outcome.status == "done", ai_keys_rig.told(outcome)
+    estate = project.reload()
+    assert estate.gateway.cache.seconds == 60
+    assert (
+        json.dumps(project.systems["gateway-process"].read("status")["models"])
+        == '{"chat": ["openai/gpt-4.1"]}'
+    )
+    assert project.undo(outcome.run, by="test").status == "undone"
+    assert (project.project / "estate.yaml").read_text() == before
