@@ -37,6 +37,13 @@ def object_of(store: GatewayStore, name: str) -> KeptObject | None:
     return KeptObject(**row) if row is not None else None
 
 
+def objects_of(store: GatewayStore, names: list[str]) -> dict[str, KeptObject]:
+    """Those of these ids that the gateway knows."""
+    with store.reading() as t:
+        rows = [t.one(SQL["object"], id=name) for name in names]
+    return {row["id"]: KeptObject(**row) for row in rows if row is not None}
+
+
 def count_object(store: GatewayStore, name: str) -> bool:
     """Whether what it used is to be counted now: true for exactly one caller."""
     with store.transaction() as t:

@@ -164,8 +164,13 @@ class Job:
     async def _keep_in_mind(self, answer: Answer) -> None:
         """Whose what was made is; and what a batch used, the first time that its results are read."""
         engine, context, dialect = self._engine, self._context, self._context.dialect
+        method = self._exchange.method.decode("ascii")
+        answer.body = engine.parts.objects.led_back(answer.body, self._exchange.headers)
         if isinstance(dialect, Results):
             await self._count_batch(answer, dialect)
+        elif engine.parts.objects.is_list(method, context.path):
+            if not context.key.admin:
+                answer.body = await engine.parts.objects.shown(answer.body, context.key)
         elif self._walk is not None and self._walk.served is not None:
             await engine.parts.objects.learn(answer.body, context.key, self._walk.served, self._object)
 

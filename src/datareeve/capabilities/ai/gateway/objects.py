@@ -1,6 +1,7 @@
 """Files and batches: a provider keeps them for a client, and knows only us. Here it is known whose each is, and where it lies.
 
-A key reaches what its team made, or what it made itself where it has no team; lists, which would show everybody's, are for admin keys. What a batch
+A key reaches what its team made, or what it made itself where it has no team; of lists it is shown that part (so a page may be shorter than was asked
+for, and its cursors still lead on); admin keys see all. What a batch
 used is counted once, when its results are first read, at the price of batches.
 """
 
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.config import VirtualKey
     from datareeve.capabilities.ai.gateway.targets import Candidate
     from datareeve.systems.gateway_store import GatewayStore
+    from datareeve.systems.http1 import Headers
 
 KEPT = frozenset(("files", "batches", "message-batches", "message-batch-results", "file-content"))
 LISTS = frozenset(("/files", "/batches", "/messages/batches"))
 NAMED = re.compile(r"/(?:files|batches)/([^/]+)")
+RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")https?://[^/"\\]+[^"\\]*?(/v1/messages/batches/[^"\\]*)')
+HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 LEARNED = ("id", "output_file_id", "error_file_id")  # of an answer: what the provider keeps
 MOST = 10_000  # in memory; all are in the store
 
@@ -42,9 +46,6 @@ class Objects:
     ) -> tuple[Route | None, KeptObject | None]:
         """Where a request for something kept goes, and what that is; None: like any other. Errors: `Refusal`."""
         bare = path.removeprefix("/v1")
-        if bare in LISTS and method == "GET" and not key.admin:
-            message = "This list shows everybody's. Ask for each by its id, or with an admin key."
-            raise Refusal(Problem(403, "permission", "gateway.admin", message))
         named = NAMED.search(bare)
         name = named[1] if named else _input_file(body) if (method, bare) == ("POST", "/batches") else ""
         if not name:
@@ -75,6 +76,40 @@ class Objects:
         if made:
             self._remember(made)
             await asyncio.to_thread(gateway_objects.add_objects, self._store, made)
+
+    @staticmethod
+    def is_list(method: str, path: str) -> bool:
+        """Whether a request asks for a list of what is kept."""
+        return method == "GET" and path.removeprefix("/v1") in LISTS
+
+    async def shown(self, answer: bytes, key: VirtualKey) -> bytes:
+        """The part of a list that a key may see."""
+        try:
+            body = orjson.loads(answer)
+        except orjson.JSONDecodeError:
+            body = None
+        listed = body.get("data") if isinstance(body, dict) else None
+        if not isinstance(listed, list):
+            return b'{"object":"list","data":[],"has_more":false}'
+        named = [each for each in listed if isinstance(each, dict) and isinstance(each.get("id"), str)]
+        found = await asyncio.to_thread(
+            gateway_objects.objects_of, self._store, [each["id"] for each in named]
+        )
+        return orjson.dumps(
+            {**body, "data": [e for e in named if e["id"] in found and _theirs(found[e["id"]], key)]}
+        )
+
+    @staticmethod
+    def led_back(answer: bytes, headers: Headers) -> bytes:
+        """An answer whose address of a batch's results is the gateway's: SDKs follow it, and would show their key to the provider."""
+        if b'"results_url"' not in answer:
+            return answer
+        known = dict(headers)
+        scheme = b"https" if known.get(b"x-forwarded-proto") == b"https" else b"http"
+        host = known.get(b"x-forwarded-host") or known.get(b"host", b"")
+        if not HOST.fullmatch(host):
+            return answer
+        return RESULTS_URL.sub(lambda found: b"%b%b://%b%b" % (found[1], scheme, host, found[2]), answer)
 
     async def first_count(self, kept: KeptObject) -> bool:
         """Whether what it used is to be counted now."""

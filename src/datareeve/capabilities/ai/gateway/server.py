@@ -6,6 +6,7 @@ What can wait on a disk or a network runs in threads: the store, the estate's fi
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -113,6 +114,9 @@ class Process:
         parts.metrics.gauge("in_flight", lambda: self._engine.busy, "Requests under way.")
         await self._tell_siblings()
         following = loop.create_task(self._follow())
+        gc.collect()
+        gc.freeze()  # what is here now stays: the collector need not look at it with every few hundred requests
+        gc.set_threshold(20_000, 20, 50)
         if ready is not None:
             ready(address)
         await self._stop.wait()
