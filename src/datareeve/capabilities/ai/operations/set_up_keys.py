@@ -79,7 +79,9 @@ class SetUpKeys(Operation[SetUpKeysFacts]):
             return upon_set_up(self, facts.setting, None)
         parts = [self._own(facts)]
         if facts.virtual.valid is None:
-            parts.append(self._issuing().plan(facts.virtual))
+            issuing = self._issuing().plan(facts.virtual)
+            # That no gateway runs yet is no news where one is set up first.
+            parts.append(issuing.model_copy(update={"findings": ()}) if facts.setting.set_up else issuing)
         if facts.setting.set_up is not None:
             parts.insert(0, SetUpGateway().plan(facts.setting.set_up))
         if len(parts) == 1:
