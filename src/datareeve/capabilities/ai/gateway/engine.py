@@ -183,6 +183,10 @@ class Engine:
         """A keyed digest: without the key nobody finds out by trying what was asked."""
         return hashlib.blake2b(meaning, key=self.parts.secret, digest_size=12).hexdigest()
 
+    def left_alone(self, now: float) -> int:
+        """How many models of providers, by key, are not asked at the moment."""
+        return sum(standing.breaker.opens_in(now) > 0 for standing in self.standings.values())
+
     @property
     def busy(self) -> int:
         """How many requests are on their way."""
@@ -232,15 +236,15 @@ class Engine:
 
 
 class _Ids:
-    """Request ids: unique over processes and restarts, in order within one."""
+    """Request ids: unique over processes and restarts, and in the order of time: the store appends them."""
 
     def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
-        self._start = f"req_{random(6).hex()}"
+        self._process = random(4).hex()
         self._next = 0
 
     def next(self) -> str:
         self._next += 1
-        return f"{self._start}{self._next:08x}"
+        return f"req_{time.time_ns() // 1_000_000:012x}{self._process}{self._next & 0xFFFF:04x}"
 
 
 def _shown(exchange: Exchange) -> list[bytes]:

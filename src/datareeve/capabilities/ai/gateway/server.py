@@ -111,7 +111,7 @@ class Process:
         address = await server.listen(host, port, reuse_port=reuse_port)
         self._instance = replace(self._instance, address=f"{address[0]}:{address[1]}")
         await self._beat()
-        parts.metrics.gauge("in_flight", lambda: self._engine.busy, "Requests under way.")
+        self._gauge(server)
         await self._tell_siblings()
         following = loop.create_task(self._follow())
         gc.collect()
@@ -128,6 +128,10 @@ class Process:
         await self._engine.close()
         await self._sharing.close()
         left = await parts.usage.close()
+        if left.lost:
+            sys.stderr.write(
+                f"{left.lost} requests could not be counted: neither disk nor store took their rows\n"
+            )
         if self._telemetry is not None:
             await asyncio.to_thread(self._telemetry.close)
         with suppress(DatareeveError):
@@ -162,9 +166,6 @@ class Process:
             keep_days=settings.keep_usage_days,
         )
         await usage.start()
-        metrics.gauge(
-            "usage_behind", lambda: usage.behind, "Requests that ended and are not in the store yet."
-        )
         return Parts(
             room=Room(meters, Waiting(meters), ProviderLimits()),
             usage=usage,
@@ -175,6 +176,31 @@ class Process:
             cache=Cache(config, time.time),
             secret=await asyncio.to_thread(digest_key, folder / "digest.key"),
         )
+
+    def _gauge(self, server: Server) -> None:
+        """What stands at this moment, for /metrics."""
+        engine, parts, now = self._engine, self._engine.parts, time.monotonic
+        cache, log, states = parts.cache, parts.usage.figures, self._sharing.states
+        for name, value, text in (
+            ("in_flight", lambda: engine.busy, "Requests under way."),
+            ("connections", lambda: server.connections, "Clients that are connected."),
+            ("queued", lambda: len(parts.room.waiting), "Requests that wait for room under a limit."),
+            ("cache_bytes", lambda: cache.size[1] if cache else 0, "Answers in memory."),
+            (
+                "breakers_open",
+                lambda: engine.left_alone(now()),
+                "Models of providers that are left alone, by key.",
+            ),
+            (
+                "limits_down_seconds",
+                lambda: max(s.down_seconds for s in states()),
+                "Shared limits cannot be reached since.",
+            ),
+            ("usage_behind", lambda: log().behind, "Requests that ended and are not in the store yet."),
+            ("usage_summed", lambda: log().summed, "Requests of which a full disk left only sums."),
+            ("usage_damaged", lambda: log().damaged, "Pieces of the spool that could not be read."),
+        ):
+            parts.metrics.gauge(name, value, text)
 
     # -- following changes -------------------------------------------------------------------------------------
 
