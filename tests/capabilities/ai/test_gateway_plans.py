@@ -92,15 +92,39 @@ def test_without_provider_and_variable_the_plan_says_what_to_paste():
         assert blocked.blockers == plan.blockers
 
 
-def test_a_key_that_is_refused_stops_the_plan():
-    facts = FRESH.model_copy(
-        update={"answers": {**ANSWERS, "openai": Answered(ok=False, verdict="refused", status=401)}}
-    )
-    plan = SetUpGateway().plan(facts)
+def test_where_every_key_is_refused_the_plan_stops():
+    refused = {name: Answered(ok=False, verdict="refused", status=401) for name in ANSWERS}
+    plan = SetUpGateway().plan(FRESH.model_copy(update={"answers": refused}))
     assert plan.steps == ()
-    assert plan.blockers == (
-        "openai does not take its key (refused, status 401): put a valid one at env:OPENAI_API_KEY and plan again.",
-    )
+    assert plan.blockers[0] == "openai does not take its key (refused, status 401): put a valid one at env:OPENAI_API_KEY and plan again."  # fmt: skip
+
+
+def test_a_variable_with_an_old_key_keeps_nothing_from_being_set_up():
+    answers = {**ANSWERS, "anthropic": Answered(ok=False, verdict="refused", status=401)}
+    plan = SetUpGateway().plan(FRESH.model_copy(update={"answers": answers}))
+    assert [step.id for step in plan.steps] == ["provider openai", "gateway", "start"]
+    assert "It is left out." in next(f.what for f in plan.findings if f.rule == "key-refused")
+
+
+def test_a_model_that_nobody_has_is_a_blocker():
+    assert "No provider has a model 'gpt-99'" in SetUpGateway(model="gpt-99").plan(FRESH).blockers[0]
+    given = SetUpGateway(model="openai/gpt-99").plan(
+        FRESH
+    )  # named with its provider: it may be one that is not listed
+    assert called(given)["gateway"]["models"]["chat"] == {"targets": ["openai/gpt-99"]}
+
+
+def test_a_gateway_without_names_gets_some_and_keeps_the_rest():
+    own = Declared(providers={"openai": OPENAI}, gateway={"listen": "127.0.0.1:7000", "max_body_mb": 8})
+    facts = SetUpGatewayFacts(declared=own, answers=ANSWERS, running=True, current=True)
+    plan = SetUpGateway().plan(facts)
+    assert called(plan)["gateway"] == {
+        "models": {
+            "chat": {"targets": ["openai/gpt-4.1"]},
+            "embeddings": {"targets": ["openai/text-embedding-3-small"]},
+        }
+    }
+    assert SetUpGateway().after(facts).gateway["max_body_mb"] == 8
 
 
 def test_a_provider_that_cannot_be_asked_is_told_and_taken():

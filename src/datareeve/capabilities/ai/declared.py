@@ -126,6 +126,20 @@ def proposed_routes(
     return routes
 
 
+def proposed_chat(
+    providers: Mapping[str, Mapping[str, Any]],
+    answers: Mapping[str, Answered],
+    model: str,
+    standing: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """The route `chat` with that model first, everything else of it as it stands; {} where no provider has the model."""
+    for name in providers:
+        models = answers[name].models if name in answers else ()
+        if chosen := _given(name, model, models):
+            return {CHAT: {**standing.get(CHAT, {}), "targets": [f"{name}/{chosen}"]}}
+    return {}
+
+
 def _given(provider: str, model: str, models: tuple[str, ...]) -> str:
     """The model that was asked for by name, where this provider has it or may have it."""
     first, _, rest = model.partition("/")

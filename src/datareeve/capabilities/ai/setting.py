@@ -51,7 +51,8 @@ class Setting(Operation[SettingFacts]):
     def observe(self, systems: Systems) -> SettingFacts:
         """What is declared, and where that is not enough, what set-up-gateway sees."""
         stands = declared(systems)
-        first = None if stands.is_set_up else SetUpGateway().observe(systems)
+        lacking = self.needs_routes() and not (stands.gateway or {}).get("models")
+        first = SetUpGateway().observe(systems) if lacking or not stands.is_set_up else None
         asked = self.asks_providers() and first is None
         return SettingFacts(
             declared=stands,
@@ -63,6 +64,10 @@ class Setting(Operation[SettingFacts]):
             if first
             else {},
         )
+
+    def needs_routes(self) -> bool:
+        """Whether it sets something of routes, so that there must be some."""
+        return False
 
     def asks_providers(self) -> bool:
         """Whether it needs to know which models the providers have."""

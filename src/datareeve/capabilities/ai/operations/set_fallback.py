@@ -59,6 +59,10 @@ class SetFallback(Setting):
         None, gt=0, description="ask the next target too when the first has not begun to answer by then"
     )
 
+    def needs_routes(self) -> bool:
+        """Fallbacks are of routes."""
+        return True
+
     def asks_providers(self) -> bool:
         """Their models are proposed."""
         return not self.targets

@@ -66,6 +66,10 @@ class SetLimits(Setting):
     )
     open_seconds: float | None = Field(None, gt=0, description="for how long, at first")
 
+    def needs_routes(self) -> bool:
+        """Limits of routes are; those of a provider's keys are not."""
+        return self.provider is None
+
     def changes(self, facts: SettingFacts) -> list[Change]:
         """The provider's entry, or each route's; and the breaker."""
         after = facts.after

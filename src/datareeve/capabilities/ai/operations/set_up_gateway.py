@@ -13,7 +13,9 @@ from datareeve.capabilities.ai.declared import (
     Change,
     Declared,
     declared,
+    fields,
     proposed,
+    proposed_chat,
     proposed_routes,
 )
 from datareeve.core.errors import DatareeveError
@@ -139,60 +141,56 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
 
     def after(self, facts: SetUpGatewayFacts) -> Declared:
         """The AI part of the estate as it will stand once this is done; other operations plan upon it."""
-        stands = facts.declared
-        providers = stands.providers or facts.proposed
-        gateway = stands.gateway
-        if gateway is None:
-            routes = proposed_routes(providers, facts.answers, self.model)
-            listen = self.listen or f"127.0.0.1:{facts.free_port}"
-            gateway = {"listen": listen, **({"models": routes} if routes else {})}
-        elif self.model:
-            routes = proposed_routes(providers, facts.answers, self.model)
-            gateway = {
-                **gateway,
-                "models": {**routes, **(gateway.get("models") or {}), "chat": routes.get("chat", {})},
-            }
+        providers = facts.declared.providers or _usable(facts)
+        gateway = dict(facts.declared.gateway or {"listen": f"127.0.0.1:{facts.free_port}"})
         if self.listen:
-            gateway = {**gateway, "listen": self.listen}
+            gateway["listen"] = self.listen
+        standing = gateway.get("models") or {}
+        if self.model or not standing:
+            routes = {**proposed_routes(providers, facts.answers, self.model), **standing}
+            if self.model:
+                routes.update(proposed_chat(providers, facts.answers, self.model, standing))
+            gateway.update({"models": routes} if routes else {})
         return Declared(providers=providers, gateway=gateway)
 
     def changes(self, facts: SetUpGatewayFacts) -> list[Change]:
         """What is put into estate.yaml."""
-        after = self.after(facts)
+        after, stands = self.after(facts), facts.declared
         found = [
             Change(
                 id=f"provider {name}",
                 where=("systems", name),
-                before=facts.declared.providers.get(name),
+                before=stands.providers.get(name),
                 after=entry,
                 why=f"The gateway sends to {name} with the key at {', '.join(entry.get('keys', ())) or 'no place'}; the key itself is not written down.",
             )
             for name, entry in after.providers.items()
         ]
         why = "Applications ask for a name such as `chat`; which provider and model answers is decided here, in one place."
-        gateway = Change(
-            id="gateway", where=("gateway",), before=facts.declared.gateway, after=after.gateway, why=why
-        )
-        return [*found, gateway]
+        wanted = after.gateway or {}
+        if stands.gateway is None:
+            return [*found, Change(id="gateway", where=("gateway",), after=wanted, why=why)]
+        new = {key: value for key, value in wanted.items() if stands.gateway.get(key) != value}
+        return [*found, fields("gateway", ("gateway",), stands.gateway, new, why)] if new else found
 
     def _blockers(self, facts: SetUpGatewayFacts) -> list[str]:
-        found = []
+        """Where there is no provider that may take its key, nowhere to listen, or no such model."""
         if not facts.declared.providers and not facts.proposed:
-            found.append(PASTE)
-        for name, answer in facts.answers.items():
-            if answer.ok is False:
-                places = (facts.declared.providers.get(name) or facts.proposed.get(name) or {}).get(
-                    "keys"
-                ) or ["ai.add-key"]
-                found.append(
-                    f"{name} does not take its key ({answer.verdict}, status {answer.status}): put a valid one at {places[0]} and plan again."
-                )
+            return [PASTE]
+        refused = {name: answer for name, answer in facts.answers.items() if answer.ok is False}
+        if refused and len(refused) == len(facts.answers):
+            return [_refused(name, facts) for name in refused]
         listens = facts.declared.settings.listen
-        if facts.free_port is None and not facts.running:
-            found.append(f"Another program listens at {self.listen or listens}: give listen=127.0.0.1:PORT.")
         if facts.running and self.listen not in (None, listens):
-            found.append(f"The gateway runs at {listens}: stop it before it is given another address.")
-        return found
+            return [f"The gateway runs at {listens}: stop it before it is given another address."]
+        if facts.free_port is None and not facts.running:
+            return [f"Another program listens at {self.listen or listens}: give listen=127.0.0.1:PORT."]
+        after = self.after(facts)
+        if self.model and not proposed_chat(after.providers, facts.answers, self.model, {}):
+            return [
+                f"No provider has a model {self.model!r}: name it as its provider lists it, or as provider/model."
+            ]
+        return []
 
     def _start(self) -> Step:
         return Step(
@@ -231,11 +229,30 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
 
     def _findings(self, facts: SetUpGatewayFacts) -> list[Finding]:
         found = [_untried(name, answer) for name, answer in facts.answers.items() if answer.ok is None]
+        found += [_left_out(name, facts) for name, answer in facts.answers.items() if answer.ok is False]
+        if facts.running and not facts.current:
+            found.append(_behind())
         if not (self.after(facts).gateway or {}).get("models"):
             found.append(_no_route(next(iter(self.after(facts).providers))))
         if not facts.running:
             found.append(_not_a_service())
         return found
+
+
+def _usable(facts: SetUpGatewayFacts) -> dict[str, dict[str, Any]]:
+    """Of the proposed providers those that did not refuse their key: an old variable that somebody left set keeps nothing from being set up."""
+    return {
+        name: entry
+        for name, entry in facts.proposed.items()
+        if facts.answers.get(name, Answered()).ok is not False
+    }
+
+
+def _refused(provider: str, facts: SetUpGatewayFacts) -> str:
+    entry = facts.declared.providers.get(provider) or facts.proposed.get(provider) or {}
+    place = (entry.get("keys") or ["ai.add-key"])[0]
+    answer = facts.answers[provider]
+    return f"{provider} does not take its key ({answer.verdict}, status {answer.status}): put a valid one at {place} and plan again."
 
 
 def answered(systems: Systems, provider: str) -> Answered:
@@ -263,6 +280,26 @@ def _untried(provider: str, answer: Answered) -> Finding:
         subject=provider,
         what=f"Whether {provider} takes its key is not known: {answer.verdict or 'it was not asked'}.",
         instead=f"Once it can be reached: datareeve run ai.check-keys. {FORWARD}",
+    )
+
+
+def _left_out(provider: str, facts: SetUpGatewayFacts) -> Finding:
+    left = "" if provider in facts.declared.providers else " It is left out."
+    return Finding(
+        rule="key-refused",
+        subject=provider,
+        what=f"{_refused(provider, facts)}{left}",
+        severity=Severity.CRITICAL,
+    )
+
+
+def _behind() -> Finding:
+    return Finding(
+        rule="gateway-behind",
+        subject="gateway",
+        what="The gateway that runs does not work by estate.yaml as it stands.",
+        instead="Its log, .datareeve/gateway/log, says why.",
+        severity=Severity.CRITICAL,
     )
 
 
