@@ -14,6 +14,7 @@ from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Pl
 from datareeve.core.value import Value
 
 USED = ("active", "draining")
+STANDING = "gateway.kek stands in estate.yaml as it was looked at"
 
 
 class RewrapKeysFacts(Value):
@@ -71,25 +72,17 @@ class RewrapKeys(Operation[RewrapKeysFacts]):
             return keys.quiet(self, f"All {facts.sealed} keys are sealed with {self.to}.")
         if why := self._blocker(facts):
             return keys.quiet(self, blocker=why)
-        naming = Change(
-            id="name the new sealing key",
-            where=("gateway", "kek"),
-            before=facts.declared,
-            after=self.to,
-            why="Gateways open keys with the new one from now on; they could still use the old one.",
+        naming, opens = (
+            self._naming(facts),
+            Claim(text="every sealed key opens", call=_call("unopened"), expected={}),
         )
-        followed = keys.followed(facts.used, estate=True)
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
             summary=f"Seal {facts.sealed} keys with {self.to} instead of {facts.old.reference}.",
             requirements=(
-                Claim(text="every sealed key opens", call=_call("unopened"), expected={}),
-                Claim(
-                    text="gateway.kek stands in estate.yaml as it was looked at",
-                    call=Call(system="estate", action="get", arguments={"where": ["gateway", "kek"]}),
-                    expected=facts.declared,
-                ),
+                opens,
+                naming.stands().model_copy(update={"text": STANDING, "expected": facts.declared}),
             ),
             steps=(
                 *keys.make_kek(facts.new),
@@ -99,14 +92,18 @@ class RewrapKeys(Operation[RewrapKeysFacts]):
                 self._wrap_only(facts),
                 keys.follow("the old wrap dropped", keys=facts.used, estate=True),
             ),
-            checks=(
-                naming.stands(),
-                self._wrapped(only=True),
-                Claim(text="every sealed key opens", call=_call("unopened"), expected={}),
-                followed,
-            ),
+            checks=(naming.stands(), self._wrapped(only=True), opens, keys.followed(facts.used, estate=True)),
             findings=(*keys.no_gateway(facts.gateways), self._keep_old(facts)),
             figures={"keys": facts.sealed, "gateways": facts.gateways},
+        )
+
+    def _naming(self, facts: RewrapKeysFacts) -> Change:
+        return Change(
+            id="name the new sealing key",
+            where=("gateway", "kek"),
+            before=facts.declared,
+            after=self.to,
+            why="Gateways open keys with the new one from now on; they could still use the old one.",
         )
 
     def _blocker(self, facts: RewrapKeysFacts) -> str:
