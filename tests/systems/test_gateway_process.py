@@ -129,11 +129,20 @@ def test_after_a_kill_it_is_seen_as_gone_and_starts_again(process):
 # -- several processes -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("several")
+    (folder / "estate.yaml").write_text(ESTATE.format(processes=2))
+    made = GatewayProcess(folder)
+    yield made
+    made.perform("stop", run="test")
+
+
 @pytest.fixture
-def several(process):
-    (process.project / "estate.yaml").write_text(ESTATE.format(processes=2))
-    start(process)
-    return process
+def several(shared):
+    """Two processes on one port; those of the test before, where they still run."""
+    start(shared)
+    return shared
 
 
 def workers(process):
