@@ -219,14 +219,16 @@ def test_who_was_taken_for_dead_is_told_and_counts_on_from_there(pools, clock):
         assert (await b.tell(month())).grants[0].spent_elsewhere == 310
 
 
-def test_who_leaves_takes_nothing_along_and_its_spending_stays(pools):
+def test_who_leaves_takes_nothing_along_and_what_it_took_stays_counted(pools, clock):
     @story(pools, "a", "b")
     async def _(a, b):
         await a.tell(minute(need=100, want=100, least=1), month(keep=500, used=500, settled=500))
-        await a.leave(minute(), month(keep=70, used=70, settled=70))
-        await a.leave(minute(), month(keep=70, used=70, settled=70))
+        await a.leave(minute(keep=30, used=30), month(keep=70, used=70, settled=70))
+        await a.leave(minute(keep=30, used=30), month(keep=70, used=70, settled=70))
         reply = await b.tell(minute(need=100, want=100, least=1), month(need=2000, want=2000, least=1))
-        assert (reply.grants[0].held, reply.grants[1].held, reply.instances) == (100, 930, 1)
+        assert (reply.grants[0].held, reply.grants[1].held, reply.instances) == (70, 930, 1)
+        clock.now += REAP_SECONDS
+        assert (await b.ask(keep=70, need=100, want=100, least=1)).held == 100, "its last minute is over"
 
 
 def test_a_new_counter_opens_with_what_was_spent_before_it_was_there(pools):
@@ -303,21 +305,22 @@ def test_every_pool_decides_as_the_one_in_memory(request, kind, tmp_path, clock)
     seeded = random.Random(4)  # noqa: S311 - a story that is told the same each time
 
     async def main(pools, plain):
-        names = ["a", "b", "c", "d"]
-        turns = dict.fromkeys(names, 0)
-        both = {name: (pools(name), plain(name)) for name in names}
-        for _ in range(300):
+        living = [[name, 0, pools(name), plain(name)] for name in "abcd"]
+        for step in range(300):
             clock.now += seeded.choice([0.05, 0.25, 6.0, TTL_SECONDS, TTL_SECONDS + REAP_SECONDS])
-            name = seeded.choice(names)
-            turns[name] += 1
+            one = seeded.choice(living)
+            one[1] += 1
+            name, turn, *both = one
             asks = [made(seeded, make) for make in seeded.sample([minute, month], seeded.randint(1, 2))]
             if seeded.random() < 0.05:
-                for pool in both[name]:
-                    await pool.leave(turns[name], asks)
+                for pool in both:
+                    await pool.leave(turn, asks)
+                    await pool.close()
+                one[:] = [f"{name[0]}{step}", 0, pools(f"{name[0]}{step}"), plain(f"{name[0]}{step}")]
                 continue
-            there, here = [await pool.exchange(turns[name], asks) for pool in both[name]]
+            there, here = [await pool.exchange(turn, asks) for pool in both]
             assert there == here
-        for pool, _ in both.values():
+        for _, _, pool, _ in living:
             await pool.close()
 
     with contextlib.ExitStack() as stack:

@@ -53,8 +53,10 @@ local function fold(counter, name)
   end
 end
 
-local function fold_all(name)
-  for _, counter in ipairs(redis.call('SMEMBERS', p .. 'of:' .. name)) do fold(counter, name) end
+local function fold_all(name, only_periods)
+  for _, counter in ipairs(redis.call('SMEMBERS', p .. 'of:' .. name)) do
+    if not only_periods or string.sub(counter, -1) ~= '\n' then fold(counter, name) end
+  end
 end
 
 local function reap_dead(all)
@@ -186,7 +188,7 @@ end
 local all = holders()
 reap_dead(all)
 local holder = all[me]
-if mode == 'leave' and not holder then return {'left', {}, {}, 0} end
+if mode == 'leave' and (not holder or holder.turn == UNBOUNDED) then return {'left', {}, {}, 0} end
 if holder and not holder.reaped and holder.turn >= turn then return {'late', {}, {}, 0} end
 local lost = holder and holder.reaped
 all[me] = {turn = turn, expires_at = now + ttl, reaped = false}
@@ -194,8 +196,9 @@ set_holder(me, all[me])
 if lost and mode ~= 'leave' then return {'lost', {}, {}, 0} end
 local grants = lost and {} or exchange(all, read_asks())
 if mode == 'leave' then
-  fold_all(me)
-  redis.call('HDEL', p .. 'holders', me)
+  -- What it took of windows that slide is kept until they have moved on.
+  fold_all(me, true)
+  set_holder(me, {turn = UNBOUNDED, expires_at = now, reaped = false})
 end
 local living = 0
 for _, h in pairs(all) do if h.expires_at > now then living = living + 1 end end

@@ -18,6 +18,7 @@ from datareeve.systems.lease_rules import (
     BOOKS_CLOSE_SECONDS,
     REAP_SECONDS,
     TTL_SECONDS,
+    UNBOUNDED,
     Ask,
     Grant,
     Reply,
@@ -35,7 +36,10 @@ SQL = named_statements("lease_pool.sql")
 TABLES = ("counters", "holders", "shares", "shares_by_instance", "shares_needed")
 MOST_ASKS = 400  # counters in one transaction
 REAP_EVERY_SECONDS = 5.0  # between two looks for the dead
+BEAT_EVERY_SECONDS = TTL_SECONDS / 5  # between two writings that this process lives
 KEEP_SECONDS = 400 * 86_400.0  # that a period's sum is kept after its end
+
+LAST_TURN = UNBOUNDED  # of a process that has left
 
 Key = tuple[str, str]
 
@@ -90,10 +94,12 @@ class MemoryPool:
 
     async def leave(self, turn: int, asks: Sequence[Ask]) -> None:
         """See `Pool.leave`."""
-        if self._instance in self._shared.holders:
-            await self.exchange(turn, asks)
-            self._fold(self._instance, self._shared.shares)
-            self._shared.holders.pop(self._instance, None)
+        holder = self._shared.holders.get(self._instance)
+        if holder is None or holder.turn == LAST_TURN:
+            return
+        await self.exchange(turn, asks)
+        self._fold(self._instance, [key for key in self._shared.shares if key[1]])
+        self._shared.holders[self._instance] = _Holder(LAST_TURN, self._shared.clock())
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -154,6 +160,9 @@ class Store(Protocol):
     def transaction(self) -> AbstractContextManager[Transaction]:
         """All of it is done, or nothing."""
 
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """Queries that see one state."""
+
 
 class SqlPool:
     """Shares in the gateway's store. `clock` stands in for the database's own, in tests."""
@@ -170,6 +179,8 @@ class SqlPool:
         self._instance = instance
         self._clock = clock
         self._reap_every = reap_every
+        self._beat_every = min(reap_every, BEAT_EVERY_SECONDS)
+        self._beat_at = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="limits")
         self._reap_at = 0.0
         self._at_work: asyncio.Future[Any] | None = None
@@ -202,6 +213,8 @@ class SqlPool:
         return self._clock() if self._clock is not None else t.now()
 
     def _exchanged(self, turn: int, asks: Sequence[Ask]) -> Reply:
+        if not asks and time.monotonic() < self._beat_at:
+            return self._listened()
         self._reap()
         grants: dict[Key, Grant] = {}
         for start in range(0, max(len(asks), 1), MOST_ASKS):
@@ -214,7 +227,13 @@ class SqlPool:
                 grants |= self._decided(t, part, now)
                 if start + MOST_ASKS >= len(asks):
                     reply = self._reply(t, tuple(grants[ask.key] for ask in asks), now)
+        self._beat_at = time.monotonic() + self._beat_every
         return reply
+
+    def _listened(self) -> Reply:
+        """What others need, without writing anything: we said a moment ago that we live."""
+        with self._store.reading() as t:
+            return self._reply(t, (), self._now(t))
 
     def _beat(self, t: Transaction, turn: int, now: float) -> bool:
         """Say that we live; False where we were taken for dead. Errors: `Unreachable` where a later message was first."""
@@ -269,12 +288,13 @@ class SqlPool:
 
     def _left(self, turn: int, asks: Sequence[Ask]) -> None:
         with self._store.transaction() as t:
-            if t.one(SQL["holder"] + t.for_update, instance=self._instance) is None:
-                return  # it has left already, or never came
+            holder = t.one(SQL["holder"] + t.for_update, instance=self._instance)
+            if holder is None or holder["turn"] == LAST_TURN:
+                return  # it never came, or has left already
         self._exchanged(turn, asks)
         with self._store.transaction() as t:
-            if t.run(SQL["gone"], instance=self._instance):
-                self._fold(t, self._instance)
+            if t.run(SQL["gone"], instance=self._instance, turn=LAST_TURN, now=self._now(t)):
+                self._fold(t, self._instance, only_periods=True)
 
     def _reap(self) -> None:
         """What the dead held goes back, what they had used stays counted; books that closed are summed up. Now and then."""
@@ -292,9 +312,10 @@ class SqlPool:
         with self._store.transaction() as t:
             self._close_books(t, now)
 
-    def _fold(self, t: Transaction, instance: str) -> None:
+    def _fold(self, t: Transaction, instance: str, *, only_periods: bool = False) -> None:
         for row in t.rows(SQL["held_by"], instance=instance):
-            _fold_share(t, {**row, "instance": instance})
+            if row["period"] or not only_periods:
+                _fold_share(t, {**row, "instance": instance})
 
     def _close_books(self, t: Transaction, now: float) -> None:
         for row in t.rows(SQL["closed"], before=now - BOOKS_CLOSE_SECONDS):

@@ -85,8 +85,8 @@ UPDATE lease_holders SET reaped = 1 WHERE instance = :instance AND reaped = 0 AN
 -- forget_holders: Long gone.
 DELETE FROM lease_holders WHERE reaped = 1 AND expires_at <= :before
 
--- gone: One process leaves.
-DELETE FROM lease_holders WHERE instance = :instance
+-- gone: One process leaves; what it took of windows that slide is kept until they have moved on.
+UPDATE lease_holders SET turn = :turn, expires_at = :now WHERE instance = :instance AND turn < :turn
 
 -- held_by: What a process has used of each counter.
 SELECT counter, period, used FROM lease_shares WHERE instance = :instance ORDER BY counter, period

@@ -98,7 +98,7 @@ class Pool(Protocol):
         """
 
     async def leave(self, turn: int, asks: Sequence[Ask]) -> None:
-        """Say the last word on each counter and give everything back. Errors: as `exchange`."""
+        """Say the last word on each counter and give back what was not taken. Errors: as `exchange`."""
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -76,8 +76,8 @@ class Lease:
         "_seen",
         "_starving_until",
         "_told",
-        "_wished",
         "_waiting",
+        "_wished",
         "counter",
         "fell",
         "held",
@@ -292,14 +292,15 @@ class Lease:
         self._waiting = left
 
     def go_down(self, fair: int | None = None) -> None:
-        """Others need more: keep what is in use, and of a window that slides a little more, up to the fair share."""
+        """Others need more: keep what is in use, and where it slides and is in steady use a little more, up to the fair share."""
         tally = self.tally
         if tally.share == NEVER:
             return
         if self.period or fair is None:
             tally.share = min(tally.share, tally.used)
         else:
-            tally.share = min(tally.share, fair, tally.used + self.slice)
+            steady = self._leasing.now() - self._idle_since < STARVING_SECONDS
+            tally.share = min(tally.share, fair, tally.used + (self.slice if steady else 0))
         tally.low = NEVER
         if self._kept() != self.held:
             self._leasing.due(self)
@@ -399,6 +400,7 @@ class Leasing:
         self._wake = asyncio.Event()
         self._turn = 0
         self._renew_at = 0.0
+        self._listen_at = 0.0
         self._down_since = 0.0
         self._back_at = 0.0
         self._forget_at = 100
@@ -452,8 +454,9 @@ class Leasing:
         """Tell and ask the pool for everything that is due; once, unless there is nothing to say."""
         now = self.now()
         self._sweep(now)
-        if not self._due and (now < self._renew_at or not self._leases):
+        if not self._due and not self._worth_asking(now):
             return
+        self._listen_at = now + EVERY_SECONDS
         batch, self._due = list(self._due.values()), {}
         try:
             await self._told_anyhow(batch)
@@ -461,11 +464,18 @@ class Leasing:
             self._failures += 1
             self._fall_back(batch)
             return
-        self._renew_at = now + RENEW_SECONDS
+        if now >= self._renew_at:
+            self._renew_at = now + RENEW_SECONDS
         if self.down:
             self._come_back(now)
         if self.on_room is not None:
             self.on_room()
+
+    def _worth_asking(self, now: float) -> bool:
+        """With nothing to say: to be known to live, and to hear whether others need of what we hold."""
+        if now >= self._renew_at:
+            return bool(self._leases)
+        return self.instances > 1 and bool(self._active) and now >= self._listen_at
 
     def _come_back(self, now: float) -> None:
         """The pool answers again: help ourselves a little longer, until all have told it what they took meanwhile."""
