@@ -366,7 +366,7 @@ def _without_repeats(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
         if first == plan.part_id or not plan.steps:
             return plan
         reason = f"Part {first} does this."
-        gone = {"steps": (), "requirements": (), "findings": (), "nothing_to_do": reason}
+        gone = {"steps": (), "requirements": (), "checks": (), "findings": (), "nothing_to_do": reason}
         return plan.model_copy(update={**gone, "needs": (*plan.needs, first)})
 
     return tuple(once(part) for part in parts)
