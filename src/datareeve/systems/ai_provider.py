@@ -35,6 +35,7 @@ LONGEST_ANSWER = 4_000_000  # bytes; the longest real list of models is a tenth 
 DEADLINE_SECONDS = 20.0
 VISIBLE = re.compile(r"[\x21-\x7e]{1,8192}")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}")
+DAY = re.compile(r"20\d\d-[01]\d-[0-3]\d")
 LIMIT_HEADERS = ("x-ratelimit-", "anthropic-ratelimit-", "retry-after")
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"}
 
@@ -86,7 +87,7 @@ class AiProvider(Adapter):
     def probed(self, secret: Secret | None, model: str | None = None) -> dict[str, Any]:
         """Try a key: list models, which is free, or ask `model` for 16 tokens, which also shows that there is credit.
 
-        Gives {ok, verdict, status, latency_ms, models, limits, problem}. `ok` is None where the answer says nothing about the key: the
+        Gives {ok, verdict, status, latency_ms, models, ends, limits, problem}. `ok` is None where the answer says nothing about the key: the
         provider is not well, or does not list models. `limits` are the rate-limit headers as they came.
         """
         method, path, body = ("POST", *self.question(model)) if model else ("GET", self.models_path(), None)
@@ -102,6 +103,7 @@ class AiProvider(Adapter):
             began,
             status=status,
             models=_model_names(data) if ok and not model else [],
+            ends=_model_ends(data) if ok and not model else {},
             limits={n: v[:100] for n, v in headers.items() if n.startswith(LIMIT_HEADERS)},
             problem="" if ok else error_name(data),
         )
@@ -260,7 +262,7 @@ class _TooLong(Exception):
 
 
 def _answer(ok: bool | None, verdict: str, began: float, **more: Any) -> dict[str, Any]:  # noqa: FBT001 - of a result
-    plain: dict[str, Any] = {"status": None, "models": [], "limits": {}, "problem": ""}
+    plain: dict[str, Any] = {"status": None, "models": [], "ends": {}, "limits": {}, "problem": ""}
     latency_ms = round((time.monotonic() - began) * 1000, 1)
     return {"ok": ok, "verdict": verdict, "latency_ms": latency_ms, **plain, **more}
 
@@ -272,6 +274,20 @@ def _model_names(data: bytes) -> list[str]:
         entry.get("id") for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, dict)
     )
     return sorted({name for name in names if isinstance(name, str) and VISIBLE.fullmatch(name)})
+
+
+def _model_ends(data: bytes) -> dict[str, str]:
+    """The day on which each listed model ends, where its provider says so: `shutdown_date`, https://developers.openai.com/api/docs/deprecations."""
+    document = _json(data)
+    entries = document.get("data") if isinstance(document, dict) else None
+    return {
+        entry["id"]: entry["shutdown_date"]
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+        and all(isinstance(entry.get(part), str) for part in ("id", "shutdown_date"))
+        and VISIBLE.fullmatch(entry["id"])
+        and DAY.fullmatch(entry["shutdown_date"])
+    }
 
 
 def _json(data: bytes) -> Any:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from datareeve.systems.gateway_following import Following
 from datareeve.systems.gateway_provider_keys import ProviderKeys
+from datareeve.systems.gateway_replay import Replays
 from datareeve.systems.gateway_seal import Seal
 from datareeve.systems.gateway_usage import UsageReads
 from datareeve.systems.gateway_virtual_keys import VirtualKeys
 
 
-class GatewayControl(ProviderKeys, Seal, Following, VirtualKeys, UsageReads):
-    """Keys of providers, virtual keys, running processes, and what was used."""
+class GatewayControl(ProviderKeys, Seal, VirtualKeys, Replays, Following, UsageReads):
+    """Keys of providers, virtual keys, running processes, what was used, and replays of it."""
 
     kind = "gateway"

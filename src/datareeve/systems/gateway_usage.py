@@ -1,12 +1,11 @@
 """What passed through the gateway, asked of its store: sums by key, team, model or day, what repeats, and a person's own SQL.
 
-All of it are reads of the system `gateway`; `UsageReads` is the part of `GatewayControl` that publishes them. Rows of usage hold no text of
+All of it are reads of the system `gateway`; Rows of usage hold no text of
 prompt or answer: two questions are known to be equal by a keyed digest. Sums are of whole hours (UTC): `since` and `until` are taken down to one.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,12 +16,12 @@ from datareeve.core.errors import BadInput
 from datareeve.systems import usage_sql
 from datareeve.systems.adapter import reads
 from datareeve.systems.gateway_database import named_statements
+from datareeve.systems.gateway_opened import OpenedGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from datareeve.systems.gateway_database import Transaction
-    from datareeve.systems.gateway_store import GatewayStore
 
 SQL = named_statements("gateway_usage.sql")
 HOUR = 3600
@@ -46,12 +45,8 @@ CROWD_A_MINUTE = 30
 Row = dict[str, Any]
 
 
-class UsageReads:
-    """Reads of usage. What has them gives the store, or None where there is none yet: then nothing was used."""
-
-    @property
-    @abstractmethod
-    def _reading(self) -> GatewayStore | None: ...
+class UsageReads(OpenedGateway):
+    """Reads of usage. Where there is no store yet nothing was used."""
 
     @reads
     def usage(

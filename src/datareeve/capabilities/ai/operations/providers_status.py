@@ -1,0 +1,318 @@
+"""`ai.providers-status`: how the AI providers are, for the progress report and the service levels."""
+
+from __future__ import annotations
+
+from datetime import date  # noqa: TC003 - pydantic reads it
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from datareeve.capabilities.ai import keys, model_ends, periods
+from datareeve.capabilities.ai.declared import Declared, declared
+from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS, answered
+from datareeve.capabilities.ai.pricing import usd
+from datareeve.core import clock
+from datareeve.core.estate import Targets
+from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
+from datareeve.core.value import Value
+
+WINDOW_DAYS = 30.0  # of the service levels
+LEAST_ANSWERED = 95.0  # percent; below it a provider is degraded
+FULL_PERCENT = 80.0  # of a rate limit
+SOON_DAYS = 30  # a model that ends sooner is told here
+UP, DEGRADED, DOWN, IDLE = "up", "degraded", "down", "idle"
+
+
+class Standing(Value):
+    """One provider, in the time that is looked at."""
+
+    provider: str
+    requests: int = 0
+    unanswered: int = 0  # and not for the caller's own fault
+    ms_mean: float | None = None
+    ms_p95: float | None = None
+    usd: float = 0.0
+    limit_used_percent: float | None = (
+        None  # of the declared requests or tokens a minute, in the busiest minute of its busiest key
+    )
+    key: str = ""  # what the provider said to it, where it was asked
+    key_ok: bool | None = None
+
+    @property
+    def answered_percent(self) -> float | None:
+        """Of the requests that were sent to it; None where there were none."""
+        return round(100 * (1 - self.unanswered / self.requests), 3) if self.requests else None
+
+    @property
+    def state(self) -> str:
+        """up, degraded, down, or idle: nothing was sent to it and nobody asked it."""
+        if self.key_ok is False or (self.requests and self.unanswered >= self.requests):
+            return DOWN
+        if (self.answered_percent or 100.0) < LEAST_ANSWERED:
+            return DEGRADED
+        return UP if self.requests or self.key_ok else IDLE
+
+
+class ProvidersStatusFacts(Value):
+    """What providers-status looks at."""
+
+    declared: Declared
+    targets: Targets = Targets()
+    up: bool = False  # a gateway runs
+    providers: tuple[Standing, ...] = ()
+    words: str = ""
+    answered: int = 0  # in the 30 days of the service level
+    unanswered: int = 0
+    spending: dict[str, Any] = Field(default_factory=dict)
+    ends: tuple[model_ends.ModelEnd, ...] = ()
+    today: date | None = None
+
+    @property
+    def uptime_percent(self) -> float | None:
+        """The share of requests that were answered, of those that could be; None where there were none."""
+        asked = self.answered + self.unanswered
+        return round(100 * self.answered / asked, 4) if asked else None
+
+    @property
+    def growth_percent(self) -> float | None:
+        """How much more the month will cost than the last; None where that is not known."""
+        last = self.spending.get("usd_last_month")
+        return round(100 * (self.spending["usd_month_forecast"] / last - 1), 1) if last else None
+
+
+class ProvidersStatus(Operation[ProvidersStatusFacts]):
+    """Show the status of the AI providers: availability, rate limits, response time, cost.
+
+    For each provider: whether it answers, the share of requests it answered, how near its busiest key came to its limits, response times and
+    cost; over 30 days the share of requests that were answered (the service level is 99.9 %) with its error budget, and the growth of cost beside
+    last month (at most 10 %). Requests that were refused for their own sake are nobody's outage. Names models that end soon. Changes
+    nothing; with `probe` each provider is asked for its list of models, which costs nothing.
+    """
+
+    name: ClassVar[str] = "ai.providers-status"
+    effect: ClassVar[Effect] = Effect.READ
+    examples: ClassVar[tuple[str, ...]] = (
+        "status of the AI providers",
+        "is OpenAI up",
+        "API availability and uptime of the providers",
+        "how close are we to the rate limits",
+        "API response time by provider",
+        "report API health",
+    )
+
+    minutes: float = Field(
+        60.0, gt=0, le=44_640, description="how far back the state of each provider is looked at"
+    )
+    probe: bool = Field(default=False, description="ask each provider now, by listing its models")
+
+    # -- looking -------------------------------------------------------------------------------------------------------------------
+
+    def observe(self, systems: Systems) -> ProvidersStatusFacts:
+        """What the gateway counted, and where wanted what the providers say now."""
+        now, reader, stands = clock.now(), systems[keys.SYSTEM], declared(systems)
+        period = periods.last_days(self.minutes / 1440, now)
+        window = periods.last_days(WINDOW_DAYS, now)
+        outages = reader.read("outages", **window.arguments)
+        total = reader.read("usage", **window.arguments)
+        unanswered = sum(outages.values())
+        sent = sum(row["requests"] - row["refused"] for row in total)
+        today = now.date()
+        used = reader.read("usage", by=["provider", "model"], **window.arguments)
+        return ProvidersStatusFacts(
+            declared=stands,
+            targets=Targets(**(systems["estate"].read("get", where=["targets"]) or {})),
+            up=bool(reader.read("gateways")) or systems[PROCESS].read("answers"),
+            providers=tuple(self._standings(systems, stands, period)),
+            words=f"the last {self.minutes:g} minutes",
+            answered=max(sent - unanswered, 0),
+            unanswered=unanswered,
+            spending=systems[PROCESS].read("figures", seconds=self.minutes * 60)["spending"],
+            ends=_ends(systems, stands, used, today),
+            today=today,
+        )
+
+    def _standings(self, systems: Systems, stands: Declared, period: periods.Period) -> list[Standing]:
+        reader = systems[keys.SYSTEM]
+        rows = {row["provider"]: row for row in reader.read("usage", by=["provider"], **period.arguments)}
+        outages, slow = (
+            reader.read("outages", **period.arguments),
+            reader.read("latencies", **period.arguments),
+        )
+        busy = reader.read("busiest_minute", **period.arguments)
+        found = []
+        for name, entry in stands.providers.items():
+            row = rows.get(name, {})
+            requests = row.get("requests", 0) - row.get("cached", 0)
+            said = answered(systems, name) if self.probe else None
+            found.append(Standing(
+                provider=name,
+                requests=max(requests, 0),
+                unanswered=min(outages.get(name, 0), max(requests, 0)),
+                ms_mean=round(row["total_ms"] / row["requests"], 1) if row.get("requests") else None,
+                ms_p95=slow.get(name, {}).get("p95"),
+                usd=usd(row.get("cost_microusd", 0)),
+                limit_used_percent=_limit_used(entry, [one for one in busy if one["provider"] == name]),
+                key=said.verdict if said else "",
+                key_ok=said.ok if said else None,
+            ))  # fmt: skip
+        return found
+
+    # -- telling -------------------------------------------------------------------------------------------------------------------
+
+    def plan(self, facts: ProvidersStatusFacts) -> Plan:
+        """Nothing is done; everything is told."""
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=_summary(facts),
+            nothing_to_do="Looking changes nothing.",
+            findings=tuple(_findings(facts)),
+            figures=figures(facts),
+        )
+
+
+def _limit_used(entry: dict[str, Any], busy: list[dict[str, Any]]) -> float | None:
+    """The busiest minute of a key beside what the estate says that a key may have; None where it says nothing."""
+    shares = [
+        100 * one[kind] / limit
+        for kind in ("requests", "tokens")
+        if (limit := entry.get(f"{kind}_per_minute"))
+        for one in [*busy, {"requests": 0, "tokens": 0}]
+    ]
+    return round(max(shares), 1) if shares else None
+
+
+def _ends(
+    systems: Systems, stands: Declared, used: list[dict[str, Any]], today: date
+) -> tuple[model_ends.ModelEnd, ...]:
+    """Models that routes name or that were used, which have ended or end soon."""
+    known = model_ends.catalogue(systems["files"].read("text", path=model_ends.OWN_FILE))
+    targets = {target for route in stands.settings.models.values() for target in route.targets}
+    targets |= {row["model"] for row in used if row["model"] and row["requests"] > row["failed"]}
+    named = (target.partition("/")[::2] for target in sorted(targets))
+    makers = [(model_ends.maker_of(stands.providers[p]), m) for p, m in named if p in stands.providers]
+    return tuple(model_ends.ending(known, makers, today, SOON_DAYS))
+
+
+def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
+    """For the report and the service levels; what is not known is left out."""
+    asked = [one for one in facts.providers if one.requests]
+    total = sum(one.requests for one in asked)
+    limits = [one.limit_used_percent for one in facts.providers if one.limit_used_percent is not None]
+    allowed = (facts.answered + facts.unanswered) * (100 - facts.targets.api_uptime_percent) / 100
+    found = {
+        "api_status": _summary(facts),
+        "api_availability": _availability(facts),
+        "api_uptime_percent": facts.uptime_percent,
+        "api_errors_allowed": round(allowed, 1) if facts.uptime_percent is not None else None,
+        "api_errors": facts.unanswered,
+        "api_limit_used_percent": max(limits, default=None),
+        "api_response_ms": round(sum((one.ms_mean or 0) * one.requests for one in asked) / total, 1)
+        if total
+        else None,
+        "api_usd_month": facts.spending.get("usd_month"),
+        "ai_cost_growth_percent": facts.growth_percent,
+        "providers": [
+            {**one.model_dump(), "state": one.state, "answered_percent": one.answered_percent}
+            for one in facts.providers
+        ],
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _availability(facts: ProvidersStatusFacts) -> str:
+    states = [one.state for one in facts.providers if one.state != IDLE]
+    if not facts.declared.providers or facts.declared.gateway is None:
+        return "not configured"
+    if not facts.up or (states and all(state == DOWN for state in states)):
+        return DOWN
+    return DEGRADED if any(state in (DOWN, DEGRADED) for state in states) else UP
+
+
+def _summary(facts: ProvidersStatusFacts) -> str:
+    if not facts.declared.providers or facts.declared.gateway is None:
+        return "No AI provider is behind a gateway here: ai.set-up-gateway sets one up."
+    if not facts.up:
+        return f"{DOWN}: no gateway runs"
+    parts = [
+        f"{one.provider} {one.state}"
+        + (f" ({one.answered_percent:g} % answered)" if one.answered_percent is not None else "")
+        for one in facts.providers
+    ]
+    uptime = (
+        f"; {facts.uptime_percent:.4g} % of requests answered in {WINDOW_DAYS:g} days"
+        if facts.uptime_percent is not None
+        else ""
+    )
+    return f"{_availability(facts)}: {', '.join(parts)}{uptime}"
+
+
+def _findings(facts: ProvidersStatusFacts) -> list[Finding]:
+    if facts.declared.gateway is None:
+        return []
+    found = [_not_well(one, facts.words) for one in facts.providers if one.state in (DOWN, DEGRADED)]
+    found += [_near(one) for one in facts.providers if (one.limit_used_percent or 0) > FULL_PERCENT]
+    if facts.uptime_percent is not None and facts.uptime_percent < facts.targets.api_uptime_percent:
+        found.append(_missed(facts))
+    if facts.growth_percent is not None and facts.growth_percent > facts.targets.ai_cost_growth_percent:
+        found.append(_grows(facts))
+    return [*found, *(_ending(one, facts) for one in facts.ends)]
+
+
+def _not_well(one: Standing, words: str) -> Finding:
+    said = f", and does not take its key ({one.key})" if one.key_ok is False else ""
+    return Finding(
+        rule=f"provider-{one.state}",
+        subject=one.provider,
+        what=f"{one.provider} is {one.state}: {one.unanswered:,} of {one.requests:,} requests of {words} were not answered{said}.",
+        instead="Look at its status page; ai.set-fallback gives routes a second provider, ai.check-keys tries its keys.",
+        severity=Severity.CRITICAL if one.state == DOWN else Severity.WARNING,
+        figures={"requests": one.requests, "unanswered": one.unanswered},
+    )
+
+
+def _near(one: Standing) -> Finding:
+    return Finding(
+        rule="near-rate-limit",
+        subject=one.provider,
+        what=f"The busiest key of {one.provider} had {one.limit_used_percent:g} % of its limit in one minute.",
+        instead="ai.add-key gives it a second key; ai.set-limits bounds who uses most of it.",
+        figures={"percent": one.limit_used_percent},
+    )
+
+
+def _missed(facts: ProvidersStatusFacts) -> Finding:
+    return Finding(
+        rule="uptime-missed",
+        subject="gateway",
+        what=f"{facts.uptime_percent:.4g} % of requests were answered in {WINDOW_DAYS:g} days; the target is more than {facts.targets.api_uptime_percent:g} %.",
+        instead="ai.usage --by provider --by status says where they failed; ai.set-fallback gives routes a second provider.",
+        figures={"answered": facts.answered, "unanswered": facts.unanswered},
+    )
+
+
+def _grows(facts: ProvidersStatusFacts) -> Finding:
+    return Finding(
+        rule="cost-grows",
+        subject="gateway",
+        what=f"This month will cost {facts.growth_percent:g} % more than the last; the target is at most {facts.targets.ai_cost_growth_percent:g} %.",
+        instead="ai.explain-bill says what makes it grow, ai.advise-cost what can be saved.",
+        figures={name: facts.spending[name] for name in ("usd_month_forecast", "usd_last_month")},
+    )
+
+
+def _ending(one: model_ends.ModelEnd, facts: ProvidersStatusFacts) -> Finding:
+    assert facts.today is not None  # noqa: S101 - observed with the ends
+    left = one.days_left(facts.today) or 0
+    return Finding(
+        rule="model-ended" if left <= 0 else "model-ends",
+        subject=one.model,
+        what=f"{one.model} ended on {one.ends}."
+        if left <= 0
+        else f"{one.model} ends on {one.ends}, in {left} days.",
+        why="Requests to it fail from that day on.",
+        instead="datareeve run ai.plan-model-migration puts its replacement into the routes.",
+        severity=Severity.CRITICAL if left <= 7 else Severity.WARNING,  # noqa: PLR2004 - days
+        figures={"days": left, "source": one.source},
+        mended_by="ai.plan-model-migration",
+    )

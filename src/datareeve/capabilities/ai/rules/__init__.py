@@ -1,0 +1,1 @@
+"""Advice on AI, one rule a file: condition, severity, why, what instead."""
