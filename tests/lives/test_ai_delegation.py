@@ -106,10 +106,14 @@ def test_every_bullet_is_carried_out_with_evidence_serves_both_sdks_and_is_taken
     assert not (project.project / ".datareeve" / "secrets" / "applications.key").exists()
 
 
+def address_and_key(app):
+    key = (app.project / ".datareeve" / "secrets" / "applications.key").read_text().strip()
+    return app.systems["gateway-process"].read("state")["address"], key
+
+
 def uses_the_sdks(app, double):
     """The official SDKs, with nothing but another base URL and the virtual key; then OpenAI fails, and the answer comes from the other."""
-    host, port = app.systems["gateway-process"].read("state")["address"]
-    key = (app.project / ".datareeve" / "secrets" / "applications.key").read_text().strip()
+    (host, port), key = address_and_key(app)
     messages = [{"role": "user", "content": "Say hello."}]
     with openai.OpenAI(base_url=f"http://{host}:{port}/v1", api_key=key, max_retries=0) as client:
         assert client.chat.completions.create(model="chat", messages=messages).choices[0].message.content
@@ -123,6 +127,25 @@ def uses_the_sdks(app, double):
         assert client.messages.create(model="chat", messages=messages, max_tokens=20).content[0].text
     figures = app.preview(app.catalogue.make("ai.check-gateway", {})).figures
     assert figures["up"] == 1
+
+
+def test_the_delegation_against_a_real_model_over_both_protocols(bare, real_model, monkeypatch):
+    for name, value in zip(
+        VARIABLES, ("sk-1", "sk-2", real_model.openai_url, real_model.anthropic_url), strict=True
+    ):
+        monkeypatch.setenv(name, value)
+    outcome = bare.apply(planned(bare).plan, by="test")
+    assert outcome.status == "done", ai_keys_rig.told(outcome)
+    (host, port), key = address_and_key(bare)
+    asked = {"model": "chat", "messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 8}
+    with openai.OpenAI(base_url=f"http://{host}:{port}/v1", api_key=key, max_retries=0) as client:
+        first = client.chat.completions.create(**asked)
+    with anthropic.Anthropic(base_url=f"http://{host}:{port}", api_key=key, max_retries=0) as client:
+        second = client.messages.create(**asked)
+    assert first.choices[0].message.content
+    assert second.content[0].text
+    used = first.usage.completion_tokens + second.usage.output_tokens
+    assert bare.systems["gateway-process"].read("status")["figures"]["output_tokens"] == used
 
 
 def test_the_gateway_s_state_is_sampled_under_its_own_name(project):
