@@ -58,6 +58,7 @@ class Breaker:
         "_seen",
         "_settings",
         "_window_began",
+        "asked",
         "opened_at",
         "opens",
         "reason",
@@ -71,6 +72,7 @@ class Breaker:
         self._window_began = 0.0
         self._open_for = 0.0  # seconds; 0: closed
         self._probing = False
+        self.asked = False  # open only because it asked to be left alone: it may be waited for
         self.opened_at = 0.0
         self.opens = 0  # how often it opened
         self.reason = ""  # the last failure's code
@@ -98,12 +100,20 @@ class Breaker:
         self.reason = reason
         self._in_a_row += 1
         self._count(now, failed=1)
-        if self._open_for:
-            self._open(now, min(self._open_for * 2, self._settings.open_seconds * LONGEST_OPEN))
-        elif seconds is not None:
-            self._open(now, seconds)
+        least = 0.0
+        if self._open_for and not self.asked:
+            least = min(self._open_for * 2, self._settings.open_seconds * LONGEST_OPEN)
         elif self._in_a_row >= self._settings.failures or self._too_many():
-            self._open(now, self._settings.open_seconds)
+            least = self._settings.open_seconds
+        if least or seconds is not None:
+            self._open(now, max(least, seconds or 0.0))
+            self.asked = not least
+
+    def rests(self, now: float, reason: str, seconds: float) -> None:
+        """It asks to be left alone for so long, which is no failure: it answered."""
+        self.reason, self._in_a_row = reason, 0
+        self._open(now, seconds)
+        self.asked = True
 
     def spared(self) -> None:
         """The probe came to nothing that says anything: the client left, or the fault was the request's."""

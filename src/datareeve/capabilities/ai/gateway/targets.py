@@ -37,7 +37,7 @@ class Standing:
     def limited(self, now: float, asked: float | None) -> float:
         """It refused for its limits: left alone as long as it asks, longer each time in a row; gives the seconds."""
         seconds = self.escalating.refused(now, asked)
-        self.breaker.failed(now, RATE_LIMIT, seconds)
+        self.breaker.rests(now, RATE_LIMIT, seconds)
         return seconds
 
 
