@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from datareeve.capabilities.ai.gateway import crossing, failing, heads
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
+from datareeve.capabilities.ai.gateway.dialects.base import parsed
 from datareeve.capabilities.ai.gateway.relay import Relay
-from datareeve.capabilities.ai.gateway.targets import RATE_LIMIT
 from datareeve.capabilities.ai.gateway.usage import Tokens
 from datareeve.systems.upstream import UpstreamError
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 OK = 200
 NOT_OURS_TO_TELL = frozenset((401, 402, 403))  # they are about the provider's key, which is not the client's
+LIMITED = "upstream.http-429"
+OBJECTS = frozenset(
+    ("chat", "completions", "responses", "messages", "embeddings")
+)  # dialects whose answers are JSON objects
 CUT_BY_US = frozenset(("upstream.first-byte-timeout", "upstream.idle-timeout", "upstream.deadline"))
 DEADLINE_HEADERS = (
     b"x-stainless-timeout",
@@ -94,6 +98,8 @@ class Walk:
     )  # of providers' limits; the last is of who answered
     _calls: list[Call] = field(default_factory=list)
     _last: Failure | None = None
+    _tried: set[Candidate] = field(default_factory=set)  # in this round
+    _out: set[Candidate] = field(default_factory=set)  # asking them again would change nothing
     _passed: bytes = field(default=b"")
 
     async def answer(self) -> Answer:
@@ -128,10 +134,14 @@ class Walk:
 
     async def _round(self, candidates: tuple[Candidate, ...], deadline: float) -> Answer | None:
         """Each candidate once. A candidate that only the key was wrong for does not rule out its target's other keys."""
-        gone: Target | None = None
+        self._tried.clear()
         for place, candidate in enumerate(candidates):
             now = self.engine.loop.time()
-            if candidate.target is gone or now >= deadline or not candidate.standing.breaker.allows(now):
+            if self.exchange.gone:
+                return Answer(499, [], error="gateway.client-left")
+            if candidate in self._tried or candidate in self._out or now >= deadline:
+                continue
+            if not candidate.standing.breaker.allows(now):
                 continue
             held = self.engine.parts.room.provider(candidate, self.asked.input_estimate)
             if held is None:  # its limits would refuse it
@@ -141,13 +151,10 @@ class Walk:
             found = await self._asked(candidate, candidates[place + 1 :], deadline)
             if isinstance(found, Answer):
                 return found
-            self._last = found
-            if self.exchange.gone and self.asked.stream:
-                return found.answer or Answer(499, [], error="gateway.client-left")
             if found.fate == "final" and found.answer is not None:
                 return found.answer
             if found.fate == "other-target":
-                gone = candidate.target
+                self._out.update(other for other in candidates if other.target is candidate.target)
         return None
 
     def _left(self) -> None:
@@ -166,8 +173,10 @@ class Walk:
         return await self._hedged(candidate, others, hedge / 1000, deadline)
 
     async def _attempt(self, candidate: Candidate, deadline: float) -> Answer | Failure:
+        before = self.served
         self.attempts += 1
         self.served = candidate
+        self._tried.add(candidate)
         loop = self.engine.loop
         try:
             found = await self._exchanged(candidate, deadline)
@@ -175,11 +184,23 @@ class Walk:
             found = Failure("try-again", error.code)
         except Refusal as refusal:  # it cannot be said in that provider's protocol
             found = Failure("other-target", refusal.problem.code, problem=refusal.problem)
+            self.attempts, self.served = self.attempts - 1, before
         except BaseException:
             candidate.standing.breaker.spared()
             raise
         self._judge(candidate, found, loop.time())
+        if isinstance(found, Failure):
+            self._failed(candidate, found)
         return found
+
+    def _failed(self, candidate: Candidate, found: Failure) -> None:
+        """What a failure means for the rest of this request: which error is told in the end, and who is not asked again."""
+        if (
+            found.problem is None or self._last is None
+        ):  # that one could not be asked does not explain why another failed
+            self._last = found
+        if found.fate == "other-target" or (found.fate == "other-key" and found.code != LIMITED):
+            self._out.add(candidate)
 
     async def _exchanged(self, candidate: Candidate, deadline: float) -> Answer | Failure:
         """Ask a candidate, once more where a kept connection turned out to be closed."""
@@ -190,6 +211,8 @@ class Walk:
             ):  # whole answers are paid for in any case: they are waited for, and counted exactly
                 self._calls.append(call)
                 self.exchange.on_gone = self._left
+                if self.exchange.gone:  # while it was being connected
+                    call.cancel()
             try:
                 return (
                     await self._stream(call, candidate)
@@ -261,6 +284,8 @@ class Walk:
         headers = self._back(call, candidate)
         if fate == "ok":
             tokens = theirs.tokens(body)
+            if tokens is None and theirs.name in OBJECTS and not parsed(body):
+                raise UpstreamError("upstream.garbage", sent=True)
             told = body if theirs is ours else crossing.answer(theirs, ours, body, self.asked)
             return Answer(
                 status, headers, told, target=candidate.target, tokens=tokens, first_at=call.first_at
@@ -286,7 +311,7 @@ class Walk:
         standing = candidate.standing
         if isinstance(found, Answer):
             standing.ok(now)
-        elif found.code == "upstream.http-429":
+        elif found.code == LIMITED:
             found.wait = standing.limited(now, found.wait)
         elif found.fate in ("final", "other-target") or found.code == "upstream.cancelled":
             standing.breaker.spared()
@@ -296,12 +321,14 @@ class Walk:
                 self._count_lost(candidate)
 
     def _pause(self, round_: int, candidates: tuple[Candidate, ...]) -> float | None:
-        """Seconds until the next round: jittered, and not before a limit allows it. None: all are left alone for failing."""
+        """Seconds until the next round: jittered, and not before those who asked for it or a limit allow it. None: nobody is left to ask."""
         now = self.engine.loop.time()
         waits = []
         for candidate in candidates:
+            if candidate in self._out:
+                continue
             opens = candidate.standing.breaker.opens_in(now)
-            if not opens or candidate.standing.breaker.reason == RATE_LIMIT:
+            if not opens or candidate.standing.breaker.asked:
                 waits.append(
                     max(opens, self.engine.parts.room.provider_free_in(candidate, self.asked.input_estimate))
                 )
@@ -319,7 +346,7 @@ class Walk:
     def _in_vain(self, candidates: tuple[Candidate, ...]) -> Answer:
         """Nobody answered: the last error, in its own words where those are the client's to read."""
         last = self._last
-        if last is not None and last.answer is not None and last.answer.status not in NOT_OURS_TO_TELL:
+        if last is not None and last.answer is not None and _tellable(last.answer.status):
             return last.answer
         if last is not None and last.problem is not None:
             raise Refusal(last.problem)
@@ -386,6 +413,11 @@ class Walk:
             self.lost_microusd += price.cost_microusd(Tokens(input=self.asked.input_estimate))
 
 
+def _tellable(status: int) -> bool:
+    """Whether a provider's error is the client's to read: not where it leads elsewhere, nor what is between the provider and us."""
+    return status >= 400 and status not in NOT_OURS_TO_TELL  # noqa: PLR2004 - RFC 9110, 15
+
+
 def _is_stream(call: Call) -> bool:
     return (call.header(b"content-type") or b"").startswith(b"text/event-stream")
 
@@ -400,7 +432,7 @@ def _problem(last: Failure | None, opens: float, *, any_key: bool) -> Problem:
             "All targets of this model are left alone for the moment, after failures or for their limits."
         )
         return Problem(503, "overloaded", "gateway.unavailable", message, retry_after=max(opens, 1.0))
-    if last.answer is not None:
+    if last.answer is not None and last.answer.status in NOT_OURS_TO_TELL:
         message = "The provider does not take the gateway's key: its owner must mend that."
         return Problem(502, "upstream", "gateway.provider-key", message)
     if last.code == "upstream.deadline" or last.code.endswith("timeout"):
