@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 JSON = (b"content-type", b"application/json")
 REQUEST_ID = {"openai": b"x-request-id", "anthropic": b"request-id"}  # where each SDK looks for it
 CHARS_A_TOKEN = 4
+THEIRS = frozenset(
+    ("upstream", "timeout", "overloaded")
+)  # kinds of problems of providers, not of the request or the gateway's limits
 LEAST_PREFIX = 512  # tokens; shorter ones no provider keeps
 
 
@@ -85,6 +88,8 @@ class Job:
         try:
             await self._served()
         except Refusal as refusal:
+            if self._walk is not None and refusal.problem.kind in THEIRS:
+                self._status = "error"
             self._refuse(refusal.problem)
         except asyncio.CancelledError:
             self._status, self._error = "broken", "gateway.stopped"
