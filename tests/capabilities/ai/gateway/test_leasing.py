@@ -500,3 +500,27 @@ def test_its_task_serves_requests_in_real_time():
         await leasing.close()
 
     asyncio.run(main())
+
+
+def test_its_task_ends_also_where_a_driver_swallows_the_cancelling():
+    class Swallowing(MemoryPool):
+        async def exchange(self, turn, asks):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+            return await super().exchange(turn, asks)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        leasing = Leasing(Swallowing(SharedMemory(), "a"), now=loop.time)
+        task = asyncio.create_task(leasing.run())
+        meters = Meters(now=loop.time, leasing=leasing)
+        ask = asyncio.create_task(
+            meters.admit([(meters.of("key", 10, "minute", REQUESTS), 1)], loop.time() + 5)
+        )
+        await asyncio.sleep(0.02)  # within the exchange
+        task.cancel()
+        done, _ = await asyncio.wait((task,), timeout=5)
+        assert done == {task}
+        assert isinstance(await ask, Reservation)
+
+    asyncio.run(main())

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from datareeve.capabilities.ai.gateway.tallies import NEVER, Calendar
+from datareeve.capabilities.ai.gateway.tallies import NEVER, Calendar, Parallel
 from datareeve.core.errors import DatareeveError
 from datareeve.systems.lease_rules import BOOKS_CLOSE_SECONDS, TTL_SECONDS, Ask
 
@@ -165,6 +165,13 @@ class Lease:
         self.retired = True
         self.tally.share = min(self.tally.share, self.tally.used)
         self._leasing.due(self, soon=False)
+
+    def end(self) -> None:
+        """The process ends: nothing waits, nothing is held in reserve, and nothing runs at one time any more."""
+        self.give_up_waiting()
+        if isinstance(self.tally, Parallel):
+            self.tally.used = 0
+        self.retire()
 
     # -- for the exchange --------------------------------------------------------------------------------------------------------
 
@@ -436,19 +443,22 @@ class Leasing:
 
     async def run(self) -> None:
         """Exchange with the pool until cancelled."""
-        while True:
-            waiting = any(lease.waiting for lease in self._due.values())
-            pause = DOWN_SECONDS if self.down else WAITING_SECONDS if waiting else EVERY_SECONDS
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            if (
-                self.down and self._wake.is_set()
-            ):  # requests help themselves then; the pool is not asked more often for it
-                self._wake.clear()
-                await asyncio.sleep(DOWN_SECONDS)
+        task = asyncio.current_task()
+        while not (task is not None and task.cancelling()):  # a driver may have swallowed it
+            if self.down:
+                await asyncio.sleep(DOWN_SECONDS)  # requests help themselves meanwhile
+            else:
+                await self._pause()
             self._wake.clear()
             await self.exchange()
+        raise asyncio.CancelledError
+
+    async def _pause(self) -> None:
+        """Until something is to be said at once, or it is time to listen."""
+        waiting = any(lease.waiting for lease in self._due.values())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAITING_SECONDS if waiting else EVERY_SECONDS):
+                await self._wake.wait()
 
     async def exchange(self) -> None:
         """Tell and ask the pool for everything that is due; once, unless there is nothing to say."""
@@ -489,8 +499,7 @@ class Leasing:
         """Give everything back; what was spent stays counted. Call it when no request is on its way and `run` has ended."""
         now = self.now()
         for lease in self._active.values():
-            lease.give_up_waiting()
-            lease.retire()
+            lease.end()
         self._turn += 1
         with suppress(DatareeveError, TimeoutError):
             asks = [lease.asking(now) for lease in self._active.values()]
