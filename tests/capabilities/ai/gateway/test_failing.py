@@ -72,6 +72,27 @@ def test_a_probe_that_says_nothing_frees_the_place_for_another():
     assert breaker.allows(110.0)
 
 
+def test_one_that_asks_to_be_left_alone_is_and_that_alone_is_no_failure():
+    breaker = Breaker(SETTINGS)
+    for _ in range(5):
+        breaker.rests(100.0, "limited", 2.0)
+    assert (breaker.allows(101.9), breaker.asked, breaker.opens_in(101.0)) == (False, True, 1.0)
+    assert breaker.allows(102.0)
+    breaker.ok(102.0)
+    assert (breaker.allows(102.0), breaker.state(102.0)) == (True, "closed")
+
+
+def test_one_that_fails_and_asks_is_left_alone_as_long_as_it_asks_and_no_shorter_than_another():
+    breaker = Breaker(SETTINGS)
+    breaker.failed(100.0, "down", 0.5)
+    assert (breaker.opens_in(100.0), breaker.asked) == (0.5, True)
+    breaker.failed(101.0, "down", 0.5)
+    breaker.failed(102.0, "down", 0.5)
+    assert (breaker.opens_in(102.0), breaker.asked) == (10.0, False)
+    breaker.failed(112.0, "down", 60.0)
+    assert breaker.opens_in(112.0) == 60.0
+
+
 def test_the_window_forgets():
     breaker = Breaker(BreakerSettings(failures=100, window_seconds=30))
     for _ in range(9):
