@@ -219,6 +219,21 @@ def test_what_nobody_uses_goes_back(gateways, clock):
     asyncio.run(main())
 
 
+def test_a_share_that_was_just_given_is_kept_for_the_next_request(gateways, clock):
+    async def main():
+        one = gateways[0]
+        budget, rate = one.limit(100_000, "month", MICROUSD), one.limit(1000)
+        async with exchanging(one):
+            found = await one.meters.admit([(rate, 1), (budget, 10)], clock.now + 5)
+            found.release()
+            await pass_time(clock, 1)
+        assert one.leasing.state().exchanges <= 4, "both limits are asked for together"
+        for _ in range(20):
+            assert isinstance(one.meters.reserve([(rate, 1), (budget, 10)]), Reservation)
+
+    asyncio.run(main())
+
+
 def test_a_budget_is_kept_by_four_processes_to_the_last_request(gateways, clock):
     """Each request reserves four times what it uses; they come in bursts of 200."""
     seeded = random.Random(7)  # noqa: S311 - the same each time

@@ -148,7 +148,7 @@ class Lease:
         return False
 
     def wish(self, amount: int, now: float) -> None:
-        """A request of so much stands in a queue, and will look again."""
+        """A request of so much will look again: soon, or as long as it stands in a queue."""
         if now >= self._starving_until - STARVING_SECONDS / 2:
             self._leasing.due(self)
         self._starving_until, self._wished = now + STARVING_SECONDS, amount
@@ -201,7 +201,7 @@ class Lease:
             tally.share = min(tally.share, tally.used)
         if tally.low == NEVER and now >= self._hungry_again:
             self._set_low()
-        if self._waiting or now < self._starving_until or self._kept() != self.held:
+        if self._waiting or self._starves(now) or self._kept() != self.held:
             return True
         return bool(self.period) and state != self._told
 
@@ -230,7 +230,7 @@ class Lease:
         self._waiting = [waiter for waiter in self._waiting if not waiter.future.done()]
         for waiter in self._waiting:
             waiter.asked = True
-        asked_for = self._waiting or now < self._starving_until
+        asked_for = self._waiting or self._starves(now)
         unspent = self.period and tally.used == tally.settled and self._limit is not None
         if self.fell or (asked_for and unspent):
             # Alone, all but what is spent is put back: the last of a budget is given to one request as a whole.
@@ -264,9 +264,9 @@ class Lease:
             amounts = [waiter.amount for waiter in self._waiting]
             need = max(sum(amounts) - free, 1)
             return need, max(min(amounts) - free, 1), need + self.slice
-        if now < self._starving_until:
-            least = max(self._wished - free, 1)
-            return max(least, self.slice), least, max(least, self.slice)
+        if self._starves(now):
+            short = max(self._wished, self.slice) - free
+            return short, max(self._wished - free, 1), short
         return 0, 0, max(self.slice - free, 0) if self._hungry else 0
 
     def granted(self, ask: Ask, grant: Grant, now: float) -> None:
@@ -283,6 +283,7 @@ class Lease:
                 self.go_down(grant.fair)
             self._hungry = False
             self._hungry_again = now if added else now + EVERY_SECONDS
+            self._idle_since = now if added else self._idle_since
             self.fell = False
             self._refuse(grant, now)
 
@@ -350,6 +351,12 @@ class Lease:
         self._told = (self._folded, self._folded)
 
     # -- within ------------------------------------------------------------------------------------------------------------------
+
+    def _starves(self, now: float) -> bool:
+        """A request was refused a moment ago or stands in a queue, and what it needs is still not there."""
+        if now >= self._starving_until:
+            return False
+        return self.tally.used + max(self._wished, self.slice) > self.tally.share
 
     def _kept(self) -> int:
         return max(self.tally.share, self.tally.used) if self.tally.share < NEVER else self.tally.used

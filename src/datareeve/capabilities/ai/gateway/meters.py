@@ -261,6 +261,9 @@ class Meters:
         found = self.reserve(demands)
         if isinstance(found, Reservation) or found.meter.queued or found.meter.tally.lease is None:
             return found
+        for meter, amount in demands:  # all at once, not one after the other
+            if meter.tally.used + amount > meter.tally.share:
+                meter.wish(amount, self.now())
         asked: dict[int, tuple[Tally, int, int]] = {}  # place in `demands` -> what was leased for it
         try:
             while isinstance(found, Short) and not found.meter.queued:

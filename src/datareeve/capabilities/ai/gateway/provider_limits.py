@@ -11,6 +11,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from datareeve.capabilities.ai.gateway.failing import retry_after
@@ -37,6 +38,7 @@ KNOWN = {
         ("anthropic-ratelimit-", f"{kind}-{field_}"),
     )
 } | {f"x-ratelimit-{field_}".encode(): (REQUESTS, field_) for field_ in FIELDS}
+PAUSES = frozenset((b"retry-after", b"retry-after-ms"))
 DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 
 
@@ -145,10 +147,12 @@ class ProviderLimits:
         """Read an answer's headers, names in lower case. What cannot be read is passed over: a provider's mistake costs no request."""
         said: dict[tuple[str, str], bytes] = {}
         pause: dict[bytes, bytes] = {}
+        known = KNOWN.get
         for name, value in headers:
-            if name in KNOWN:
-                said[KNOWN[name]] = value
-            elif name in (b"retry-after", b"retry-after-ms"):
+            place = known(name)
+            if place is not None:
+                said[place] = value
+            elif name in PAUSES:
                 pause[name] = value
         if not said and not pause:
             return
@@ -193,7 +197,7 @@ def duration(text: str, wall: float) -> float | None:
     """
     if len(text) > LONGEST_TEXT or not text.isascii():
         return None
-    seconds = _from_number(text, wall)
+    seconds = _from_units(text) if text[-1:] == "s" else _from_number(text, wall)
     if seconds is None:
         seconds = _from_units(text)
     if seconds is None:
@@ -210,6 +214,7 @@ def _from_number(text: str, wall: float) -> float | None:
     return number - wall if number > EPOCH else number
 
 
+@lru_cache(maxsize=2048)
 def _from_units(text: str) -> float | None:
     found = DURATION.fullmatch(text)
     if not text or found is None:
