@@ -237,6 +237,7 @@ def _valid(schema: Any, answer: Said) -> bool | None:
     if document is NOT_JSON:
         return False
     try:
+        jsonschema.Draft202012Validator.check_schema(schema)
         validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
         return bool(validator.is_valid(document))
     except (

@@ -46,6 +46,16 @@ def last_days(days: float, now: datetime) -> Period:
     )
 
 
+def lately(minutes: float, now: datetime) -> Period:
+    """At least the last so many minutes, from the beginning of an hour on."""
+    since = (now.timestamp() - minutes * 60) // HOUR * HOUR
+    return Period(
+        since=since,
+        until=_next_hour(now),
+        words=f"the time since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M} UTC",
+    )
+
+
 def between(since: str | None, until: str | None, days: float, now: datetime) -> Period:
     """From day to day, both included; without them the last so many days. Errors: `BadInput` `usage.day`."""
     if since is None and until is None:

@@ -101,7 +101,10 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
     )
 
     minutes: float = Field(
-        60.0, gt=0, le=44_640, description="how far back the state of each provider is looked at"
+        60.0,
+        gt=0,
+        le=44_640,
+        description="how far back the state of each provider is looked at, from the beginning of an hour",
     )
     probe: bool = Field(default=False, description="ask each provider now, by listing its models")
 
@@ -110,7 +113,7 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
     def observe(self, systems: Systems) -> ProvidersStatusFacts:
         """What the gateway counted, and where wanted what the providers say now."""
         now, reader, stands = clock.now(), systems[keys.SYSTEM], declared(systems)
-        period = periods.last_days(self.minutes / 1440, now)
+        period = periods.lately(self.minutes, now)
         window = periods.last_days(WINDOW_DAYS, now)
         outages = reader.read("outages", **window.arguments)
         total = reader.read("usage", **window.arguments)
@@ -123,7 +126,7 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
             targets=Targets(**(systems["estate"].read("get", where=["targets"]) or {})),
             up=bool(reader.read("gateways")) or systems[PROCESS].read("answers"),
             providers=tuple(self._standings(systems, stands, period)),
-            words=f"the last {self.minutes:g} minutes",
+            words=period.words,
             answered=max(sent - unanswered, 0),
             unanswered=unanswered,
             spending=systems[PROCESS].read("figures", seconds=self.minutes * 60)["spending"],
