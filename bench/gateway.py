@@ -69,7 +69,9 @@ def measure(*, quick: bool) -> Result:
         proxies = stack.enter_context(nginx(folder, fast, paced))
         sides = {side.name: side for side in (ours, direct(fast), *proxies)}
         missing = enter_litellm(stack, sides, folder, fast, paced)
-        rates = {name: medians(name, sides, rounds, seconds) for name in ("plain", "stream", "paced")}
+        rates = {}
+        for kind in ("plain", "stream", "paced"):
+            rates[kind] = medians(kind, sides, missing, rounds, seconds)
         waits = latencies(sides, rounds, seconds, quick=quick)
         million = None if quick else fill(ours, fast)
         figures = per_side(rates, waits)
@@ -115,16 +117,29 @@ def enter_litellm(
 # -- all sides ---------------------------------------------------------------------------------------------------------------------
 
 
-def medians(kind: str, sides: dict[str, Side], rounds: int, seconds: float) -> dict[str, Load]:
-    """The median of each side's loads of that kind at 64 connections, by requests a second; the sides in turn."""
+def medians(
+    kind: str, sides: dict[str, Side], missing: dict[str, str], rounds: int, seconds: float
+) -> dict[str, Load]:
+    """The median of each side's loads of that kind at 64 connections, by requests a second; the sides in turn.
+
+    A peer that does not answer well is taken out of `sides`, and `missing` says why.
+    """
     found: dict[str, list[Load]] = {
         name: [] for name, side in sides.items() if kind in side.kinds and name != "direct"
     }
     for number in range(rounds):
-        for name, loads in found.items():
-            loads.append(load(sides[name], kind, seconds))
+        for name in [name for name in found if name in sides]:
+            try:
+                one = load(sides[name], kind, seconds)
+            except RuntimeError as error:
+                if name == "datareeve":
+                    raise
+                missing[name] = str(error)
+                del sides[name], found[name]
+                continue
+            found[name].append(one)
             progress(
-                f"{kind} {number + 1}/{rounds} {name}: {loads[-1].per_second:,.0f}/s, {loads[-1].cpu_us:,.0f} us CPU"
+                f"{kind} {number + 1}/{rounds} {name}: {one.per_second:,.0f}/s, {one.cpu_us:,.0f} us CPU"
             )
     return {name: sorted(loads, key=lambda one: one.per_second)[rounds // 2] for name, loads in found.items()}
 
@@ -147,11 +162,16 @@ def latencies(
         for name, kind in wanted:
             if (name, kind) == slow and number:
                 continue
-            found[name, kind].append(load(sides[name], kind, seconds, connections=1).p50_ms)
-            progress(
-                f"{kind} at one connection {number + 1}/{rounds} {name}: p50 {found[name, kind][-1]:.3f} ms"
-            )
-    return {one: statistics.median(values) for one, values in found.items()}
+            try:
+                p50 = load(sides[name], kind, seconds, connections=1).p50_ms
+            except RuntimeError as error:
+                if name == "datareeve":
+                    raise
+                progress(str(error))
+                continue
+            found[name, kind].append(p50)
+            progress(f"{kind} at one connection {number + 1}/{rounds} {name}: p50 {p50:.3f} ms")
+    return {one: statistics.median(values) for one, values in found.items() if values}
 
 
 def open_breaker(ours: Side) -> None:
@@ -169,8 +189,9 @@ def per_side(
     """The same figures of each side."""
     bare = waits["direct", "plain"]
     result: dict[str, dict[str, float | None]] = {}
-    for name, plain in rates["plain"].items():
-        stream, paced, p50 = rates["stream"][name], rates["paced"][name], waits[name, "plain"]
+    for name in rates["paced"]:
+        plain = rates["plain"][name]
+        stream, paced, p50 = rates["stream"][name], rates["paced"][name], waits.get((name, "plain"))
         dead = waits.get((name, "failover"))
         result[name] = {
             "rps": plain.per_second,
@@ -180,8 +201,8 @@ def per_side(
             "paced_cpu_us": paced.cpu_us,
             "p50_ms": p50,
             "p99_ms_64": plain.p99_ms,
-            "added_p50_ms": p50 - bare,
-            "failover_ms": None if dead is None else dead - p50,
+            "added_p50_ms": None if p50 is None else p50 - bare,
+            "failover_ms": None if dead is None or p50 is None else dead - p50,
         }
     return result
 

@@ -40,6 +40,7 @@ SAID = [
 CONNECTIONS = 64
 NGINX = (("nginx", ""), ("nginx default", "/default"))
 LITELLM_READY_SECONDS = 90
+QUIET_SECONDS = 30
 
 
 class NotPossible(Exception):
@@ -203,7 +204,7 @@ def litellm(folder: Path, quick: Upstream, paced: Upstream) -> Iterator[Side]:
     with (folder / "litellm.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     kinds = {name: chat(model, stream=stream) for name, model, stream in KINDS if name != "cached"}
-    side = Side("litellm", port, process.pid, key, kinds, seconds=4)
+    side = Side("litellm", port, process.pid, key, kinds, seconds=6)
     try:
         wait_until_it_answers(side, LITELLM_READY_SECONDS)
         for one in side.processes():
@@ -337,18 +338,36 @@ def load(side: Side, kind: str, seconds: float, connections: int = CONNECTIONS) 
         before = side.cpu_s()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         spent = side.cpu_s() - before
+        result = counted(done, spent)
+        if not result.requests or result.refused or result.broken:
+            raise RuntimeError(f"{side.name}, {kind}: {result}; asked alone: {asked(side, kind)}")
+        wait_until_quiet(side)
+    return result
+
+
+def counted(done: subprocess.CompletedProcess[str], cpu_s: float) -> Load:
+    """What wrk says, as load.lua writes it. Errors: `RuntimeError` where it failed."""
     if done.returncode != 0 or not done.stdout.strip().endswith("}"):
         raise RuntimeError(f"wrk: {done.stdout[-300:]} {done.stderr[-300:]}")
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    result = Load(
+    return Load(
         requests=found["requests"],
         per_second=found["requests"] / found["seconds"],
         p50_ms=found["p50_us"] / 1e3,
         p99_ms=found["p99_us"] / 1e3,
-        cpu_us=spent / max(1, found["requests"]) * 1e6,
+        cpu_us=cpu_s / max(1, found["requests"]) * 1e6,
         refused=found["refused"],
         broken=found["broken"],
     )
-    if not result.requests or result.refused or result.broken:
-        raise RuntimeError(f"{side.name}, {kind}: {result}; {asked(side, kind)}")
-    return result
+
+
+def wait_until_quiet(side: Side) -> None:
+    """Until it has done with the requests that wrk left behind, so that they do not count to the next load."""
+    end = time.perf_counter() + QUIET_SECONDS
+    before = side.cpu_s()
+    while time.perf_counter() < end:
+        time.sleep(0.2)
+        now = side.cpu_s()
+        if now - before < 0.05:  # noqa: PLR2004 - a quarter of the time: timers, but no requests
+            return
+        before = now
