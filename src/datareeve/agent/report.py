@@ -58,13 +58,28 @@ FIGURES = {  # the keys looked for, and how each is written
     "records_processed": "{:,}",
     "pipeline_status": "{}",
     "api_status": "{}",
+    "api_availability": "{}",  # up, degraded or down
+    "api_uptime_percent": "{:.4g} %",
+    "api_limit_used_percent": "{:.0f} %",
+    "api_response_ms": "{:,.1f} ms",
+    "ai_latency_ms_p95": "{:,.0f} ms",
+    "api_usd_month": "{:,.2f} USD",
+    "ai_cost_growth_percent": "{:+.1f} %",
 }
-ALIASES = {"p50_ms": "latency_ms_p50", "p95_ms": "latency_ms_p95", "p99_ms": "latency_ms_p99"}
+ALIASES = {
+    "p50_ms": "latency_ms_p50",
+    "p95_ms": "latency_ms_p95",
+    "p99_ms": "latency_ms_p99",
+    "usd_month": "api_usd_month",
+    "usd_growth_percent": "ai_cost_growth_percent",
+}
+STATES = ("up", "degraded", "down")
 NOT_MEASURED = "not measured"
 WHY_NOT = {
     "growth_bytes_per_day": "growth needs size samples over an hour: `datareeve serve` takes them",
     "disk_used_percent": "the database's disk is not on this machine or was not looked at",
     "queries_per_second": "no part of this run measured the workload",
+    "api_limit_used_percent": "no provider in estate.yaml says what a key may have a minute",
 }
 UNITS = ("ms", "bytes", "seconds", "percent")
 MOST_KEYS = 20
@@ -124,6 +139,7 @@ class Report(Value):
     status_reason: str = ""
     database: tuple[Line, ...] = ()
     api: str
+    api_lines: tuple[Line, ...] = ()  # where something is known of AI APIs
     completed: tuple[Done, ...] = ()
     metrics: tuple[Line, ...] = ()
     blockers: tuple[str, ...] = ()
@@ -189,6 +205,7 @@ def report(
         status_reason=reason,
         database=tuple(_database(known, parts)),
         api=_written(known, "api_status") if "api_status" in known else "not configured in this estate",
+        api_lines=tuple(_api(known)),
         completed=tuple(_done(part, _also(part, plan, task)) for part in parts if part.status in GOOD),
         metrics=tuple(_metrics(known)),
         blockers=blockers,
@@ -259,6 +276,36 @@ def _database(known: Mapping[str, Any], parts: list[PartOutcome]) -> Iterator[Li
     yield Line(name="Storage", text=text, value=known.get("disk_used_percent"))
     if "connections_used_percent" in known:
         yield _line(known, "Connections", "connections_used_percent")
+
+
+def _api(known: Mapping[str, Any]) -> Iterator[Line]:
+    """The lines of the role's own format, and what it costs; none where nothing is known of AI APIs."""
+    if not known.keys() & {"api_status", "api_availability"}:
+        return
+    word = str(known.get("api_availability") or known["api_status"]).partition(":")[0]
+    uptime = (
+        f" ({_written(known, 'api_uptime_percent')} of requests answered in 30 days)"
+        if "api_uptime_percent" in known
+        else ""
+    )
+    available = word if word in STATES else NOT_MEASURED
+    yield Line(name="Availability", text=f"{available}{uptime}", value=available)
+    yield _line(known, "Rate Limits", "api_limit_used_percent")
+    mean = f"{_written(known, 'api_response_ms')} on average" if "api_response_ms" in known else ""
+    p95 = f"p95 {_written(known, 'ai_latency_ms_p95')}" if "ai_latency_ms_p95" in known else ""
+    text = ", ".join(words for words in (mean, p95) if words) or NOT_MEASURED
+    yield Line(name="Response Time", text=text, value=known.get("api_response_ms"))
+    if "api_usd_month" in known:
+        growth = (
+            f", {_written(known, 'ai_cost_growth_percent')} beside last month"
+            if "ai_cost_growth_percent" in known
+            else ""
+        )
+        yield Line(
+            name="Cost",
+            text=f"{_written(known, 'api_usd_month')} this month{growth}",
+            value=known["api_usd_month"],
+        )
 
 
 def _health(known: Mapping[str, Any], parts: list[PartOutcome]) -> tuple[str, str]:

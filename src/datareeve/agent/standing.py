@@ -42,12 +42,25 @@ OBJECTIVES = {  # the target: the figure it is measured by, and what measures it
 }
 
 
+API = "gateway"  # the name that AI APIs stand under: their figures' in the ledger, their service levels'
+API_LOOK = "ai.providers-status"  # what looks at them
+API_OBJECTIVES = {  # the target: whether it is a least, and the figure it is measured by
+    "api_uptime_percent": (True, "api_uptime_percent"),
+    "ai_cost_growth_percent": (False, "ai_cost_growth_percent"),
+}
+API_UNMEASURED = {
+    "api_uptime_percent": "requests through the gateway",
+    "ai_cost_growth_percent": "a whole month through the gateway, and this one",
+}
+
+
 class Objective(Value):
-    """A service level of one system: the target (at most), and what the last 30 days gave."""
+    """A service level of one system: the target (at most, or more than), and what the last 30 days gave."""
 
     system: str
     target: str
     limit: float
+    more_than: bool = False  # the target is a least: an uptime
     latest: float | None = None
     at: str = ""
     measured: int = 0
@@ -62,7 +75,9 @@ class Objective(Value):
         """Whether nothing says that it is missed."""
         if self.queries.get("slo_verdict") in {"met", "missed"}:
             return bool(self.queries["slo_verdict"] == "met")
-        return self.latest is None or self.latest <= self.limit
+        return self.latest is None or (
+            self.latest > self.limit if self.more_than else self.latest <= self.limit
+        )
 
     @property
     def share(self) -> float | None:
@@ -70,6 +85,23 @@ class Objective(Value):
         return self.within / self.measured if self.measured else None
 
 
+def levels(
+    estate: Estate, catalogue: CatalogueView, preview: Callable[[Operation[Any]], Plan]
+) -> dict[str, dict[str, Any]]:
+    """What is looked at now for the service levels: the queries of each database, and AI APIs where there are any."""
+    found = query_levels(estate, catalogue, preview)
+    if has_apis(estate):
+        part = _look(API_LOOK, None, catalogue, preview)
+        found[API] = {**part.figures, **({"why_not": part.reason} if part.status == "failed" else {})}
+    return found
+
+
+def has_apis(estate: Estate) -> bool:
+    """Whether the estate has AI providers behind a gateway."""
+    return estate.gateway is not None and any(entry.kind in API_KINDS for entry in estate.systems.values())
+
+
+API_KINDS = ("openai", "anthropic")
 LEVEL = "databases.check-slo"  # what holds the queries of a system against the target, call by call
 
 
@@ -97,13 +129,36 @@ def _query_level(
 def objectives(
     estate: Estate, ledger: Ledger, levels: Mapping[str, dict[str, Any]] | None = None
 ) -> tuple[Objective, ...]:
-    """Every target of every database, measured or not; `levels`: what `query_levels` gave."""
+    """Every target of every database and of AI APIs, measured or not; `levels`: what the function of that name gave."""
     found = _objectives(estate, ledger)
-    queries = levels or {}
-    return tuple(
-        o.model_copy(update={"queries": queries.get(o.system, {})}) if o.target == "query_ms_p95" else o
+    looked = levels or {}
+    queries = tuple(
+        o.model_copy(update={"queries": looked.get(o.system, {})}) if o.target == "query_ms_p95" else o
         for o in found
     )
+    return (*queries, *_api_objectives(estate, looked.get(API, {})))
+
+
+def _api_objectives(estate: Estate, seen: Mapping[str, Any]) -> Iterator[Objective]:
+    """Uptime is of requests: each is a measurement. Growth is of two months: it is one."""
+    for target, (more_than, figure) in API_OBJECTIVES.items() if has_apis(estate) else ():
+        limit, latest = getattr(estate.targets, target), seen.get(figure)
+        plain = Objective(
+            system=API,
+            target=target,
+            limit=limit,
+            more_than=more_than,
+            measured_by=str(seen.get("why_not") or API_UNMEASURED[target]),
+        )
+        if latest is None:
+            yield plain
+        elif target == "api_uptime_percent":
+            counted = {"measured": seen["api_requests"], "within": seen["api_requests"] - seen["api_errors"]}
+            yield plain.model_copy(update={"latest": latest, "at": clock.stamp(), **counted})
+        else:
+            yield plain.model_copy(
+                update={"latest": latest, "at": clock.stamp(), "measured": 1, "within": int(latest <= limit)}
+            )
 
 
 def _objectives(estate: Estate, ledger: Ledger) -> tuple[Objective, ...]:
@@ -146,12 +201,30 @@ def status(
     )
 
 
+def api_status(
+    estate: Estate, catalogue: CatalogueView, preview: Callable[[Operation[Any]], Plan]
+) -> tuple[Report, ...]:
+    """The progress report of AI APIs as they are now; () where the estate has none."""
+    if not has_apis(estate):
+        return ()
+    part = _look(API_LOOK, None, catalogue, preview)
+    now = clock.stamp()
+    done = "done" if part.status != "failed" else "failed"
+    looked = Outcome(run="", plan="", status=done, parts=(part,), started_at=now, ended_at=now)
+    figures = (
+        {"api_status": f"down: {part.reason}", "api_availability": "down"}
+        if part.status == "failed"
+        else part.figures
+    )
+    return (report(None, looked, figures=figures).model_copy(update={"title": "Status of AI APIs"}),)
+
+
 def _look(
-    name: str, system: str, catalogue: CatalogueView, preview: Callable[[Operation[Any]], Plan]
+    name: str, system: str | None, catalogue: CatalogueView, preview: Callable[[Operation[Any]], Plan]
 ) -> PartOutcome:
     """What looking gives; a system that cannot be looked at is down, and the report says why."""
     try:
-        plan = preview(catalogue.make(name, {"system": system}))
+        plan = preview(catalogue.make(name, {"system": system} if system else {}))
     except DatareeveError as error:
         reason = f"{error.what} {error.remedy}".strip()
         return PartOutcome(
@@ -160,7 +233,7 @@ def _look(
             summary=error.what,
             status="failed",
             reason=reason,
-            figures={"health": "down"},
+            figures={"health": "down"} if system else {},
         )
     seen = {"figures": plan.figures, "findings": plan.findings, "blockers": plan.blockers}
     return PartOutcome(part_id="1", operation=name, summary=plan.summary, status="nothing to do", **seen)

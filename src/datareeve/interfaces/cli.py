@@ -358,6 +358,7 @@ def status(*, common: Common = COMMON) -> int:
                 )
                 for name in looked_at
             ]
+            reports += standing.api_status(app.estate, app.catalogue, app.preview)
         none = (
             []
             if reports
@@ -368,7 +369,11 @@ def status(*, common: Common = COMMON) -> int:
             ]
         )
         screen.show(reports, *none, *(console.markdown_view(report.markdown()) for report in reports))
-    return 0 if all(report.figures.get("health") != "down" for report in reports) else 1
+    return (
+        1
+        if any("down" in (r.figures.get("health"), r.figures.get("api_availability")) for r in reports)
+        else 0
+    )
 
 
 @cli.command(group=LOOK)
@@ -379,7 +384,7 @@ def slo(*, common: Common = COMMON) -> int:
 
     with common.opened() as (app, screen):
         with screen.progress():
-            levels = standing.query_levels(app.estate, app.catalogue, app.preview)
+            levels = standing.levels(app.estate, app.catalogue, app.preview)
         found = standing.objectives(app.estate, app.ledger, levels)
         screen.show(
             [{**objective.model_dump(), "share": objective.share} for objective in found],

@@ -494,19 +494,19 @@ def objectives_view(found: Sequence[Objective]) -> RenderableType:
     """Service levels: the target, what was measured last, and how much of the last 30 days was within it."""
     if not found:
         return line("The estate has no databases yet: datareeve init postgresql://user@host/database")
-    table = _table("system", "target", "at most", "latest", "within, 30 days", "measured")
+    table = _table("system", "target", "bound", "latest", "within, 30 days", "measured")
     for objective in found:
         row = [
             text(objective.system, "cyan"),
             text(objective.target.replace("_", " ")),
-            text(f"{objective.limit:g}"),
+            text(f"{'more than' if objective.more_than else 'at most'} {objective.limit:g}"),
         ]
         if objective.queries and objective.latest is None:
             row += _counted_queries(objective.queries)
         elif objective.latest is None or objective.share is None:
             row += [text("not measured yet", "yellow"), text(""), text(f"by {objective.measured_by}", "dim")]
         else:
-            style = "green" if objective.latest <= objective.limit else "bold red"
+            style = "green" if objective.kept else "bold red"
             counted = f"{objective.share:.1%} of {objective.measured:,}"
             row += [text(f"{objective.latest:,.4g}", style), text(counted), text(ago(objective.at), "dim")]
         table.add_row(*row)

@@ -156,13 +156,14 @@ class Tools:
                 )
                 for name in names
             ]
+            told += standing.api_status(app.estate, app.catalogue, app.preview)
             return {
                 "systems": jsonable(told),
                 "service_levels": jsonable(
                     standing.objectives(
                         app.estate,
                         app.ledger,
-                        standing.query_levels(app.estate, app.catalogue, app.preview),
+                        standing.levels(app.estate, app.catalogue, app.preview),
                     )
                 ),
             }

@@ -208,6 +208,7 @@ def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
         "api_availability": _availability(facts),
         "api_uptime_percent": facts.uptime_percent,
         "api_errors_allowed": round(allowed, 1) if facts.uptime_percent is not None else None,
+        "api_requests": facts.answered + facts.unanswered,
         "api_errors": facts.unanswered,
         "api_limit_used_percent": max(limits, default=None),
         "api_response_ms": round(sum((one.ms_mean or 0) * one.requests for one in asked) / total, 1)
