@@ -61,7 +61,7 @@ class Exchange:
     """One request and its answer: `respond` at once, or `start`, `write` ..., `end`."""
 
     __slots__ = (
-        "_chunked", "body", "connection", "context", "gone", "headers", "keep_alive", "method", "on_gone",
+        "_chunked", "body", "connection", "context", "gone", "headers", "keep_alive", "lengths", "method", "on_gone",
         "on_resume", "state", "target",
     )  # fmt: skip
 
@@ -69,7 +69,8 @@ class Exchange:
         self.connection = connection
         self.method = b""
         self.target = b""  # path and query as they came
-        self.headers: Headers = []
+        self.headers: Headers = []  # without the content-length
+        self.lengths: list[bytes] = []  # the content-length, as often as it was given
         self.body = b""
         self.keep_alive = True
         self.state = "asked"  # then 'streaming', 'answered'
@@ -140,8 +141,8 @@ class Connection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
-        "_asked", "_asking", "_current", "_deadline", "_fields", "_head_bytes", "_parser", "_parts", "_refused",
-        "_size", "_stalled_since", "_transport", "_waits_for", "server",
+        "_asked", "_asking", "_current", "_deadline", "_fields", "_former", "_head_bytes", "_parser", "_parts", "_refused",
+        "_size", "_stalled_since", "_transport", "_waits_for", "memo", "server",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -159,6 +160,8 @@ class Connection(asyncio.Protocol):
         self._stalled_since = 0.0
         self._waits_for = "header"
         self._deadline = 0.0
+        self._former: tuple[Headers, bool] | None = None  # of the request before, and whether it had a length
+        self.memo: object = None  # the application's own, as long as requests come with the same headers
 
     # -- the transport's calls ---------------------------------------------------------------------------------
 
@@ -236,7 +239,11 @@ class Connection(asyncio.Protocol):
         if self._fields > HEAD_FIELDS:
             self._misread(431, "gateway.headers", f"There are more than {HEAD_FIELDS} headers.")
         elif self._asking is not None:
-            self._asking.headers.append((name.lower(), value.strip(b" \t")))
+            name = name.lower()
+            if name == b"content-length":
+                self._asking.lengths.append(value.strip(b" \t"))
+            else:
+                self._asking.headers.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The headers are whole: the application may refuse before the body is read."""
@@ -249,20 +256,24 @@ class Connection(asyncio.Protocol):
         version = self._parser.get_http_version()
         if version == "1.0":
             exchange.without_chunks()
-        if (problem := _unsound(exchange.headers, version)) is not None:
+        if not self._as_before(exchange, version) and (problem := _unsound(exchange, version)) is not None:
             return self._misread(400, "gateway.http", problem)
-        length = int(exchange.header(b"content-length") or b"0")
-        if length > self.server.bounds.body_bytes:
+        if exchange.lengths and int(exchange.lengths[0]) > self.server.bounds.body_bytes:
             return self._too_large()
         self._expect("body")
         if self._current is None and not self._asked:
             self.server.application.admit(exchange)
-            if (
-                exchange.state != "answered"
-                and (exchange.header(b"expect") or b"").lower() == b"100-continue"
-            ):
+            if exchange.state != "answered" and (b"expect", b"100-continue") in exchange.headers:
                 self.send(CONTINUE)
         return None
+
+    def _as_before(self, exchange: Exchange, version: str) -> bool:
+        """Whether the headers are those of the request before, but for the length: then what was found of them still holds."""
+        former, self._former = self._former, (exchange.headers, bool(exchange.lengths))
+        if self._former != former or version != "1.1" or len(exchange.lengths) > 1:
+            self.memo = None
+            return False
+        return True
 
     def on_body(self, data: bytes) -> None:
         """Part of the body."""
@@ -312,7 +323,7 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write(last)
         if exchange is self._asking:
-            length = int(exchange.header(b"content-length") or b"-1")
+            length = int(exchange.lengths[0]) if exchange.lengths else -1
             if not exchange.keep_alive or not 0 <= length <= READ_PAST_BYTES:
                 self._linger()
             return
@@ -487,17 +498,18 @@ class Server:
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
-def _unsound(headers: Headers, version: str) -> str | None:
+def _unsound(exchange: Exchange, version: str) -> str | None:
     """What could be read in two ways by two servers: request smuggling rests on it (RFC 9112, 6.3 and 11.2)."""
+    headers = exchange.headers
     names = [name for name, _ in headers]
     if names.count(b"host") != 1 and version == "1.1":
         return "There must be exactly one Host header."
-    if names.count(b"content-length") > 1 or names.count(b"transfer-encoding") > 1:
+    if len(exchange.lengths) > 1 or names.count(b"transfer-encoding") > 1:
         return "The length of the body is given twice."
     coding = next((value for name, value in headers if name == b"transfer-encoding"), None)
     if coding is None:
         return None
-    if b"content-length" in names or version != "1.1":
+    if exchange.lengths or version != "1.1":
         return "Content-Length and Transfer-Encoding exclude each other."
     return None if coding.lower() == b"chunked" else "Only the transfer coding 'chunked' is known."
 

@@ -37,10 +37,6 @@ OBJECTS = frozenset(
     ("chat", "completions", "responses", "messages", "embeddings")
 )  # dialects whose answers are JSON objects
 CUT_BY_US = frozenset(("upstream.first-byte-timeout", "upstream.idle-timeout", "upstream.deadline"))
-DEADLINE_HEADERS = (
-    b"x-stainless-timeout",
-    b"x-stainless-read-timeout",
-)  # seconds; the official SDKs send one
 
 
 @dataclass(slots=True, eq=False)
@@ -100,16 +96,14 @@ class Walk:
     _last: Failure | None = None
     _tried: set[Candidate] = field(default_factory=set)  # in this round
     _out: set[Candidate] = field(default_factory=set)  # asking them again would change nothing
-    _passed: bytes = field(default=b"")
 
     async def answer(self) -> Answer:
         """The first good answer, else the last candidate's error. Errors: `Refusal` where nobody could be asked."""
         engine, settings = self.engine, self.route.settings
         engine.retries.asked()
-        self._passed = heads.passed_on(self.exchange.headers, is_json=self.context.dialect.reads_json)
-        deadline = self.context.began + self._patience()
-        candidates = engine.targets.candidates(self.route)
+        deadline = self.context.began + min(settings.deadline_seconds, self.context.client.patience)
         for round_ in range(settings.retries + 1):
+            candidates = engine.targets.candidates(self.route)  # anew each time: keys come and go
             found = await self._round(candidates, deadline)
             if found is not None:
                 return found
@@ -242,7 +236,7 @@ class Walk:
             path=path.encode(),
             query=self.context.query,
             known=engine.known(candidate),
-            passed=self._passed,
+            passed=self.context.passed,
             body=body,
         )
         return await engine.origin(provider).ask(request, engine.timeouts(provider), deadline)
@@ -333,15 +327,6 @@ class Walk:
                     max(opens, self.engine.parts.room.provider_free_in(candidate, self.asked.input_estimate))
                 )
         return min(waits) + failing.pause(round_) if waits else None
-
-    def _patience(self) -> float:
-        """Seconds that the request may take: the route's, or less where the client says that it waits less."""
-        patience = self.route.settings.deadline_seconds
-        for name in DEADLINE_HEADERS:
-            said = self.exchange.header(name)
-            if said is not None and said.replace(b".", b"", 1).isdigit() and float(said) > 0:
-                return min(patience, float(said))
-        return patience
 
     def _in_vain(self, candidates: tuple[Candidate, ...]) -> Answer:
         """Nobody answered: the last error, in its own words where those are the client's to read."""

@@ -17,7 +17,7 @@ from datareeve.capabilities.ai.gateway import compile as compiling
 from datareeve.capabilities.ai.gateway import heads
 from datareeve.capabilities.ai.gateway.dialects import Problem, table
 from datareeve.capabilities.ai.gateway.failing import RetryBudget
-from datareeve.capabilities.ai.gateway.job import JSON, REQUEST_ID, Context, Job
+from datareeve.capabilities.ai.gateway.job import JSON, REQUEST_ID, Client, Context, Job
 from datareeve.capabilities.ai.gateway.targets import Targets
 from datareeve.systems.upstream import Origin, Timeouts
 
@@ -96,13 +96,14 @@ class Engine:
         dialect = table.of(method, text)
         if dialect is None:
             return self._refuse(exchange, text, _no_such(method, text, exists=_exists(text)))
-        found = self._authenticated(exchange)
-        if isinstance(found, Problem):
-            self.parts.metrics.count_refused(found.code)
-            return self._refuse(exchange, text, found, dialect)
-        exchange.context = Context(
-            found, dialect, text, query, self._ids.next(), time.monotonic(), time.time()
-        )
+        now, known = time.time(), exchange.connection.memo
+        if not (isinstance(known, Client) and known.still(self.config, now)):
+            found = self._authenticated(exchange)
+            if isinstance(found, Problem):
+                self.parts.metrics.count_refused(found.code)
+                return self._refuse(exchange, text, found, dialect)
+            known = exchange.connection.memo = Client.of(self.config, found, exchange.headers)
+        exchange.context = Context(known, dialect, text, query, self._ids.next(), time.monotonic(), now)
         return None
 
     def handle(self, exchange: Exchange) -> None:

@@ -6,18 +6,21 @@ Whatever happens, three things happen once: the client is told (unless it left),
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from datareeve.capabilities.ai.gateway import heads, redact
 from datareeve.capabilities.ai.gateway.attempts import Answer, Walk
 from datareeve.capabilities.ai.gateway.cache import Flight
 from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, meaning
 from datareeve.capabilities.ai.gateway.dialects.batches import Results
 from datareeve.capabilities.ai.gateway.meters import Reservation
 from datareeve.capabilities.ai.gateway.objects import KEPT
+from datareeve.capabilities.ai.gateway.restoring import Restorer
 from datareeve.capabilities.ai.gateway.room import UNSAID_FOR_LIMITS
 from datareeve.capabilities.ai.gateway.usage import Tokens, UsageRow
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from datareeve.capabilities.ai.gateway.cache import Cache, Stored
-    from datareeve.capabilities.ai.gateway.config import Route, VirtualKey
+    from datareeve.capabilities.ai.gateway.config import Config, Route, VirtualKey
     from datareeve.capabilities.ai.gateway.dialects import Dialect
     from datareeve.capabilities.ai.gateway.engine import Engine
     from datareeve.systems.gateway_objects import KeptObject
@@ -40,11 +43,45 @@ THEIRS = frozenset(
 LEAST_PREFIX = 512  # tokens; shorter ones no provider keeps
 
 
+DEADLINE_HEADERS = (
+    b"x-stainless-timeout",
+    b"x-stainless-read-timeout",
+)  # seconds; the official SDKs send one
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What a request's headers say, as long as they are the same on its connection."""
+
+    config: Config
+    key: VirtualKey
+    passed: bytes  # the lines that go on to a provider
+    passed_with_json: bytes
+    patience: float  # seconds that the client waits, as far as it says; else infinite
+
+    @classmethod
+    def of(cls, config: Config, key: VirtualKey, headers: Headers) -> Client:
+        """Read a request's headers."""
+        said = next(
+            (float(value) for name, value in headers if name in DEADLINE_HEADERS and _is_number(value)), 0.0
+        )
+        passed = heads.passed_on(headers, is_json=False)
+        return cls(config, key, passed, heads.passed_on(headers, is_json=True), said or math.inf)
+
+    def still(self, config: Config, now: float) -> bool:
+        """Whether it holds by this configuration, `now` in Unix seconds: no key was changed, and this one has not ended."""
+        return self.config is config and (self.key.expires_at is None or now < self.key.expires_at)
+
+
+def _is_number(value: bytes) -> bool:
+    return value.replace(b".", b"", 1).isdigit()
+
+
 @dataclass(slots=True)
 class Context:
     """Who asks, and where."""
 
-    key: VirtualKey
+    client: Client
     dialect: Dialect
     path: str
     query: bytes
@@ -52,13 +89,23 @@ class Context:
     began: float  # time.monotonic(), which is also the loop's clock, but finer
     at: float  # Unix seconds
 
+    @property
+    def key(self) -> VirtualKey:
+        """Whose request it is."""
+        return self.client.key
+
+    @property
+    def passed(self) -> bytes:
+        """The lines of its headers that go on to a provider."""
+        return self.client.passed_with_json if self.dialect.reads_json else self.client.passed
+
 
 class Job:
     """A request on its way."""
 
     __slots__ = (
         "_answer", "_asked", "_batch_microusd", "_context", "_cost", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
-        "_http", "_meaning", "_object", "_prefix", "_reservation", "_status", "_walk", "config",
+        "_http", "_meaning", "_object", "_prefix", "_reservation", "_restorer", "_status", "_walk", "config",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, exchange: Exchange, context: Context) -> None:
@@ -68,6 +115,7 @@ class Job:
         self.config = engine.config
         self._asked: Asked | None = None
         self._reservation: Reservation | None = None
+        self._restorer: Restorer | None = None  # where personal data was taken out of the prompt
         self._walk: Walk | None = None
         self._answer: Answer | None = None
         self._flight: Flight | None = None
@@ -116,6 +164,8 @@ class Job:
         asked = self._asked = self._read()
         if self._context.dialect.local is not None:
             return self._tell_local(self._context.dialect.local)
+        if self.config.settings.privacy.redact:
+            asked = self._asked = await self._redacted(asked)
         route = await self._kept_route() or self._routed(asked)
         self._identify(asked)
         cache = self._engine.parts.cache
@@ -123,7 +173,7 @@ class Job:
             return self._tell_stored(found)
         await self._reserve(asked, route)
         self._walk = Walk(self._engine, self._exchange, self._context, asked, route)
-        self._begin(asked)
+        self._engine.parts.usage.begin(self)
         answer = self._answer = await self._walk.answer()
         self._first = answer.first_at or None
         if answer.relay is not None:
@@ -144,6 +194,15 @@ class Job:
         if not isinstance(body, dict):
             raise Refusal(Problem(400, "bad_request", "gateway.json", "The body is not a JSON object."))
         return dialect.asked(exchange.body, body)
+
+    async def _redacted(self, asked: Asked) -> Asked:
+        """The request without its personal data. What stands for what is known to this request alone."""
+        columns = self.config.settings.privacy.columns
+        found = await redact.looked_through(asked, self._context.dialect, columns)
+        if found is None:
+            return asked
+        self._restorer = Restorer(found[1])
+        return found[0]
 
     def _routed(self, asked: Asked) -> Route:
         """Where the model's name leads, if this key may use it. A model that may not be used is told as one that is not there."""
@@ -265,7 +324,7 @@ class Job:
         self._error = answer.error
         if self._exchange.gone:
             self._status = "disconnected"
-        self._exchange.respond(answer.status, self._headers(answer.headers), answer.body)
+        self._exchange.respond(answer.status, self._headers(answer.headers), self._restored(answer.body))
         if self._flight is not None and answer.ok:
             self._keep(answer, answer.body)
 
@@ -275,8 +334,11 @@ class Job:
         self._http, self._status = 200, "ok"
         if self._flight is not None:
             relay.keep(self._flight.most_bytes)
+        relay.restorer = self._restorer
         relay.commit(exchange, 200, self._headers(answer.headers))
         await relay.done
+        if self._restorer is not None:
+            exchange.write(self._restorer.flush())
         self._first = relay.first_at or None
         if exchange.gone:
             self._status, self._error = "disconnected", "gateway.client-left"
@@ -303,10 +365,16 @@ class Job:
         headers = self._headers([*stored.headers, (b"x-datareeve-cache", b"hit")])
         self._answer = Answer.stored(stored)
         if stored.stream:
-            self._exchange.start(200, headers, stored.body)
+            self._exchange.start(200, headers, self._restored(stored.body, stream=True))
             self._exchange.end()
         else:
-            self._exchange.respond(200, headers, stored.body)
+            self._exchange.respond(200, headers, self._restored(stored.body))
+
+    def _restored(self, body: bytes, *, stream: bool = False) -> bytes:
+        """An answer with what was taken out of the prompt. It is kept without."""
+        if self._restorer is None:
+            return body
+        return self._restorer.feed(body) + self._restorer.flush() if stream else self._restorer.whole(body)
 
     def _headers(self, headers: Headers) -> Headers:
         walk = self._walk
@@ -329,8 +397,14 @@ class Job:
 
     # -- counting ----------------------------------------------------------------------------------------------
 
-    def _begin(self, asked: Asked) -> None:
-        self._engine.parts.usage.begin(self._row(asked, Tokens(), estimated=True))
+    def begun(self) -> UsageRow:
+        """The row of a request that is still under way: what stands if we are killed before its end."""
+        return self._row(self._asked, Tokens(), estimated=True)
+
+    @property
+    def id(self) -> str:
+        """The request's id."""
+        return self._context.id
 
     def _used(self) -> tuple[Tokens, bool]:
         """What it used, and whether that is our estimate."""

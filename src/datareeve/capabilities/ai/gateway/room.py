@@ -115,7 +115,10 @@ class Room:
         found = await self.meters.admit(demands, min(deadline, now + SETTLING_SECONDS))
         if isinstance(found, Reservation):
             return found
-        patience = max(route.settings.queue_seconds, SETTLING_SECONDS if self._settles(found) else 0.0)
+        spent = found.meter.unit == MICROUSD
+        patience = (
+            route.settings.queue_seconds if not spent else SETTLING_SECONDS if self._settles(found) else 0.0
+        )
         if patience:
             until = min(deadline, now + patience)
             found = await self.waiting.wait(demands, key.id, until, gone=lambda: exchange.gone)
@@ -126,7 +129,7 @@ class Room:
     def provider(self, candidate: Candidate, tokens: int) -> Reservation | None:
         """Hold what a request takes of a provider key's limits; None where the key has no room now."""
         now = self.meters.now()
-        key = candidate.key.id if candidate.key is not None else candidate.provider.name
+        key = _limited(candidate)
         if not self.limits.room(key, candidate.target.model, tokens, now):
             return None
         found = self.meters.reserve(self._of_key(candidate, key).demands(tokens, 0))
@@ -135,7 +138,7 @@ class Room:
     def provider_free_in(self, candidate: Candidate, tokens: int) -> float:
         """Seconds until a provider key may have room."""
         now = self.meters.now()
-        key = candidate.key.id if candidate.key is not None else candidate.provider.name
+        key = _limited(candidate)
         free = self.limits.free_in(key, candidate.target.model, tokens, now)
         for meter, amount in self._of_key(candidate, key).demands(tokens, 0):
             free = max(free, meter.free_in(amount, now))
@@ -143,7 +146,7 @@ class Room:
 
     def provider_said(self, candidate: Candidate, headers: Headers) -> None:
         """Headers of an answer: what the provider says is left of its limits."""
-        key = candidate.key.id if candidate.key is not None else candidate.provider.name
+        key = _limited(candidate)
         self.limits.heard(key, candidate.target.model, headers, self.meters.now(), self.meters.wall())
 
     def usual_output(self, route: Route) -> int:
@@ -194,7 +197,7 @@ class Room:
         place = (provider.name, key)
         found = self._of_keys.get(place)
         if found is None:
-            of, name = self.meters.of, f"provider:{provider.name}:{key}"
+            of, name = self.meters.of, f"provider:{key}"
             requests = provider.requests_per_minute
             tokens = provider.tokens_per_minute
             found = self._of_keys[place] = Places(
@@ -209,7 +212,7 @@ class Room:
     def _settles(short: Short) -> bool:
         """Whether waiting is worth it: a budget that is held by requests on their way, and not yet spent."""
         meter = short.meter
-        return meter.unit in (MICROUSD, AT_ONCE) and meter.reserved > 0 and meter.spent < meter.limit
+        return meter.reserved > 0 and meter.spent < meter.limit
 
     def _problem(self, short: Short) -> Problem:
         meter = short.meter
@@ -227,6 +230,11 @@ class Room:
             message = f"{whose} has a limit of {meter.limit:,} {what}; this request alone may need more. Ask for fewer tokens."
             return Problem(429, "rate_limit", "gateway.rate-limit", message, headers=NEVER_AGAIN)
         return Problem(429, "rate_limit", "gateway.rate-limit", message, retry_after=max(wait, 0.05))
+
+
+def _limited(candidate: Candidate) -> str:
+    """What a provider's limits are counted by: its key, or the provider where it takes none."""
+    return f"{candidate.provider.name}:{candidate.key.id if candidate.key is not None else ''}"
 
 
 def counts(budget: SpendBudget, key: VirtualKey, route: Route) -> bool:

@@ -17,9 +17,10 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from datareeve.capabilities.ai.gateway.usage import UsageRow
 from datareeve.systems.usage_mover import Mover
 from datareeve.systems.usage_spool import Frame, Spool, decoded, encoded, interrupted
 from datareeve.systems.usage_table import COLUMNS, HOUR, PLACE, cleaned
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from datareeve.capabilities.ai.gateway.usage import UsageRow
     from datareeve.systems.gateway_store import GatewayStore
     from datareeve.systems.usage_mover import Observer
     from datareeve.systems.usage_table import UsageTuple
@@ -76,6 +76,17 @@ class Left:
     lost: int  # requests that neither disk nor store took
 
 
+class Unmade(Protocol):
+    """A request that makes its first row when that is wanted: one that ends within a flush needs none."""
+
+    @property
+    def id(self) -> str:
+        """The request's id."""
+
+    def begun(self) -> UsageRow:
+        """Its row while it runs: what is reserved for it."""
+
+
 class UsageLog:
     """The log of one process. `begin`, `end`, `flush`, `figures` and `close` belong to the event loop."""
 
@@ -90,7 +101,7 @@ class UsageLog:
     ) -> None:
         """`keep_days`: rows that are older are removed; their sums stay."""
         self._timer: asyncio.TimerHandle | None = None
-        self._begun: dict[str, UsageTuple] = {}  # since the last flush
+        self._begun: dict[str, UsageRow | Unmade] = {}  # since the last flush: most end before it
         self._running: dict[str, UsageTuple] = {}  # whose beginning is in the spool
         self._untold: dict[str, UsageTuple] = {}  # that began while rows were summed
         self._ended: list[UsageTuple] = []
@@ -113,9 +124,9 @@ class UsageLog:
 
     # -- a request's two calls ----------------------------------------------------------------------------------------------------
 
-    def begin(self, row: UsageRow) -> None:
+    def begin(self, row: UsageRow | Unmade) -> None:
         """A request is about to be sent; the row holds what is reserved for it: that is what it counts if its end is never seen."""
-        self._begun[row.id] = _flat(row)
+        self._begun[row.id] = row
         if self._timer is None:
             self._arm(FLUSH_SECONDS)
 
@@ -147,7 +158,7 @@ class UsageLog:
             self._arm(RETRY_SECONDS)
 
     def _keep(self) -> None:
-        begun, ended, over = self._begun, self._ended, self._over
+        begun, ended, over = _made(self._begun), self._ended, self._over
         self._begun, self._ended, self._over = {}, [], []
         if self._requests == self._mover.requests:
             self._behind_since = time.monotonic()
@@ -240,7 +251,7 @@ class UsageLog:
 
     def _end_running(self) -> None:
         now = time.time()
-        running = {**self._running, **self._untold, **self._begun}
+        running = {**self._running, **self._untold, **_made(self._begun)}
         self._over += self._running
         self._ended += [interrupted(row, now) for row in running.values()]
         self._running, self._untold, self._begun = {}, {}, {}
@@ -250,6 +261,10 @@ class UsageLog:
         behind, lost = self.figures().behind, self._memory.requests() + self._sums.requests
         self._spool.close(remove=behind == 0)
         return Left(in_spool=behind - lost, lost=lost)
+
+
+def _made(begun: dict[str, UsageRow | Unmade]) -> dict[str, UsageTuple]:
+    return {name: _flat(row if isinstance(row, UsageRow) else row.begun()) for name, row in begun.items()}
 
 
 def _flat(row: UsageRow) -> UsageTuple:
