@@ -5,12 +5,13 @@ import contextlib
 import random
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from datareeve.core.errors import Unreachable
+from datareeve.core.errors import Failed, Unreachable
 from datareeve.systems.gateway_store import GatewayStore
 from datareeve.systems.lease_pool import MemoryPool, SharedMemory, SqlPool
 from datareeve.systems.lease_pool_redis import RedisPool
@@ -170,6 +171,14 @@ def test_a_message_that_comes_late_changes_nothing(pools):
         with pytest.raises(Unreachable) as told:
             await a.tell(month(keep=10, used=10))
         assert told.value.code == "gateway.limits-down"
+        assert (await a.tell(month(keep=30, used=30))).grants[0].held == 30
+
+
+def test_a_process_that_the_pool_does_not_know_is_told(pools):
+    @story(pools, "a")
+    async def _(a):
+        a.turn = 7
+        assert (await a.tell(month(keep=30, used=30))).forgotten
         assert (await a.tell(month(keep=30, used=30))).grants[0].held == 30
 
 
@@ -344,6 +353,31 @@ def made(seeded, make):
         want=need + seeded.choice([0, 5, 20]),
         alone=make is month and seeded.random() < 0.5,
     )
+
+
+def test_a_store_that_hangs_is_not_asked_again_before_it_has_answered():
+    hanging, asked = threading.Event(), []
+
+    class Store:
+        @contextlib.contextmanager
+        def transaction(self):
+            asked.append(1)
+            hanging.wait(20)
+            raise Failed("gateway-store.busy", "locked", "")
+            yield
+
+    async def main():
+        pool = SqlPool(Store(), "a")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await pool.exchange(1, [])
+        with pytest.raises(Unreachable):
+            await pool.exchange(2, [])
+        assert len(asked) == 1
+        hanging.set()
+        await pool.close()
+
+    asyncio.run(main())
 
 
 def test_a_pool_that_is_not_there_says_so(tmp_path):

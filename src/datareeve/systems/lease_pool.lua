@@ -194,6 +194,7 @@ local lost = holder and holder.reaped
 all[me] = {turn = turn, expires_at = now + ttl, reaped = false}
 set_holder(me, all[me])
 if lost and mode ~= 'leave' then return {'lost', {}, {}, 0} end
+if not holder and turn > 1 then return {'forgotten', {}, {}, 0} end
 local grants = lost and {} or exchange(all, read_asks())
 if mode == 'leave' then
   -- What it took of windows that slide is kept until they have moved on.

@@ -88,6 +88,8 @@ class MemoryPool:
         shared.holders[self._instance] = _Holder(turn, now + TTL_SECONDS)
         if holder is not None and holder.reaped:
             return Reply(lost=True)
+        if holder is None and turn > 1:
+            return Reply(forgotten=True)
         grants = tuple(self._decided(ask, now) for ask in asks)
         living = sum(1 for other in shared.holders.values() if other.expires_at > now)
         return Reply(grants, self._wanted(now), living)
@@ -204,6 +206,8 @@ class SqlPool:
                 "The gateway's store has not answered the last question yet.", "It is asked again by itself."
             )
         self._at_work = asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        # Nobody may be waiting for it any more when it ends.
+        self._at_work.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.shield(self._at_work)
         except DatareeveError as error:
@@ -222,8 +226,8 @@ class SqlPool:
             with self._store.transaction() as t:
                 now = self._now(t)
                 # Every statement before this one only reads the clock: SQLite's write lock, and ours on our row, come first.
-                if start == 0 and not self._beat(t, turn, now):
-                    return Reply(lost=True)
+                if start == 0 and (unknown := self._beat(t, turn, now)) is not None:
+                    return unknown
                 grants |= self._decided(t, part, now)
                 if start + MOST_ASKS >= len(asks):
                     reply = self._reply(t, tuple(grants[ask.key] for ask in asks), now)
@@ -235,16 +239,18 @@ class SqlPool:
         with self._store.reading() as t:
             return self._reply(t, (), self._now(t))
 
-    def _beat(self, t: Transaction, turn: int, now: float) -> bool:
-        """Say that we live; False where we were taken for dead. Errors: `Unreachable` where a later message was first."""
+    def _beat(self, t: Transaction, turn: int, now: float) -> Reply | None:
+        """Say that we live; a reply where nobody knows us any more. Errors: `Unreachable` where a later message was first."""
         row = {"instance": self._instance, "turn": turn, "expires_at": now + TTL_SECONDS}
         if t.run(SQL["beat"], **row):
-            return True
+            return None
         holder = t.one(SQL["holder"], instance=self._instance)
         if holder is not None and not holder["reaped"]:
             raise _late()
         t.run(SQL["arrive"], **row)
-        return holder is None
+        if holder is not None:
+            return Reply(lost=True)
+        return Reply(forgotten=True) if turn > 1 else None
 
     def _decided(self, t: Transaction, asks: Sequence[Ask], now: float) -> dict[Key, Grant]:
         if not asks:

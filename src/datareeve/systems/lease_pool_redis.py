@@ -60,8 +60,8 @@ class RedisPool:
     async def exchange(self, turn: int, asks: Sequence[Ask]) -> Reply:
         """See `Pool.exchange`."""
         said, grants, wanted, living = await self._run("exchange", turn, asks)
-        if said == "lost":
-            return Reply(lost=True)
+        if said in ("lost", "forgotten"):
+            return Reply(lost=said == "lost", forgotten=said == "forgotten")
         return Reply(
             tuple(_grant(row) for row in grants), frozenset(_key(counter) for counter in wanted), int(living)
         )

@@ -83,9 +83,8 @@ class Reply:
     grants: tuple[Grant, ...] = ()
     wanted: frozenset[tuple[str, str]] = frozenset()  # counters we hold a share of and others need more of
     instances: int = 1  # processes heard of, this one included
-    lost: bool = (
-        False  # our shares were taken for a dead process's and summed up: say everything anew, from there
-    )
+    lost: bool = False  # we were taken for dead, what we used was summed up: say everything anew from there
+    forgotten: bool = False  # the pool was emptied: say everything anew, and wait until all have done so
 
 
 class Pool(Protocol):

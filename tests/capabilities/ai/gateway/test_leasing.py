@@ -336,6 +336,61 @@ def test_without_the_pool_each_goes_on_with_its_part(gateways, clock):
     asyncio.run(main())
 
 
+def test_an_emptied_pool_gives_out_nothing_twice(gateways, clock):
+    async def main():
+        meters = [gateway.limit(100) for gateway in gateways]
+        async with exchanging(*gateways):
+            for gateway, meter in zip(gateways, meters, strict=True):
+                for _ in range(20):
+                    assert isinstance(await gateway.admit(meter), Reservation)
+            await pass_time(clock, 1)
+        shared = gateways[0].pool._shared
+        shared.shares.clear()
+        shared.holders.clear()
+        async with exchanging(*gateways):
+            found = await asyncio.gather(
+                *(gateways[n % 4].admit(meters[n % 4], seconds=4) for n in range(100)), pass_time(clock, 8)
+            )
+        assert 10 <= sum(isinstance(one, Reservation) for one in found) <= 20
+        assert not any(gateway.leasing.down for gateway in gateways)
+
+    asyncio.run(main())
+
+
+def test_whatever_goes_wrong_in_the_exchange_requests_go_on(gateways, clock):
+    async def main():
+        one = gateways[0]
+        one.pool.exchange = None
+        async with exchanging(one):
+            assert isinstance(await one.admit(one.limit(100), 100), Reservation)
+        assert one.leasing.state().trouble == "TypeError"
+
+    asyncio.run(main())
+
+
+def test_a_process_that_slept_takes_nothing_before_the_pool_has_confirmed_it(gateways, clock):
+    async def main():
+        one = gateways[0]
+        meter = one.limit(100)
+        async with exchanging(one):
+            await one.admit(meter)
+        assert meter.tally.share > 1
+        clock.now += TTL_SECONDS + 1
+        exchange, seen = one.pool.exchange, []
+
+        async def seeing(turn, asks):
+            seen.append(meter.tally.share)
+            return await exchange(turn, asks)
+
+        one.pool.exchange = seeing
+        await one.leasing.exchange()
+        assert seen == [1]
+        async with exchanging(one):
+            assert isinstance(await one.admit(meter, 99), Reservation)
+
+    asyncio.run(main())
+
+
 def test_a_budget_without_the_pool_is_what_was_left_divided(gateways, clock):
     async def main():
         budgets = [gateway.limit(1000, "month", MICROUSD) for gateway in gateways]

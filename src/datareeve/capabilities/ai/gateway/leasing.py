@@ -48,6 +48,7 @@ class LeasingState:
     last_ms: float  # how long the last exchange took
     instances: int  # processes that share the limits
     shares: int  # of meters, that this process holds
+    trouble: str  # the code or type of the last failure
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +59,10 @@ class _Waiter:
     since: float
     future: asyncio.Future[bool]
     asked: bool = False  # the pool has been asked for it
+
+
+class _Forgotten(Exception):
+    """The pool was emptied: as if it had not been there."""
 
 
 class Lease:
@@ -163,7 +168,7 @@ class Lease:
     def retire(self) -> None:
         """Its meter is no longer in the estate: hold nothing in reserve."""
         self.retired = True
-        self.tally.share = min(self.tally.share, self.tally.used)
+        self.run_out()
         self._leasing.due(self, soon=False)
 
     def end(self) -> None:
@@ -341,12 +346,16 @@ class Lease:
                 waiter.future.set_result(False)
         self._waiting = []
 
+    def run_out(self) -> None:
+        """Nothing is held beyond what is used."""
+        if self.tally.share < NEVER:
+            self.tally.share = min(self.tally.share, self.tally.used)
+
     def begin_anew(self) -> None:
         """The pool took us for dead: what it was told has been added up there; go on from that."""
         if self.period:
             self._folded = self._told[0]
-        if self.tally.share < NEVER:
-            self.tally.share = min(self.tally.share, self.tally.used)
+        self.run_out()
         self.held = self._folded
         self._told = (self._folded, self._folded)
 
@@ -415,6 +424,8 @@ class Leasing:
         self._turn = 0
         self._renew_at = 0.0
         self._listen_at = 0.0
+        self._confirmed_at = now()
+        self._trouble = ""
         self._down_since = 0.0
         self._back_at = 0.0
         self._forget_at = 100
@@ -443,7 +454,13 @@ class Leasing:
         """How it stands, for status and metrics."""
         down = max(self.now() - self._down_since, 0.001) if self.down else 0.0
         return LeasingState(
-            down, self._exchanges, self._failures, self._last_ms, self.instances, len(self._active)
+            down,
+            self._exchanges,
+            self._failures,
+            self._last_ms,
+            self.instances,
+            len(self._active),
+            self._trouble,
         )
 
     # -- the task ----------------------------------------------------------------------------------------------------------------
@@ -474,19 +491,28 @@ class Leasing:
         if not self._due and not self._worth_asking(now):
             return
         self._listen_at = now + EVERY_SECONDS
+        if now - self._confirmed_at > TTL_SECONDS and not self.down:
+            self._run_out()
         batch, self._due = list(self._due.values()), {}
         try:
             await self._told_anyhow(batch)
-        except (DatareeveError, TimeoutError):
+        except Exception as error:  # noqa: BLE001 - the task's boundary: whatever it is, requests must go on
             self._failures += 1
+            self._trouble = str(getattr(error, "code", type(error).__name__))
             self._fall_back(batch)
             return
+        self._confirmed_at = now
         if now >= self._renew_at:
             self._renew_at = now + RENEW_SECONDS
         if self.down:
             self._come_back(now)
         if self.on_room is not None:
             self.on_room()
+
+    def _run_out(self) -> None:
+        """This process slept: what it held may be others' by now. Nothing is taken of it before the pool has confirmed it."""
+        for lease in self._active.values():
+            lease.run_out()
 
     def _worth_asking(self, now: float) -> bool:
         """With nothing to say: to be known to live, and to hear whether others need of what we hold."""
@@ -562,6 +588,8 @@ class Leasing:
         now = self.now()
         self._exchanges += 1
         self._last_ms = (now - began) * 1000
+        if reply.forgotten:
+            raise _Forgotten
         if reply.lost:
             for lease in self._leases.values():
                 lease.begin_anew()
