@@ -124,14 +124,15 @@ def test_a_process_that_is_killed_costs_the_others_nothing_but_what_it_used(tmp_
     where = tmp_path / "gateway.sqlite"
     GatewayStore.open(where).close()
     processes, paths = started(where, tmp_path, 2.5)
-    deadline = time.monotonic() + 20
-    while told(paths[:1])["spent"] < COST:
+    deadline = time.monotonic() + 30
+    while not (spending := [n for n, path in enumerate(paths) if told([path])["spent"]]):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(processes[0].pid, signal.SIGKILL)
+    victim = processes[spending[0]]
+    os.kill(victim.pid, signal.SIGKILL)
     for one in processes:
-        one.join(40)
-    assert [one.exitcode for one in processes] == [-signal.SIGKILL, 0, 0, 0]
+        one.join(60)
+    assert sorted(one.exitcode for one in processes) == [-signal.SIGKILL, 0, 0, 0]
     given = told(paths)
     assert given["rate"] <= LIMIT
     assert given["spent"] < BUDGET + COST
