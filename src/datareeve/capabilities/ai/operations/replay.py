@@ -118,12 +118,10 @@ class Replay(Operation[ReplayFacts]):
             return self.model
         if self.model in stands.settings.models:
             return str(stands.settings.models[self.model].targets[0])
-        makers = [
-            name
-            for name, entry in stands.providers.items()
-            if maker_of(entry) == maker_by_name(self.model) or len(stands.providers) == 1
-        ]
-        return f"{makers[0]}/{self.model}" if makers else ""
+        maker = maker_by_name(self.model)
+        fitting = [n for n, entry in stands.providers.items() if maker and maker_of(entry) == maker]
+        fitting = fitting or [n for n in stands.providers if len(stands.providers) == 1]
+        return f"{fitting[0]}/{self.model}" if fitting else ""
 
     def _what(self, target: str) -> dict[str, Any]:
         return {"target": target, "asked": self.asked or "", "days": self.days, "most": self.prompts}
