@@ -264,6 +264,22 @@ def test_a_budget_is_kept_by_four_processes_to_the_last_request(gateways, clock)
     asyncio.run(main())
 
 
+def test_what_a_request_was_given_beyond_a_budget_and_did_not_need_is_nobodys(gateways, clock):
+    async def main():
+        one = gateways[0]
+        money = one.limit(10, "month", MICROUSD)
+        async with exchanging(one):
+            first = await one.admit(money, 30_000)
+            assert isinstance(first, Reservation)  # alone, and nothing was spent
+            first.settle(tokens=0, microusd=11)
+            for amount in (1, 100, 20_000):
+                assert isinstance(await one.admit(money, amount, seconds=0.0), Short)
+                assert isinstance(await one.admit(money, amount), Short)
+        assert money.spent == 11
+
+    asyncio.run(main())
+
+
 def test_a_process_that_dies_leaves_its_spending_and_nothing_else(gateways, clock):
     async def main():
         a, b, *_ = gateways

@@ -292,6 +292,15 @@ class Lease:
             self.fell = False
             self._refuse(grant, now)
 
+    @property
+    def most(self) -> int:
+        """What this process may use of the limit at most, as far as is known; `NEVER` where it is only counted, or the pool cannot be asked."""
+        return NEVER if self._limit is None or self.fell else max(self._limit - self.others, 0)
+
+    def shrunk(self) -> None:
+        """The share has become smaller: the pool is told with the next exchange."""
+        self._leasing.due(self, soon=False)
+
     def serve(self, now: float) -> None:
         """Let those that wait take what fits, the first come first."""
         left = []

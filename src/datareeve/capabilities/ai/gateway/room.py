@@ -28,6 +28,7 @@ ENOUGH_ANSWERS = 20  # of a route, before experience counts
 UNSAID_FOR_LIMITS = 1024  # of a limit of tokens a minute: settled from the usage
 SETTLING_SECONDS = 30.0  # a request waits so long for others to settle what they hold of a budget
 MOST_NAMES = 10_000
+FORGET_SECONDS = 600.0  # longer than any window that slides
 NEVER_AGAIN = (
     ("x-should-retry", "false"),
 )  # both official SDKs heed it: a spent budget is not asked three times
@@ -55,6 +56,10 @@ class Places:
     money: tuple[Meter, ...]
     at_once: tuple[Meter, ...]
 
+    def all(self) -> tuple[Meter, ...]:
+        """Every meter."""
+        return (*self.requests, *self.tokens, *self.money, *self.at_once)
+
     def demands(self, tokens: int, microusd: int) -> list[tuple[Meter, int]]:
         """What a request takes of each."""
         found = [(meter, 1) for meter in self.at_once]
@@ -78,12 +83,25 @@ class Room:
     _places: dict[tuple[str, str], Places] = field(default_factory=dict)
     _of_keys: dict[tuple[str, str], Places] = field(default_factory=dict)
     _experience: dict[str, Experience] = field(default_factory=dict)
+    _in_use: set[Meter] = field(default_factory=set)
+    _forgot_at: float = 0.0
 
     def adopt(self, config: Config) -> None:
         """Work by this configuration; what was taken stays taken."""
         self._config = config
+        self._forget()
         self._places.clear()
         self._of_keys.clear()
+
+    def _forget(self) -> None:
+        """Let go of meters that nobody has asked for since long: of keys and budgets that are gone. Any that comes back begins where it stood."""
+        known = (*self._places.values(), *self._of_keys.values())
+        self._in_use.update(meter for places in known for meter in places.all())
+        now = self.meters.now()
+        if now - self._forgot_at > FORGET_SECONDS:
+            self.meters.keep(self._in_use)
+            self._in_use.clear()
+            self._forgot_at = now
 
     def places(self, key: VirtualKey, route: Route) -> Places:
         """What a key's requests on a route count against."""

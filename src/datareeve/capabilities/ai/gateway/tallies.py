@@ -161,6 +161,10 @@ class Calendar:
         del now, taken
         self.used += actual - reserved
         self.settled += actual
+        if self.lease is not None and self.share > self.lease.most:
+            # One request was given more than was left of the limit; what it did not need is nobody's.
+            self.share = max(self.used, self.lease.most)
+            self.lease.shrunk()
 
     def refresh(self, now: float) -> None:
         """Nothing goes before the period ends."""
