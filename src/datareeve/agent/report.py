@@ -435,7 +435,11 @@ def _also(part: PartOutcome, plan: Plan | None, task: Task | None) -> str:
 
 def _done(part: PartOutcome, serves: str) -> Done:
     known = _known([part.figures])
-    figures = ", ".join(f"{_name(key)} {_written(known, key)}" for key in FIGURES if known.get(key, "") != "")
+    figures = ", ".join(
+        f"{_name(key)} {_written(known, key)}"
+        for key in FIGURES
+        if known.get(key, "") not in ("", part.summary)
+    )
     reason = part.summary
     if part.status == "nothing to do" and part.reason:
         found = "" if part.summary in ("", part.reason) else f"{part.summary.rstrip('.')}; "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from datareeve.agent.report import Report, report
+from datareeve.agent.report import Line, Report, report
 from datareeve.core import clock
 from datareeve.core.errors import DatareeveError
 from datareeve.core.operation import Outcome, PartOutcome
@@ -216,7 +216,9 @@ def api_status(
         if part.status == "failed"
         else part.figures
     )
-    return (report(None, looked, figures=figures).model_copy(update={"title": "Status of AI APIs"}),)
+    told = report(None, looked, figures=figures)
+    not_here = Line(name="Health", text="not looked at here")
+    return (told.model_copy(update={"title": "Status of AI APIs", "database": (not_here,)}),)
 
 
 def _look(

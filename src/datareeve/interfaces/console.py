@@ -282,15 +282,54 @@ def _findings(findings: Sequence[Finding], indent: int, most: int | None) -> Ite
         )
         if told:
             yield line((told, "dim"), indent=indent + 2)
+        if most is None:
+            words = (
+                ("Computed: ", finding.figures.get("computed")),
+                ("Proof: ", finding.figures.get("proof")),
+            )
+            yield from (line((f"{word}{value}", "dim"), indent=indent + 2) for word, value in words if value)
     if most is not None and len(findings) > most:
         yield line((f"… and {len(findings) - most} more findings", "dim"), indent=indent)
 
 
-def _figures(figures: dict[str, Any]) -> Table:
-    table = Table.grid(padding=(0, 2))
+def _figures(figures: dict[str, Any]) -> RenderableType:
+    """Figures by name, and below them those that are rows of something, each as a table."""
+    grid = Table.grid(padding=(0, 2))
+    rows = {name: found for name, value in figures.items() if (found := _rows_of(name, value, figures))}
     for name, value in figures.items():
-        table.add_row(text(name.replace("_", " "), "dim"), text(_figure(name, value)))
-    return table
+        if name not in rows and not (name == "columns" and "rows" in rows):
+            grid.add_row(text(name.replace("_", " "), "dim"), text(_figure(name, value)))
+    return Group(grid, *(_rows_view(name, *found) for name, found in rows.items()))
+
+
+def _rows_of(name: str, value: Any, figures: dict[str, Any]) -> tuple[list[str], list[list[Any]]] | None:
+    """Columns and rows of a figure that is a list of flat rows, without columns that say nothing; None of any other."""
+    if not isinstance(value, (list, tuple)) or not value:
+        return None
+    if name == "rows" and isinstance(figures.get("columns"), (list, tuple)):
+        return list(figures["columns"]), [list(row) for row in value]
+    if not all(isinstance(row, dict) and not any(isinstance(v, dict) for v in row.values()) for row in value):
+        return None
+    named = dict.fromkeys(key for row in value for key in row)
+    columns = [key for key in named if any(row.get(key) not in (None, "", 0, []) for row in value)]
+    columns.sort(
+        key=lambda key: not any(isinstance(row.get(key), str) for row in value)
+    )  # what it is before how much
+    return columns, [[row.get(column) for column in columns] for row in value]
+
+
+def _rows_view(name: str, columns: list[str], rows: list[list[Any]]) -> RenderableType:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for place, column in enumerate(columns):
+        numbers = all(isinstance(row[place], (int, float, type(None))) for row in rows)
+        table.add_column(column.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
+    for row in rows[:ROWS_SHOWN]:
+        shown = zip(columns, row, strict=True)
+        table.add_row(*(text("" if value is None else _figure(column, value)) for column, value in shown))
+    title = [] if name == "rows" else [line(""), line((name.replace("_", " "), "dim"))]
+    more = len(rows) - ROWS_SHOWN
+    left = [line((f"… and {more:,} more rows: --json has all of them", "dim"))] if more > 0 else []
+    return Group(*title, table, *left)
 
 
 def _figure(name: str, value: Any) -> str:
@@ -568,6 +607,7 @@ def _counted_queries(level: dict[str, Any]) -> list[Text]:
 
 
 QUERY_FAMILIES_SHOWN = 8
+ROWS_SHOWN = 50
 SHOWN_WIDTH = 70
 
 

@@ -82,7 +82,7 @@ def _open(seen: Seen, row: dict[str, Any], cheaper: dict[str, Any]) -> Finding |
     return saving(
         seen,
         "cheaper-model-untried",
-        row["asked"],
+        f"{row['asked']} on {row['model']}",
         what=f"{cheaper['target']} would cost {100 * cheaper['share']:.0f} % of {row['model']} for the same tokens; whether it answers {row['asked']} as well is not known.",
         why="A smaller model is enough for much of what is asked of a large one; only your own prompts can tell.",
         instead=f"Try it on recorded prompts: datareeve run ai.replay --model {cheaper['target']} --asked {row['asked']}",

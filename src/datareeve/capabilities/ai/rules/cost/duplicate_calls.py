@@ -29,7 +29,7 @@ def find(seen: Seen) -> Iterator[Finding]:
             seen,
             "duplicate-calls",
             asked,
-            what=f"{len(rows)} questions to {asked} were asked again, equal in meaning, within {words(seconds)} of their answer: {hits:,} times.",
+            what=f"{len(rows):,} question{'s' if len(rows) != 1 else ''} to {asked} came again, equal in meaning, within {words(seconds)} of their answer: {hits:,} times.",
             why="An equal question gets the earlier answer from the response cache: at once, and for nothing.",
             instead=f"datareeve run ai.set-cache --model {asked} --seconds {seconds:g}"
             + (
