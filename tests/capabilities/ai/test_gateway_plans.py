@@ -131,7 +131,7 @@ def test_a_provider_that_cannot_be_asked_is_told_and_taken():
     unknown = {name: Answered(verdict="unreachable") for name in ANSWERS}
     plan = SetUpGateway().plan(FRESH.model_copy(update={"answers": unknown}))
     assert {finding.rule for finding in plan.findings} == {"provider-not-tried", "not-a-service"}
-    assert called(plan)["gateway"]["models"]["chat"] == {"targets": ["openai/gpt-4.1"]}
+    assert called(plan)["gateway"]["models"]["chat"] == {"targets": ["openai/gpt-5.4"]}
 
 
 def test_set_up_twice_is_quiet_and_starts_what_does_not_run():
@@ -162,7 +162,7 @@ def test_an_address_that_is_taken_is_a_blocker():
         ("openai", ("gpt-4o", "gpt-4.1-2025-04-14"), "gpt-4.1-2025-04-14"),
         ("openai", ("smollm2",), "smollm2"),
         ("openai", ("nomic-embed-text", "llama3"), "llama3"),
-        ("openai", (), "gpt-4.1"),
+        ("openai", (), "gpt-5.4"),
         ("anthropic", ("claude-sonnet-4-5-20250929", "claude-opus-9"), "claude-sonnet-4-5-20250929"),
     ],
 )

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 import ai_usage_rig
 from ai_usage_rig import NOW, at
 from datareeve.capabilities.ai import model_ends
+from datareeve.capabilities.ai.declared import CHAT_MODELS
 from datareeve.capabilities.ai.gateway.prices import PriceBook
+from datareeve.capabilities.ai.operations.set_fallback import SMALLER
 from datareeve.core import clock
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Severity
@@ -124,6 +126,15 @@ def test_what_is_no_catalogue_is_refused_without_a_traceback(text):
 )
 def test_dates_hold_for_the_makers_own_api_only(entry, maker):
     assert model_ends.maker_of(entry) == maker
+
+
+def test_what_set_up_proposes_first_has_no_announced_end_and_a_price():
+    book = PriceBook()
+    for maker, names in CHAT_MODELS.items():
+        for name in (names[0], SMALLER[names[0]]):
+            end = CATALOGUE.end_of(maker, name)
+            assert end is None or end.ends is None, name
+            assert book.of(maker, "", name) is not None, name
 
 
 # -- the migration ---------------------------------------------------------------------------------------------------------------

@@ -23,11 +23,11 @@ USUAL_KEYS = {
 USUAL_ADDRESSES = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL"}
 OFFICIAL = {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}
 
-# Which of a provider's models stands behind a name of ours, the first that it lists: able and steady ones first, no previews, none that is
-# dated. They are a proposal, shown in the plan, and an owner changes one line of estate.yaml to have another.
+# Which of a provider's models stands behind a name of ours, the first that it lists: able and steady ones whose end is not announced first
+# (models.yaml; a test holds them against each other), no previews, none that is dated. They are a proposal, shown in the plan, and an owner changes one line of estate.yaml to have another.
 CHAT_MODELS = {
-    "openai": ("gpt-4.1", "gpt-4o", "gpt-5.1", "gpt-5.2", "gpt-5", "gpt-4.1-mini", "gpt-4o-mini", "gpt-4"),
-    "anthropic": ("claude-sonnet-4-5", "claude-sonnet-4-6", "claude-sonnet-5", "claude-haiku-4-5", "claude-opus-4-5"),
+    "openai": ("gpt-5.4", "gpt-5.2", "gpt-5.1", "gpt-4.1", "gpt-4o", "gpt-5", "gpt-4.1-mini", "gpt-4o-mini", "gpt-4"),
+    "anthropic": ("claude-sonnet-4-6", "claude-sonnet-5", "claude-sonnet-4-5", "claude-haiku-4-5", "claude-opus-4-5"),
 }  # fmt: skip
 EMBEDDING_MODELS = ("text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002")
 NO_CHAT = ("embed", "whisper", "tts", "image", "audio", "realtime", "moderation", "transcribe", "rerank")

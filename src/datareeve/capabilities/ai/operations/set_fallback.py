@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SMALLER = {  # of the same provider, where there is no other: another model has capacity of its own
+    "gpt-5.4": "gpt-5.4-mini",
+    "gpt-5.2": "gpt-5.4-mini",
     "gpt-4.1": "gpt-4.1-mini",
     "gpt-4o": "gpt-4o-mini",
     "gpt-5.1": "gpt-5-mini",
