@@ -66,7 +66,7 @@ def request(origin: Origin) -> bytes:
 
 
 async def asked(origin: Origin, timeouts: Timeouts = PATIENT) -> tuple[int, bytes]:
-    call = await origin.ask(request, timeouts)
+    call = await origin.ask(request(origin), timeouts)
     body = await call.whole()
     return call.status, body
 
@@ -175,7 +175,7 @@ def test_interim_answers_are_read_past():
     async def work() -> None:
         hints = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
         async with provider([b"HTTP/1.1 100 Continue\r\n\r\n", hints, OK]) as (_, origin):
-            call = await origin.ask(request, PATIENT)
+            call = await origin.ask(request(origin), PATIENT)
             assert await call.whole() == b"ok"
             assert call.headers == [(b"content-length", b"2")]
 
@@ -196,7 +196,7 @@ def test_bytes_are_handed_on_as_they_come_and_the_end_is_told_once():
     async def work() -> None:
         head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
         async with provider([head, b"3\r\none\r\n", b"3\r\ntwo\r\n", b"0\r\n\r\n"]) as (_, origin):
-            call = await origin.ask(request, PATIENT)
+            call = await origin.ask(request(origin), PATIENT)
             assert await call.head() == 200
             got: list[bytes] = []
             ended: list[object] = []
@@ -213,7 +213,7 @@ def test_a_call_that_nobody_waits_for_is_cut():
             _,
             origin,
         ):
-            call = await origin.ask(request, PATIENT)
+            call = await origin.ask(request(origin), PATIENT)
             await call.head()
             ended: list[Any] = []
             call.relay(lambda _: None, ended.append)
@@ -230,7 +230,7 @@ def test_a_reader_that_pauses_is_not_taken_for_a_silent_provider():
         body = b"a" * 400_000
         head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body)
         async with provider([head, body]) as (_, origin):
-            call = await origin.ask(request, Timeouts(connect=1, first_byte=1, idle=0.05))
+            call = await origin.ask(request(origin), Timeouts(connect=1, first_byte=1, idle=0.05))
             await call.head()
             call.pause()
             await asyncio.sleep(0.2)
@@ -245,11 +245,11 @@ def test_where_nobody_listens_nothing_was_sent():
         async with provider() as (_, origin):
             gone = Origin("http://127.0.0.1:1")
             with pytest.raises(UpstreamError) as caught:
-                await gone.ask(request, PATIENT)
+                await gone.ask(request(gone), PATIENT)
             assert (caught.value.code, caught.value.sent) == ("upstream.unreachable", False)
             tls = Origin(f"https://127.0.0.1:{origin.port}")
             with pytest.raises(UpstreamError) as caught:
-                await tls.ask(request, Timeouts(connect=0.3))
+                await tls.ask(request(tls), Timeouts(connect=0.3))
             assert caught.value.code in ("upstream.tls", "upstream.connect-timeout", "upstream.unreachable")
 
     on_loop(work())
@@ -260,9 +260,9 @@ def test_connections_are_bounded(monkeypatch):
 
     async def work() -> None:
         async with provider([5.0], [5.0]) as (_, origin):
-            await origin.ask(request, PATIENT)
+            await origin.ask(request(origin), PATIENT)
             with pytest.raises(UpstreamError) as caught:
-                await origin.ask(request, PATIENT)
+                await origin.ask(request(origin), PATIENT)
             assert caught.value.code == "upstream.too-many-connections"
 
     on_loop(work())

@@ -382,11 +382,7 @@ class Connection(asyncio.Protocol):
             self.server.application.handle(exchange)
 
     def _expect(self, what: str) -> None:
-        bounds = self.server.bounds
-        seconds = {"header": bounds.header_seconds, "body": bounds.body_seconds, "idle": bounds.idle_seconds}[
-            what
-        ]
-        self._waits_for, self._deadline = what, self.server.now() + seconds
+        self._waits_for, self._deadline = what, self.server.now() + self.server.patience[what]
 
     def _read_on(self, *, reading: bool) -> None:
         transport = self._transport
@@ -434,6 +430,9 @@ class Server:
     def __init__(self, application: Application, bounds: Bounds | None = None) -> None:
         self.application = application
         self.bounds = bounds or Bounds()
+        self.patience = {
+            "header": self.bounds.header_seconds, "body": self.bounds.body_seconds, "idle": self.bounds.idle_seconds,
+        }  # fmt: skip
         self._connections: set[Connection] = set()
         self._held = 0
         self._listening: asyncio.Server | None = None

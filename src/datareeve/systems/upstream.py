@@ -361,20 +361,15 @@ class Origin:
         self.calls: set[Call] = set()  # on their way
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def ask(
-        self, request: Callable[[Origin], bytes], timeouts: Timeouts, deadline: float = math.inf
-    ) -> Call:
-        """Send a request; `request` writes it, given the origin. `deadline`: of `time.monotonic()`.
-
-        Errors: `UpstreamError`: nothing was sent.
-        """
+    async def ask(self, request: bytes, timeouts: Timeouts, deadline: float = math.inf) -> Call:
+        """Send a whole request. `deadline`: of `time.monotonic()`. Errors: `UpstreamError`: nothing was sent."""
         while self._idle:
             connection = self._idle.pop()
             if connection.open and self.loop.time() - connection.since < KEPT_SECONDS:
-                return self._watched(connection.ask(request(self), timeouts, deadline))
+                return self._watched(connection.ask(request, timeouts, deadline))
             connection.cut()
         connection = await self._connect(min(timeouts.connect, max(deadline - time.monotonic(), 0.001)))
-        return self._watched(connection.ask(request(self), timeouts, deadline))
+        return self._watched(connection.ask(request, timeouts, deadline))
 
     def keep(self, connection: Connection) -> None:
         """A connection that has answered waits for the next request."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.ai.gateway import crossing, failing, heads
@@ -230,8 +229,9 @@ class Walk:
             path, body, self.left_out = crossing.request(dialect, asked, candidate.target.model)
         if provider.protocol == "openai":  # its base URL ends with the version
             path = path.removeprefix("/v1")
-        request = partial(
-            heads.request,
+        origin = engine.origin(provider)
+        request = heads.request(
+            origin,
             method=self.exchange.method,
             path=path.encode(),
             query=self.context.query,
@@ -239,7 +239,7 @@ class Walk:
             passed=self.context.passed,
             body=body,
         )
-        return await engine.origin(provider).ask(request, engine.timeouts(provider), deadline)
+        return await origin.ask(request, engine.timeouts(provider), deadline)
 
     async def _whole(self, call: Call, candidate: Candidate) -> Answer | Failure:
         body = await call.whole()

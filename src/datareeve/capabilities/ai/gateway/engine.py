@@ -62,7 +62,6 @@ class Engine:
         self.parts = parts
         self.retries = RetryBudget()
         self.standings: dict[tuple[str, str, str], Standing] = {}
-        self._jobs: set[asyncio.Task[None]] = set()
         self.under_way: set[Job] = set()
         self._origins: dict[tuple[object, ...], Origin] = {}
         self._ids = _Ids()
@@ -115,9 +114,9 @@ class Engine:
             self.admit(exchange)
             if exchange.context is None:
                 return None
-        task = self.loop.create_task(Job(self, exchange, exchange.context).run())  # type: ignore[arg-type]
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        job = Job(self, exchange, exchange.context)  # type: ignore[arg-type]
+        self.under_way.add(job)
+        job.task = self.loop.create_task(job.run())
         return None
 
     def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[Headers, bytes]:
@@ -191,16 +190,16 @@ class Engine:
     @property
     def busy(self) -> int:
         """How many requests are on their way."""
-        return len(self._jobs)
+        return len(self.under_way)
 
     async def close(self) -> None:
         """Wait for the requests on their way, then end all connections."""
-        if self._jobs:
-            await asyncio.wait(self._jobs, timeout=DRAIN_SECONDS)
-        for task in tuple(self._jobs):
-            task.cancel()
-        if self._jobs:
-            await asyncio.wait(self._jobs, timeout=1.0)
+        if tasks := {job.task for job in self.under_way if job.task is not None}:
+            await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+        if tasks := {job.task for job in self.under_way if job.task is not None}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=1.0)
         for origin in self._origins.values():
             origin.close()
 

@@ -66,7 +66,7 @@ def request(  # noqa: PLR0913 - the parts of a request
     origin: Origin, *, method: bytes, path: bytes, query: bytes, known: bytes, passed: bytes, body: bytes
 ) -> bytes:
     """The bytes of a request. `path` begins after the base URL's own path; `known` are our credentials."""
-    asked = b"&".join(part for part in (query, origin.query) if part)
+    asked = b"%b&%b" % (query, origin.query) if query and origin.query else query or origin.query
     return b"%b %b%b%b%b HTTP/1.1\r\nhost: %b\r\n%b%b%bcontent-length: %d\r\n\r\n%b" % (
         method, origin.path, path, b"?" if asked else b"", asked, origin.host_header, PLAIN, known, passed, len(body), body,
     )  # fmt: skip

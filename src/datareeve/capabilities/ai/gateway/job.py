@@ -105,7 +105,7 @@ class Job:
 
     __slots__ = (
         "_answer", "_asked", "_batch_microusd", "_context", "_cost", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
-        "_http", "_meaning", "_object", "_prefix", "_reservation", "_restorer", "_status", "_walk", "config",
+        "_http", "_meaning", "_object", "_prefix", "_reservation", "_restorer", "_status", "_walk", "config", "task",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, exchange: Exchange, context: Context) -> None:
@@ -117,6 +117,7 @@ class Job:
         self._reservation: Reservation | None = None
         self._restorer: Restorer | None = None  # where personal data was taken out of the prompt
         self._walk: Walk | None = None
+        self.task: asyncio.Task[None] | None = None
         self._answer: Answer | None = None
         self._flight: Flight | None = None
         self._meaning = b""
@@ -132,7 +133,6 @@ class Job:
 
     async def run(self) -> None:
         """Do all of it; nothing is raised."""
-        self._engine.under_way.add(self)
         try:
             await self._served()
         except Refusal as refusal:
@@ -380,7 +380,7 @@ class Job:
         walk = self._walk
         ours = [*headers, (REQUEST_ID[self._context.dialect.protocol], self._context.id.encode())]
         if walk is not None and walk.served is not None:
-            ours.append((b"x-datareeve-served-by", str(walk.served.target).encode()))
+            ours.append((b"x-datareeve-served-by", walk.served.told))
             if walk.left_out:
                 ours.append(
                     (b"x-datareeve-left-out", ", ".join(walk.left_out)[:1000].encode("ascii", "replace"))

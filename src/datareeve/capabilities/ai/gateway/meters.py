@@ -181,6 +181,13 @@ class Reservation:
         self._taken: list[tuple[Tally, int, int]] | None = taken  # tally, unit, amount
         self.at = at
 
+    @classmethod
+    def of_nothing(cls) -> Reservation:
+        """What a request holds where nothing is limited."""
+        found = cls.__new__(cls)
+        found._taken, found.at = None, 0.0  # noqa: SLF001 - of its own kind
+        return found
+
     def settle(self, *, tokens: int, microusd: int, requests: int = 1) -> None:
         """The request has ended and used so much. A second time does nothing."""
         taken, self._taken = self._taken, None

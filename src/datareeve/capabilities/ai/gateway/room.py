@@ -62,14 +62,16 @@ class Places:
 
     def demands(self, tokens: int, microusd: int) -> list[tuple[Meter, int]]:
         """What a request takes of each."""
-        found = [(meter, 1) for meter in self.at_once]
-        found += [(meter, 1) for meter in self.requests]
-        found += [(meter, tokens) for meter in self.tokens]
-        found += [(meter, microusd) for meter in self.money]
+        found = [(meter, 1) for meter in (*self.at_once, *self.requests)]
+        if self.tokens:
+            found += [(meter, tokens) for meter in self.tokens]
+        if self.money:
+            found += [(meter, microusd) for meter in self.money]
         return found
 
 
 NOTHING = Places((), (), (), ())
+UNLIMITED = Reservation.of_nothing()
 
 
 @dataclass(slots=True)
@@ -150,7 +152,10 @@ class Room:
         key = _limited(candidate)
         if not self.limits.room(key, candidate.target.model, tokens, now):
             return None
-        found = self.meters.reserve(self._of_key(candidate, key).demands(tokens, 0))
+        places = self._of_key(candidate, key)
+        if places is NOTHING:
+            return UNLIMITED
+        found = self.meters.reserve(places.demands(tokens, 0))
         return found if isinstance(found, Reservation) else None
 
     def provider_free_in(self, candidate: Candidate, tokens: int) -> float:
@@ -218,11 +223,15 @@ class Room:
             of, name = self.meters.of, f"provider:{key}"
             requests = provider.requests_per_minute
             tokens = provider.tokens_per_minute
-            found = self._of_keys[place] = Places(
-                () if requests is None else (of(f"{name}:requests", requests, "minute", REQUESTS),),
-                () if tokens is None else (of(f"{name}:tokens", tokens, "minute", TOKENS),),
-                (),
-                (),
+            found = self._of_keys[place] = (
+                NOTHING
+                if requests is None and tokens is None
+                else Places(
+                    () if requests is None else (of(f"{name}:requests", requests, "minute", REQUESTS),),
+                    () if tokens is None else (of(f"{name}:tokens", tokens, "minute", TOKENS),),
+                    (),
+                    (),
+                )
             )
         return found
 

@@ -49,6 +49,7 @@ class Candidate:
     provider: Provider
     key: ProviderKey | None
     standing: Standing
+    told: bytes  # the target, for the header that says who answered
 
 
 class Targets:
@@ -110,7 +111,7 @@ class Targets:
             keys = keys or [key for key in provider.keys if key.state == "draining"]
             usable: list[ProviderKey | None] = [*keys]
             for key in usable or ([None] if provider.auth == "none" else []):
-                yield Candidate(target, provider, key, self._standing(target, key))
+                yield Candidate(target, provider, key, self._standing(target, key), str(target).encode())
 
     def _standing(self, target: Target, key: ProviderKey | None) -> Standing:
         place = (target.provider, target.model, key.id if key else KEYLESS)
