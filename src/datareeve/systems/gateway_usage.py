@@ -40,7 +40,7 @@ DIMENSIONS = {  # by what usage is summed: our word, and where it stands in `usa
     "status": "status",
 }
 TIMES = ("hour", "day", "month")
-MOST_REPLAYED = 50_000  # moments of one digest or prefix
+MOST_MOMENTS = 500_000  # that are replayed; of more the first
 CROWD_A_MINUTE = 30
 Row = dict[str, Any]
 
@@ -95,27 +95,17 @@ class UsageReads(OpenedGateway):
         `asked`: [at, total_ms, cost_microusd] of each time, in order, for those of them that fit.
         """
         found = self._rows("repeats", since=since, until=until, most=most)
-        return [
-            {
-                **row,
-                "asked": self._moments("repeated_at", since, until, digest=row["digest"], team=row["team"]),
-            }
-            for row in found
-        ]
+        moments = self._moments("repeated_at", ("digest", "team"), since=since, until=until, most=most)
+        return [{**row, "asked": moments.get((row["digest"], row["team"]), [])} for row in found]
 
     @reads
     def prefixes(self, since: float, until: float, most: int = 50) -> list[Row]:
         """Beginnings of prompts that are sent again and again: {provider, model, prefix, prefix_tokens, requests, …, sent}; `sent`: when."""
         found = self._rows("prefixes", since=since, until=until, most=most)
         key = ("provider", "model", "prefix")
+        moments = self._moments("prefixed_at", key, since=since, until=until, most=most)
         return [
-            {
-                **row,
-                "sent": [
-                    m[0] for m in self._moments("prefixed_at", since, until, **{k: row[k] for k in key})
-                ],
-            }
-            for row in found
+            {**row, "sent": [at for (at,) in moments.get(tuple(row[k] for k in key), [])]} for row in found
         ]
 
     @reads
@@ -160,9 +150,16 @@ class UsageReads(OpenedGateway):
         """How many recorded prompts there are by what they asked for: [{asked_model, provider, model, endpoint, prompts, …, latest}]."""
         return self._rows("kept_prompts", since=since, now=clock.now().timestamp())
 
-    def _moments(self, name: str, since: float, until: float, **of: object) -> list[list[Any]]:
-        found = self._rows(name, since=since, until=until, most=MOST_REPLAYED, **of)
-        return [list(row.values()) for row in found]
+    def _moments(
+        self, name: str, key: tuple[str, ...], **values: object
+    ) -> dict[tuple[Any, ...], list[list[Any]]]:
+        """What is told of each moment, in order, by `key`: one look for all of them."""
+        found: dict[tuple[Any, ...], list[list[Any]]] = {}
+        for row in self._rows(name, moments=MOST_MOMENTS, **values):
+            found.setdefault(tuple(row[k] for k in key), []).append(
+                [v for k, v in row.items() if k not in key]
+            )
+        return found
 
     def _rows(self, name: str, **values: object) -> list[Row]:
         with self._asking() as t:

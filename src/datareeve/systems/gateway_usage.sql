@@ -34,12 +34,20 @@ HAVING count(*) > 1
  ORDER BY sum(cost_microusd) - max(cost_microusd) DESC, digest
  LIMIT :most
 
--- repeated_at: When the questions of one digest and team were asked, and what each cost.
-SELECT at, total_ms, cost_microusd
-  FROM usage
- WHERE at >= :since AND at < :until AND digest = :digest AND team = :team AND status = 'ok' AND NOT cached AND requests = 1
- ORDER BY at
- LIMIT :most
+-- repeated_at: When these questions were asked, how long the answer took, and what each cost.
+WITH dear AS (
+    SELECT digest, team
+      FROM usage
+     WHERE at >= :since AND at < :until AND digest <> '' AND status = 'ok' AND NOT cached AND requests = 1 AND cost_microusd > 0
+     GROUP BY digest, team
+    HAVING count(*) > 1
+     ORDER BY sum(cost_microusd) - max(cost_microusd) DESC, digest
+     LIMIT :most)
+SELECT u.digest, u.team, u.at, u.total_ms, u.cost_microusd
+  FROM usage u JOIN dear d ON d.digest = u.digest AND d.team = u.team
+ WHERE u.at >= :since AND u.at < :until AND u.status = 'ok' AND NOT u.cached AND u.requests = 1 AND u.cost_microusd > 0
+ ORDER BY u.at
+ LIMIT :moments
 
 -- prefixes: Beginnings of prompts (system and tools) that are sent again and again, those with most tokens first.
 SELECT provider, model, prefix, max(key_name) AS key_name, max(asked_model) AS asked_model, sum(requests) AS requests,
@@ -52,13 +60,20 @@ HAVING count(*) > 1
  ORDER BY sum(prefix_tokens) - sum(cache_read) DESC, prefix
  LIMIT :most
 
--- prefixed_at: When requests with one prefix were sent.
-SELECT at
-  FROM usage
- WHERE at >= :since AND at < :until AND provider = :provider AND model = :model AND prefix = :prefix AND status = 'ok' AND NOT cached
-   AND requests = 1
- ORDER BY at
- LIMIT :most
+-- prefixed_at: When requests with these beginnings were sent.
+WITH long AS (
+    SELECT provider, model, prefix
+      FROM usage
+     WHERE at >= :since AND at < :until AND prefix <> '' AND status = 'ok' AND NOT cached AND model <> '' AND requests = 1
+     GROUP BY provider, model, prefix
+    HAVING count(*) > 1
+     ORDER BY sum(prefix_tokens) - sum(cache_read) DESC, prefix
+     LIMIT :most)
+SELECT u.provider, u.model, u.prefix, u.at
+  FROM usage u JOIN long l ON l.prefix = u.prefix AND l.provider = u.provider AND l.model = u.model
+ WHERE u.at >= :since AND u.at < :until AND u.status = 'ok' AND NOT u.cached AND u.requests = 1
+ ORDER BY u.at
+ LIMIT :moments
 
 -- bulk: Requests that nobody waits for by the look of it: not streamed, in minutes in which one key sent at least :crowd of a kind.
 SELECT key_name, team, provider, model, endpoint, sum(requests) AS requests, count(*) AS minutes, sum(cost_microusd) AS cost_microusd,
