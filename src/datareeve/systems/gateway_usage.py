@@ -83,9 +83,9 @@ class UsageReads(OpenedGateway):
         return usage_sql.asked(store, sql, most)
 
     @reads
-    def estimated(self, since: float, until: float) -> dict[str, int]:
+    def estimated(self, since: float, until: float, provider: str = "") -> dict[str, int]:
         """Requests whose tokens are our estimate, and what they are counted with: {requests, cost_microusd}."""
-        found = self._rows("estimated", since=since, until=until)
+        found = self._rows("estimated", since=since, until=until, provider=provider)
         return _whole(found[0]) if found else {"requests": 0, "cost_microusd": 0}
 
     @reads

@@ -22,7 +22,7 @@ SELECT min(hour) AS first, max(hour) AS last FROM usage_hourly
 -- estimated: What was spent on requests whose tokens are our estimate.
 SELECT coalesce(sum(requests), 0) AS requests, coalesce(sum(cost_microusd), 0) AS cost_microusd
   FROM usage
- WHERE at >= :since AND at < :until AND estimated
+ WHERE at >= :since AND at < :until AND estimated AND (:provider = '' OR provider = :provider)
 
 -- repeats: Questions of equal meaning that a team asked more than once and was charged for each time, the dearest first.
 SELECT digest, team, max(asked_model) AS asked_model, max(provider) AS provider, max(model) AS model, max(endpoint) AS endpoint,

@@ -80,6 +80,7 @@ def test_models_in_use_that_end_soon_are_named(world):
         7,
     )
     assert ending.mended_by == "ai.plan-model-migration"
+    assert plan.figures["model_days_left"] == 7
 
 
 def test_idle_providers_are_not_called_up_and_nothing_is_made_up(world):

@@ -125,6 +125,7 @@ def test_requests_without_a_price_and_estimates_are_not_silent(world):
     assert {one.rule for one in plan.findings} == {"no-price", "bill-estimated", "nothing-before"}
     assert plan.figures["unpriced"] == 3
     assert plan.figures["estimated_percent"] == 50.0
+    assert world.plan("explain-bill", provider="claude").figures["estimated_percent"] == 0.0
     assert "our-own" in next(one.what for one in plan.findings if one.rule == "no-price")
 
 

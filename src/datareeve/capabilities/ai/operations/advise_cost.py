@@ -42,7 +42,7 @@ class AdviseCost(Operation[Seen]):
         "how can we spend less on AI",
         "cost optimization of AI APIs",
         "find wasted tokens and duplicate calls",
-        "avoid excessive API calls",
+        "find excessive API calls",
         "which prompts could be cached or batched",
         "optimize AI spending",
         "find runaway agents and loops",

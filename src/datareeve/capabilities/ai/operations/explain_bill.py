@@ -99,7 +99,7 @@ class ExplainBill(Operation[ExplainBillFacts]):
                 d: tuple(reader.read("usage", by=[d], where=where, **before.arguments)) for d in DIMENSIONS
             },
             whole_before=first is not None and first < before.since + 86_400,
-            estimated=reader.read("estimated", **period.arguments),
+            estimated=reader.read("estimated", provider=self.provider or "", **period.arguments),
             composition=bills.composition(by["model"], Pricing(stands)),
             count=count,
             reconciled=tuple(

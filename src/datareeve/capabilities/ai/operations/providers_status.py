@@ -100,6 +100,8 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
         "report API health",
     )
 
+    sampled_as: ClassVar[str] = "gateway"
+
     minutes: float = Field(
         60.0,
         gt=0,
@@ -216,12 +218,19 @@ def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
         else None,
         "api_usd_month": facts.spending.get("usd_month"),
         "ai_cost_growth_percent": facts.growth_percent,
+        "model_days_left": _days_left(facts),
         "providers": [
             {**one.model_dump(), "state": one.state, "answered_percent": one.answered_percent}
             for one in facts.providers
         ],
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _days_left(facts: ProvidersStatusFacts) -> int | None:
+    """Until the first model in use ends; None where none ends soon."""
+    left = [one.days_left(facts.today) for one in facts.ends] if facts.today else []
+    return min((days for days in left if days is not None), default=None)
 
 
 def _availability(facts: ProvidersStatusFacts) -> str:

@@ -63,6 +63,7 @@ class Usage(Operation[UsageFacts]):
         "who sends the most requests to the models",
         "query AI usage with SQL",
         "tokens and requests per day",
+        "how much did a team spend on models",
     )
 
     by: tuple[Dimension, ...] = Field(
