@@ -8,6 +8,7 @@ its effect. Values of a user's rows never get in: of what a check observed only 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,6 +84,7 @@ WHY_NOT = {
 }
 UNITS = ("ms", "bytes", "seconds", "percent")
 MOST_KEYS = 20
+LEFT = re.compile(r"Part [\d.]+ does this\.")
 GOOD = ("done", "nothing to do")
 
 
@@ -109,6 +111,7 @@ class Done(Value):
     operation: str
     serves: str
     result: str
+    own: bool = True  # False: another part did it
 
 
 class Evidence(Value):
@@ -441,6 +444,10 @@ def _done(part: PartOutcome, serves: str) -> Done:
         if known.get(key, "") not in ("", part.summary)
     )
     reason = part.summary
+    if left_to_another(part):
+        return Done(
+            part_id=part.part_id, operation=part.operation, serves=serves, result=part.reason, own=False
+        )
     if part.status == "nothing to do" and part.reason:
         found = "" if part.summary in ("", part.reason) else f"{part.summary.rstrip('.')}; "
         reason = f"{found}nothing to do: {part.reason}"
@@ -448,6 +455,11 @@ def _done(part: PartOutcome, serves: str) -> Done:
     checks = f"{holding} of {len(part.checks)} checks hold" if part.checks else ""
     result = "; ".join(text for text in (reason.rstrip("."), figures, checks) if text)
     return Done(part_id=part.part_id, operation=part.operation, serves=serves, result=result or part.status)
+
+
+def left_to_another(part: PartOutcome) -> bool:
+    """Whether another part of the same task did what this one asks for; the planner says which."""
+    return part.status == "nothing to do" and bool(LEFT.fullmatch(part.reason))
 
 
 def _name(key: str) -> str:
