@@ -18,7 +18,7 @@ SecretReference = Annotated[
 ]
 TargetName = Annotated[
     str,
-    Field(pattern=r"^[^/\s]+/\S+$", description="provider/model: openai/gpt-4.1, claude/claude-sonnet-4-5"),
+    Field(pattern=r"^[^/\s]+/\S+$", description="provider/model: openai/gpt-5.4, claude/claude-sonnet-4-6"),
 ]
 DEFAULT_PORT = 4141
 

@@ -9,6 +9,7 @@ within a text, and arguments of earlier calls, are read as what they are, so tha
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
+from datareeve.capabilities.ai.gateway.dialects.batches import Creation, Upload
 from datareeve.capabilities.ai.gateway.personal_data import find
 
 if TYPE_CHECKING:
@@ -31,9 +33,7 @@ NOT_TEXT: Final = frozenset(
 )  # fmt: skip
 WRITTEN_JSON: Final = frozenset(("arguments",))  # texts that are JSON
 OBJECTS: Final = frozenset(("input", "arguments", "args"))  # JSON of tools: no key in it is the protocol's
-IRREVERSIBLE: Final = frozenset(
-    ("message-batches", "file-upload")
-)  # answered later, when nobody knows the placeholders
+IRREVERSIBLE: Final = (Creation, Upload)  # answered later, when nobody knows the placeholders
 LARGE: Final = 64 * 1024  # bytes of a body that is looked through in a thread
 LEAST_KNOWN: Final = 4  # characters of a column's value that is looked for elsewhere too
 _WRITTEN: Final = re.compile(r"<([A-Z][A-Z0-9_]*)_(\d+)>")
@@ -71,12 +71,21 @@ class Placeholders:
         return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)") if words else None
 
 
+async def looked_through(
+    asked: Asked, dialect: Dialect, columns: tuple[str, ...]
+) -> tuple[Asked, Placeholders] | None:
+    """As `redacted`, which a large body is given to in a thread: others do not wait for it."""
+    if len(asked.raw) < LARGE:
+        return redacted(asked, dialect, columns)
+    return await asyncio.to_thread(redacted, asked, dialect, columns)
+
+
 def redacted(asked: Asked, dialect: Dialect, columns: tuple[str, ...]) -> tuple[Asked, Placeholders] | None:
     """The request without its personal data, and what stands for what; None where it has none.
 
     Errors: `Refusal` `gateway.not-redactable`; those of reading the request.
     """
-    if dialect.name in IRREVERSIBLE:
+    if isinstance(dialect, IRREVERSIBLE):
         raise Refusal(_not_redactable())
     if not dialect.reads_json:
         return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.dialects import StreamScanner
+    from datareeve.capabilities.ai.gateway.restoring import Restorer
     from datareeve.systems.http1 import Exchange, Headers
     from datareeve.systems.upstream import Call, UpstreamError
 
@@ -35,7 +36,7 @@ class Relay:
 
     __slots__ = (
         "_changers", "_exchange", "_held", "_record_left", "call", "done", "error", "first_at", "ready", "record",
-        "scanner",
+        "restorer", "scanner",
     )  # fmt: skip
 
     def __init__(self, call: Call, scanner: StreamScanner, changers: tuple[Changer, ...] = ()) -> None:
@@ -45,7 +46,10 @@ class Relay:
         self._changers = changers
         self._exchange: Exchange | None = None
         self._held: list[bytes] = []
-        self.record: list[bytes] | None = None  # what the client was sent, for the cache
+        self.record: list[bytes] | None = None  # what came for the client, for the cache
+        self.restorer: Restorer | None = (
+            None  # puts back what was taken out of the prompt, after it was recorded
+        )
         self._record_left = 0
         self.error: UpstreamError | None = None
         self.first_at = 0.0  # loop time of the first token
@@ -80,12 +84,12 @@ class Relay:
         exchange.on_resume = self.call.resume
         first, self._held = b"".join(self._held), []
         self._recorded(first)
-        exchange.start(status, headers, first)
+        exchange.start(status, headers, self.restorer.feed(first) if self.restorer is not None else first)
         if exchange.held_back:
             self.call.pause()
 
     def keep(self, most_bytes: int) -> None:
-        """Record what the client is sent, as long as it is no more than that."""
+        """Record what comes for the client, as long as it is no more than that."""
         self.record, self._record_left = [], most_bytes
 
     def _recorded(self, out: bytes) -> None:
@@ -113,7 +117,7 @@ class Relay:
                 self._held.append(out)
             return
         self._recorded(out)
-        exchange.write(out)
+        exchange.write(self.restorer.feed(out) if self.restorer is not None else out)
         if exchange.held_back:
             self.call.pause()
 
