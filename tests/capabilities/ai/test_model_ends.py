@@ -72,6 +72,14 @@ def test_a_chain_of_replacements_is_followed():
     assert CATALOGUE.replacement_of("openai", "gpt-4-32k", TODAY) == "gpt-6-luna"
 
 
+def test_a_tuned_model_ends_with_its_base_and_has_no_ready_replacement():
+    tuned = CATALOGUE.end_of("openai", "ft:gpt-4o-mini-2024-07-18:acme::abc")
+    assert (tuned.ends, tuned.replacement) == (date(2027, 1, 14), "")
+    assert CATALOGUE.replacement_of("openai", "ft:gpt-4o-mini-2024-07-18:acme::abc", TODAY) == ""
+    assert CATALOGUE.end_of("openai", "ft:") is None
+    assert CATALOGUE.end_of("openai", "ft") is None
+
+
 def test_a_circle_of_replacements_ends():
     text = OWN.replace(
         "gpt-4.1-mini: {ends: 2026-12-01, replacement: gpt-6.1-terra}",
@@ -265,6 +273,14 @@ def test_a_projects_own_dates_are_used(tmp_path, now):
         (tmp_path / "ai-models.yaml").write_text("nonsense")
         with pytest.raises(BadInput, match=r"ai-models\.yaml is no catalogue"):
             estate.plan("plan-model-migration", ask=False)
+
+
+def test_a_price_of_ones_own_is_not_silently_lost(tmp_path, now):
+    with world(tmp_path, prices={"claude/claude-sonnet-4-5": {"input": 1, "output": 2}}) as estate:
+        plan = estate.plan("plan-model-migration", ask=False, days=10)
+        assert [one.subject for one in plan.findings if one.rule == "own-price-left"] == [
+            "claude/claude-sonnet-5-5"
+        ]
 
 
 def test_another_servers_models_are_not_judged_by_the_makers_dates(tmp_path, now):

@@ -82,8 +82,18 @@ class Catalogue(Value):
     notes: tuple[Note, ...] = ()
 
     def end_of(self, maker: str, model: str) -> ModelEnd | None:
-        """A maker's model by its dated name or one that points at it; None where nothing is known."""
-        return self._by_name.get((maker, model))
+        """A maker's model by its dated name or one that points at it; None where nothing is known.
+
+        A fine-tuned model (`ft:BASE:…`) ends with its base, and what replaces the base is not tuned:
+        https://developers.openai.com/api/docs/deprecations.
+        """
+        known = self._by_name
+        found, base = known.get((maker, model)), model.split(":")
+        if found is None and base[0] == "ft" and len(base) > 1 and (of_base := known.get((maker, base[1]))):
+            return of_base.model_copy(
+                update={"model": model, "aliases": (), "replacement": "", "not_before": None}
+            )
+        return found
 
     def replacement_of(self, maker: str, model: str, today: date) -> str:
         """What to use instead, '' where nothing is known. Replacements that end themselves are followed to one that does not."""

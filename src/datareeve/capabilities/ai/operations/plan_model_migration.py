@@ -280,6 +280,9 @@ def _findings(facts: PlanModelMigrationFacts) -> Iterator[Finding]:
         yield _ends(one, facts)
         if one.replacement and one.note:
             yield _changes_more(one)
+        own = facts.declared.settings.prices
+        if one.target in own and one.replacement and one.replacement not in own:
+            yield _own_price(one)
         if (
             one.replacement
             and not (one.replay and one.replay["figures"]["prompts"] >= SHADOW_LEAST)
@@ -332,6 +335,16 @@ def _changes_more(one: Moving) -> Finding:
         what=f"{one.replacement} differs in more than its name: {one.note}",
         instead="Try your own prompts on it before: datareeve run ai.replay --model " + one.replacement,
         figures={"source": one.note_source},
+    )
+
+
+def _own_price(one: Moving) -> Finding:
+    return Finding(
+        rule="own-price-left",
+        subject=one.replacement,
+        what=f"The estate has a price of its own for {one.target}; {one.replacement} will have that of the list.",
+        instead=f"Where you have a price of your own for it too: gateway.prices: {{{one.replacement}: {{input: …, output: …}}}}.",
+        severity=Severity.INFO,
     )
 
 
