@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -17,12 +18,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import psycopg
-
 from datareeve.core.errors import BadInput, Failed, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import psycopg
 
     from datareeve.core.secrets import Secret
 
@@ -132,8 +133,8 @@ class Database:
             connection = idle or self._connect()
             try:
                 connection.execute(begin)
-            except (sqlite3.Error, psycopg.Error) as error:
-                with suppress(sqlite3.Error, psycopg.Error):
+            except driver_errors() as error:
+                with suppress(*driver_errors()):
                     connection.close()
                 if idle is None or isinstance(error, sqlite3.Error):
                     raise
@@ -149,9 +150,9 @@ class Database:
 
     @staticmethod
     def _end(connection: Any) -> None:
-        with suppress(sqlite3.Error, psycopg.Error):
+        with suppress(*driver_errors()):
             connection.execute("ROLLBACK")
-        with suppress(sqlite3.Error, psycopg.Error):
+        with suppress(*driver_errors()):
             connection.close()
 
     def close(self) -> None:
@@ -160,7 +161,7 @@ class Database:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
-            with suppress(sqlite3.Error, psycopg.Error):
+            with suppress(*driver_errors()):
                 connection.close()
 
 
@@ -189,7 +190,15 @@ def _connect_sqlite(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What the drivers raise. PostgreSQL's is loaded with the first connection: a process on SQLite starts without it."""
+    loaded = sys.modules.get("psycopg")
+    return (sqlite3.Error,) if loaded is None else (sqlite3.Error, loaded.Error)
+
+
 def _connect_postgres(url: str, password: Secret | None) -> psycopg.Connection[Any]:
+    import psycopg  # noqa: PLC0415 - as `driver_errors` says
+
     return psycopg.connect(
         url,
         autocommit=True,
@@ -228,11 +237,11 @@ def translated() -> Iterator[None]:
     """Errors of the drivers as the project's: `gateway-store.full`, `.busy`, `.read-only`, `.damaged`, `.unreachable`, `.statement`."""
     try:
         yield
-    except (sqlite3.Error, psycopg.Error) as error:
+    except driver_errors() as error:
         raise _error_of(error) from None
 
 
-def _error_of(error: sqlite3.Error | psycopg.Error) -> Failed:
+def _error_of(error: Exception) -> Failed:
     name = str(getattr(error, "sqlite_errorname", ""))
     state = str(getattr(error, "sqlstate", None) or "")
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) or state in DISK_FULL:
@@ -272,4 +281,5 @@ def _error_of(error: sqlite3.Error | psycopg.Error) -> Failed:
 def _is_connection(name: str, state: str, error: Exception) -> bool:
     if isinstance(error, sqlite3.Error):
         return name.startswith("SQLITE_CANTOPEN") or isinstance(error, sqlite3.ProgrammingError)
-    return isinstance(error, psycopg.OperationalError) or state.startswith(("08", "28", "57", "3D"))
+    operational = getattr(sys.modules.get("psycopg"), "OperationalError", ())
+    return isinstance(error, operational) or state.startswith(("08", "28", "57", "3D"))
