@@ -123,6 +123,11 @@ class PriceBook:
         self._known: dict[tuple[str, str, str, str], Price | None] = {}
         self.adopt(overrides or {})
 
+    @staticmethod
+    def load() -> None:
+        """Load the list, which takes a moment, before the first price is asked for."""
+        _price_list()
+
     def adopt(self, overrides: Mapping[str, PriceOverride]) -> None:
         """Take other prices of the estate, from the next look-up on."""
         self._overrides = dict(overrides)

@@ -114,11 +114,12 @@ class Process:
         self._gauge(server)
         await self._tell_siblings()
         following = loop.create_task(self._follow())
+        if ready is not None:
+            ready(address)
+        await asyncio.to_thread(parts.prices.load)  # a quarter of a second, which no request shall wait for
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not look at it with every few hundred requests
         gc.set_threshold(20_000, 20, 50)
-        if ready is not None:
-            ready(address)
         await self._stop.wait()
         parts.own.draining = True
         await server.close(DRAIN_SECONDS)
