@@ -156,6 +156,13 @@ CREATE TABLE IF NOT EXISTS prompts (
 );
 CREATE INDEX IF NOT EXISTS prompts_expires_idx ON prompts (expires_at);
 
+-- Keys that seal contents (answers, prompts), sealed by the KEK as providers' keys are.
+CREATE TABLE IF NOT EXISTS content_keys (
+    id TEXT PRIMARY KEY,
+    sealed TEXT NOT NULL,
+    added_at DOUBLE PRECISION NOT NULL
+);
+
 -- Earlier answers, where the cache is kept in the store.
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY,

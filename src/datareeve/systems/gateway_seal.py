@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.core.errors import BadInput, Failed
 from datareeve.core.estate import STATE_FOLDER
-from datareeve.systems import sealing
+from datareeve.systems import gateway_contents, sealing
 from datareeve.systems.adapter import effects, reads
+from datareeve.systems.gateway_contents import BELONGS as CONTENTS
 from datareeve.systems.gateway_keys import wraps_of
 from datareeve.systems.gateway_opened import OpenedGateway
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from datareeve.systems.gateway_store import StoredProviderKey
+    from datareeve.systems.sealing import Kek
 
 ATTEMPTS = 3  # at re-wrapping keys that somebody else changes at the same time
 
@@ -48,7 +50,7 @@ class Seal(OpenedGateway):
     def wrapped(self, reference: str, *, only: bool = False) -> bool:
         """Whether the KEK at a reference opens every sealed key; with `only`, whether no other one does."""
         kek, _ = self._kek_at(reference)
-        wraps = [wraps_of(key) for key in self._stored()]
+        wraps = [wraps_of(key) for key in self._stored()] + self._wraps_of_contents(kek)
         return kek is not None and all(wrap == (kek.id,) if only else kek.id in wrap for wrap in wraps)
 
     @effects
@@ -79,7 +81,8 @@ class Seal(OpenedGateway):
         file = self._file_of(reference)
         if kek is None or file is None:
             return {"kept": file is not None and file.exists()}
-        kept = any(kek.id in wraps_of(key) for key in self._stored())
+        wraps = [wraps_of(key) for key in self._stored()] + self._wraps_of_contents(None)
+        kept = any(kek.id in wrap for wrap in wraps)
         if not kept:
             file.unlink(missing_ok=True)
         return {"kept": kept}
@@ -89,6 +92,9 @@ class Seal(OpenedGateway):
         """Every sealed key can be opened by the KEK at a reference as well. Gives {rows}."""
         new, old = self._required_kek(reference), self._kek_at(self._settings.kek)[0]
         keks = [kek for kek in (old, new) if kek]
+        gateway_contents.rewrap(
+            self._store, lambda k: sealing.wrapped_also(k.sealed, keks, new, row=k.id, provider=CONTENTS)
+        )
         return self._rewrap(
             lambda k: sealing.wrapped_also(k.sealed, keks, new, row=k.id, provider=k.provider)
         )
@@ -97,7 +103,22 @@ class Seal(OpenedGateway):
     def wrap_only(self, reference: str) -> dict[str, Any]:
         """Every sealed key can be opened by the KEK at a reference and no other. Gives {rows}."""
         kek = self._required_kek(reference)
+        gateway_contents.rewrap(
+            self._store, lambda k: sealing.wrapped_only(k.sealed, kek, row=k.id, provider=CONTENTS)
+        )
         return self._rewrap(lambda k: sealing.wrapped_only(k.sealed, kek, row=k.id, provider=k.provider))
+
+    def _wraps_of_contents(self, kek: Kek | None) -> list[tuple[str, ...]]:
+        """Which KEKs open each key of contents; with `kek`, only of those that it or the estate's opens: the others are lost."""
+        store = self._reading
+        found = (
+            [sealing.wrapped_for(key.sealed) for key in gateway_contents.content_keys(store)] if store else []
+        )
+        if kek is None:
+            return found
+        declared = self._kek_at(self._settings.kek)[0]
+        opening = {one.id for one in (kek, declared) if one}
+        return [wraps for wraps in found if opening & set(wraps)]
 
     def _rewrap(self, change: Callable[[StoredProviderKey], str]) -> dict[str, Any]:
         """Again where somebody changed a key in between: what is not in is wrapped at the next turn."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.objects import Objects
     from datareeve.capabilities.ai.gateway.own import Own
     from datareeve.capabilities.ai.gateway.prices import Price, PriceBook
+    from datareeve.capabilities.ai.gateway.prompts import Prompts
     from datareeve.capabilities.ai.gateway.room import Room
     from datareeve.capabilities.ai.gateway.targets import Candidate, Standing
     from datareeve.capabilities.ai.gateway.usage import Tokens
@@ -52,6 +53,7 @@ class Parts:
     objects: Objects
     secret: bytes = b""  # for digests of requests
     cache: Cache | None = None
+    prompts: Prompts | None = None
 
 
 class Engine:

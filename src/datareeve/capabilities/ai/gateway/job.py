@@ -15,14 +15,16 @@ import orjson
 
 from datareeve.capabilities.ai.gateway import heads, redact
 from datareeve.capabilities.ai.gateway.attempts import Answer, Walk
-from datareeve.capabilities.ai.gateway.cache import Flight
+from datareeve.capabilities.ai.gateway.cache import CACHED, Flight
 from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, meaning
 from datareeve.capabilities.ai.gateway.dialects.batches import Results
 from datareeve.capabilities.ai.gateway.meters import Reservation
 from datareeve.capabilities.ai.gateway.objects import KEPT
+from datareeve.capabilities.ai.gateway.prompts import LARGEST, Exchanged
 from datareeve.capabilities.ai.gateway.restoring import Restorer
 from datareeve.capabilities.ai.gateway.room import UNSAID_FOR_LIMITS
 from datareeve.capabilities.ai.gateway.usage import Tokens, UsageRow
+from datareeve.systems.gateway_replay import NAME as REPLAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +107,8 @@ class Job:
 
     __slots__ = (
         "_answer", "_asked", "_batch_microusd", "_context", "_cost", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
-        "_http", "_meaning", "_object", "_prefix", "_reservation", "_restorer", "_status", "_walk", "config", "task",
+        "_http", "_meaning", "_object", "_prefix", "_reservation", "_restorer", "_said", "_status", "_walk", "config",
+        "task",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, exchange: Exchange, context: Context) -> None:
@@ -116,6 +119,7 @@ class Job:
         self._asked: Asked | None = None
         self._reservation: Reservation | None = None
         self._restorer: Restorer | None = None  # where personal data was taken out of the prompt
+        self._said = b""  # the whole answer as it came: nothing is put back in it
         self._walk: Walk | None = None
         self.task: asyncio.Task[None] | None = None
         self._answer: Answer | None = None
@@ -325,6 +329,7 @@ class Job:
         if self._exchange.gone:
             self._status = "disconnected"
         self._exchange.respond(answer.status, self._headers(answer.headers), self._restored(answer.body))
+        self._said = answer.body
         if self._flight is not None and answer.ok:
             self._keep(answer, answer.body)
 
@@ -332,8 +337,8 @@ class Job:
         relay, exchange = answer.relay, self._exchange
         assert relay is not None  # noqa: S101 - asked for by the caller; for the type checker
         self._http, self._status = 200, "ok"
-        if self._flight is not None:
-            relay.keep(self._flight.most_bytes)
+        if most := self._most_kept():
+            relay.keep(most)
         relay.restorer = self._restorer
         relay.commit(exchange, 200, self._headers(answer.headers))
         await relay.done
@@ -344,8 +349,10 @@ class Job:
             self._status, self._error = "disconnected", "gateway.client-left"
         elif relay.whole:
             exchange.end()
-            if self._flight is not None and relay.record is not None:
-                self._keep(answer, b"".join(relay.record))
+            if relay.record is not None:
+                self._said = b"".join(relay.record)
+                if self._flight is not None:
+                    self._keep(answer, self._said)
         else:
             self._break(relay.problem, relay)
 
@@ -364,11 +371,24 @@ class Job:
         self._status, self._http = "ok", 200
         headers = self._headers([*stored.headers, (b"x-datareeve-cache", b"hit")])
         self._answer = Answer.stored(stored)
+        self._said = stored.body
         if stored.stream:
             self._exchange.start(200, headers, self._restored(stored.body, stream=True))
             self._exchange.end()
         else:
             self._exchange.respond(200, headers, self._restored(stored.body))
+
+    @property
+    def _keeps_prompt(self) -> bool:
+        """Whether prompt and answer are to be kept; not those of a replay, which are there already."""
+        context = self._context
+        wanted = self.config.settings.privacy.keep_prompts and self._engine.parts.prompts is not None
+        return wanted and context.dialect.name in CACHED and context.key.team != REPLAY
+
+    def _most_kept(self) -> int:
+        """How long a stream's record may be; 0 where none is wanted."""
+        most = self._flight.most_bytes if self._flight is not None else 0
+        return max(most, LARGEST) if self._keeps_prompt else most
 
     def _restored(self, body: bytes, *, stream: bool = False) -> bytes:
         """An answer with what was taken out of the prompt. It is kept without."""
@@ -443,6 +463,13 @@ class Job:
         row = self._row(self._asked, tokens, estimated=estimated, cost=cost)
         self._engine.parts.usage.end(row)
         self._engine.parts.metrics.observe(row)
+        if self._said and self._status == "ok" and self._keeps_prompt:
+            self._keep_prompt(row)
+
+    def _keep_prompt(self, row: UsageRow) -> None:
+        prompts, asked, days = self._engine.parts.prompts, self._asked, self.config.settings.privacy.keep_days
+        if prompts is not None and asked is not None:
+            prompts.keep(Exchanged(row, asked.raw, self._said, days))
 
     def _row(
         self, asked: Asked | None, tokens: Tokens, *, estimated: bool, cost: int | None = None

@@ -25,6 +25,7 @@ from datareeve.capabilities.ai.gateway import admin, own
 from datareeve.capabilities.ai.gateway import compile as compiling
 from datareeve.capabilities.ai.gateway.cache import Cache
 from datareeve.capabilities.ai.gateway.engine import Engine, Parts
+from datareeve.capabilities.ai.gateway.keeping import Keeping
 from datareeve.capabilities.ai.gateway.metrics import Metrics
 from datareeve.capabilities.ai.gateway.objects import Objects
 from datareeve.capabilities.ai.gateway.prices import PriceBook
@@ -82,6 +83,7 @@ class Process:
         self._estate: Estate
         self._engine: Engine
         self._sharing: Sharing
+        self._keeping: Keeping
         self._unread: dict[str, str] = {}  # keys that cannot be read, and why
         self._read_at = 0.0  # time.monotonic() when keys were read last
         self._problem = ""  # why the newest configuration is not the one it works by
@@ -127,6 +129,7 @@ class Process:
         with suppress(asyncio.CancelledError):
             await following
         await self._engine.close()
+        await asyncio.to_thread(self._keeping.close)
         await self._sharing.close()
         left = await parts.usage.close()
         if left.lost:
@@ -167,6 +170,7 @@ class Process:
             keep_days=settings.keep_usage_days,
         )
         await usage.start()
+        self._keeping = await asyncio.to_thread(Keeping, self._store, self._resolve, config)
         return Parts(
             room=Room(meters, Waiting(meters), ProviderLimits()),
             usage=usage,
@@ -174,7 +178,8 @@ class Process:
             metrics=metrics,
             own=own.Own(metrics, lambda: estate_digest(self._estate)),
             objects=Objects(self._store),
-            cache=Cache(config, time.time),
+            cache=Cache(config, time.time, self._keeping),
+            prompts=self._keeping.prompts,
             secret=await asyncio.to_thread(digest_key, folder / "digest.key"),
         )
 
@@ -199,6 +204,11 @@ class Process:
             ),
             ("usage_behind", lambda: log().behind, "Requests that ended and are not in the store yet."),
             ("usage_summed", lambda: log().summed, "Requests of which a full disk left only sums."),
+            (
+                "not_kept",
+                lambda: self._keeping.lost,
+                "Answers and prompts that were to be kept and were not.",
+            ),
             ("usage_damaged", lambda: log().damaged, "Pieces of the spool that could not be read."),
         ):
             parts.metrics.gauge(name, value, text)
@@ -262,6 +272,7 @@ class Process:
         unread: dict[str, str] = {}
         place, before = self._project / estates.ESTATE_FILE, self._engine.config
         found = compiling.current(place, self._store, self._resolve, before=before, problems=unread)
+        self._keeping.adopt(found[1])
         self._stamp, self._unread = stamp, unread
         return found
 
