@@ -34,6 +34,9 @@ PLAIN = b"accept-encoding: identity\r\n"  # what is not packed can be counted as
 def passed_on(headers: Headers, *, is_json: bool) -> bytes:
     """The lines of a client's headers that go on to the provider. What we read as JSON goes on as JSON, whatever the client calls it."""
     stays = STAYS_OF_JSON if is_json else STAYS
+    for name, value in headers:
+        if name == b"connection":  # what it names is meant for us alone (RFC 9110, 7.6.1)
+            stays = stays.union(word.strip().lower() for word in value.split(b","))
     lines = [
         b"%b: %b\r\n" % pair
         for pair in headers
