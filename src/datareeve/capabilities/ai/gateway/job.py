@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 JSON = (b"content-type", b"application/json")
 REQUEST_ID = {"openai": b"x-request-id", "anthropic": b"request-id"}  # where each SDK looks for it
 CHARS_A_TOKEN = 4
+MOST_OF_ESTIMATE = 5 / 3  # tokens of a prompt may be so many times their estimate (`dialects.estimate`): a budget holds the most
 THEIRS = frozenset(
     ("upstream", "timeout", "overloaded")
 )  # kinds of problems of providers, not of the request or the gateway's limits
@@ -304,7 +305,7 @@ class Job:
         if dialect.free:
             return 0, 0
         output = 0 if dialect.no_output else asked.max_output or engine.parts.room.usual_output(route)
-        most = Tokens(input=asked.input_estimate, output=output)
+        most = Tokens(input=math.ceil(asked.input_estimate * MOST_OF_ESTIMATE), output=output)
         cost = engine.most_microusd(route, most, batch=asked.batch)
         return asked.input_estimate + (asked.max_output or min(output, UNSAID_FOR_LIMITS)), cost
 

@@ -11,7 +11,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from datareeve.capabilities.ai.gateway.meters import Reservation, Short
+from datareeve.capabilities.ai.gateway.meters import MICROUSD, Reservation, Short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +161,15 @@ class Waiting:
                 waiter.future.set_result(found)
                 return waiter
             waiter.short = found
+            if _is_spent(found.meter):  # it will not be free before its period ends
+                waiter.future.cancel()
+                return waiter
             blocked.add(found.meter)
             shorts.append(found)
             found.meter.wish(found.amount, self._meters.now())
         return None
+
+
+def _is_spent(meter: Meter) -> bool:
+    """Whether all of a budget is used up, and not merely held by requests on their way."""
+    return meter.unit == MICROUSD and meter.spent >= meter.limit
