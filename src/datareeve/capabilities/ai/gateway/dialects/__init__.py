@@ -36,8 +36,17 @@ class Problem:
 
     status: int  # HTTP
     kind: Literal[
-        "bad_request", "authentication", "permission", "not_found", "too_large", "rate_limit", "budget",
-        "overloaded", "timeout", "upstream", "internal",
+        "bad_request",
+        "authentication",
+        "permission",
+        "not_found",
+        "too_large",
+        "rate_limit",
+        "budget",
+        "overloaded",
+        "timeout",
+        "upstream",
+        "internal",
     ]
     code: str  # stable, ours: 'gateway.budget'
     message: str  # what is wrong and what to do; never a value of the request
@@ -72,7 +81,9 @@ class Dialect(Protocol):
     reads_json: bool  # the body is a JSON object; else it is nothing, or a form
     no_output: bool  # what it gives back is not counted in tokens
     free: bool  # nothing is charged for it
-    local: Callable[[str, list[str], str], tuple[int, bytes]] | None  # the gateway answers itself: path, models, request id
+    local: (
+        Callable[[str, list[str], str], tuple[int, bytes]] | None
+    )  # the gateway answers itself: path, models, request id
 
     def asked(self, raw: bytes, body: dict[str, Any]) -> Asked:
         """Read a request. Errors: `Refusal` with a `Problem` naming the field that is wrong."""
