@@ -106,14 +106,6 @@ _RUN: Final = re.compile(rb"0[0 .()/\-]{5,}")  # what every number below has in 
 _DATES: Final = (b"0000-00-00", b"00/00/0000", b"00.00.0000")
 _NO_DATE: Final = b"x" * 10
 _CARDS: Final = (b"0" * 14, b"0000 0000 0000", b"0000-0000-0000", b"0000 000000 0000", b"0000-000000-0000")
-_KEY_HINTS: Final = (  # by a sign that is rare, what a key has in it that holds this sign
-    ("_", ("_live_", "_test_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "hf_", "npm_", "secret_access_key")),
-    ("-", ("sk-", "glpat-", "xox", "dr-", "pypi-", "PRIVATE KEY")),
-    ("A", ("AKIA", "ASIA", "AIza")),
-    (".", ("SG.", "ya29.", "eyJ")),
-    ("earer ", ("earer ",)),
-    ("://", ("://",)),
-)  # fmt: skip
 _FISCAL_SHAPE: Final = b"AAAAAA00A00A000A"
 _DOTTED: Final = (b".0.0", b".00.0", b".000.0")
 _ODD_SIGNS: Final = (("\u00a0", " "), ("\u202f", " "), ("\u2010", "-"), ("\u2011", "-"), ("\u2013", "-"))
@@ -135,8 +127,10 @@ _HOME: Final = (  # shapes that say by themselves that they are telephone number
         r"(?:1[ .\-])?\([2-9]\d\d\) ?[2-9]\d\d[ .\-]\d{4}|(?:1([ .\-]))?[2-9]\d\d([.\-])[2-9]\d\d\2\d{4}"
     ),  # North America
     _shape(r"0[1-9](?:([ .\-])\d\d)(?:\1\d\d){3}"),  # France
-    _shape(r"0\d{2,4}[ /\-]\d{3,4}[ \-]?\d{3,5}|\(0\d{1,4}\) ?\d{3,4}[ \-]?\d{3,5}"),  # a trunk 0 and an area
-    _shape(rf"00 ?{_COUNTRY}[ \-/]\d(?:[ \-/]?\d){{6,12}}"),
+    _shape(
+        r"(?<!\d )0\d{2,4}[ /\-]\d{3,4}[ \-]?\d{3,5}|\(0\d{1,4}\) ?\d{3,4}[ \-]?\d{3,5}"
+    ),  # a trunk 0 and an area
+    _shape(rf"(?<!\d )00 ?{_COUNTRY}[ \-/]\d(?:[ \-/]?\d){{6,12}}"),
 )
 _ANY_PHONE: Final = re.compile(r"(?<![\w.+])\(?\d(?:[ .\-/()]{0,2}\d){6,14}(?!\w|[.\-/]\d)")
 
@@ -148,26 +142,47 @@ _FILE_ENDINGS: Final = frozenset(
     "png jpg jpeg gif svg webp js ts css html htm py md json yaml yml xml txt".split()
 )
 
-_KEYS: Final = re.compile(
-    r"""-----BEGIN\ [A-Z ]*PRIVATE\ KEY(?:\ BLOCK)?-----[\s\S]*?(?:-----END\ [A-Z ]*PRIVATE\ KEY(?:\ BLOCK)?-----|\Z)
-    |(?<![\w\-])(?:
-        sk-(?=[\w\-]*\d)[\w\-]{20,}
-        |[sr]k_(?:live|test)_\w{16,}
-        |(?:AKIA|ASIA)[A-Z0-9]{16}
-        |gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w\-]{20,}
-        |xox[abeoprs]-[\w\-]{10,}
-        |AIza[\w\-]{35}
-        |eyJ[\w\-]{8,}\.eyJ[\w\-]{8,}\.[\w\-]*
-        |hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36}|pypi-[\w\-]{50,}
-        |SG\.[\w\-]{22}\.[\w\-]{43}
-        |ya29\.[\w\-]{20,}
-        |dr-[A-Za-z0-9]{12}-[A-Za-z0-9]{43}
-    )(?![\w\-])
-    |(?<=[Bb]earer\ )(?=[\w.~+/\-]*\d)[\w.~+/\-]{20,}=*
-    |(?<=secret_access_key)["']?\s*[:=]\s*["']?([A-Za-z0-9/+=]{40})(?![A-Za-z0-9/+=])
-    |://[^\s:/@"'<>]*:([^\s/@"'<>]+)@""",
-    re.VERBOSE,
+_ALONE: Final = r"(?<![\w\-])"
+_NO_MORE: Final = r"(?![\w\-])"
+_JWT: Final = _ALONE + r"eyJ[\w\-]{8,}\.eyJ[\w\-]{8,}\.[\w\-]*" + _NO_MORE
+_PRIVATE: Final = (
+    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
 )
+_BEARER: Final = r"[Bb]earer +((?=[\w.~+/\-]*\d)[\w.~+/\-]{20,}=*)"
+_AWS: Final = r"secret_access_key[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9/+=]{40})(?![A-Za-z0-9/+=])"
+_KEYS: Final = tuple(  # by a sign that is rare: how a key begins that holds it, and what it then is
+    (sign, tuple((start, re.compile(pattern)) for start, pattern in keys))
+    for sign, keys in (
+        ("_", (
+            *((f"{kind}_{mode}_", rf"{_ALONE}{kind}_{mode}_\w{{16,}}") for kind in ("sk", "rk") for mode in ("live", "test")),
+            *((f"gh{kind}_", rf"{_ALONE}gh{kind}_[A-Za-z0-9]{{36,}}{_NO_MORE}") for kind in "pousr"),
+            ("github_pat_", rf"{_ALONE}github_pat_\w{{22,}}"),
+            ("hf_", rf"{_ALONE}hf_[A-Za-z0-9]{{30,}}{_NO_MORE}"),
+            ("npm_", rf"{_ALONE}npm_[A-Za-z0-9]{{36}}{_NO_MORE}"),
+            ("secret_access_key", _AWS),
+        )),
+        ("-", (
+            ("sk-", rf"{_ALONE}sk-(?=[\w\-]*\d)[\w\-]{{20,}}"),
+            ("glpat-", rf"{_ALONE}glpat-[\w\-]{{20,}}"),
+            ("xox", rf"{_ALONE}xox[abeoprs]-[\w\-]{{10,}}"),
+            ("dr-", rf"{_ALONE}dr-[A-Za-z0-9]{{12}}-[A-Za-z0-9]{{43}}{_NO_MORE}"),
+            ("pypi-", rf"{_ALONE}pypi-[\w\-]{{50,}}"),
+            ("-----BEGIN ", _PRIVATE),
+        )),
+        ("A", (
+            ("AKIA", rf"{_ALONE}AKIA[A-Z0-9]{{16}}{_NO_MORE}"),
+            ("ASIA", rf"{_ALONE}ASIA[A-Z0-9]{{16}}{_NO_MORE}"),
+            ("AIza", rf"{_ALONE}AIza[\w\-]{{35}}{_NO_MORE}"),
+        )),
+        (".", (
+            ("SG.", rf"{_ALONE}SG\.[\w\-]{{22}}\.[\w\-]{{43}}{_NO_MORE}"),
+            ("ya29.", rf"{_ALONE}ya29\.[\w\-]{{20,}}"),
+            ("eyJ", _JWT),
+        )),
+        ("earer ", (("Bearer ", _BEARER), ("bearer ", _BEARER))),
+        ("://", (("://", r"://[^\s:/@\"'<>]{0,64}:([^\s/@\"'<>]{1,256})@"),)),
+    )
+)  # fmt: skip
 
 
 def find(text: str) -> list[Found]:
@@ -176,8 +191,9 @@ def find(text: str) -> list[Found]:
         text = _plainer(text)
     raw = text.encode("latin-1", "replace")  # a byte a sign, so that places are the same
     found: list[Found] = []
-    if any(sign in text and any(hint in text for hint in hints) for sign, hints in _KEY_HINTS):
-        _secrets(text, found)
+    for sign, keys in _KEYS:
+        if sign in text:
+            _secrets(text, keys, found)
     classes = raw.translate(_CLASSES)
     if b"@" in classes:
         _emails(text, found)
@@ -208,10 +224,15 @@ def _add(found: list[Found], start: int, end: int, kind: str) -> bool:
     return True
 
 
-def _secrets(text: str, found: list[Found]) -> None:
-    for match in _KEYS.finditer(text):
-        group = match.lastindex or 0
-        _add(found, match.start(group), match.end(group), "SECRET")
+def _secrets(text: str, keys: tuple[tuple[str, re.Pattern[str]], ...], found: list[Found]) -> None:
+    for start, pattern in keys:
+        at = text.find(start)
+        while at >= 0:
+            match = pattern.match(text, at)
+            if match is not None:
+                group = match.lastindex or 0
+                _add(found, match.start(group), match.end(group), "SECRET")
+            at = text.find(start, match.end() if match is not None else at + 1)
 
 
 def _emails(text: str, found: list[Found]) -> None:

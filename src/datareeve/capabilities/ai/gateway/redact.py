@@ -212,7 +212,11 @@ def _patterns(names: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]
     head = rf"(?P<name>{words})(?P=quote)\s*:\s*)"
     number = r"(?P<number>-?\d+(?:\.\d+)?)"
     plain = r'(?P<head>(?<!\\)(?P<quote>")' + head + rf'(?:"(?P<text>(?:[^"\\]|\\.)*)"|{number})'
-    inner = r'(?P<head>(?P<quote>\\+")' + head + rf"(?:(?P=quote)(?P<text>.*?)(?<!\\)(?P=quote)|{number})"
+    inner = (
+        r'(?P<head>(?<!\\)(?P<quote>\\{1,15}")'
+        + head
+        + rf"(?:(?P=quote)(?P<text>.*?)(?<!\\)(?P=quote)|{number})"
+    )
     return re.compile(plain, re.IGNORECASE | re.DOTALL), re.compile(inner, re.IGNORECASE | re.DOTALL)
 
 
