@@ -62,6 +62,8 @@ Amounts 1,234,567.89 EUR and $12 345 678,90; 1.234.567,89 €; 99 999 999 rows; 
 {"id": 9007199254740993, "ts": 1795400768.25, "duration_ms": 123456, "rows": 250000000, "port": 5432}
 snowflake 1089471023984721920, msg_01XFDUDYJgAACzvnptvVoYEL, req_011CSHoEeqs5C35K2UUqR7Fy, call_abc123DEF456ghi789
 MAC 00:1A:2B:3C:4D:5E; time 12:30:45; std::vector, a::b, 5::int, ::1, 127.0.0.1, 0.0.0.0:8080, 255.255.255.0
+# ------
+@pytest.fixture and § 2.3.2.1, section 4.2.3.1; mysql://[user]:[password]@localhost, ftp://u:${PASS}@host, b"0000 000000 0000"
 @ann said hi to @bob; react@18.2.0; user@host; icon@2x.png; git@github.com:org/repo.git; foo@v2; 5 @ 3.50; @media screen; x = a @ b
 sk-learn and sk-this-is-a-long-slug-of-a-page-name; task-force; eyJhbGci; AKIA; ghp_short; scikit-learn-1.5.0-cp311-cp311-manylinux
 a table: 12 15 17 19 21 400 12 1234 5 12 88 91 4 1000 2000 3000; 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20

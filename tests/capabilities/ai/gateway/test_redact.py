@@ -121,6 +121,8 @@ def test_where_nothing_is_found_the_request_stays_as_it_came():
         "<",
         "<A_1>",
         "-----BEGIN ",
+        "a" * 62 + " @x.yy ",
+        "-" * 64 + "@x.yy ",
         "Bearer 1",
         "eyJ.",
         "://a:",
@@ -303,6 +305,7 @@ def cut(data, places):
                 "é<NAME_1>",
                 ">",
                 "plain ",
+                "\n",
                 "\\u003c",
                 "<EMAIL_1",
             ]

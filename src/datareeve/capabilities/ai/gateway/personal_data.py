@@ -44,20 +44,20 @@ _WORD: Final = re.compile(r"\S{7,}")
 _SEPARATORS: Final = str.maketrans("", "", " .-/()\u00a0")
 _NOT_PERSONAL: Final = re.compile(
     r"(?:order|invoice|ticket|tracking|case|isbn(?:-1[03])?|issn|ean|sku|part|serial|batch|version|ver|build|release|commit|rfc|doi|"
-    r"item|article|product|transaction|shipment|parcel|bestell\w*|rechnung\w*|vorgang\w*|\bv|timestamp|epoch|coordinates|lat|lon|lng)"
-    r"[\s_\-]{0,2}(?:id|no|nr|nbr|num|number|nummer|code|key|ref|reference)?[\s\"'.:=#()]{0,4}$",
+    r"item|article|product|transaction|shipment|parcel|bestell\w*|rechnung\w*|vorgang\w*|\bv|§|section|chapter|timestamp|epoch|coordinates|lat|lon|lng)"
+    r"[\s_\-]{0,2}(?:id|no|nr|nbr|num|number|nummer|code|key|ref|reference)?[\s\"'.:=#()]{0,4}\Z",
     re.IGNORECASE,
 )
 _PHONE_LABEL: Final = re.compile(
     r"(?:phone|mobile|cell|tel|fax|whatsapp|call|dial|text|sms|telefon\w*|handy|mobil|ruf\w*|tél\w*|teléfono|m[óo]vil|celular|cellulare|hotline|landline)"
-    r"[\s_\-]{0,2}(?:no|nr|number|nummer|me|us|him|her|at|on|under|unter|an)?(?:\s(?:at|on|is|me|us|him|her|under|unter))?[\s\"'.:=()]{0,4}$",
+    r"[\s_\-]{0,2}(?:no|nr|number|nummer|me|us|him|her|at|on|under|unter|an)?(?:\s(?:at|on|is|me|us|him|her|under|unter))?[\s\"'.:=()]{0,4}\Z",
     re.IGNORECASE,
 )
 LABEL_CHARS: Final = 32
 
 
 def _named(words: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:{words})[\w \"'.:=#()\-]{{0,16}}$", re.IGNORECASE)
+    return re.compile(rf"(?:{words})[\w \"'.:=#()\-]{{0,16}}\Z", re.IGNORECASE)
 
 
 def _shape(pattern: str) -> re.Pattern[str]:
@@ -128,13 +128,13 @@ _HOME: Final = (  # shapes that say by themselves that they are telephone number
     ),  # North America
     _shape(r"0[1-9](?:([ .\-])\d\d)(?:\1\d\d){3}"),  # France
     _shape(
-        r"(?<!\d )0\d{2,4}[ /\-]\d{3,4}[ \-]?\d{3,5}|\(0\d{1,4}\) ?\d{3,4}[ \-]?\d{3,5}"
+        r"(?<!\d )0[1-9]\d{1,3}[ /\-]\d{3,4}[ \-]?\d{3,5}|\(0\d{1,4}\) ?\d{3,4}[ \-]?\d{3,5}"
     ),  # a trunk 0 and an area
     _shape(rf"(?<!\d )00 ?{_COUNTRY}[ \-/]\d(?:[ \-/]?\d){{6,12}}"),
 )
 _ANY_PHONE: Final = re.compile(r"(?<![\w.+])\(?\d(?:[ .\-/()]{0,2}\d){6,14}(?!\w|[.\-/]\d)")
 
-_LOCAL: Final = re.compile(r"[\w.!#%&'*+=?^`{|}~\-]+$")
+_LOCAL: Final = re.compile(r"(?<![\w.!#%&'*+=?^`{|}~\-])[\w.!#%&'*+=?^`{|}~\-]++\Z")
 _DOMAIN: Final = re.compile(
     r"(?:[^\W_](?:[\w\-]{0,61}[^\W_])?\.)+([^\W\d_]{2,24}|xn--[a-z0-9\-]{2,60})(?![\w\-])"
 )
@@ -180,7 +180,7 @@ _KEYS: Final = tuple(  # by a sign that is rare: how a key begins that holds it,
             ("eyJ", _JWT),
         )),
         ("earer ", (("Bearer ", _BEARER), ("bearer ", _BEARER))),
-        ("://", (("://", r"://[^\s:/@\"'<>]{0,64}:([^\s/@\"'<>]{1,256})@"),)),
+        ("://", (("://", r"://[^\s:/@\"'<>]{0,64}:((?![\[{*%]|\$[\w{(])[^\s/@\"'<>]{1,256})@"),)),
     )
 )  # fmt: skip
 
@@ -243,7 +243,7 @@ def _emails(text: str, found: list[Found]) -> None:
             local = _LOCAL.search(text[max(0, at - 64) : at])
             name = local[0].lstrip(".'*`{|=&") if local else ""
             remote = name == "git" and text[domain.end() : domain.end() + 1] in (":", "/")
-            if name and not remote:
+            if any(map(str.isalnum, name)) and not remote:
                 _add(found, at - len(name), domain.end(), "EMAIL")
         at = text.find("@", at + 1)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.redact import Placeholders
 
 _WRITTEN: Final = re.compile(r"<[A-Z][A-Z0-9_]*_\d+>")
-_BEGUN: Final = re.compile(r"<(?:[A-Z][A-Z0-9_]*)?$")
+_BEGUN: Final = re.compile(r"<(?:[A-Z][A-Z0-9_]*)?\Z")
 _LONGEST: Final = 96  # characters of a placeholder
 _BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?=[^\n]))")
 _DATA: Final = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
