@@ -107,6 +107,7 @@ local function decide(ask, base, others)
         local demands = {ask.need > 0 and UNBOUNDED or ask.keep}
         for _, o in ipairs(others) do demands[#demands + 1] = o.need > 0 and UNBOUNDED or o.held end
         fair = level(ask.limit, demands)
+        if ask.used == 0 then fair = math.max(fair, ask.keep + ask.least) end
         room = math.min(room, fair - ask.keep)
       end
     end

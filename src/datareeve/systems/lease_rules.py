@@ -131,6 +131,8 @@ def _room(ask: Ask, held: int, others: Sequence[Share]) -> tuple[int | None, int
         return 0, room
     mine = UNBOUNDED if ask.need else ask.keep
     fair = level(ask.limit, [mine, *(UNBOUNDED if other.need else other.held for other in others)])
+    if not ask.used:  # one request at a time may go on, also where there is less than that for each
+        fair = max(fair, ask.keep + ask.least)
     return fair, min(room, fair - ask.keep)
 
 
