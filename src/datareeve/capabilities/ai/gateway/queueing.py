@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_WAITING = 1000
 MOST_PER_KEY = 200
 LOOK_SECONDS = 0.25  # the longest pause between two looks: other processes give room back without telling
+OTHERS_SECONDS = 2.0  # a request waits so long for what other processes hold of a budget
 PAUSE_SECONDS = 0.002  # the shortest: many requests that end at once are looked at together
 
 
@@ -49,6 +50,7 @@ class Waiting:
         self._queues: dict[str, deque[_Waiter]] = {}  # by key, whose turn is next first
         self._count = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._idle: dict[Meter, float] = {}  # budgets of which nothing is held here, and since when
         meters.on_room = self._room
 
     def __len__(self) -> int:
@@ -158,10 +160,11 @@ class Waiting:
                 continue
             found = self._meters.reserve(waiter.demands, queued=True)
             if isinstance(found, Reservation):
+                self._idle.clear()
                 waiter.future.set_result(found)
                 return waiter
             waiter.short = found
-            if _is_spent(found.meter):  # it will not be free before its period ends
+            if self._hopeless(found.meter):
                 waiter.future.cancel()
                 return waiter
             blocked.add(found.meter)
@@ -169,7 +172,14 @@ class Waiting:
             found.meter.wish(found.amount, self._meters.now())
         return None
 
-
-def _is_spent(meter: Meter) -> bool:
-    """Whether all of a budget is used up, and not merely held by requests on their way."""
-    return meter.unit == MICROUSD and meter.spent >= meter.limit
+    def _hopeless(self, meter: Meter) -> bool:
+        """Whether a budget is used up; or nothing of it is held here that could come back, and other processes gave none for a while."""
+        if meter.unit != MICROUSD:
+            return False
+        if meter.spent >= meter.limit:
+            return True
+        now = self._meters.now()
+        since = self._idle.setdefault(meter, now)
+        if meter.reserved > 0:
+            self._idle[meter] = now
+        return now - since > OTHERS_SECONDS
