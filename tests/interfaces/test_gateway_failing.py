@@ -645,3 +645,49 @@ def test_kept_connections_that_a_provider_closed_meanwhile_fail_no_request(tmp_p
         double.always(ok())
         assert statuses(at_once(running.port, asked)) == {200: 30}
         assert Counter(one.status for one in double.seen) == {200: 60}
+
+
+# -- what is not told, and what is counted all the same ------------------------------------------------------------------------------
+
+QUOTED, HASTE, UNHEARD, RAISES, COVERED = (
+    route(name, "openai") for name in ("quoted", "haste", "unheard", "raises", "covered")
+)
+ROUTES[COVERED]["requests_per_minute"] = 1
+ROUTES[HASTE]["targets"] = [f"two/{HASTE}"]
+
+
+def test_a_providers_key_is_not_told_where_its_error_quotes_it(world, ask_chat):
+    said = b'{"error":{"message":"Incorrect key: key-openai","type":"invalid_request_error"}}'
+    world.first.next(fail(400, body=said, headers=(("x-echo", "key-openai"),)), model=QUOTED)
+    told = ask_chat(QUOTED)
+    assert told.status == 400
+    assert b"key-openai" not in told.body
+    assert told.headers["x-echo"] == "***"
+
+
+def test_a_clients_haste_says_nothing_of_its_provider(world, ask_chat):
+    world.first.always(ok(hold=True), model=HASTE)
+    body = {"model": HASTE, "messages": HELLO}
+    for _ in range(6):
+        told = ask(world.port, world.key, "/v1/chat/completions", body, **{"x-stainless-timeout": "0.05"})
+        assert (told.status, told.seconds < 2) == (504, True)
+    world.first.well()
+    assert ask_chat(HASTE).status == 200
+
+
+def test_a_stream_whose_client_leaves_before_its_first_token_is_counted_by_its_prompt(world):
+    world.first.next(ok(hold=True), model=UNHEARD)
+    body = {"model": UNHEARD, "messages": [{"role": "user", "content": "word " * 2000}], "stream": True}
+    with socket.create_connection(("127.0.0.1", world.port)) as client:
+        client.sendall(request("POST", "/v1/chat/completions", json.dumps(body).encode(), key=world.key))
+        until(lambda: world.first.matching(model=UNHEARD))
+    row = world.row(asked_model=UNHEARD)
+    assert (row["http_status"], row["estimated"]) == (499, True)
+    assert row["input"] > 1500
+    assert row["cost_microusd"] == row["input"] * 1_000_000
+
+
+def test_a_target_asked_for_by_its_own_name_counts_on_the_route_that_leads_to_it(world):
+    key = world.issue("goes around")
+    statuses_seen = [chat(world.port, key, model).status for model in (COVERED, f"openai/{COVERED}", COVERED)]
+    assert statuses_seen == [200, 429, 429]

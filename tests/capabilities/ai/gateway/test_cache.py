@@ -1,6 +1,7 @@
 """The response cache: which questions are equal, who shares an answer, who waits for whom, and what is kept for how long."""
 
 import asyncio
+import time
 from types import SimpleNamespace
 
 import orjson
@@ -281,6 +282,22 @@ class Slow:
 
     def put(self, place, stored):
         self.kept[place] = stored
+
+
+def test_who_waits_for_anothers_answer_waits_no_longer_than_it_may():
+    async def main():
+        cache = made()
+        where = place(cache)
+        first = await cache.look(where)
+        late = await cache.look(where, deadline=time.monotonic() + 0.05)
+        left = await cache.look(where, gone=lambda: True)
+        assert first is not late is not left
+        late.give_up()  # it was not the one that others wait for
+        assert cache.flights[where.digest] is first
+        first.give_up()
+        assert cache.flights == {}
+
+    asyncio.run(main())
 
 
 def stored(until=NOW + 50, body=b"shelved"):

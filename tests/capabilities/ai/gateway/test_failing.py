@@ -152,3 +152,9 @@ def test_a_provider_that_goes_on_refusing_is_left_alone_longer_each_time():
     assert [escalating.refused(float(at), 2.0) for at in (0, 2, 6, 14, 30, 62)] == [2, 4, 8, 16, 32, 32]
     escalating.ok()
     assert escalating.refused(100.0, 2.0) == 2.0
+
+
+def test_names_that_clients_invent_do_not_make_an_open_breaker_forgotten():
+    breaker = opened()
+    assert breaker.is_open
+    assert not Breaker(SETTINGS).is_open

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from datareeve.capabilities.ai.gateway import crossing, failing, heads
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
 from datareeve.capabilities.ai.gateway.dialects.base import parsed
-from datareeve.capabilities.ai.gateway.relay import Relay
+from datareeve.capabilities.ai.gateway.relay import MASK, Relay
 from datareeve.capabilities.ai.gateway.usage import Tokens
 from datareeve.systems.upstream import UpstreamError
 
@@ -52,6 +52,7 @@ class Answer:
     first_at: float = 0.0  # loop time
     cached: bool = False
     saved_microusd: int = 0
+    estimated: bool = False  # its tokens are our estimate
 
     @property
     def ok(self) -> bool:
@@ -87,12 +88,14 @@ class Walk:
     attempts: int = 0
     served: Candidate | None = None  # whose answer was taken; else the last that was asked
     lost_microusd: int = 0  # what attempts that we cut may have cost
+    _heard: Tokens | None = None  # what a stream that was cut before its first token had said
     left_out: tuple[str, ...] = ()  # hints that the provider's protocol has no words for
     _held: list[Reservation] = field(
         default_factory=list
     )  # of providers' limits; the last is of who answered
     _calls: list[Call] = field(default_factory=list)
     _last: Failure | None = None
+    _impatient: bool = False  # the client waits less than the route would
     _tried: set[Candidate] = field(default_factory=set)  # in this round
     _out: set[Candidate] = field(default_factory=set)  # asking them again would change nothing
 
@@ -100,6 +103,7 @@ class Walk:
         """The first good answer, else the last candidate's error. Errors: `Refusal` where nobody could be asked."""
         engine, settings = self.engine, self.route.settings
         engine.retries.asked()
+        self._impatient = self.context.client.patience < settings.deadline_seconds
         deadline = self.context.began + min(settings.deadline_seconds, self.context.client.patience)
         for round_ in range(settings.retries + 1):
             candidates = engine.targets.candidates(self.route)  # anew each time: keys come and go
@@ -131,7 +135,7 @@ class Walk:
         for place, candidate in enumerate(candidates):
             now = self.engine.loop.time()
             if self.exchange.gone:
-                return Answer(499, [], error="gateway.client-left")
+                return self._client_left()
             if candidate in self._tried or candidate in self._out or now >= deadline:
                 continue
             if not candidate.standing.breaker.allows(now):
@@ -144,11 +148,20 @@ class Walk:
             found = await self._asked(candidate, candidates[place + 1 :], deadline)
             if isinstance(found, Answer):
                 return found
+            if self.exchange.gone and self.asked.stream:
+                return self._client_left()
             if found.fate == "final" and found.answer is not None:
                 return found.answer
             if found.fate == "other-target":
                 self._out.update(other for other in candidates if other.target is candidate.target)
         return None
+
+    def _client_left(self) -> Answer:
+        """Nobody waits for it any more. What was sent is paid for: by what the provider said of it, else by the prompt."""
+        tokens = self._heard
+        if tokens is None and self.attempts and not self.context.dialect.free:
+            tokens = Tokens(input=self.asked.input_estimate)
+        return Answer(499, [], error="gateway.client-left", tokens=tokens, estimated=True)
 
     def _left(self) -> None:
         """The client has left: providers need not go on."""
@@ -255,12 +268,16 @@ class Walk:
             else (crossing.stream(dialect, self.context.dialect, self.asked),)
         )
         relay = Relay(call, dialect.scanner(self.asked), changers)
+        relay.secret = _secret(candidate)
         try:
             await relay.ready
         except BaseException:
             call.cancel()
             raise
+        if relay.fault is not None and not relay.first_at:
+            raise relay.fault
         if relay.error is not None and not relay.first_at:
+            self._heard = relay.scanner.tokens
             raise relay.error
         if relay.scanner.failed and not relay.first_at:
             call.cancel()
@@ -280,10 +297,18 @@ class Walk:
             tokens = theirs.tokens(body)
             if tokens is None and theirs.name in OBJECTS and not parsed(body):
                 raise UpstreamError("upstream.garbage", sent=True)
-            told = body if theirs is ours else crossing.answer(theirs, ours, body, self.asked)
+            try:
+                told = body if theirs is ours else crossing.answer(theirs, ours, body, self.asked)
+            except UpstreamError as error:  # it is paid for, and the same again would be
+                self._count_lost(candidate, tokens)
+                return Failure("other-target", error.code)
             return Answer(
                 status, headers, told, target=candidate.target, tokens=tokens, first_at=call.first_at
             )
+        secret = _secret(candidate)
+        if secret:  # a provider may quote it
+            body = body.replace(secret, MASK)
+            headers = [(name, value.replace(secret, MASK)) for name, value in headers]
         told = body if theirs is ours else crossing.error(theirs, ours, status, body, self.context.id)
         answer = Answer(status, headers, told, target=candidate.target, error=f"upstream.http-{status}")
         wait = failing.retry_after(call.header(b"retry-after-ms"), call.header(b"retry-after"), time.time())
@@ -309,6 +334,11 @@ class Walk:
             found.wait = standing.limited(now, found.wait)
         elif found.fate in ("final", "other-target") or found.code == "upstream.cancelled":
             standing.breaker.spared()
+        elif (
+            found.code == "upstream.deadline" and self._impatient
+        ):  # the client's haste says nothing of the provider
+            standing.breaker.spared()
+            self._count_lost(candidate)
         else:
             standing.breaker.failed(now, found.code, found.wait)
             if found.code in CUT_BY_US:  # the provider may have read the prompt, and bills it
@@ -354,7 +384,7 @@ class Walk:
         leading = loop.create_task(self._attempt(first, deadline))
         done, _ = await asyncio.wait({leading}, timeout=after)
         now = loop.time()
-        second = next((c for c in others if c.standing.breaker.allows(now)), None) if not done else None
+        second = next((c for c in others if self._may_hedge(c, now)), None) if not done else None
         if second is None:
             return await leading
         following = loop.create_task(self._attempt(second, deadline))
@@ -365,6 +395,17 @@ class Walk:
                 await self._drop(task, candidate)
         self.served = racing[winner]
         return winner.result()
+
+    def _may_hedge(self, candidate: Candidate, now: float) -> bool:
+        """Whether a second request may go there: it takes its room, as the first did."""
+        if candidate in self._out or candidate in self._tried or not candidate.standing.breaker.allows(now):
+            return False
+        held = self.engine.parts.room.provider(candidate, self.asked.input_estimate)
+        if held is None:
+            candidate.standing.breaker.spared()
+            return False
+        self._held.append(held)
+        return True
 
     @staticmethod
     async def _race(
@@ -392,10 +433,15 @@ class Walk:
             found.relay.call.cancel()
         self._count_lost(candidate)
 
-    def _count_lost(self, candidate: Candidate) -> None:
+    def _count_lost(self, candidate: Candidate, tokens: Tokens | None = None) -> None:
+        """What an attempt cost whose answer is not told: as the provider said, else its prompt."""
         price = self.engine.price(candidate.provider, candidate.target.model)
         if price is not None:
-            self.lost_microusd += price.cost_microusd(Tokens(input=self.asked.input_estimate))
+            self.lost_microusd += price.cost_microusd(tokens or Tokens(input=self.asked.input_estimate))
+
+
+def _secret(candidate: Candidate) -> bytes:
+    return candidate.key.secret.reveal().encode() if candidate.key is not None else b""
 
 
 def _tellable(status: int) -> bool:

@@ -1,7 +1,7 @@
 """The response cache: equal questions get the earlier answer, byte for byte; streams are replayed as the streams they were.
 
 What makes questions equal is their meaning (`dialects.meaning`): not the order of keys, not who asks. Answers are shared within a team, not beyond
-it: what another team asked cannot be found out by timing. Questions that are equal and come at once wait for the first one's answer
+it, and of a key without a team by nobody: what another team asked cannot be found out by timing. Questions that are equal and come at once wait for the first one's answer
 (single flight). Entries live in memory, and behind it on a `Shelf` that outlives the process and may be shared.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -32,6 +34,7 @@ STATEFUL = (
 BETAS = (b"anthropic-beta", b"anthropic-version", b"openai-beta")  # headers that change what an answer is
 KEPT_HEADERS = (b"content-type", b"openai-version", b"openai-model")
 LARGEST_SHARE = 16  # an entry is at most this part of the cache
+LOOK_SECONDS = 1.0  # between two looks whether who waits is still there
 OVERHEAD = 512  # bytes that an entry takes beside its answer, about
 
 
@@ -95,7 +98,8 @@ class Flight:
         self._land(None)
 
     def _land(self, stored: Stored | None) -> None:
-        self._cache.flights.pop(self._place.digest, None)
+        if self._cache.flights.get(self._place.digest) is self:
+            del self._cache.flights[self._place.digest]
         if not self.landed.done():
             self.landed.set_result(stored)
 
@@ -131,6 +135,7 @@ class Cache:
         route: Route,
         key: VirtualKey,
         headers: Headers,
+        query: bytes = b"",
     ) -> Place | None:
         """Where an answer would be; None where it is neither looked for nor kept."""
         if not self._on or not key.cache or dialect.name not in CACHED:
@@ -143,21 +148,30 @@ class Cache:
             return None
         betas = b",".join(value for name, value in headers if name in BETAS)
         told = b"usage" if asked.stream and not asked.adds_usage else b""
-        kind = f"{dialect.name}\0{route.name}\0{key.team}\0{asked.stream}".encode()
-        digest = hashlib.sha256(b"\0".join((kind, told, betas, meaning))).digest()
+        kind = f"{dialect.name}\0{route.name}\0{key.team or key.id}\0{asked.stream}".encode()
+        digest = hashlib.sha256(b"\0".join((kind, told, betas, query, meaning))).digest()
         return Place(digest, seconds, asked.stream)
 
-    async def look(self, place: Place) -> Stored | Flight:
-        """The answer, once there is one; or a flight, which the caller must fill or give up."""
+    async def look(
+        self, place: Place, *, deadline: float = math.inf, gone: Callable[[], bool] = bool
+    ) -> Stored | Flight:
+        """The answer, once there is one; or a flight, which the caller must fill or give up.
+
+        Who waits for another's answer does so until `deadline` (`time.monotonic()`), or until it is `gone`; then it has a flight of its own.
+        """
         while True:
             if (found := self._in_memory(place.digest)) is not None:
                 return found
             other = self.flights.get(place.digest)
             if other is None:
                 break
-            if (landed := await asyncio.shield(other.landed)) is not None:
-                self.hits += 1
-                return landed
+            await asyncio.wait({other.landed}, timeout=min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
+            if other.landed.done():
+                if (landed := other.landed.result()) is not None:
+                    self.hits += 1
+                    return landed
+            elif gone() or time.monotonic() >= deadline:
+                return Flight(self, place)
         flight = self.flights[place.digest] = Flight(self, place)
         if self.shelf is not None and (shelved := await self._from_shelf(flight, place)) is not None:
             return shelved

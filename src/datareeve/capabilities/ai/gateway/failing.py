@@ -86,6 +86,11 @@ class Breaker:
         self._probing = True
         return True
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has failed and not yet answered since."""
+        return self._open_for > 0 or self._in_a_row > 0
+
     def ok(self, now: float) -> None:
         """It answered."""
         self._in_a_row = 0

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 JSON = (b"content-type", b"application/json")
 REQUEST_ID = {"openai": b"x-request-id", "anthropic": b"request-id"}  # where each SDK looks for it
 CHARS_A_TOKEN = 4
-MOST_OF_ESTIMATE = 5 / 3  # tokens of a prompt may be so many times their estimate (`dialects.estimate`): a budget holds the most
+MOST_OF_ESTIMATE = (
+    5 / 3
+)  # tokens of a prompt may be so many times their estimate (`dialects.estimate`): a budget holds the most
 THEIRS = frozenset(
     ("upstream", "timeout", "overloaded")
 )  # kinds of problems of providers, not of the request or the gateway's limits
@@ -149,7 +151,9 @@ class Job:
             self._exchange.abort()
         except Exception as error:  # noqa: BLE001 - the task's boundary: one request must not end others
             self._engine.parts.own.crashed(error)
-            self._status = "error"
+            self._status, self._error = "error", "gateway.internal"
+            if self._exchange.state == "streaming":
+                self._exchange.abort()  # it cannot be finished, and shall not look whole
             self._refuse(
                 Problem(500, "internal", "gateway.internal", "The gateway failed; it has been written down.")
             )
@@ -277,10 +281,12 @@ class Job:
             route=route,
             key=context.key,
             headers=self._exchange.headers,
+            query=context.query,
         )
         if place is None:
             return None
-        found = await cache.look(place)
+        patience = min(route.settings.deadline_seconds, context.client.patience)
+        found = await cache.look(place, deadline=context.began + patience, gone=lambda: self._exchange.gone)
         if isinstance(found, Flight):
             self._flight = found  # ours to fill
             return None
@@ -435,9 +441,9 @@ class Job:
         said = answer.relay.scanner.tokens if answer.relay is not None else answer.tokens
         complete = answer.relay is None or answer.relay.whole
         if said is not None and (complete or said.output):
-            return said, not complete
+            return said, answer.estimated or not complete
         if not answer.ok or self._context.dialect.free:
-            return Tokens(), False
+            return answer.tokens or Tokens(), answer.estimated
         chars = answer.relay.scanner.output_chars if answer.relay is not None else len(answer.body)
         return Tokens(
             input=said.input if said else asked.input_estimate, output=-(-chars // CHARS_A_TOKEN)
@@ -459,6 +465,8 @@ class Job:
             self._reservation.settle(tokens=tokens.input + tokens.output, microusd=cost)
         if self._walk is not None:
             self._walk.settle(tokens.input + tokens.output)
+            if self._status == "ok" and tokens.output and not estimated:
+                self._engine.parts.room.learn(self._walk.route, tokens.output)
         if self._flight is not None:
             self._flight.give_up()
         row = self._row(self._asked, tokens, estimated=estimated, cost=cost)

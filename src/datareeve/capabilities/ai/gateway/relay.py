@@ -10,12 +10,15 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Protocol
 
+from datareeve.systems.upstream import UpstreamError
+
 if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.dialects import StreamScanner
     from datareeve.capabilities.ai.gateway.restoring import Restorer
     from datareeve.systems.http1 import Exchange, Headers
-    from datareeve.systems.upstream import Call, UpstreamError
+    from datareeve.systems.upstream import Call
 
+MASK = b"***"
 HELD_BYTES = 256 * 1024  # of events before the first token; then it counts as begun
 
 
@@ -35,8 +38,8 @@ class Relay:
     """One stream: `await ready` until it has begun, ended or failed; then `commit` it to the client and `await done`."""
 
     __slots__ = (
-        "_changers", "_exchange", "_held", "_record_left", "call", "done", "error", "first_at", "ready", "record",
-        "restorer", "scanner",
+        "_changers", "_exchange", "_held", "_record_left", "call", "done", "error", "fault", "first_at", "ready", "record",
+        "restorer", "scanner", "secret",
     )  # fmt: skip
 
     def __init__(self, call: Call, scanner: StreamScanner, changers: tuple[Changer, ...] = ()) -> None:
@@ -51,8 +54,10 @@ class Relay:
             None  # puts back what was taken out of the prompt, after it was recorded
         )
         self._record_left = 0
+        self.fault: Exception | None = None  # of ours
         self.error: UpstreamError | None = None
-        self.first_at = 0.0  # loop time of the first token
+        self.secret = b""  # the provider's key: it may stand in an error event
+        self.first_at = 0.0  # time.monotonic() of the first token
         self.ready: asyncio.Future[None] = loop.create_future()
         self.done: asyncio.Future[None] = loop.create_future()
         call.relay(self._on_data, self._on_end)
@@ -100,8 +105,17 @@ class Relay:
                 self.record = None
 
     def _on_data(self, data: bytes) -> None:
+        try:
+            self._pass(data)
+        except Exception as error:  # noqa: BLE001 - the boundary to the wire: a fault of ours ends this stream, and no other
+            self.fault = error
+            self.call.fail("gateway.internal")
+
+    def _pass(self, data: bytes) -> None:
         scanner = self.scanner
         out = scanner.feed(data)
+        if scanner.failed and self.secret:
+            out = out.replace(self.secret, MASK)
         for changer in self._changers:
             out = changer.feed(out)
         if not self.first_at and scanner.began:
@@ -123,12 +137,19 @@ class Relay:
 
     def _on_end(self, error: UpstreamError | None) -> None:
         self.error = error
+        try:
+            self._flush(whole=error is None)
+        except Exception as fault:  # noqa: BLE001 - as above; whoever waits is told in any case
+            self.fault = fault
+            self.error = error or UpstreamError("gateway.internal", sent=True)
+        for future in (self.ready, self.done):
+            if not future.done():
+                future.set_result(None)
+
+    def _flush(self, *, whole: bool) -> None:
         out = self.scanner.flush()
         for changer in self._changers:
             out = changer.feed(out) if out else b""
             out += changer.flush()
-        if error is None and out:
+        if whole and out:
             self._give(out)
-        for future in (self.ready, self.done):
-            if not future.done():
-                future.set_result(None)

@@ -191,11 +191,14 @@ class Room:
     # -- within ------------------------------------------------------------------------------------------------
 
     def _made(self, key: VirtualKey, route: Route) -> Places:
-        of, settings = self.meters.of, route.settings
+        of = self.meters.of
         requests, tokens = [], []
         for name, per_minute in (
             (f"key:{key.id}", (key.requests_per_minute, key.tokens_per_minute)),
-            (f"model:{route.name}", (settings.requests_per_minute, settings.tokens_per_minute)),
+            *(
+                (f"model:{one.name}", (one.settings.requests_per_minute, one.settings.tokens_per_minute))
+                for one in self._counted_as(route)
+            ),
         ):
             if per_minute[0] is not None:
                 requests.append(of(f"{name}:requests", per_minute[0], "minute", REQUESTS))
@@ -209,11 +212,19 @@ class Room:
     def _budgets(self, key: VirtualKey, route: Route) -> Iterator[Meter]:
         config = self._config
         for name, budget in (config.budgets if config is not None else {}).items():
-            if counts(budget, key, route):
+            if any(counts(budget, key, one) for one in self._counted_as(route)):
                 part = key.id if budget.key == "*" else key.team if budget.team == "*" else ""
                 counter = f"budget:{name}:{part}"
                 limit = round(budget.usd * 1_000_000)
                 yield self.meters.of(counter, limit, budget.period, MICROUSD, hard=budget.hard)
+
+    def _counted_as(self, route: Route) -> tuple[Route, ...]:
+        """A declared route is itself. A target that is asked for by its own name counts on every route that leads to it."""
+        config = self._config
+        if config is None or route.name in config.routes:
+            return (route,)
+        targets = set(route.targets)
+        return (route, *(one for one in config.routes.values() if targets & set(one.targets)))
 
     def _of_key(self, candidate: Candidate, key: str) -> Places:
         provider = candidate.provider

@@ -117,9 +117,15 @@ class Targets:
         place = (target.provider, target.model, key.id if key else KEYLESS)
         if place not in self._standings:
             if len(self._standings) > MOST_NAMES:
-                self._standings.clear()
+                self._forget()
             self._standings[place] = Standing(Breaker(self._config.settings.breaker))
         return self._standings[place]
+
+    def _forget(self) -> None:
+        """Names come from clients: of those that stand well nothing need be remembered."""
+        for place in [place for place, standing in self._standings.items() if not standing.breaker.is_open]:
+            del self._standings[place]
+        self._of.clear()
 
     def _turned(self, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         """The same targets in order, each one's keys begun at another place each time."""
