@@ -161,7 +161,9 @@ class Connection(asyncio.Protocol):
         self._waits_for = "header"
         self._deadline = 0.0
         self._former: tuple[Headers, bool] | None = None  # of the request before, and whether it had a length
-        self.memo: object = None  # the application's own, as long as requests come with the same headers
+        self.memo: tuple[Headers, object] | None = (
+            None  # the application's own, of these very headers: for no others does it hold
+        )
 
     # -- the transport's calls ---------------------------------------------------------------------------------
 
@@ -269,10 +271,11 @@ class Connection(asyncio.Protocol):
 
     def _as_before(self, exchange: Exchange, version: str) -> bool:
         """Whether the headers are those of the request before, but for the length: then what was found of them still holds."""
-        former, self._former = self._former, (exchange.headers, bool(exchange.lengths))
-        if self._former != former or version != "1.1" or len(exchange.lengths) > 1:
-            self.memo = None
+        former, now = self._former, (exchange.headers, bool(exchange.lengths))
+        if former is None or former != now or version != "1.1" or len(exchange.lengths) > 1:
+            self._former = now
             return False
+        exchange.headers = former[0]  # one list: what was remembered of it is found again at once
         return True
 
     def on_body(self, data: bytes) -> None:

@@ -97,13 +97,15 @@ class Engine:
         dialect = table.of(method, text)
         if dialect is None:
             return self._refuse(exchange, text, _no_such(method, text, exists=_exists(text)))
-        now, known = time.time(), exchange.connection.memo
+        now, memo = time.time(), exchange.connection.memo
+        known = memo[1] if memo is not None and memo[0] == exchange.headers else None
         if not (isinstance(known, Client) and known.still(self.config, now)):
             found = self._authenticated(exchange)
             if isinstance(found, Problem):
                 self.parts.metrics.count_refused(found.code)
                 return self._refuse(exchange, text, found, dialect)
-            known = exchange.connection.memo = Client.of(self.config, found, exchange.headers)
+            known = Client.of(self.config, found, exchange.headers)
+            exchange.connection.memo = (exchange.headers, known)
         exchange.context = Context(known, dialect, text, query, self._ids.next(), time.monotonic(), now)
         return None
 
