@@ -91,7 +91,7 @@ def parted(messages: object) -> tuple[list[object], object]:
         return [], messages
     heads = 0
     for message in messages:
-        if type(message) is not dict or message.get("role") not in INSTRUCTIONS:
+        if type(message) is not dict or str(message.get("role")) not in INSTRUCTIONS:
             break
         heads += 1
     return [message.get("content") for message in messages[:heads]], messages[heads:]

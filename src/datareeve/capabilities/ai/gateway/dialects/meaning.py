@@ -47,7 +47,7 @@ def _instructions(messages: object) -> list[Any]:
         return []
     found = []
     for message in messages:
-        if type(message) is not dict or message.get("role") not in INSTRUCTIONS:
+        if type(message) is not dict or str(message.get("role")) not in INSTRUCTIONS:
             break
         found.append(message)
     return found

@@ -112,7 +112,7 @@ class MessageScanner(EventScanner):
             return found
         if kind == "content_block_start":
             block = event.get("content_block")
-            if type(block) is dict and block.get("type") not in SILENT_BLOCKS:
+            if type(block) is dict and str(block.get("type")) not in SILENT_BLOCKS:
                 self.began = True
                 return size(block.get("name"), block.get("data"))
         return 0

@@ -117,7 +117,7 @@ class TypedScanner(EventScanner):
             return 0 if kind.endswith("audio.delta") else size(event.get("delta"))
         if kind == "response.output_item.added":
             item = event.get("item")
-            self.began = self.began or (type(item) is dict and item.get("type") not in SILENT_ITEMS)
+            self.began = self.began or (type(item) is dict and str(item.get("type")) not in SILENT_ITEMS)
         return 0
 
 
