@@ -1,7 +1,6 @@
 """Who asks, on connections that carry many requests: each is its own, whatever was sent before it or behind it."""
 
 import socket
-import time
 
 import pytest
 
@@ -40,3 +39,20 @@ def test_each_of_several_requests_sent_at_once_is_its_own_keys(world):
     assert statuses(said) == [200, 200, 200, 401]
     assert len(world.rows(2, key_name="pipelined one")) == 2
     assert len(world.rows(1, key_name="pipelined other")) == 1
+
+
+def test_a_key_that_is_revoked_while_a_body_comes_is_not_served(world):
+    revoked, kept = world.issue("revoked meanwhile"), world.issue("kept meanwhile")
+    raw = {key: request("POST", CHAT, BODY, key=key) for key in (revoked, kept)}
+    with (
+        socket.create_connection(("127.0.0.1", world.port), timeout=5) as one,
+        socket.create_connection(("127.0.0.1", world.port), timeout=5) as other,
+    ):
+        one.sendall(raw[revoked][:-10])
+        other.sendall(raw[kept][:-10])
+        world.store.revoke_virtual_key(revoked.split("-")[1])
+        world.heard()
+        one.sendall(raw[revoked][-10:])
+        other.sendall(raw[kept][-10:])
+        assert statuses(one.recv(65536)) == [401]
+        assert statuses(other.recv(65536)) == [200]

@@ -111,6 +111,9 @@ class Engine:
 
     def handle(self, exchange: Exchange) -> None:
         """A whole request."""
+        context = exchange.context
+        if isinstance(context, Context) and not context.client.still(self.config, time.time()):
+            exchange.context = None  # keys may have been revoked while the body came
         if exchange.context is None:
             path = exchange.target.partition(b"?")[0].decode("latin-1")
             if self.parts.own.knows(exchange.method.decode("ascii"), path):
