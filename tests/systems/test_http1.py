@@ -180,6 +180,7 @@ def test_too_many_requests_sent_ahead_end_the_connection():
         b"GET /a HTTP/1.1\r\nhost: x\r\nx-a: b\rx-admin: 1\r\n\r\n",
         b"GET /a HTTP/1.1\r\nhost: x\r\nx a: b\r\n\r\n",
         b"GET /a HTTP/9.9\r\nhost: x\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\ncontent-type: application/json\r\nContent-Type: multipart/form-data\r\n\r\n",
         b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
         b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 1e1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",

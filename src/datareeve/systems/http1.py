@@ -501,13 +501,15 @@ class Server:
 
 
 def _unsound(exchange: Exchange, version: str) -> str | None:
-    """What could be read in two ways by two servers: request smuggling rests on it (RFC 9112, 6.3 and 11.2)."""
+    """What could be read in two ways by two servers: request smuggling rests on it (RFC 9112, 6.3 and 11.2; RFC 9110, 8.3)."""
     headers = exchange.headers
     names = [name for name, _ in headers]
     if names.count(b"host") != 1 and version == "1.1":
         return "There must be exactly one Host header."
     if len(exchange.lengths) > 1 or names.count(b"transfer-encoding") > 1:
         return "The length of the body is given twice."
+    if names.count(b"content-type") > 1:
+        return "There must be no more than one Content-Type header."
     coding = next((value for name, value in headers if name == b"transfer-encoding"), None)
     if coding is None:
         return None
