@@ -70,6 +70,11 @@ def top_level_span(raw: bytes, at: int, name: str) -> tuple[int, int]:
     raise KeyError(name)
 
 
+def span(raw: bytes, name: str) -> tuple[int, int]:
+    """The span of the value of a top-level key that stands there once. Errors: KeyError."""
+    return _alone(raw, name) or top_level_span(raw, 0, name)
+
+
 def replaced(raw: bytes, name: str, value: bytes) -> bytes:
     """`raw` with the JSON `value` for that top-level key, wherever it stands: it must stand somewhere, else KeyError."""
     alone = _alone(raw, name)

@@ -213,3 +213,40 @@ def test_results_are_counted_by_model_and_failures_cost_nothing():
     }
     assert CONTENT.by_model(orjson.dumps(theirs) + b'\nnonsense "usage"\n["usage"]') == {"g": Tokens(5, 2)}
     assert CONTENT.tokens(b"any other file") == Tokens()
+
+
+LINE = b'{"custom_id":"a","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}'
+AS_A_FILE = a_form(("purpose", b"batch"), ("file", LINE)).replace(
+    b'name="purpose"', b'name="purpose"; filename="p"'
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "wrong"),
+    [
+        (a_form(("purpose", b"batch"), ("purpose", b"user_data"), ("file", LINE)), "gateway.repeated-field"),
+        (a_form(("purpose", b"user_data"), ("purpose", b"batch"), ("file", LINE)), "gateway.repeated-field"),
+        (a_form(("Purpose", b"batch"), ("purpose", b"user_data"), ("file", LINE)), "gateway.odd-field"),
+        (AS_A_FILE, "gateway.form"),
+    ],
+)
+def test_what_a_file_is_for_is_said_once(raw, wrong):
+    assert code(lambda: FILES.asked(raw, {"content-type": TYPE})) == wrong
+
+
+@pytest.mark.parametrize("purpose", [b"batch", b" Batch ", b"batch-api"])
+def test_a_file_for_a_batch_is_read_whatever_its_provider_calls_it(purpose):
+    raw = a_form(("purpose", purpose), ("file", LINE))
+    assert FILES.asked(raw, {"content-type": TYPE}).model == "m"
+
+
+@pytest.mark.parametrize(("said", "streams"), [(b"true", True), (b"TRUE", True), (b"1", True), (b"false", False), (b"0", False), (b"", False)])  # fmt: skip
+def test_whether_a_form_asks_for_a_stream(said, streams):
+    raw = a_form(("model", b"m"), ("stream", said))
+    assert AUDIO.asked(raw, {"content-type": TYPE}).stream is streams
+
+
+@pytest.mark.parametrize("said", [b"on", b"yes", b"t", b"y", b"2", b"none"])
+def test_a_flag_that_only_some_take_for_true_is_refused(said):
+    raw = a_form(("model", b"m"), ("stream", said))
+    assert code(lambda: AUDIO.asked(raw, {"content-type": TYPE})) == "gateway.bad-field"

@@ -127,7 +127,10 @@ class Upload(Passing):
     def asked(self, raw: bytes, body: dict[str, Any]) -> Asked:
         """Read the form; `body` may hold its `content-type`."""
         found = list(form.parts(raw, str(body.get("content-type", ""))))
-        if form.plain(raw, found).get("purpose", "").strip() != "batch":
+        if any(part.name == "purpose" and part.is_file for part in found):
+            raise fields.refusal("gateway.form", "purpose is sent as a file. Send it as a field of the form.")
+        purpose = form.plain(raw, found).get("purpose", "").strip().casefold()
+        if not purpose.startswith("batch"):  # some providers call it batch-api
             return Asked(raw, body, "")
         lines = (raw[slice(*line)] for part in found if part.name == "file" for line in _lines(raw, part))
         return _summed(raw, body, (_read(line)[1] for line in lines))

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 MOST_TOKENS: Final = 2**31 - 1  # no model has more; beyond it is a mistake or an attack
 GUARDED: Final = frozenset(
     """model models fallbacks stream stream_options n best_of max_tokens max_completion_tokens max_output_tokens messages input prompt
-    instructions system tools temperature requests params body url thinking input_file_id endpoint background""".split()
+    instructions system tools temperature requests params body url thinking input_file_id endpoint background include_usage purpose store
+    previous_response_id conversation""".split()
 )
 ELSEWHERE: Final = frozenset(
     ("models", "fallbacks")
 )  # routers' lists of further models: routes are the estate's
 ORDINARY: Final = (GUARDED - ELSEWHERE) | frozenset(
-    """audio cache_control completion_window container context_management conversation custom_id diagnostics dimensions echo encoding_format
+    """audio cache_control completion_window container context_management custom_id diagnostics dimensions echo encoding_format
     extra_body frequency_penalty function_call functions include inference_geo logit_bias logprobs max_tool_calls mcp_servers metadata
-    modalities moderation output_config parallel_tool_calls prediction presence_penalty previous_response_id prompt_cache_key
+    modalities moderation output_config parallel_tool_calls prediction presence_penalty prompt_cache_key
     prompt_cache_options prompt_cache_retention reasoning reasoning_effort response_format safety_identifier seed service_tier speed stop
-    stop_sequences store suffix text tool_choice top_k top_logprobs top_p truncation user user_profile_id verbosity voice
+    stop_sequences suffix text tool_choice top_k top_logprobs top_p truncation user user_profile_id verbosity voice
     web_search_options""".split()
 )
 
@@ -51,6 +52,14 @@ def unambiguous(raw: bytes, body: Mapping[str, Any]) -> None:
     if twice is not None:
         told = twice if twice in ORDINARY else "a key"
         raise refusal("gateway.repeated-field", f"The body has {told} more than once. Give each key once.")
+
+
+def unambiguous_within(raw: bytes, body: Mapping[str, Any], name: str) -> None:
+    """The same of the object that stands once under a top-level key, if one does. Errors: `Refusal`."""
+    value = body.get(name)
+    if type(value) is dict and value:
+        start, end = splice.span(raw, name)
+        unambiguous(raw[start:end], value)
 
 
 def plainly_named(body: Mapping[str, Any]) -> None:

@@ -108,6 +108,14 @@ def plain(raw: bytes, found: list[Part]) -> dict[str, str]:
     return values
 
 
+def _flag(said: str) -> bool:
+    """A boolean of a form. Errors: `Refusal` for what some readers take for true, and others do not."""
+    plain = said.strip().lower()
+    if plain not in ("", "false", "0", "true", "1"):
+        raise fields.refusal("gateway.bad-field", "stream must be true or false.")
+    return plain in ("true", "1")
+
+
 class Form(Made):
     """A form that names a model: edits of images, transcriptions."""
 
@@ -122,7 +130,7 @@ class Form(Made):
             raw,
             body,
             fields.model(values),
-            stream=values.get("stream", "").strip().lower() in ("true", "1"),
+            stream=_flag(values.get("stream", "")),
             max_output=self._most_each and self._most_each * max(1, min(several, fields.MOST_TOKENS)),
         )
 
