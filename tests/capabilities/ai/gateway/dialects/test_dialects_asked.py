@@ -247,3 +247,25 @@ def test_errors_are_shaped_by_their_path():
         "openai",
         "openai",
     ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [b'{"include_usage":false,"include_usage":true}', b'{"include_usage":true,"include_us\\u0061ge":false}', b'{"include_usage":true,"Include_Usage":false}'],
+)  # fmt: skip
+@pytest.mark.parametrize("after", [b"", b' , "user" : "x"'])
+def test_options_of_a_stream_that_two_readers_may_read_in_two_ways_are_refused(options, after):
+    raw = b'{"model":"m","messages":[],"stream":true,"stream_options":' + options + after + b"}"
+    assert refused(CHAT, raw).code in ("gateway.repeated-field", "gateway.odd-field")
+
+
+def test_options_of_a_stream_pass_as_they_came():
+    raw = b'{"model":"m","messages":[],"stream":true,"stream_options": {"include_obfuscation" : false,"include_usage":true}}'
+    assert CHAT.outgoing(read(CHAT, raw), "m") == raw
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"model":"m","Previous_Response_Id":"a"}', b'{"model":"m","conversation ":"a"}']
+)
+def test_what_is_continued_is_not_named_in_disguise(raw):
+    assert refused(RESPONSES, raw).code == "gateway.odd-field"

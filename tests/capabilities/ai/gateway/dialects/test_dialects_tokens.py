@@ -106,3 +106,25 @@ def test_the_models_a_key_may_use_are_listed_for_both_sdks():
     assert models.local("/v1/models/a/b", ["fast", "a/b"], "req_1")[0] == 200
     status, body = models.local("/v1/models/dear", ["fast"], "req_1")
     assert (status, orjson.loads(body)["error"]["code"]) == (404, "gateway.model")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b'{"error":{"type":"overloaded_error","message":"x"}}', "overloaded_error"),
+        (b'{"error": {"code":"slow_down"}}', "slow_down"),
+        (b'{"error":{"code":502,"message":"x"},"user_id":"u"}', "error"),
+        (b'{"type":"error","error":{"type":"api_error"}}', "api_error"),
+        (b'{"error":"no such model"}', "error"),
+        (b'{"error":null,"output":[]}', ""),
+        (b'{"error":{"code":"server_error"},"output":[],"status":"failed"}', ""),
+        (b'{"choices":[{"error":{"type":"x"}}]}', ""),
+        (b'{"id":"x","tool":{"error":{"type":"x"}}}', ""),
+        (b'{"choices":[{"message":{"content":"{\\"error\\":{}"}}]}', ""),
+        (b"not json", ""),
+        (b'{"error":{', ""),
+    ],
+)
+@pytest.mark.parametrize("dialect", [CHAT, RESPONSES, MESSAGES, EMBEDDINGS])
+def test_an_answer_that_is_an_error_instead(dialect, answer, kind):
+    assert dialect.failed(answer) == kind

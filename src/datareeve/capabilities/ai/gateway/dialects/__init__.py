@@ -94,6 +94,9 @@ class Dialect(Protocol):
     def tokens(self, answer: bytes) -> Tokens | None:
         """What a whole answer says it used; None where it does not say."""
 
+    def failed(self, answer: bytes) -> str:
+        """The type of the error that an answer of status 200 is instead of one; '' where it is none."""
+
     def scanner(self, asked: Asked) -> StreamScanner:
         """A scanner for one streamed answer."""
 

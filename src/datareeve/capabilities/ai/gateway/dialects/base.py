@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from datareeve.capabilities.ai.gateway.dialects import Problem, StreamScanner
     from datareeve.capabilities.ai.gateway.usage import Tokens
+
+
+_ERROR: Final = re.compile(rb'"error"\s*:\s*["{]')
+_CONTENTS: Final = ("choices", "content", "output", "data")
 
 
 class Speech:
@@ -46,6 +51,15 @@ class Speech:
             return None
         return openai_tokens(usage) if self.protocol == "openai" else anthropic_tokens(usage)
 
+    def failed(self, answer: bytes) -> str:
+        """The type of the error that an answer of status 200 is instead of one, as some routers send it; '' where it is none."""
+        if _ERROR.search(answer) is None:
+            return ""
+        found = parsed(answer)
+        if not found.get("error") or any(name in found for name in _CONTENTS):
+            return ""
+        return error_kind(found["error"])
+
     def scanner(self, asked: Asked) -> StreamScanner:
         """A scanner for one stream."""
         raise NotImplementedError
@@ -61,6 +75,15 @@ class Speech:
         if self.protocol == "anthropic":
             return errors.anthropic_stream_error(problem, request_id)
         return errors.openai_stream_error(problem)
+
+
+def error_kind(error: object) -> str:
+    """What kind of error it is, in the provider's words: its type, else its code; 'error' where it says neither."""
+    if type(error) is dict:
+        for name in ("type", "code"):
+            if type(error.get(name)) is str and error[name]:
+                return str(error[name])[:64]
+    return "error"
 
 
 def parsed(data: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from datareeve.capabilities.ai.gateway import splice
 from datareeve.capabilities.ai.gateway.dialects import Asked, estimate, fields
-from datareeve.capabilities.ai.gateway.dialects.base import Speech
+from datareeve.capabilities.ai.gateway.dialects.base import Speech, error_kind
 from datareeve.capabilities.ai.gateway.dialects.reported import openai_tokens
 from datareeve.capabilities.ai.gateway.sse import EventScanner, size, written
 
@@ -52,6 +52,7 @@ class Completions(Speech):
 
     def _common(self, raw: bytes, body: dict[str, Any]) -> Asked:
         fields.unambiguous(raw, body)
+        fields.unambiguous_within(raw, body, "stream_options")
         stream = fields.flag(body, "stream")
         most = fields.count(body, "max_tokens")
         newer = fields.count(body, "max_completion_tokens")
@@ -137,7 +138,7 @@ class ChunkScanner(EventScanner):
         if type(usage) is dict:
             self.tokens = openai_tokens(usage) or self.tokens
         if error := event.get("error"):
-            self.failed = _kind(error)
+            self.failed = error_kind(error)
         return not (
             self._adds_usage
             and type(usage) is dict
@@ -178,11 +179,3 @@ def _delta(delta: dict[str, Any]) -> int:
 def _groq(event: dict[str, Any]) -> object:
     own = event.get("x_groq")
     return own.get("usage") if type(own) is dict else None
-
-
-def _kind(error: object) -> str:
-    if type(error) is dict:
-        for name in ("type", "code"):
-            if type(error.get(name)) is str and error[name]:
-                return str(error[name])[:64]
-    return "error"
