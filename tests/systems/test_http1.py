@@ -204,6 +204,9 @@ def test_what_two_servers_could_read_in_two_ways_is_refused(head):
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x-a: b\r\n" * 200 + b"\r\n", 431),
         (b"GET / HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 70_000, 431),
+        (b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-a: " + b"a" * 700_000, 431),
+        (b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + b"x-a: b\r\n" * 200, 431),
+        (b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;" + b"a" * 700_000, 431),
         (b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n", 413),
         (b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + b"40000\r\n" + b"a" * 0x40000 + b"\r\n" + b"f0000\r\n" + b"a" * 0xF0000, 413),
     ],
@@ -213,6 +216,22 @@ def test_what_is_too_large_is_refused_and_the_reason_can_be_read(request_, statu
         async with served(Bounds(body_bytes=1 << 20)) as there:
             assert (await there.asked(request_))[0] == status
             assert there.app.seen == []
+
+    on_loop(work())
+
+
+def test_trailers_are_read_past():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            head = b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+            client.send(head + b"2\r\nab\r\n0\r\nx-a: b\r\nhost: y\r\n\r\n" + GET)
+            assert (await client.answer())[2] == b"POST /a ab"
+            assert (await client.answer())[2] == b"GET /a "
+            first = there.app.seen[0]
+            assert (first.headers, first.lengths) == (
+                [(b"host", b"x"), (b"transfer-encoding", b"chunked")],
+                [],
+            )
 
     on_loop(work())
 

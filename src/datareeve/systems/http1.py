@@ -198,8 +198,9 @@ class Connection(asyncio.Protocol):
             return
         if self._waits_for == "idle":
             self._expect("header")
-        if self._waits_for == "header":  # the parser keeps an unfinished header without a bound of its own
-            self._head_bytes += len(data)
+        self._head_bytes += len(
+            data
+        )  # the parser keeps an unfinished header, or trailer, without a bound of its own
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -207,7 +208,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._misread(400, "gateway.http", "This is not a valid HTTP/1.1 request.")
         else:
-            if self._waits_for == "header" and self._head_bytes > HEAD_BYTES:
+            if self._head_bytes > HEAD_BYTES:
                 self._misread(431, "gateway.headers", f"The headers exceed {HEAD_BYTES // 1024} KiB.")
 
     def pause_writing(self) -> None:
@@ -236,11 +237,11 @@ class Connection(asyncio.Protocol):
                 self._misread(414, "gateway.target", f"The URL exceeds {TARGET_BYTES // 1024} KiB.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
+        """A header; trailers are read past (RFC 9112, 7.1.2)."""
         self._fields += 1
         if self._fields > HEAD_FIELDS:
             self._misread(431, "gateway.headers", f"There are more than {HEAD_FIELDS} headers.")
-        elif self._asking is not None:
+        elif self._asking is not None and self._waits_for == "header":
             name = name.lower()
             if name == b"content-length":
                 self._asking.lengths.append(value.strip(b" \t"))
@@ -280,6 +281,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Part of the body."""
+        self._head_bytes = 0
         if self._asking is None or self._refused or self._asking.state == "answered":
             return
         self._size += len(data)
@@ -293,6 +295,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """A request is whole."""
+        self._head_bytes = 0
         exchange, self._asking = self._asking, None
         if exchange is None or self._refused:
             return None
