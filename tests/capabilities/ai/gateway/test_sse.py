@@ -233,6 +233,39 @@ def test_an_event_that_is_too_long_passes_unread_and_the_next_is_read_again():
     assert scanner.tokens == USED
 
 
+def in_pieces(scanner, data, size=1_000_003):
+    told = b""
+    for at in range(0, len(data), size):
+        told += scanner.feed(data[at : at + size])
+        assert len(scanner._held) <= sse.MOST_HELD + size
+    assert len(scanner._held) < sse.TAIL
+    return told + scanner.flush()
+
+
+@pytest.mark.parametrize("named", [b"event: response.completed\n", b""])
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("size", [1_000_003, 65536, 64 * 1024 * 1024])
+def test_the_usage_of_an_answer_with_pictures_is_found_in_the_end_of_its_last_event(named, end, size):
+    scanner = RESPONSES.scanner(asked(RESPONSES))
+    output = b'[{"type":"image_generation_call","result":"' + b"A" * (sse.MOST_HELD + 5_000_000) + b'"}]'
+    usage = b'{"input_tokens":9,"output_tokens":3,"output_tokens_details":{"reasoning_tokens":1}}'
+    data = named.replace(b"\n", end[: len(end) // 2]) + b'data: {"type":"response.completed","response":{"output":' + output + b',"tools":[{"usage":{}}],"usage":' + usage + b',"user":null}}' + end  # fmt: skip
+    assert in_pieces(scanner, data, size) == data
+    assert (scanner.complete, scanner.began, scanner.failed) == (True, True, "")
+    assert scanner.tokens == Tokens(input=9, output=3, reasoning=1)
+
+
+def test_a_long_event_that_is_an_error_or_never_ends_is_no_end():
+    for head, failed in ((b'event: error\ndata: {"type":"error","x":"', "error"), (b'data: {"type":"response.output_text.delta","delta":"', "")):  # fmt: skip
+        scanner = RESPONSES.scanner(asked(RESPONSES))
+        in_pieces(scanner, head + b"A" * (sse.MOST_HELD + 5_000_000) + b'"}\n\n')
+        assert (scanner.complete, scanner.failed, scanner.tokens) == (False, failed, None)
+    scanner = RESPONSES.scanner(asked(RESPONSES))
+    scanner.feed(b'event: response.completed\ndata: {"type":"response.completed","usage":{"input_tokens":1},"x":"' + b"A" * (sse.MOST_HELD + 1000))  # fmt: skip
+    assert scanner.flush() == b""
+    assert not scanner.complete
+
+
 def test_what_is_held_of_a_long_stream_is_bounded():
     scanner = CHAT.scanner(asked(CHAT))
     scanner.feed(START)

@@ -16,13 +16,18 @@ import orjson
 if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.usage import Tokens
 
-MOST_HELD: Final = 8 * 1024 * 1024  # bytes of one event: beyond it, it passes unread
+MOST_HELD: Final = 8 * 1024 * 1024  # bytes of one event: beyond it, it passes in pieces
+HEAD: Final = 4096  # bytes of such an event in which its type stands,
+TAIL: Final = 64 * 1024  # and in which its usage does
 MOST_UNREAD: Final = 64 * 1024  # bytes laid by before they are counted
 DONE: Final = b"[DONE]"
 _BLANK_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?=[^\n]))")
 _LINE_FEEDS: Final = re.compile(rb"\n\n")  # the same, faster, where there is no carriage return
 _ENDS: Final = (b"\n\n", b"\r\n\r\n")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_NAMED: Final = re.compile(rb"^event: ?([a-z_.]{1,64})\r?$", re.MULTILINE)
+_TYPED: Final = re.compile(rb'^data: ?\{\s*"type"\s*:\s*"([a-z_.]{1,64})"', re.MULTILINE)
+USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 
 
 class EventScanner:
@@ -32,7 +37,7 @@ class EventScanner:
         "_chars",
         "_head",
         "_held",
-        "_passing",
+        "_long",
         "_unread",
         "_unread_size",
         "began",
@@ -49,7 +54,7 @@ class EventScanner:
         self._chars = 0
         self._head = b""  # how the last plain event began
         self._held = bytearray()
-        self._passing = False  # within an event that is too long to be held
+        self._long: bytes | None = None  # how the event began that is too long to be held, while it passes
         self._unread: list[bytes] = []
         self._unread_size = 0
 
@@ -81,7 +86,7 @@ class EventScanner:
 
     def flush(self) -> bytes:
         """At the end: the last event where only its blank line is missing; half an event is not sent on."""
-        tail = b"" if self._passing else bytes(self._held)
+        tail = b"" if self._long is not None else bytes(self._held)
         self._held.clear()
         whole = _whole(tail)
         sent = tail if whole and self._taken(tail) else b""
@@ -98,7 +103,7 @@ class EventScanner:
     # -- within ------------------------------------------------------------------------------------------------
 
     def _split(self, data: bytes) -> bytes:
-        if self._passing:
+        if self._long is not None:
             return self._pass(data)
         held = self._held
         seen = max(0, len(held) - 3)  # a blank line may begin in what was held: \r\n\r\n
@@ -111,23 +116,37 @@ class EventScanner:
                 sent.append(event)
         del held[:start]
         if len(held) > MOST_HELD:
-            self._passing = True
+            self._long = bytes(held[:HEAD])
             sent.append(bytes(held))
-            del held[:-3]
+            del held[:-TAIL]
         return b"".join(sent)
 
     def _pass(self, data: bytes) -> bytes:
         """The rest of an event that was too long."""
-        held = self._held
+        held, head = self._held, self._long
+        seen = len(held) - 3
         held += data
-        end = _BLANK_LINE.search(held)
+        end = _BLANK_LINE.search(held, seen)
         if end is None:
-            del held[:-3]
+            del held[:-TAIL]
             return data
-        self._passing = False
+        self._long = None
         rest = bytes(held[end.end() :])
+        del held[end.start() :]
+        self._passed(head or b"", bytes(held[-TAIL:]))
         held.clear()
         return data[: len(data) - len(rest)] + self._split(rest)
+
+    def _passed(self, head: bytes, tail: bytes) -> None:
+        """What is known of an event that was too long: its type, and the last usage in it, which no text can have written unescaped."""
+        said = _NAMED.search(head) or _TYPED.search(head)
+        event: dict[str, Any] = {"type": said[1].decode()} if said is not None else {}
+        usage = USAGE.search(tail, max(0, tail.rfind(b'"usage"')))
+        if usage is not None and (found := _parsed(usage[1])) is not None:
+            event |= {"usage": found, "message": {"usage": found}}
+        self.began = True
+        self.text(event)
+        self.read(event)
 
     def _taken(self, event: bytes) -> bool:
         """Read an event if it must be; whether it is sent on."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -11,12 +10,10 @@ from datareeve.capabilities.ai.gateway.dialects import Asked, estimate, fields
 from datareeve.capabilities.ai.gateway.dialects.base import Speech
 from datareeve.capabilities.ai.gateway.dialects.passing import PlainScanner
 from datareeve.capabilities.ai.gateway.dialects.reported import openai_tokens
+from datareeve.capabilities.ai.gateway.sse import USAGE
 
 if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.usage import Tokens
-
-_USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
-
 
 class Embeddings(Speech):
     """/v1/embeddings."""
@@ -32,7 +29,7 @@ class Embeddings(Speech):
 
     def tokens(self, answer: bytes) -> Tokens | None:
         """From the last `usage` in it: nothing but figures stands in an answer, so that no client can have written it."""
-        found = _USAGE.search(answer, max(0, answer.rfind(b'"usage"')))
+        found = USAGE.search(answer, max(0, answer.rfind(b'"usage"')))
         try:
             usage = orjson.loads(found[1]) if found else None
         except orjson.JSONDecodeError:
