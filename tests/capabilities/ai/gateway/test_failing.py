@@ -154,6 +154,43 @@ def test_a_provider_that_goes_on_refusing_is_left_alone_longer_each_time():
     assert escalating.refused(100.0, 2.0) == 2.0
 
 
+def test_after_its_rest_one_failure_is_one_like_any_other():
+    breaker = Breaker(SETTINGS)
+    breaker.rests(100.0, "upstream.rate-limit", 1.0)
+    assert breaker.allows(102.0)
+    breaker.failed(102.0, "upstream.http-500")
+    assert breaker.allows(102.0)
+    assert (breaker.state(102.0), breaker.asked) == ("closed", False)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["ok", "failed", "failed-wait", "rests", "spared"]), st.floats(0, 30), st.booleans()
+        ),
+        max_size=40,
+    )
+)
+def test_whatever_happens_it_is_asked_again_in_the_end(steps):
+    breaker, now = Breaker(SETTINGS), 100.0
+    for what, seconds, asks in steps:
+        now += seconds
+        if asks and not breaker.allows(now):
+            continue
+        if what == "ok":
+            breaker.ok(now)
+        elif what == "rests":
+            breaker.rests(now, "upstream.rate-limit", seconds)
+        elif what == "spared":
+            breaker.spared()
+        else:
+            breaker.failed(now, "upstream.cut", seconds if what == "failed-wait" else None)
+    now += 4000.0
+    assert breaker.allows(now)
+    breaker.ok(now)
+    assert breaker.state(now) == "closed"
+
+
 def test_names_that_clients_invent_do_not_make_an_open_breaker_forgotten():
     breaker = opened()
     assert breaker.is_open
