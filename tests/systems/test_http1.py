@@ -273,6 +273,18 @@ def test_a_refusal_by_the_headers_spares_the_body_and_keeps_the_connection_when_
     on_loop(work())
 
 
+def test_an_answer_by_the_headers_of_a_request_without_a_body_keeps_the_connection():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            for _ in range(3):
+                client.send(b"GET /no HTTP/1.1\r\nhost: x\r\n\r\n")
+                assert (await client.answer())[0] == 401
+            client.send(GET)
+            assert (await client.answer())[0] == 200
+
+    on_loop(work())
+
+
 def test_a_refusal_by_the_headers_of_a_long_body_ends_the_connection_after_it_was_read():
     async def work() -> None:
         async with served() as there, there.client() as client:

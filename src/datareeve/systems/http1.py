@@ -329,8 +329,7 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write(last)
         if exchange is self._asking:
-            length = int(exchange.lengths[0]) if exchange.lengths else -1
-            if not exchange.keep_alive or not 0 <= length <= READ_PAST_BYTES:
+            if not exchange.keep_alive or not 0 <= _length(exchange) <= READ_PAST_BYTES:
                 self._linger()
             return
         if not exchange.keep_alive or self._refused:
@@ -519,6 +518,13 @@ def _unsound(exchange: Exchange, version: str) -> str | None:
     if exchange.lengths or version != "1.1":
         return "Content-Length and Transfer-Encoding exclude each other."
     return None if coding.lower() == b"chunked" else "Only the transfer coding 'chunked' is known."
+
+
+def _length(exchange: Exchange) -> int:
+    """How long the body is by the headers; -1 where they do not say (RFC 9112, 6.3)."""
+    if exchange.lengths:
+        return int(exchange.lengths[0])
+    return -1 if exchange.header(b"transfer-encoding") is not None else 0
 
 
 def _status_line(status: int) -> bytes:

@@ -92,8 +92,10 @@ class Engine:
         path, _, query = exchange.target.partition(b"?")
         method = exchange.method.decode("ascii")
         text = path.decode("latin-1")
-        if self.parts.own.knows(method, text):
-            return None
+        if self.parts.own.knows(
+            method, text
+        ):  # answered without its body: nobody need show a key to send one
+            return self._administer(exchange, text)
         dialect = table.of(method, text)
         if dialect is None:
             return self._refuse(exchange, text, _no_such(method, text, exists=_exists(text)))
@@ -115,9 +117,6 @@ class Engine:
         if isinstance(context, Context) and not context.client.still(self.config, time.time()):
             exchange.context = None  # keys may have been revoked while the body came
         if exchange.context is None:
-            path = exchange.target.partition(b"?")[0].decode("latin-1")
-            if self.parts.own.knows(exchange.method.decode("ascii"), path):
-                return self._administer(exchange, path)
             self.admit(exchange)
             if exchange.context is None:
                 return None
