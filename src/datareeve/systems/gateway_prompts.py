@@ -43,9 +43,11 @@ class KeptPrompts(OpenedGateway):
         store = self._reading
         if store is None:
             return []
+        kept = prompts(store, since=since, now=time.time(), most=most)
+        if not kept:
+            return []
         kek = kek_of(self._settings, self._resolve)
         contents = Contents(store, lambda: kek)
-        kept = prompts(store, since=since, now=time.time(), most=most)
         opened = ((one, contents.open(one.sealed, f"prompt:{one.id}")) for one in kept)
         return [
             {"id": one.id, "at": one.at, **unpacked(zlib.decompress(data))}
