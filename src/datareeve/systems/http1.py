@@ -128,6 +128,11 @@ class Exchange:
         """Whether the client does not read as fast as it is sent to."""
         return self.connection.held_back
 
+    @property
+    def of_http_1_0(self) -> bool:
+        """Whether the client is of HTTP/1.0."""
+        return not self._chunked
+
     def without_chunks(self) -> None:
         """The client is of HTTP/1.0: the end of the answer is the end of the connection."""
         self._chunked = False

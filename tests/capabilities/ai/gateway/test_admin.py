@@ -50,20 +50,25 @@ def test_other_paths_are_not_its_own():
 
 
 @pytest.mark.parametrize(
-    ("peer", "headers", "local"),
+    ("peer", "headers", "host", "local"),
     [
-        ("127.0.0.1", ("host", "accept"), True),
-        ("::1", (), True),
-        ("10.0.0.1", (), False),
-        ("127.0.0.1", ("x-forwarded-for",), False),
-        ("127.0.0.1", ("via",), False),
-        ("127.0.0.1", ("forwarded",), False),
-        ("", (), False),
-        ("unix", (), False),
+        ("127.0.0.1", ("host", "accept"), "127.0.0.1:4141", True),
+        ("127.0.0.1", (), "LocalHost", True),
+        ("::1", (), "[::1]:4141", True),
+        ("10.0.0.1", (), "127.0.0.1", False),
+        ("127.0.0.1", ("x-forwarded-for",), "localhost", False),
+        ("127.0.0.1", ("via",), "localhost", False),
+        ("127.0.0.1", ("forwarded",), "localhost", False),
+        ("127.0.0.1", (), "gateway.example.com", False),
+        ("127.0.0.1", (), "localhost.example.com", False),
+        ("127.0.0.1", (), "127.0.0.1:4141@example.com", False),
+        ("127.0.0.1", (), "", False),
+        ("", (), "localhost", False),
+        ("unix", (), "localhost", False),
     ],
 )
-def test_what_a_proxy_passed_on_is_not_of_this_machine(peer, headers, local):
-    assert admin.is_local(peer, headers) is local
+def test_what_a_proxy_passed_on_is_not_of_this_machine(peer, headers, host, local):
+    assert admin.is_local(peer, headers, host) is local
 
 
 def test_the_status_says_by_what_it_works_and_holds_no_key_and_no_name():

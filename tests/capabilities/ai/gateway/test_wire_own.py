@@ -49,3 +49,19 @@ def test_what_comes_after_the_last_chunk_is_bounded(world):
     assert statuses(said) in ([431], [])
     assert time.monotonic() - began < 5
     assert chat(world.port, world.key, "cheap").status == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"HTTP/1.1\r\nhost: 127.0.0.1:%d", 200),
+        (b"HTTP/1.1\r\nhost: localhost", 200),
+        (b"HTTP/1.1\r\nhost: gateway.example.com", 403),
+        (b"HTTP/1.1\r\nhost: 127.0.0.1\r\nx-forwarded-for: 127.0.0.1", 403),
+        (b"HTTP/1.0\r\nhost: 127.0.0.1:%d\r\nconnection: close", 403),  # as nginx's plain proxy_pass sends it
+    ],
+)
+@pytest.mark.parametrize("path", [b"/metrics", b"/status"])
+def test_its_figures_are_not_shown_through_a_proxy(world, path, head, status):
+    head = head.replace(b"%d", b"%d" % world.port)
+    assert statuses(on_the_wire(world.port, b"GET " + path + b" " + head + b"\r\n\r\n")) == [status]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PATHS: Final = frozenset({"/health", "/metrics", "/status"})
 PASSED_ON: Final = frozenset({"forwarded", "x-forwarded-for", "x-real-ip", "via"})
+HERE: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 JSON: Final = "application/json"
 PERCENTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -34,10 +36,16 @@ class Told(NamedTuple):
     body: bytes
 
 
-def is_local(peer: str, header_names: Iterable[str]) -> bool:
-    """Whether a request comes from a program of this machine: by its address, and no proxy's header (in lower case) is among its own."""
+def is_local(peer: str, header_names: Iterable[str], host: str) -> bool:
+    """Whether a request comes from a program of this machine: by its address, by the Host that it asks, and by no proxy's header (in lower case).
+
+    The Host tells a proxy that adds no header of its own but keeps the public name, and a page in a browser of this machine whose name was made
+    to lead here.
+    """
     try:
-        return ip_address(peer).is_loopback and PASSED_ON.isdisjoint(header_names)
+        return (
+            ip_address(peer).is_loopback and PASSED_ON.isdisjoint(header_names) and bool(HERE.fullmatch(host))
+        )
     except ValueError:
         return False
 

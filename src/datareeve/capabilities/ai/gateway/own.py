@@ -34,13 +34,14 @@ class Own:
 
     def answer(self, exchange: Exchange, path: str, config: Config, key: VirtualKey | None) -> None:
         """Answer one of its paths."""
-        names = {name.decode("latin-1") for name, _ in exchange.headers}
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers}
+        local = admin.is_local(exchange.connection.peer, headers, headers.get("host", ""))
         told = admin.answer(
             path,
             config=config,
             metrics=self._metrics,
             estate=self._estate(),
-            local=admin.is_local(exchange.connection.peer, names),
+            local=local and not exchange.of_http_1_0,  # nginx's plain proxy_pass, whose one mark this is
             key=key,
             draining=self.draining,
         )
