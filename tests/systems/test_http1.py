@@ -251,6 +251,39 @@ def test_bodies_of_all_connections_together_are_bounded_and_what_was_held_is_let
     on_loop(work())
 
 
+def test_a_body_counts_until_its_request_is_answered():
+    async def work() -> None:
+        async with served(Bounds(held_bytes=100_000)) as there, there.client() as first:
+            waits = post(b"a" * 40_000).replace(b"/a", b"/wait", 1)
+            first.send(waits + waits)
+            await until(lambda: there.server._held == 80_000)
+            assert (await there.asked(post(b"b" * 40_000)))[0] == 503
+            there.app.seen[0].respond(200, [], b"")
+            await until(lambda: len(there.app.seen) == 2)
+            assert there.server._held == 40_000
+            there.app.seen[1].start(200, [])
+            assert there.server._held == 40_000
+            there.app.seen[1].end()
+            assert there.server._held == 0
+
+    on_loop(work())
+
+
+def test_a_body_of_a_client_that_left_counts_until_whoever_works_at_it_lets_it_go():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            client.send(post(b"a" * 30_000).replace(b"/a", b"/wait", 1) * 2)
+            await until(lambda: there.server._held == 60_000)
+            there.app.seen[0].abort()
+            await until(lambda: there.app.left)
+            assert there.server._held == 30_000
+            for _ in range(2):
+                there.app.left[0].release()
+                assert there.server._held == 0
+
+    on_loop(work())
+
+
 def test_too_many_connections_are_told_so():
     async def work() -> None:
         async with served(Bounds(connections=1)) as there, there.client() as first:

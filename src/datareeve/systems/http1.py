@@ -36,7 +36,7 @@ class Bounds:
     """What a client may take, in seconds and bytes."""
 
     body_bytes: int = 32 << 20
-    held_bytes: int = 512 << 20  # request bodies of all connections together
+    held_bytes: int = 512 << 20  # request bodies of all connections together, until they are answered
     connections: int = 8192
     header_seconds: float = 15.0
     body_seconds: float = 60.0
@@ -51,7 +51,7 @@ class Application(Protocol):
         """The headers are there, the body is not: an answer given here (`respond`) spares reading it."""
 
     def handle(self, exchange: Exchange) -> None:
-        """The request is there as a whole; it is answered now or later, by the exchange's methods."""
+        """The request is there as a whole; it is answered now or later, by the exchange's methods. `release` it where the client leaves before."""
 
     def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[Headers, bytes]:
         """The headers and body of an error that is found before there is a request."""
@@ -61,7 +61,7 @@ class Exchange:
     """One request and its answer: `respond` at once, or `start`, `write` ..., `end`."""
 
     __slots__ = (
-        "_chunked", "body", "connection", "context", "gone", "headers", "keep_alive", "lengths", "method", "on_gone",
+        "_chunked", "body", "connection", "context", "gone", "headers", "held", "keep_alive", "lengths", "method", "on_gone",
         "on_resume", "state", "target",
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class Exchange:
         self.headers: Headers = []  # without the content-length
         self.lengths: list[bytes] = []  # the content-length, as often as it was given
         self.body = b""
+        self.held = 0  # bytes of it that count against all bodies together
         self.keep_alive = True
         self.state = "asked"  # then 'streaming', 'answered'
         self.gone = False  # the client has left
@@ -118,6 +119,11 @@ class Exchange:
         if self.state == "streaming":
             self.state = "answered"
             self.connection.answered(self, LAST_CHUNK if self._chunked else b"")
+
+    def release(self) -> None:
+        """Nothing needs the body any more. It is so once the answer has ended; whoever still works when the client has left says it."""
+        self.connection.server.lets_go(self.held)
+        self.held = 0
 
     def abort(self) -> None:
         """A begun answer cannot be finished: the connection is cut, so that it does not look whole."""
@@ -185,6 +191,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self.server.left(self, self._size)
         self._size = 0
+        self._let_waiting_go()
         for exchange in (self._current, *self._asked):
             if exchange is not None and exchange.state != "answered":
                 exchange.gone = True
@@ -308,8 +315,7 @@ class Connection(asyncio.Protocol):
             return self._expect("idle")
         exchange.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
-        self.server.lets_go(self._size)
-        self._size = 0
+        exchange.held, self._size = self._size, 0
         self._waits_for, self._deadline = "", 0.0
         if self._current is None:
             self._begin(exchange)
@@ -317,6 +323,7 @@ class Connection(asyncio.Protocol):
             self._asked.append(exchange)
             self._read_on(reading=False)
         else:
+            exchange.release()
             self._refused = True
             self.abort()
         return None
@@ -330,6 +337,8 @@ class Connection(asyncio.Protocol):
 
     def answered(self, exchange: Exchange, last: bytes) -> None:
         """The answer's last bytes; the next request's turn."""
+        if exchange.held:
+            exchange.release()
         if self._transport is None:
             return
         self._transport.write(last)
@@ -427,7 +436,12 @@ class Connection(asyncio.Protocol):
     def _current_last(self) -> None:
         if self._current is not None:
             self._current.keep_alive = False
+        self._let_waiting_go()
         self._asked.clear()
+
+    def _let_waiting_go(self) -> None:
+        for exchange in self._asked:
+            exchange.release()
 
     def _close_quietly(self) -> None:
         if self._transport is not None:
@@ -497,7 +511,7 @@ class Server:
         return True
 
     def lets_go(self, size: int) -> None:
-        """A body was handed on."""
+        """A body is needed no more."""
         self._held -= size
 
     def _sweep(self) -> None:

@@ -159,6 +159,7 @@ class Job:
             )
         finally:
             self._engine.under_way.discard(self)
+            self._exchange.release()
             self._settle()
 
     @property
