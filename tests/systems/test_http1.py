@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 GET = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
+LARGE = 4 << 20
+
+
 def post(body: bytes, *more: bytes) -> bytes:
     lines = b"".join(line + b"\r\n" for line in (b"host: x", b"content-length: %d" % len(body), *more))
     return b"POST /a HTTP/1.1\r\n" + lines + b"\r\n" + body
@@ -42,7 +45,9 @@ class Echo:
         exchange.on_gone = lambda: self.left.append(exchange)
         if exchange.target.startswith(b"/wait"):
             return
-        if exchange.target == b"/stream":
+        if exchange.target == b"/large":
+            exchange.respond(200, [], b"a" * LARGE)
+        elif exchange.target == b"/stream":
             exchange.start(200, [], b"one")
             exchange.write(b"two")
             exchange.end()
@@ -397,6 +402,53 @@ def test_who_does_not_read_holds_the_sender_back_and_is_cut_off(monkeypatch):
             await until(lambda: there.app.left == [exchange])
             assert exchange.gone
             exchange.write(b"to nobody")
+
+    on_loop(work())
+
+
+def test_nothing_is_begun_for_who_does_not_read_and_all_is_once_it_reads():
+    async def work() -> None:
+        async with served() as there, there.client() as client:
+            client.writer.transport.pause_reading()
+            large = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n"
+            client.send(large * 12 + post(b"split")[:-2])
+            await until(lambda: there.app.seen)
+            refused = b"GET /no HTTP/1.1\r\nhost: x\r\n\r\n"
+            client.send(b"it" + refused + post(b"a" * 2_000_000) + GET)
+            before = 0
+            while before != len(there.app.seen):  # as long as the sockets between take something
+                before = len(there.app.seen)
+                for _ in range(50):
+                    await asyncio.sleep(0.002)
+            assert before <= 4
+            client.writer.transport.resume_reading()
+            for _ in range(12):
+                assert len((await client.answer())[2]) == LARGE
+            assert (await client.answer())[2] == b"POST /a split"
+            assert (await client.answer())[0] == 401
+            assert len((await client.answer())[2]) == 2_000_000 + 8
+            assert (await client.answer())[2] == b"GET /a "
+            assert there.server._held == 0
+
+    on_loop(work())
+
+
+def test_a_body_for_who_does_not_read_yet_is_refused_by_its_headers():
+    """What is sent while nothing is begun has its turn when the client reads, before the rest of its body is."""
+
+    async def work() -> None:
+        async with served(Bounds(held_bytes=300_000)) as there, there.client() as client:
+            client.writer.transport.pause_reading()
+            client.send(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n" * 4)
+            client.send(
+                b"POST /no HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n" + b"a" * 1_000_000 + GET
+            )
+            await until(lambda: there.app.seen)
+            client.writer.transport.resume_reading()
+            for _ in range(4):
+                await client.answer()
+            assert (await client.answer())[0] == 401
+            assert (await client.answer())[0] == 200
 
     on_loop(work())
 

@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_asked", "_asking", "_current", "_deadline", "_fields", "_former", "_head_bytes", "_parser", "_parts", "_refused",
-        "_size", "_stalled_since", "_transport", "_waits_for", "memo", "server",
+        "_size", "_stalled_since", "_transport", "_unadmitted", "_waits_for", "memo", "server",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -170,6 +170,7 @@ class Connection(asyncio.Protocol):
         self._refused = False  # nothing more is read: the connection ends with the answer
         self._stalled_since = 0.0
         self._waits_for = "header"
+        self._unadmitted = False  # of the request being read: its headers are there, its turn was not
         self._deadline = 0.0
         self._former: tuple[Headers, bool] | None = None  # of the request before, and whether it had a length
         self.memo: tuple[Headers, object] | None = (
@@ -224,13 +225,17 @@ class Connection(asyncio.Protocol):
                 self._misread(431, "gateway.headers", f"The headers exceed {HEAD_BYTES // 1024} KiB.")
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """The client does not read: nothing more of it is begun, or read."""
         self._stalled_since = self.server.now()
+        if self._current is None and not self._refused:
+            self._read_on(reading=False)
 
     def resume_writing(self) -> None:
         """It reads again."""
         self._stalled_since = 0.0
-        if self._current is not None and self._current.on_resume is not None:
+        if self._current is None:
+            self._go_on()
+        elif self._current.on_resume is not None:
             self._current.on_resume()
 
     # -- the parser's calls ------------------------------------------------------------------------------------
@@ -276,11 +281,17 @@ class Connection(asyncio.Protocol):
         if exchange.lengths and int(exchange.lengths[0]) > self.server.bounds.body_bytes:
             return self._too_large()
         self._expect("body")
-        if self._current is None and not self._asked:
-            self.server.application.admit(exchange)
-            if exchange.state != "answered" and (b"expect", b"100-continue") in exchange.headers:
-                self.send(CONTINUE)
+        if self._current is None and not self._asked and not self._stalled_since:
+            self._admit(exchange)
+        else:
+            self._unadmitted = True
         return None
+
+    def _admit(self, exchange: Exchange) -> None:
+        self._unadmitted = False
+        self.server.application.admit(exchange)
+        if exchange.state != "answered" and (b"expect", b"100-continue") in exchange.headers:
+            self.send(CONTINUE)
 
     def _as_before(self, exchange: Exchange, version: str) -> bool:
         """Whether the headers are those of the request before, but for the length: then what was found of them still holds."""
@@ -317,7 +328,8 @@ class Connection(asyncio.Protocol):
         self._parts.clear()
         exchange.held, self._size = self._size, 0
         self._waits_for, self._deadline = "", 0.0
-        if self._current is None:
+        self._unadmitted = False
+        if self._current is None and not self._asked and not self._stalled_since:
             self._begin(exchange)
         elif len(self._asked) < AHEAD:
             self._asked.append(exchange)
@@ -351,12 +363,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._current = None
-        if self._asked:
-            self._begin(self._asked.popleft())
-        else:
-            self._read_on(reading=True)
-            if self._asking is None:
-                self._expect("idle")
+        self._go_on()
 
     @property
     def held_back(self) -> bool:
@@ -387,6 +394,8 @@ class Connection(asyncio.Protocol):
         """Cut off a client that is too slow at sending, or at reading."""
         if self._stalled_since and now - self._stalled_since > self.server.bounds.stalled_seconds:
             self.abort()
+        elif self._stalled_since and not self._refused:
+            return  # it cannot send: we do not read
         elif self._deadline and now > self._deadline and self._current is None:
             if self._asking is None or self._refused:
                 self._close_quietly()
@@ -400,12 +409,26 @@ class Connection(asyncio.Protocol):
         if exchange.state == "asked":
             self.server.application.handle(exchange)
 
+    def _go_on(self) -> None:
+        """The next request's turn, once the client reads what it was told before."""
+        if self._stalled_since and not self._refused:
+            self._read_on(reading=False)
+        elif self._asked:
+            self._begin(self._asked.popleft())
+        else:
+            self._read_on(reading=True)
+            if self._refused:
+                return
+            self._expect(self._waits_for if self._asking is not None else "idle")
+            if self._asking is not None and self._unadmitted:
+                self._admit(self._asking)
+
     def _expect(self, what: str) -> None:
         self._waits_for, self._deadline = what, self.server.now() + self.server.patience[what]
 
     def _read_on(self, *, reading: bool) -> None:
         transport = self._transport
-        if transport is not None and transport.is_reading() is not reading:
+        if transport is not None and not transport.is_closing() and transport.is_reading() is not reading:
             (transport.resume_reading if reading else transport.pause_reading)()
 
     def _too_large(self) -> None:
@@ -418,7 +441,7 @@ class Connection(asyncio.Protocol):
         if self._refused or self._transport is None:
             return None
         self._refused = True
-        if self._current is not None:  # an answer is on its way: nothing can be said between
+        if self._current is not None or self._asked:  # an answer is on its way: nothing can be said between
             return self._current_last()
         exchange = self._asking = self._asking or Exchange(self)
         exchange.keep_alive = False
@@ -436,6 +459,8 @@ class Connection(asyncio.Protocol):
     def _current_last(self) -> None:
         if self._current is not None:
             self._current.keep_alive = False
+        else:
+            self._close_quietly()
         self._let_waiting_go()
         self._asked.clear()
 
