@@ -63,6 +63,14 @@ def test_a_failing_check_undoes_the_part(rigged, tmp_path):
     assert rig.truth(rigged.url, tmp_path) == rig.BEFORE
 
 
+def test_what_was_to_be_there_already_and_is_not_is_a_failure(rigged):
+    plan = rig.Some(wanted=("a",)).plan(rig.NoFacts())
+    quiet = plan.model_copy(update={"steps": (), "requirements": (), "nothing_to_do": "a is there."})
+    outcome = rigged.apply(quiet, by="ann")
+    assert (outcome.status, outcome.parts[0].status) == ("failed", "failed")
+    assert outcome.parts[0].reason.startswith("the check failed:")
+
+
 def test_a_stale_plan_is_refused_before_anything_happens(rigged, tmp_path):
     plan = rig.Some(wanted=("a",)).plan(rig.NoFacts())
     rigged.apply(plan, by="ann")

@@ -264,6 +264,10 @@ class Runner:
                 f"the check failed: {failing[0].claim.text} {failing[0].reason}".rstrip(),
                 progress,
             )
+        contradicted = [check for check in checks if check.verdict is Verdict.FAILS]
+        if leaf.nothing_to_do and contradicted:  # so it was when it was planned; it is no longer
+            reason = f"the check failed: {contradicted[0].claim.text}"
+            return _part_outcome(leaf, "failed", reason=reason, checks=checks)
         status = "done" if leaf.steps else "blocked" if leaf.blockers else "nothing to do"
         return _part_outcome(
             leaf, status, reason=leaf.nothing_to_do, steps=_outcomes(leaf, journal), checks=checks

@@ -326,6 +326,7 @@ def test_a_drill_is_not_repeated_while_it_is_young_and_held():
     record = {"at": "2026-11-20T10:00:00+00:00", "held": 2, "cases": [{"held": True}] * 2}
     facts = DrillGatewayFacts(setting=SET, record=record, record_age_hours=3)
     assert "all 2 cases held" in DrillGateway().plan(facts).nothing_to_do
+    assert DrillGateway(even_if_current=True).plan(facts).steps  # other parts of a task change what it drills
     assert DrillGateway().plan(facts.model_copy(update={"record_age_hours": 500.0})).steps
     failed = {
         "case": "slow",

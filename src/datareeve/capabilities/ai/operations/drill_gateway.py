@@ -60,6 +60,9 @@ class DrillGateway(Operation[DrillGatewayFacts]):
     max_age_hours: float = Field(
         168.0, ge=0, description="a younger drill with the same settings is enough; 0 always drills"
     )
+    even_if_current: bool = Field(
+        default=False, description="drill although a younger drill held: settings are changed beforehand"
+    )
 
     # -- looking -------------------------------------------------------------------------------------------------------------------
 
@@ -108,6 +111,7 @@ class DrillGateway(Operation[DrillGatewayFacts]):
         record = facts.record
         if (
             record is None
+            or self.even_if_current
             or record["held"] < len(record["cases"])
             or facts.record_age_hours >= self.max_age_hours
         ):
