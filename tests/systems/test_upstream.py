@@ -266,3 +266,53 @@ def test_connections_are_bounded(monkeypatch):
             assert caught.value.code == "upstream.too-many-connections"
 
     on_loop(work())
+
+
+def test_an_origin_that_is_closed_tells_those_who_wait():
+    async def work() -> None:
+        async with provider([OK], [5.0], [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok", 5.0]) as (
+            there,
+            origin,
+        ):
+            await asked(origin)
+            waiting = [asyncio.ensure_future(asked(origin)) for _ in range(2)]
+            await until(lambda: len(there.requests) == 3)
+            origin.close()
+            for one in waiting:
+                with pytest.raises(UpstreamError) as caught:
+                    await one
+                assert caught.value.code == "upstream.closed"
+            assert (origin.open, origin.calls) == (0, set())
+
+    on_loop(work())
+
+
+def test_an_origin_that_is_not_wanted_any_more_ends_with_its_last_call():
+    async def work() -> None:
+        async with provider([5.0], [OK]) as (there, origin):
+            silent = await origin.ask(request(origin), Timeouts(connect=1, first_byte=0.3, idle=1))
+            await until(lambda: there.requests)
+            call = await origin.ask(request(origin), PATIENT)
+            origin.retire()
+            assert origin.open == 2
+            assert await call.whole() == b"ok"
+            assert origin.open == 1
+            with pytest.raises(UpstreamError) as caught:
+                await silent.whole()
+            assert caught.value.code == "upstream.first-byte-timeout"
+            assert origin.open == 0
+
+    on_loop(work())
+
+
+def test_an_origin_that_is_not_wanted_any_more_keeps_no_idle_connection():
+    async def work() -> None:
+        async with provider([OK], [OK]) as (there, origin):
+            await asked(origin)
+            assert origin.open == 1
+            origin.retire()
+            assert origin.open == 0
+            assert await asked(origin) == (200, b"ok")  # who had begun may ask again
+            assert (origin.open, there.connections) == (0, 2)
+
+    on_loop(work())

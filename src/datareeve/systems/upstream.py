@@ -334,11 +334,13 @@ class Connection(asyncio.Protocol):
             (transport.resume_reading if reading else transport.pause_reading)()
 
     def cut(self) -> None:
-        """Close it now."""
-        self._call = None
+        """Close it now; a request that still waits on it is told."""
+        call, self._call = self._call, None
         self.origin.lost(self)
         if self._transport is not None:
             self._transport.abort()
+        if call is not None:
+            call.fail("upstream.closed")
 
 
 class Origin:
@@ -356,6 +358,7 @@ class Origin:
         self.query = urlencode(query or {}).encode()
         self.host_header = self._host_header().encode("idna" if not self.host.isascii() else "ascii")
         self._context = (context or ssl.create_default_context()) if self.secure else None
+        self._wanted = True
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self.calls: set[Call] = set()  # on their way
@@ -373,7 +376,7 @@ class Origin:
 
     def keep(self, connection: Connection) -> None:
         """A connection that has answered waits for the next request."""
-        if connection.open and len(self._idle) < KEPT:
+        if self._wanted and connection.open and len(self._idle) < KEPT:
             connection.since = self.loop.time()
             self._idle.append(connection)
         else:
@@ -385,10 +388,17 @@ class Origin:
         if connection in self._idle:
             self._idle.remove(connection)
 
+    def retire(self) -> None:
+        """It is asked no more: a connection ends when its last call has its answer, or has worn out its patience."""
+        self._wanted = False
+        for connection in tuple(self._idle):
+            connection.cut()
+
     def close(self) -> None:
-        """End all connections."""
+        """End all connections now. Calls on their way fail: `upstream.closed`."""
         if self._sweeper is not None:
             self._sweeper.cancel()
+            self._sweeper = None
         for connection in tuple(self._open):
             connection.cut()
 

@@ -237,8 +237,7 @@ class Engine:
     def _retire_origins(self, config: Config) -> None:
         wanted = {(p.base_url, *sorted(p.query.items())) for p in config.providers.values()}
         for place in set(self._origins) - wanted:
-            origin = self._origins.pop(place)
-            self.loop.call_later(DRAIN_SECONDS, origin.close)
+            self._origins.pop(place).retire()
 
 
 class _Ids:
