@@ -19,7 +19,7 @@ HOP_BY_HOP = frozenset(
 )  # fmt: skip
 STAYS = HOP_BY_HOP | frozenset(
     (b"host", b"authorization", b"x-api-key", b"api-key", b"cookie", b"expect", b"accept-encoding", b"forwarded",
-     b"via", b"x-real-ip", b"openai-organization", b"openai-project", b"origin", b"referer")
+     b"via", b"x-real-ip", b"range", b"if-range", b"openai-organization", b"openai-project", b"origin", b"referer")
 )  # fmt: skip
 STAYS_OF_JSON = STAYS | {b"content-type"}
 JSON = b"content-type: application/json\r\n"
