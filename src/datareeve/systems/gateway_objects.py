@@ -1,4 +1,4 @@
-"""What providers keep for clients of the gateway (files, batches): whose it is and where it lies, in the gateway's store."""
+"""What providers keep for clients of the gateway (files, batches, answers): whose it is and where it lies, in the gateway's store."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KeptObject:
-    """A file or a batch. `virtual_key` and `team`: whose; `provider_key`: under which it was made."""
+    """A file, a batch or an answer. `virtual_key` and `team`: whose; `provider_key`: under which it was made."""
 
     id: str
     virtual_key: str
     team: str
     provider: str
     provider_key: str
+    microusd: int = 0  # what a batch of it may cost at most, of a file
+    owed: int = 0  # 1: what it used is counted when it is first seen finished
+    expires_at: float | None = None  # Unix seconds; None: not before it is deleted
 
 
 def add_objects(store: GatewayStore, objects: list[KeptObject]) -> None:
@@ -28,6 +31,12 @@ def add_objects(store: GatewayStore, objects: list[KeptObject]) -> None:
         now = t.now()
         for found in objects:
             t.run(SQL["add_object"], **asdict(found), at=now)
+
+
+def forget_objects(store: GatewayStore) -> None:
+    """Let go of what providers no longer keep. Errors: those of the store."""
+    with store.transaction() as t:
+        t.run(SQL["forget_objects"], now=t.now())
 
 
 def object_of(store: GatewayStore, name: str) -> KeptObject | None:

@@ -181,8 +181,13 @@ CREATE TABLE IF NOT EXISTS objects (
     team TEXT NOT NULL,
     provider TEXT NOT NULL,
     provider_key TEXT NOT NULL,
+    microusd BIGINT NOT NULL,
+    owed INTEGER NOT NULL,
     at DOUBLE PRECISION NOT NULL,
-    counted_at DOUBLE PRECISION
+    counted_at DOUBLE PRECISION,
+    expires_at DOUBLE PRECISION
 );
+
+CREATE INDEX IF NOT EXISTS objects_expire ON objects (expires_at);
 
 INSERT INTO meta (name, value) VALUES ('revision', 0) ON CONFLICT DO NOTHING;

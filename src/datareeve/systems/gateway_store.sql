@@ -101,14 +101,17 @@ SELECT id, at, expires_at, sealed FROM prompts WHERE at >= :since AND expires_at
 DELETE FROM prompts WHERE expires_at <= :now
 
 -- add_object: A client had a provider keep something.
-INSERT INTO objects (id, virtual_key, team, provider, provider_key, at)
-VALUES (:id, :virtual_key, :team, :provider, :provider_key, :at) ON CONFLICT (id) DO NOTHING
+INSERT INTO objects (id, virtual_key, team, provider, provider_key, microusd, owed, at, expires_at)
+VALUES (:id, :virtual_key, :team, :provider, :provider_key, :microusd, :owed, :at, :expires_at) ON CONFLICT (id) DO NOTHING
 
 -- object: Whose it is.
-SELECT id, virtual_key, team, provider, provider_key FROM objects WHERE id = :id
+SELECT id, virtual_key, team, provider, provider_key, microusd, owed, expires_at FROM objects WHERE id = :id
 
 -- count_object: What it used is counted, by whoever is first.
 UPDATE objects SET counted_at = :at WHERE id = :id AND counted_at IS NULL
+
+-- forget_objects: The provider has forgotten them too.
+DELETE FROM objects WHERE expires_at <= :now
 
 -- answer: An earlier answer that is still good.
 SELECT body, expires_at FROM answers WHERE key = :key AND expires_at > :now

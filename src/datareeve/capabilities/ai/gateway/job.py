@@ -17,9 +17,11 @@ from datareeve.capabilities.ai.gateway import heads, redact
 from datareeve.capabilities.ai.gateway.attempts import Answer, Walk
 from datareeve.capabilities.ai.gateway.cache import CACHED, Flight
 from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, meaning
+from datareeve.capabilities.ai.gateway.dialects.base import id_of
 from datareeve.capabilities.ai.gateway.dialects.batches import Results
+from datareeve.capabilities.ai.gateway.dialects.passing import KeptAnswer
 from datareeve.capabilities.ai.gateway.meters import Reservation
-from datareeve.capabilities.ai.gateway.objects import KEPT
+from datareeve.capabilities.ai.gateway.objects import CONTINUING, KEPT
 from datareeve.capabilities.ai.gateway.prompts import LARGEST, Exchanged
 from datareeve.capabilities.ai.gateway.restoring import Restorer
 from datareeve.capabilities.ai.gateway.room import UNSAID_FOR_LIMITS
@@ -110,7 +112,7 @@ class Job:
 
     __slots__ = (
         "_answer", "_asked", "_batch_microusd", "_context", "_cost", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
-        "_http", "_meaning", "_object", "_prefix", "_reservation", "_restorer", "_said", "_status", "_walk", "config",
+        "_http", "_meaning", "_object", "_owed", "_prefix", "_reservation", "_restorer", "_said", "_status", "_walk", "config",
         "task",
     )  # fmt: skip
 
@@ -130,7 +132,8 @@ class Job:
         self._meaning = b""
         self._digest = ""
         self._prefix = ""
-        self._object: KeptObject | None = None  # the file or batch that it is about
+        self._object: KeptObject | None = None  # the file, batch or stored answer that it is about
+        self._owed = False  # what it uses is counted later: it is made in the background
         self._batch_microusd = 0  # what the batch cost whose results it reads
         self._status = "refused"
         self._http = 0
@@ -177,6 +180,8 @@ class Job:
         if self.config.settings.privacy.redact:
             asked = self._asked = await self._redacted(asked)
         route = await self._kept_route() or self._routed(asked)
+        if self._context.dialect.name in CONTINUING:
+            route = await self._engine.parts.objects.continued(asked.body, route, self._context.key)
         self._identify(asked)
         cache = self._engine.parts.cache
         if cache is not None and (found := await self._earlier(cache, asked, route)) is not None:
@@ -186,6 +191,8 @@ class Job:
         self._engine.parts.usage.begin(self)
         answer = self._answer = await self._walk.answer()
         self._first = answer.first_at or None
+        if answer.ok and self._context.dialect.kept(asked):
+            await self._learn_stored(answer, asked)
         if answer.relay is not None:
             return await self._tell_stream(answer)
         if answer.ok and self._context.dialect.name in KEPT:
@@ -232,7 +239,8 @@ class Job:
         if context.dialect.name not in KEPT:
             return None
         method = self._exchange.method.decode("ascii")
-        route, self._object = await objects.route(method, context.path, self._exchange.body, context.key)
+        body = self._asked.body if self._asked is not None else {}
+        route, self._object = await objects.route(method, context.path, body, context.key)
         return route
 
     async def _keep_in_mind(self, answer: Answer) -> None:
@@ -242,20 +250,50 @@ class Job:
         answer.body = engine.parts.objects.led_back(answer.body, self._exchange.headers)
         if isinstance(dialect, Results):
             await self._count_batch(answer, dialect)
+        elif isinstance(dialect, KeptAnswer):
+            await self._count_owed(answer, dialect)
         elif engine.parts.objects.is_list(method, context.path):
             if not context.key.admin:
                 answer.body = await engine.parts.objects.shown(answer.body, context.key)
-        elif self._walk is not None and self._walk.served is not None:
-            await engine.parts.objects.learn(answer.body, context.key, self._walk.served, self._object)
+        elif (walk := self._walk) is not None and walk.served is not None:
+            cost = self._batch_expected(walk.asked, walk.route)
+            await engine.parts.objects.learn(answer.body, context.key, walk.served, self._object, cost)
+
+    async def _learn_stored(self, answer: Answer, asked: Asked) -> None:
+        """Whose an answer is that the provider keeps; one that is made in the background is counted when it is seen finished."""
+        served = self._walk.served if self._walk is not None else None
+        if served is None or served.provider.protocol != self._context.dialect.protocol:
+            return  # crossed: who answered keeps nothing
+        objects, key, relay = self._engine.parts.objects, self._context.key, answer.relay
+        name = relay.scanner.answer_id if relay is not None else id_of(answer.body)
+        if not name:
+            return
+        if asked.body.get("background") is True and (relay is not None or answer.tokens is None):
+            self._owed = True
+            await objects.owed(name, key, served)
+        else:
+            objects.stored(name, key, served)
+
+    async def _count_owed(self, answer: Answer, dialect: KeptAnswer) -> None:
+        kept, served = self._object, self._walk.served if self._walk is not None else None
+        if kept is None or served is None or not kept.owed:
+            return
+        finished = dialect.finished(answer.body)
+        if finished is None or not await self._engine.parts.objects.first_count(kept.id):
+            return
+        model, answer.tokens = finished
+        price = self._engine.price(served.provider, model)
+        self._batch_microusd = price.cost_microusd(answer.tokens) if price is not None else 0
 
     async def _count_batch(self, answer: Answer, dialect: Results) -> None:
         used = dialect.by_model(answer.body)
         served = self._walk.served if self._walk is not None else None
         if (
             not used
+            or answer.status != 200  # noqa: PLR2004 - a part would be counted for the whole
             or served is None
             or self._object is None
-            or not await self._engine.parts.objects.first_count(self._object)
+            or not await self._engine.parts.objects.first_count(self._object.id)
         ):
             answer.tokens = Tokens()
             return
@@ -296,7 +334,9 @@ class Job:
     async def _reserve(self, asked: Asked, route: Route) -> None:
         room, key = self._engine.parts.room, self._context.key
         tokens, cost = self._expected(asked, route)
-        self._cost = cost
+        if asked.batch and cost:
+            room.batch(key, route, cost)
+        self._cost = 0 if self._context.dialect.free else cost
         held = room.reserve(key, route, tokens, cost)
         if isinstance(held, Reservation):
             self._reservation = held
@@ -310,11 +350,23 @@ class Job:
         """Tokens, and micro-dollars, that it may use at most on any of its targets."""
         dialect, engine = self._context.dialect, self._engine
         if dialect.free:
-            return 0, 0
+            return 0, self._batch_expected(asked, route)
         output = 0 if dialect.no_output else asked.max_output or engine.parts.room.usual_output(route)
         most = Tokens(input=math.ceil(asked.input_estimate * MOST_OF_ESTIMATE), output=output)
         cost = engine.most_microusd(route, most, batch=asked.batch)
         return asked.input_estimate + (asked.max_output or min(output, UNSAID_FOR_LIMITS)), cost
+
+    def _batch_expected(self, asked: Asked, route: Route) -> int:
+        """Micro-dollars that a batch which is being made may cost: they must be there, though they are taken when its results are read."""
+        if not asked.batch:
+            return 0
+        if self._object is not None:
+            return max(1, self._object.microusd)
+        output = asked.max_output
+        if output is None:
+            output = asked.answers * self._engine.parts.room.usual_output(route)
+        most = Tokens(input=math.ceil(asked.input_estimate * MOST_OF_ESTIMATE), output=output)
+        return max(1, self._engine.most_microusd(route, most, batch=True))
 
     # -- telling -----------------------------------------------------------------------------------------------
 
@@ -350,6 +402,8 @@ class Job:
         relay.restorer = self._restorer
         relay.commit(exchange, 200, self._headers(answer.headers))
         await relay.done
+        if self._owed and relay.whole and relay.scanner.tokens is not None:
+            self._owed = not await self._engine.parts.objects.first_count(relay.scanner.answer_id)
         if self._restorer is not None:
             exchange.write(self._restorer.flush())
         self._first = relay.first_at or None
@@ -437,6 +491,8 @@ class Job:
     def _used(self) -> tuple[Tokens, bool]:
         """What it used, and whether that is our estimate."""
         answer, asked = self._answer, self._asked
+        if self._owed:
+            return Tokens(), False
         if answer is None or asked is None or answer.cached:
             return (answer.tokens or Tokens(), False) if answer is not None else (Tokens(), False)
         said = answer.relay.scanner.tokens if answer.relay is not None else answer.tokens

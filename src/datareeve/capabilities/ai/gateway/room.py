@@ -146,6 +146,15 @@ class Room:
                 return found
         raise Refusal(self._problem(found))
 
+    def batch(self, key: VirtualKey, route: Route, microusd: int) -> None:
+        """That a batch which may cost so much fits into what is left of each hard budget. Errors: `Refusal`."""
+        for meter in self.places(key, route).money:
+            if meter.hard and meter.spent + microusd > meter.limit:
+                if meter.spent >= meter.limit:
+                    raise Refusal(self._problem(Short(meter, microusd)))
+                message = f"The batch may cost more than is left of the budget {meter.name.split(':')[1]!r}. Bound its output, or make a smaller one."
+                raise Refusal(Problem(429, "budget", "gateway.budget", message, headers=NEVER_AGAIN))
+
     def provider(self, candidate: Candidate, tokens: int) -> Reservation | None:
         """Hold what a request takes of a provider key's limits; None where the key has no room now."""
         now = self.meters.now()

@@ -40,6 +40,7 @@ class EventScanner:
         "_long",
         "_unread",
         "_unread_size",
+        "answer_id",
         "began",
         "complete",
         "failed",
@@ -51,6 +52,7 @@ class EventScanner:
         self.began = False
         self.complete = False
         self.failed = ""
+        self.answer_id = ""
         self._chars = 0
         self._head = b""  # how the last plain event began
         self._held = bytearray()

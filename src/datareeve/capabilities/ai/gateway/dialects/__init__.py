@@ -28,6 +28,7 @@ class Asked:
     deterministic: bool = False  # temperature 0, or embeddings
     adds_usage: bool = False  # we ask the stream for its usage; the client did not: that event is taken out
     batch: bool = False  # half price, counted when its results are read
+    answers: int = 1  # of a batch: its requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class StreamScanner(Protocol):
     began: bool  # a token (text, tool call, reasoning) has come: from now on it cannot fail over
     complete: bool  # the protocol's own end was seen: [DONE], message_stop, response.completed
     failed: str  # the type of an error event that the provider sent within the stream, else ''
+    answer_id: str  # as the provider says it, where it says one
 
     @property
     def output_chars(self) -> int:
@@ -96,6 +98,9 @@ class Dialect(Protocol):
 
     def failed(self, answer: bytes) -> str:
         """The type of the error that an answer of status 200 is instead of one; '' where it is none."""
+
+    def kept(self, asked: Asked) -> bool:
+        """Whether the provider keeps the answer, to be had again by its id."""
 
     def scanner(self, asked: Asked) -> StreamScanner:
         """A scanner for one streamed answer."""

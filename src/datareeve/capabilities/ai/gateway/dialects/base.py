@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.usage import Tokens
 
 
+_ID: Final = re.compile(rb'\s*\{\s*"id"\s*:\s*"([A-Za-z0-9_.:-]{1,200})"')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*["{]')
 _CONTENTS: Final = ("choices", "content", "output", "data")
 
@@ -60,6 +61,11 @@ class Speech:
             return ""
         return error_kind(found["error"])
 
+    def kept(self, asked: Asked) -> bool:
+        """Not as a rule."""
+        del asked
+        return False
+
     def scanner(self, asked: Asked) -> StreamScanner:
         """A scanner for one stream."""
         raise NotImplementedError
@@ -84,6 +90,18 @@ def error_kind(error: object) -> str:
             if type(error.get(name)) is str and error[name]:
                 return str(error[name])[:64]
     return "error"
+
+
+def id_of(answer: bytes) -> str:
+    """An answer's own id, which mostly stands first in it; '' where it has none."""
+    first = _ID.match(answer)
+    return first[1].decode() if first is not None else text_of(parsed(answer), "id")
+
+
+def text_of(body: dict[str, Any], name: str) -> str:
+    """A field that is a text; '' where it is none."""
+    found = body.get(name)
+    return found if type(found) is str else ""
 
 
 def parsed(data: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import orjson
 
 from datareeve.capabilities.ai.gateway import splice
 from datareeve.capabilities.ai.gateway.dialects import Asked, fields, form, messages
-from datareeve.capabilities.ai.gateway.dialects.base import Speech, parsed
+from datareeve.capabilities.ai.gateway.dialects.base import Speech, parsed, text_of
 from datareeve.capabilities.ai.gateway.dialects.chat import Chat, Completions
 from datareeve.capabilities.ai.gateway.dialects.embeddings import Embeddings
 from datareeve.capabilities.ai.gateway.dialects.passing import Passing, PlainScanner
@@ -103,8 +103,9 @@ def _not_an_object() -> Exception:
 
 def _summed(raw: bytes, body: dict[str, Any], each: Iterable[Asked]) -> Asked:
     """A batch as one request. Errors: `Refusal` where its requests name several models, or stream."""
-    whole = Asked(raw, body, "", max_output=0, batch=True)
+    whole = Asked(raw, body, "", max_output=0, batch=True, answers=0)
     for one in each:
+        whole.answers += 1
         if one.stream:
             raise fields.refusal("gateway.bad-field", "A request of a batch cannot stream. Leave stream out.")
         if whole.model not in ("", one.model):
@@ -173,6 +174,24 @@ def _read(line: bytes) -> tuple[Speech, Asked]:
 def _renamed(line: bytes, model: str) -> bytes:
     speech, asked = _read(line)
     return splice.replaced(line, "body", speech.outgoing(asked, model))
+
+
+class FileBatch(Passing):
+    """POST /v1/batches: of a file that was uploaded for it, whose requests were read then."""
+
+    reads_json = True
+
+    def __init__(self) -> None:
+        super().__init__("batches", "openai")
+
+    def asked(self, raw: bytes, body: dict[str, Any]) -> Asked:
+        """Read which file it is of. Errors: `Refusal` where it names none, or may be read in two ways."""
+        fields.unambiguous(raw, body)
+        if not text_of(body, "input_file_id"):
+            raise fields.refusal(
+                "gateway.bad-field", "input_file_id must name the file of the batch's requests."
+            )
+        return Asked(raw, body, "", batch=True)
 
 
 class Results(Passing):

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from datareeve.capabilities.ai.gateway import splice
 from datareeve.capabilities.ai.gateway.dialects import Asked, estimate, fields
-from datareeve.capabilities.ai.gateway.dialects.base import Speech, error_kind
+from datareeve.capabilities.ai.gateway.dialects.base import Speech, error_kind, text_of
 from datareeve.capabilities.ai.gateway.dialects.reported import openai_tokens
 from datareeve.capabilities.ai.gateway.sse import EventScanner, size, written
 
@@ -85,6 +85,10 @@ class Chat(Completions):
         )
         return asked
 
+    def kept(self, asked: Asked) -> bool:
+        """Where it is asked for."""
+        return bool(asked.body.get("store"))
+
 
 def parted(messages: object) -> tuple[list[object], object]:
     """The contents of the leading instructions, and the messages after them."""
@@ -134,6 +138,8 @@ class ChunkScanner(EventScanner):
 
     def read(self, event: dict[str, Any]) -> bool:
         """Usage, errors, and whether the client is to see it."""
+        if not self.answer_id:
+            self.answer_id = text_of(event, "id")
         usage = event.get("usage") or _groq(event)
         if type(usage) is dict:
             self.tokens = openai_tokens(usage) or self.tokens

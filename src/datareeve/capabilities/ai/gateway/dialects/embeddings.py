@@ -15,6 +15,7 @@ from datareeve.capabilities.ai.gateway.sse import USAGE
 if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.usage import Tokens
 
+
 class Embeddings(Speech):
     """/v1/embeddings."""
 

@@ -8,27 +8,31 @@ from urllib.parse import unquote
 import orjson
 
 from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, errors, estimate, fields
-from datareeve.capabilities.ai.gateway.dialects.base import Speech
+from datareeve.capabilities.ai.gateway.dialects.base import Speech, parsed, text_of
+from datareeve.capabilities.ai.gateway.dialects.reported import openai_tokens
 from datareeve.capabilities.ai.gateway.dialects.responses import TypedScanner
+from datareeve.capabilities.ai.gateway.sse import payload_of
 from datareeve.capabilities.ai.gateway.usage import Tokens
 
 if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.dialects import StreamScanner
 
 
+_ENDED: Final = ("completed", "incomplete", "failed", "cancelled")
 AN_IMAGE: Final = 6240  # tokens of the largest and finest picture of gpt-image-1
 
 
 class PlainScanner:
     """Lets everything through; what is no event stream has no end of its own."""
 
-    __slots__ = ("began", "complete", "failed", "output_chars", "tokens")
+    __slots__ = ("answer_id", "began", "complete", "failed", "output_chars", "tokens")
 
     def __init__(self) -> None:
         self.tokens: Tokens | None = None
         self.began = False
         self.complete = True
         self.failed = ""
+        self.answer_id = ""
         self.output_chars = 0
 
     def feed(self, data: bytes) -> bytes:
@@ -65,6 +69,26 @@ class Passing(Speech):
         """Everything goes through."""
         del asked
         return PlainScanner()
+
+
+class KeptAnswer(Passing):
+    """An answer that the provider keeps. What one used that was made in the background is known when it is seen finished."""
+
+    def finished(self, answer: bytes) -> tuple[str, Tokens] | None:
+        """The model of a finished answer, and what it used; None where it goes on. It may be told as the stream that it was."""
+        found = parsed(answer)
+        if not found and b"data:" in answer:
+            return self._streamed(answer)
+        usage = found.get("usage")
+        tokens = openai_tokens(usage) if type(usage) is dict and text_of(found, "status") in _ENDED else None
+        return (text_of(found, "model"), tokens) if tokens is not None else None
+
+    def _streamed(self, answer: bytes) -> tuple[str, Tokens] | None:
+        for event in reversed(answer.replace(b"\r\n", b"\n").split(b"\n\n")):
+            if b'"usage"' in event:
+                response = parsed(payload_of(event) or b"").get("response")
+                return self.finished(orjson.dumps(response)) if type(response) is dict else None
+        return None
 
 
 class Made(Speech):

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from datareeve.capabilities.ai.gateway.dialects import Asked, errors, estimate, fields
-from datareeve.capabilities.ai.gateway.dialects.base import Speech
+from datareeve.capabilities.ai.gateway.dialects.base import Speech, text_of
 from datareeve.capabilities.ai.gateway.dialects.reported import openai_tokens
 from datareeve.capabilities.ai.gateway.sse import EventScanner, size
 from datareeve.capabilities.ai.gateway.usage import Tokens
@@ -30,12 +30,19 @@ class Responses(Speech):
     def asked(self, raw: bytes, body: dict[str, Any]) -> Asked:
         """Read a request. What a `previous_response_id` holds is not known here: the answer's usage counts it."""
         fields.unambiguous(raw, body)
+        fields.unambiguous_within(raw, body, "conversation")
+        fields.flag(body, "background")
+        fields.flag(body, "store")
         asked = self._billed(raw, body)
         whole, prefix = estimate.estimate(
             "openai", body.get("input"), [body.get("instructions")], body.get("tools")
         )
         asked.input_estimate, asked.prefix_estimate = whole, prefix
         return asked
+
+    def kept(self, asked: Asked) -> bool:
+        """Unless it is not to be."""
+        return asked.body.get("store") is not False
 
     def scanner(self, asked: Asked) -> TypedScanner:
         """A scanner for one stream."""
@@ -63,6 +70,11 @@ class Compact(Responses):
 
     name = "responses-compact"
 
+    def kept(self, asked: Asked) -> bool:
+        """Never."""
+        del asked
+        return False
+
 
 class InputTokens(Responses):
     """/v1/responses/input_tokens: counts, and costs nothing."""
@@ -70,6 +82,11 @@ class InputTokens(Responses):
     name = "responses-input-tokens"
     free = True
     no_output = True
+
+    def kept(self, asked: Asked) -> bool:
+        """There is no answer."""
+        del asked
+        return False
 
     def tokens(self, answer: bytes) -> Tokens | None:
         """None are used by counting."""
@@ -98,6 +115,8 @@ class TypedScanner(EventScanner):
         kind = str(event.get("type"))
         response = event.get("response")
         inner = response if type(response) is dict else event
+        if not self.answer_id and inner is response:
+            self.answer_id = text_of(inner, "id")
         usage = inner.get("usage")
         if type(usage) is dict:
             self.tokens = openai_tokens(usage) or self.tokens

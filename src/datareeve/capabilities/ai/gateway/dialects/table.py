@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, cast
 
-from datareeve.capabilities.ai.gateway.dialects.batches import Creation, Results, Upload
+from datareeve.capabilities.ai.gateway.dialects.batches import Creation, FileBatch, Results, Upload
 from datareeve.capabilities.ai.gateway.dialects.chat import Chat, Completions
 from datareeve.capabilities.ai.gateway.dialects.embeddings import Embeddings
 from datareeve.capabilities.ai.gateway.dialects.form import Form
 from datareeve.capabilities.ai.gateway.dialects.messages import CountTokens, Messages
-from datareeve.capabilities.ai.gateway.dialects.passing import AN_IMAGE, Made, Models, Passing
+from datareeve.capabilities.ai.gateway.dialects.passing import AN_IMAGE, KeptAnswer, Made, Models, Passing
 from datareeve.capabilities.ai.gateway.dialects.responses import Compact, InputTokens, Responses
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _MODEL: Final = rf"{_ID}(?:[/@]{_ID}){{0,4}}"
 _CHAT, _MESSAGES = Chat(), Messages()
 _MODELS = Models("models", "openai")
 _STORED, _FILES, _BATCHES = (
-    Passing("stored", "openai"),
+    KeptAnswer("stored", "openai"),
     Passing("files", "openai"),
     Passing("batches", "openai"),
 )
@@ -41,7 +41,7 @@ _EXACT: Final[Mapping[tuple[str, str], object]] = {
     ("POST", "/messages/count_tokens"): CountTokens(),
     ("POST", "/messages/batches"): Creation(),
     ("GET", "/messages/batches"): _THEIR_BATCHES,
-    ("POST", "/batches"): _BATCHES,
+    ("POST", "/batches"): FileBatch(),
     ("GET", "/batches"): _BATCHES,
     ("POST", "/files"): Upload(),
     ("GET", "/files"): _FILES,
