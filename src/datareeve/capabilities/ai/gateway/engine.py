@@ -206,6 +206,7 @@ class Engine:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=1.0)
+        await self.parts.objects.close()
         for origin in self._origins.values():
             origin.close()
 
