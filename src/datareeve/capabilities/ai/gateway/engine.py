@@ -108,6 +108,8 @@ class Engine:
                 return self._refuse(exchange, text, found, dialect)
             known = Client.of(self.config, found, exchange.headers)
             exchange.connection.memo = (exchange.headers, known)
+        if not text.startswith("/v1/"):
+            text = f"/v1{text}"  # the form that providers are asked in
         exchange.context = Context(known, dialect, text, query, self._ids.next(), time.monotonic(), now)
         return None
 
