@@ -356,6 +356,7 @@ class Origin:
         self.port = parts.port or (443 if self.secure else 80)
         self.path = quote(parts.path.rstrip("/"), safe="/%").encode()
         self.query = urlencode(query or {}).encode()
+        self.query_names = frozenset(name.lower() for name in query or {})
         self.host_header = self._host_header().encode("idna" if not self.host.isascii() else "ascii")
         self._context = (context or ssl.create_default_context()) if self.secure else None
         self._wanted = True

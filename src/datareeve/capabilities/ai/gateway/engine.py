@@ -39,6 +39,12 @@ if TYPE_CHECKING:
     from datareeve.systems.http1 import Exchange, Headers
 
 DRAIN_SECONDS = 30.0
+ENCODED = Problem(
+    415,
+    "bad_request",
+    "gateway.content-encoding",
+    "The body must come as it is: send it without a Content-Encoding.",
+)
 
 
 @dataclass(slots=True)
@@ -73,7 +79,7 @@ class Engine:
         """Work by this configuration from the next request on."""
         self.config = config
         self.targets = Targets(config, self.standings)
-        self._known: dict[tuple[str, str], bytes] = {}
+        self._known: dict[tuple[str, str], heads.Known] = {}
         self._prices: dict[tuple[str, str], Price | None] = {}
         self._timeouts = {
             p.name: Timeouts(p.connect_seconds, p.first_byte_seconds, p.idle_seconds)
@@ -106,6 +112,8 @@ class Engine:
             if isinstance(found, Problem):
                 self.parts.metrics.count_refused(found.code)
                 return self._refuse(exchange, text, found, dialect)
+            if any(n == b"content-encoding" and v.lower() != b"identity" for n, v in exchange.headers):
+                return self._refuse(exchange, text, ENCODED, dialect)
             known = Client.of(self.config, found, exchange.headers)
             exchange.connection.memo = (exchange.headers, known)
         if not text.startswith("/v1/"):
@@ -121,11 +129,11 @@ class Engine:
         if exchange.context is None:
             self.admit(exchange)
             if exchange.context is None:
-                return None
+                return
         job = Job(self, exchange, exchange.context)  # type: ignore[arg-type]
         self.under_way.add(job)
         job.task = self.loop.create_task(job.run())
-        return None
+        return
 
     def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[Headers, bytes]:
         """An error on the wire, in the shape of the endpoint asked for."""
@@ -152,8 +160,8 @@ class Engine:
             self._origins[place] = Origin(provider.base_url, provider.query)
         return self._origins[place]
 
-    def known(self, candidate: Candidate) -> bytes:
-        """The header lines that identify us to a candidate's provider."""
+    def known(self, candidate: Candidate) -> heads.Known:
+        """What identifies us to a candidate's provider."""
         place = (candidate.provider.name, candidate.key.id if candidate.key else "")
         if place not in self._known:
             self._known[place] = heads.credentials(candidate.provider, candidate.key)
