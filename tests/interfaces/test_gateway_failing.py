@@ -652,6 +652,7 @@ def test_kept_connections_that_a_provider_closed_meanwhile_fail_no_request(tmp_p
 QUOTED, HASTE, UNHEARD, RAISES, COVERED = (
     route(name, "openai") for name in ("quoted", "haste", "unheard", "raises", "covered")
 )
+HIDDEN, BARE = route("hidden", "openai", "openai2"), route("bare", "openai")
 ROUTES[COVERED]["requests_per_minute"] = 1
 ROUTES[HASTE]["targets"] = [f"two/{HASTE}"]
 
@@ -663,6 +664,16 @@ def test_a_providers_key_is_not_told_where_its_error_quotes_it(world, ask_chat):
     assert told.status == 400
     assert b"key-openai" not in told.body
     assert told.headers["x-echo"] == "***"
+
+
+def test_an_error_of_status_200_is_no_answer(world, ask_chat):
+    said = b'{"error":{"message":"overloaded","type":"overloaded_error"}}'
+    world.first.next(ok(body=said), model=HIDDEN)
+    assert ask_chat(HIDDEN).status == 200
+    assert [one.status for one in world.first.matching(model=HIDDEN)] == [200]
+    assert len(world.second.matching(model=HIDDEN)) == 1
+    world.first.next(ok(body=said), model=BARE)
+    assert (ask_chat(BARE).status, ask_chat(BARE).status) == (502, 200)
 
 
 def test_a_clients_haste_says_nothing_of_its_provider(world, ask_chat):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datareeve.systems.upstream import Call
 
 OK = 200
+BAD_GATEWAY = 502
 NOT_OURS_TO_TELL = frozenset((401, 402, 403))  # they are about the provider's key, which is not the client's
 LIMITED = "upstream.http-429"
 OBJECTS = frozenset(
@@ -159,7 +160,8 @@ class Walk:
     def _client_left(self) -> Answer:
         """Nobody waits for it any more. What was sent is paid for: by what the provider said of it, else by the prompt."""
         tokens = self._heard
-        if tokens is None and self.attempts and not self.context.dialect.free:
+        cut = self._last is not None and self._last.code == "upstream.cancelled"
+        if tokens is None and cut and not self.context.dialect.free:
             tokens = Tokens(input=self.asked.input_estimate)
         return Answer(499, [], error="gateway.client-left", tokens=tokens, estimated=True)
 
@@ -293,10 +295,13 @@ class Walk:
         status, theirs, ours = call.status, self._theirs(candidate), self.context.dialect
         fate = failing.fate(status)
         headers = self._back(call, candidate)
-        if fate == "ok":
-            tokens = theirs.tokens(body)
-            if tokens is None and theirs.name in OBJECTS and not parsed(body):
+        tokens = theirs.tokens(body) if fate == "ok" else None
+        if fate == "ok" and tokens is None and theirs.name in OBJECTS:
+            if not parsed(body):
                 raise UpstreamError("upstream.garbage", sent=True)
+            if theirs.failed(body):  # routers answer so when their own provider failed
+                status, fate = BAD_GATEWAY, "try-again"
+        if fate == "ok":
             try:
                 told = body if theirs is ours else crossing.answer(theirs, ours, body, self.asked)
             except UpstreamError as error:  # it is paid for, and the same again would be
