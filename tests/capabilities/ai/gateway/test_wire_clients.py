@@ -6,7 +6,7 @@ import pytest
 
 from ai_double import FaultDouble
 from ai_rig import estate, gateway
-from ai_whole import HELLO, Inside, on_the_wire, request
+from ai_whole import Inside, on_the_wire, request
 
 CHAT = "/v1/chat/completions"
 BODY = b'{"model":"cheap","messages":[{"role":"user","content":"hello"}]}'
