@@ -122,8 +122,9 @@ class Exchange:
 
     def release(self) -> None:
         """Nothing needs the body any more. It is so once the answer has ended; whoever still works when the client has left says it."""
-        self.connection.server.lets_go(self.held)
-        self.held = 0
+        if self.held:
+            self.connection.server.lets_go(self.held)
+            self.held = 0
 
     def abort(self) -> None:
         """A begun answer cannot be finished: the connection is cut, so that it does not look whole."""
