@@ -166,7 +166,9 @@ def test_after_its_rest_one_failure_is_one_like_any_other():
 @given(
     steps=st.lists(
         st.tuples(
-            st.sampled_from(["ok", "failed", "failed-wait", "rests", "spared"]), st.floats(0, 30), st.booleans()
+            st.sampled_from(["ok", "failed", "failed-wait", "rests", "spared"]),
+            st.floats(0, 30),
+            st.booleans(),
         ),
         max_size=40,
     )

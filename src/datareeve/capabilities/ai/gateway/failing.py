@@ -113,7 +113,9 @@ class Breaker:
         if least or seconds is not None:
             self._open(now, max(least, seconds or 0.0))
             self.asked = not least
-        elif self.asked and not self.opens_in(now):  # its rest is over: a failure after it is one like any other
+        elif self.asked and not self.opens_in(
+            now
+        ):  # its rest is over: a failure after it is one like any other
             self._open_for, self._probing, self.asked = 0.0, False, False
 
     def rests(self, now: float, reason: str, seconds: float) -> None:
