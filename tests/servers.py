@@ -1,4 +1,4 @@
-"""Real PostgreSQL servers for the tests: one embedded server a session, one database a test. Nothing is left running."""
+"""Real servers for the tests: an embedded PostgreSQL a session with one database a test, MariaDB, Redis. Nothing is left running."""
 
 from __future__ import annotations
 
@@ -181,6 +181,32 @@ def mariadb(*options: str) -> Iterator[Mariadb]:
         process.wait()
         log.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Redis:
+    """A running Redis that keeps nothing."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+@contextlib.contextmanager
+def redis(folder: Path) -> Iterator[Redis]:
+    """Debian's Redis on a socket of its own in that folder; killed at the end."""
+    place = folder / "redis.socket"
+    options = ["--port", "0", "--unixsocket", str(place), "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(["/usr/bin/redis-server", *options], stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        while not place.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield Redis(f"unix://{place}", process)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _make_accounts(server: Mariadb) -> None:

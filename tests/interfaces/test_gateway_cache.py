@@ -3,9 +3,7 @@
 import contextlib
 import http.client
 import json
-import shutil
 import socket
-import subprocess
 import threading
 import time
 
@@ -13,6 +11,7 @@ import openai
 import pytest
 
 import ai_rig
+import servers
 from datareeve.app import App
 from datareeve.systems.sealing import make_kek_file
 
@@ -184,24 +183,15 @@ def test_where_the_first_ones_client_leaves_the_others_still_get_an_answer(runni
 
 @pytest.fixture
 def redis(tmp_path):
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs Debian's redis-server")
-    options = ["--port", "0", "--unixsocket", str(tmp_path / "s"), "--save", "", "--dir", str(tmp_path)]
-    process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "s").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield process, f"unix://{tmp_path}/s"
-    process.kill()
-    process.wait()
+    with servers.redis(tmp_path) as running:
+        yield running
 
 
 @pytest.mark.parametrize("where", ["store", pytest.param("redis", marks=pytest.mark.system)])
 def test_answers_outlive_the_process_sealed(request, tmp_path, double, where):
     settings = {"cache": {"seconds": 600, "where": where}, "prices": PRICES}
     if where == "redis":
-        settings["shared"] = request.getfixturevalue("redis")[1]
+        settings["shared"] = request.getfixturevalue("redis").url
     project = tmp_path / "project"
     project.mkdir()
     make_kek_file(project / ".datareeve" / "gateway.kek")
@@ -223,15 +213,14 @@ def test_answers_outlive_the_process_sealed(request, tmp_path, double, where):
 
 @pytest.mark.system
 def test_a_redis_that_dies_costs_no_request_and_little_time(tmp_path, double, redis):
-    process, url = redis
     project = tmp_path / "project"
     project.mkdir()
-    settings = {"cache": {"seconds": 600, "where": "redis"}, "shared": url}
+    settings = {"cache": {"seconds": 600, "where": "redis"}, "shared": redis.url}
     with ai_rig.gateway(project, ai_rig.estate(double, gateway=settings)) as running:
         running.issue("app")
         assert ask(running, "before")[0] == 200
-        process.kill()
-        process.wait()
+        redis.process.kill()
+        redis.process.wait()
         for number in range(3):
             began = time.monotonic()
             assert ask(running, f"after {number}")[:2] == (200, False)

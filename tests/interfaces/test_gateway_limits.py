@@ -7,16 +7,15 @@ A token of a prompt costs a micro-dollar here, one of an answer two.
 import asyncio
 import contextlib
 import json
-import shutil
-import subprocess
 import threading
 from collections import Counter
 
 import pytest
 
+import servers
 from ai_double import FaultDouble, ok
-from ai_rig import estate, free_port, gateway
-from ai_whole import BODIES, HELLO, Client, Inside, ask, at_once, chat, on_the_wire, request, statuses, until
+from ai_rig import estate, gateway
+from ai_whole import BODIES, HELLO, Client, Inside, ask, at_once, chat, request, statuses, until
 
 PRICE = {"input": 1, "output": 2}
 BUDGET = 500  # micro-dollars
@@ -301,25 +300,6 @@ def test_four_processes_share_what_goes_on_at_one_time(four):
     assert statuses(answers) == {200: 24}
 
 
-@contextlib.contextmanager
-def redis():
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        until(lambda: b"PONG" in pong(port))
-        yield f"redis://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def pong(port):
-    with contextlib.suppress(OSError):
-        return on_the_wire(port, b"PING\r\n", quiet=0.05)
-    return b""
-
-
 def both(tmp_path, double, **more):
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
@@ -343,10 +323,8 @@ def spend_at_both(one, other, key, number, **body):
 
 @pytest.mark.parametrize("where", ["store", pytest.param("redis", marks=pytest.mark.system)])
 def test_two_gateways_share_limits_and_budgets(tmp_path, database, where):
-    if where == "redis" and shutil.which("redis-server") is None:
-        pytest.skip("needs Debian's redis-server")
     with contextlib.ExitStack() as outer:
-        more = {"shared": outer.enter_context(redis())} if where == "redis" else {}
+        more = {"shared": outer.enter_context(servers.redis(tmp_path)).url} if where == "redis" else {}
         double = outer.enter_context(FaultDouble())
         stack, (one, other) = both(tmp_path, double, store=database, **more)
         outer.enter_context(stack)

@@ -4,13 +4,12 @@ import asyncio
 import json
 import multiprocessing
 import os
-import shutil
 import signal
-import subprocess
 import time
 
 import pytest
 
+import servers
 from datareeve.capabilities.ai.gateway.leasing import Leasing
 from datareeve.capabilities.ai.gateway.meters import MICROUSD, REQUESTS, Meters, Reservation
 from datareeve.systems.gateway_store import GatewayStore
@@ -64,19 +63,9 @@ def process(where, name, seconds, path, together):
 
 
 @pytest.fixture
-def redis_url(tmp_path):
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs Debian's redis-server")
-    socket = tmp_path / "s"
-    options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(tmp_path)]
-    server = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not socket.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield f"unix://{socket}"
-    server.kill()
-    server.wait()
+def redis_url(tmp_path_factory):
+    with servers.redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql", pytest.param("redis", marks=pytest.mark.system)])

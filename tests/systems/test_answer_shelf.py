@@ -1,40 +1,28 @@
 """One contract for the places where answers outlive a process."""
 
 import contextlib
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+import servers
 from datareeve.core.errors import Unreachable
 from datareeve.systems.answer_shelf import Entry, RedisBoard, StoreBoard
 from datareeve.systems.gateway_store import GatewayStore
 
 
 @pytest.fixture(scope="module")
-def redis_socket(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs Debian's redis-server")
-    folder = tmp_path_factory.mktemp("redis")
-    socket = folder / "s"
-    options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not socket.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield socket
-    process.kill()
-    process.wait()
+def redis_url(tmp_path_factory):
+    with servers.redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql", pytest.param("redis", marks=pytest.mark.system)])
 def board(request, tmp_path):
     with contextlib.ExitStack() as stack:
         if request.param == "redis":
-            url = f"unix://{request.getfixturevalue('redis_socket')}"
+            url = request.getfixturevalue("redis_url")
             found = RedisBoard(url, prefix=f"{{{Path(tmp_path).name}}}:")
         else:
             where = (

@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import random
-import shutil
-import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
+import servers
 from datareeve.core.errors import Failed, Unreachable
 from datareeve.systems.gateway_store import GatewayStore
 from datareeve.systems.lease_pool import MemoryPool, SharedMemory, SqlPool
@@ -30,20 +28,9 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def redis_socket(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs Debian's redis-server")
-    folder = tmp_path_factory.mktemp("redis")
-    socket = folder / "s"
-    options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not socket.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield socket
-    process.kill()
-    process.wait()
+def redis_url(tmp_path_factory):
+    with servers.redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running.url
 
 
 @pytest.fixture
@@ -63,7 +50,7 @@ def maker(request, kind, tmp_path, clock, stack):
         shared = SharedMemory(clock)
         return lambda name: MemoryPool(shared, name)
     if kind == "redis":
-        url = f"unix://{request.getfixturevalue('redis_socket')}"
+        url = request.getfixturevalue("redis_url")
         prefix = f"{{{Path(tmp_path).name}}}:"
         return lambda name: RedisPool(url, name, prefix=prefix, clock=clock)
     where = tmp_path / "gateway.sqlite" if kind == "sqlite" else request.getfixturevalue("database")

@@ -14,8 +14,10 @@ import shlex
 import subprocess
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
 
 from datareeve.core import secrets
 from datareeve.core.errors import BadInput, Failed
@@ -24,6 +26,19 @@ from datareeve.systems.files import allowed_path
 if TYPE_CHECKING:
     from pathlib import Path
 
+
+def _all_checked(targets: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(checked(target) for target in targets)
+    except BadInput as error:
+        raise ValueError(error.what) from None
+
+
+Told = Annotated[  # an operation's input
+    tuple[str, ...],
+    Field(description="who is told: file:path, exec:program, webhook:https://… or webhook:env:NAME"),
+    AfterValidator(_all_checked),
+]
 SECONDS = 10
 ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ")  # what a program gets of ours; secrets are often in the rest
 

@@ -134,11 +134,6 @@ def wrapped_for(sealed: str) -> tuple[str, ...]:
     return tuple(_parsed(sealed).wraps)
 
 
-def dek_id(sealed: str) -> str:
-    """The id of an envelope's own data key. Errors: `Failed` `sealed.malformed`."""
-    return _parsed(sealed).dek
-
-
 def wrapped_also(sealed: str, keks: Iterable[Kek], new: Kek, *, row: str, provider: str) -> str:
     """The same envelope, to be opened by `new` as well; unchanged where it can be already. Errors: as `unseal`."""
     envelope = _parsed(sealed)

@@ -421,10 +421,12 @@ class Job:
     def _break(self, code: str, relay: Any) -> None:
         """The stream broke after its first token: the client is told in its own protocol, and the answer ends."""
         self._status, self._error = "broken", code
+        if relay.fault is not None:
+            self._engine.parts.own.crashed(relay.fault)
         if not relay.told:  # else an error event has passed through
-            problem = Problem(
-                502, "upstream", code, "The provider's stream broke off; what came before it is incomplete."
-            )
+            whose = "The provider's stream" if relay.fault is None else "By a fault of the gateway the stream"
+            message = f"{whose} broke off; what came before it is incomplete."
+            problem = Problem(502, "upstream" if relay.fault is None else "internal", code, message)
             self._exchange.write(self._context.dialect.stream_error(problem, self._context.id))
         self._exchange.end()
 

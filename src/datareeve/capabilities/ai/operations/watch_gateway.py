@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from datareeve.capabilities.ai.declared import Change, declared
 from datareeve.capabilities.ai.operations.check_gateway import (
@@ -19,7 +19,7 @@ from datareeve.core.errors import BadInput
 from datareeve.core.estate import AlertRule, Targets
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
 from datareeve.core.value import Value
-from datareeve.systems import notify
+from datareeve.systems.notify import Told  # noqa: TC001 - the type of a field, which pydantic reads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,20 +87,10 @@ class WatchGateway(Operation[WatchGatewayFacts]):
         "warn before an API key expires",
     )
 
-    notify: tuple[str, ...] = Field(
-        (), description="who is told: file:path, exec:program, webhook:https://… or webhook:env:NAME"
-    )
+    notify: Told = ()
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="levels other than the proposed, by alert: {'budget': 60}"
     )
-
-    @field_validator("notify")
-    @classmethod
-    def _can_be_told(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            return tuple(notify.checked(target) for target in targets)
-        except BadInput as error:
-            raise ValueError(error.what) from None
 
     # -- looking -------------------------------------------------------------------------------------------------------------------
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from datareeve.capabilities.databases import sql
 from datareeve.capabilities.databases.alerts import WatchFacts, proposals
 from datareeve.core.errors import BadInput
 from datareeve.core.estate import AlertRule, Targets
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
-from datareeve.systems import notify
+from datareeve.systems.notify import Told  # noqa: TC001 - the type of a field, which pydantic reads
 
 CHECK = "databases.check-health"
 EVERY_MINUTE = "* * * * *"
@@ -39,20 +39,10 @@ class Watch(Operation[WatchFacts]):
     goes_to: ClassVar[tuple[str, ...]] = ("postgresql",)
 
     system: str = Field(description="the database's name in the estate")
-    notify: tuple[str, ...] = Field(
-        (), description="who is told: file:path, exec:program, webhook:https://… or webhook:env:NAME"
-    )
+    notify: Told = ()
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="levels other than the proposed, by alert: {'disk': 90}"
     )
-
-    @field_validator("notify")
-    @classmethod
-    def _can_be_told(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            return tuple(notify.checked(target) for target in targets)
-        except BadInput as error:
-            raise ValueError(error.what) from None
 
     def observe(self, systems: Systems) -> WatchFacts:
         """Limits of the server, targets, and what is in the estate already."""
