@@ -28,7 +28,7 @@ from datareeve.core.ledger import open_ledger
 from datareeve.systems.gateway_keys import open_store, settings_of
 from datareeve.systems.gateway_process import estate_digest
 from datareeve.systems.gateway_store import Instance
-from datareeve.systems.registry import resolver
+from datareeve.systems.secret_references import resolver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

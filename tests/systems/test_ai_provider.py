@@ -14,7 +14,8 @@ from ai_double import FaultDouble, drop, fail, garbage, ok, silence
 from datareeve.core.errors import BadInput, Unreachable
 from datareeve.core.estate_gateway import AnthropicSystem, OpenaiSystem
 from datareeve.core.secrets import Secret
-from datareeve.systems.ai_provider import checked_key, error_name, judged, provider_of
+from datareeve.systems.ai_provider import error_name, judged, provider_of
+from datareeve.systems.key_text import checked_key
 
 GOOD, BAD = Secret("sk-good"), Secret("sk-canary7f3a")
 

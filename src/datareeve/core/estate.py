@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -320,8 +321,10 @@ def load(path: Path) -> Estate:
     return parse(text)
 
 
+# As it is, and as a step is about to write it: one command asks many times, and reading YAML is slow.
+@lru_cache(maxsize=2)
 def parse(text: str) -> Estate:
-    """The estate of a YAML text. Errors as `load`."""
+    """The estate of a YAML text; of the same text, the same value. Errors as `load`."""
     try:
         data = YAML(typ="safe").load(text) or {}
     except YAMLError as error:

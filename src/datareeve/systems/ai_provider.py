@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from datareeve import __version__
-from datareeve.core.errors import BadInput, Unreachable
+from datareeve.core.errors import Unreachable
 from datareeve.systems.adapter import Adapter, reads
+from datareeve.systems.key_text import VISIBLE, checked_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,22 +34,10 @@ if TYPE_CHECKING:
 
 LONGEST_ANSWER = 4_000_000  # bytes; the longest real list of models is a tenth of it
 DEADLINE_SECONDS = 20.0
-VISIBLE = re.compile(r"[\x21-\x7e]{1,8192}")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}")
 DAY = re.compile(r"20\d\d-[01]\d-[0-3]\d")
 LIMIT_HEADERS = ("x-ratelimit-", "anthropic-ratelimit-", "retry-after")
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"}
-
-
-def checked_key(secret: Secret) -> Secret:
-    """The same secret, when it can stand in a header. Errors: `BadInput` `key.malformed`, never with the text."""
-    if VISIBLE.fullmatch(secret.reveal()) is None:
-        raise BadInput(
-            "key.malformed",
-            "What stands there is no API key: it holds a space, a line break or a sign outside ASCII.",
-            "Put the key alone there, on one line.",
-        )
-    return secret
 
 
 class AiProvider(Adapter):

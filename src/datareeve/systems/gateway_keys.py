@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from datareeve.core.errors import DatareeveError, Failed
 from datareeve.core.estate import STATE_FOLDER, Estate
 from datareeve.core.estate_gateway import AnthropicSystem, GatewaySettings, OpenaiSystem
-from datareeve.systems.ai_provider import checked_key
 from datareeve.systems.gateway_store import GatewayStore
+from datareeve.systems.key_text import checked_key
 from datareeve.systems.sealing import Kek, unseal, wrapped_for
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from datareeve.core.errors import BadInput, Refused
 from datareeve.core.estate import ESTATE_FILE
 from datareeve.systems import gateway_keys
 from datareeve.systems.adapter import Adapter
-from datareeve.systems.ai_provider import checked_key
 from datareeve.systems.files import inside_path
+from datareeve.systems.key_text import checked_key
 from datareeve.systems.sealing import Kek
 
 if TYPE_CHECKING:

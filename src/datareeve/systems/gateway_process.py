@@ -7,7 +7,6 @@ listens. The process outlives whoever started it. It is asked over HTTP as anybo
 from __future__ import annotations
 
 import fcntl
-import http.client
 import json
 import os
 import signal
@@ -16,10 +15,9 @@ import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from datareeve.core import estate as estates
 from datareeve.core.errors import BadInput, DatareeveError, Failed, Unreachable
@@ -90,7 +88,7 @@ class GatewayProcess(Adapter):
     def answers(self) -> bool:
         """Whether it runs and says over HTTP that it is well."""
         try:
-            return bool(self.ask("/health")["status"] == http.client.OK)
+            return bool(self.ask("/health")["status"] == HTTPStatus.OK)
         except DatareeveError:
             return False
 
@@ -380,6 +378,8 @@ def _held(lock: Path) -> bool:
 
 
 def _is_alive(pid: int) -> bool:
+    import psutil  # noqa: PLC0415 - whoever looks after a gateway needs it, no gateway itself
+
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -387,6 +387,8 @@ def _is_alive(pid: int) -> bool:
 
 
 def _kill_family(pid: int) -> None:
+    import psutil  # noqa: PLC0415 - as above
+
     with suppress(psutil.Error):
         parent = psutil.Process(pid)
         for process in (*parent.children(recursive=True), parent):
@@ -395,6 +397,8 @@ def _kill_family(pid: int) -> None:
 
 
 def _get(address: tuple[str, int], path: str) -> tuple[int, str, bytes]:
+    import http.client  # noqa: PLC0415 - as above
+
     connection = http.client.HTTPConnection(*address, timeout=ASK_SECONDS)
     with closing(connection):
         try:

@@ -27,7 +27,7 @@ from datareeve.systems.answer_compare import compared
 from datareeve.systems.files import replace_file
 from datareeve.systems.gateway_following import Following
 from datareeve.systems.gateway_process import FOLDER, reachable
-from datareeve.systems.gateway_store import StoredVirtualKey
+from datareeve.systems.gateway_store import REPLAY, StoredVirtualKey
 from datareeve.systems.gateway_usage import UsageReads
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REPLAYS = FOLDER / "replays"
-NAME = "replay"  # of its virtual key and team, in usage
 PATHS = ("/v1/chat/completions", "/v1/messages", "/v1/responses")
 NOT_AGAIN = (
     "stream",
@@ -220,8 +219,8 @@ class _Key:
         key = StoredVirtualKey(
             id=self.id,
             digest=digest,
-            name=NAME,
-            team=NAME,
+            name=REPLAY,
+            team=REPLAY,
             models=(self.target,),
             cache=False,
             expires_at=clock.now().timestamp() + VALID_SECONDS,

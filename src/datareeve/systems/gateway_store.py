@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of the tables
 KEY_STATES = ("active", "draining", "retired", "revoked")
+REPLAY = "replay"  # name and team of the virtual key that recorded prompts are sent again with
 OPENING = 724621  # PostgreSQL's advisory lock while the tables are made
 SQL = named_statements("gateway_store.sql")
 LEASES = "datareeve.systems.lease_pool"

@@ -7,8 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from datareeve.systems.adapter import Adapter, reads
 
 
@@ -23,6 +21,8 @@ class Host(Adapter):
     @reads
     def size(self) -> dict[str, Any]:
         """Memory in bytes and cores, as this process may use them (a container's limit counts); storage is 'ssd' or 'disk'."""
+        import psutil  # noqa: PLC0415 - of what is asked here, only this needs it
+
         return {
             "memory_bytes": min(psutil.virtual_memory().total, _cgroup_memory()),
             "cores": len(os.sched_getaffinity(0)),

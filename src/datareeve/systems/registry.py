@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from datareeve.core import secrets
 from datareeve.core.errors import BadInput
 from datareeve.core.estate import (
     ESTATE_FILE,
@@ -21,6 +20,7 @@ from datareeve.core.estate_gateway import AnthropicSystem, OpenaiSystem
 from datareeve.systems.estate_file import EstateFile
 from datareeve.systems.files import Files
 from datareeve.systems.host import Host
+from datareeve.systems.secret_references import resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,16 +146,3 @@ class Registry:
 
     def _secret(self, reference: str | None) -> Secret | None:
         return resolver(self.project)(reference) if reference else None
-
-
-def resolver(project: Path) -> Callable[[str], Secret]:
-    """What reads a secret by its reference, for one project. Errors: those of `secrets.resolve`."""
-    return lambda reference: secrets.resolve(reference, base=project, keyring=_keyring())
-
-
-def _keyring() -> Any:
-    try:
-        import keyring  # noqa: PLC0415 - an extra
-    except ImportError:
-        return None
-    return keyring.get_password

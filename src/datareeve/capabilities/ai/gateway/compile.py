@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from datareeve.capabilities.ai.gateway.config import Config, Provider, ProviderKey, Route, Target, VirtualKey
 from datareeve.capabilities.ai.gateway.dialects import Problem
 from datareeve.core import estate as estates
-from datareeve.systems.ai_provider import checked_key
 from datareeve.systems.gateway_keys import (
     KeyRing,
     attempt,
@@ -22,6 +21,7 @@ from datareeve.systems.gateway_keys import (
     providers_of,
     settings_of,
 )
+from datareeve.systems.key_text import checked_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -26,7 +26,7 @@ from datareeve.capabilities.ai.gateway.prompts import LARGEST, Exchanged
 from datareeve.capabilities.ai.gateway.restoring import Restorer
 from datareeve.capabilities.ai.gateway.room import UNSAID_FOR_LIMITS
 from datareeve.capabilities.ai.gateway.usage import Tokens, UsageRow
-from datareeve.systems.gateway_replay import NAME as REPLAY
+from datareeve.systems.gateway_store import REPLAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -118,8 +118,7 @@ class PriceBook:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._now = now
-        self._list = _price_list()
-        self._list_version = version or _list_version()
+        self._version = version
         self._known: dict[tuple[str, str, str, str], Price | None] = {}
         self.adopt(overrides or {})
 
@@ -127,6 +126,7 @@ class PriceBook:
     def load() -> None:
         """Load the list, which takes a moment, before the first price is asked for."""
         _price_list()
+        _list_version()
 
     def adopt(self, overrides: Mapping[str, PriceOverride]) -> None:
         """Take other prices of the estate, from the next look-up on."""
@@ -138,7 +138,11 @@ class PriceBook:
     @property
     def version(self) -> str:
         """Of all of it: the list's, and the estate's where it has prices of its own."""
-        return f"{self._list_version}+{self._own_version}" if self._overrides else self._list_version
+        return f"{self._listed_as}+{self._own_version}" if self._overrides else self._listed_as
+
+    @property
+    def _listed_as(self) -> str:
+        return self._version or _list_version()
 
     def of(self, provider_hint: str | None, base_url: str, model: str, *, target: str = "") -> Price | None:
         """The price of a model; None where none is known, and then it costs nothing that we could say.
@@ -159,9 +163,9 @@ class PriceBook:
             standard, batch = _tiers_of_override(own, 1), _tiers_of_override(own, 2)
             return Price(self._own_version, lambda _: (standard, batch, math.inf), self._now)
         for provider in self._providers(hint.lower(), base_url):
-            found = provider.find_model(model, all_providers=list(self._list))
+            found = provider.find_model(model, all_providers=list(_price_list()))
             if found is not None:
-                return _listed(provider, found, self._list_version, self._now)
+                return _listed(provider, found, self._listed_as, self._now)
         return None
 
     def _own(self, target: str) -> PriceOverride | None:
@@ -173,12 +177,13 @@ class PriceBook:
 
     def _providers(self, hint: str, base_url: str) -> list[Provider]:
         """Whose prices may hold, the likeliest first."""
-        by_name = [p for p in self._list if p.id == hint] or [
-            p for p in self._list if hint and p.provider_match is not None and p.provider_match.is_match(hint)
+        listed = _price_list()
+        by_name = [p for p in listed if p.id == hint] or [
+            p for p in listed if hint and p.provider_match is not None and p.provider_match.is_match(hint)
         ]
         if hint and hint not in PROTOCOLS:
             return by_name
-        return [p for p in self._list if re.match(p.api_pattern, base_url)] or by_name
+        return [p for p in listed if re.match(p.api_pattern, base_url)] or by_name
 
 
 def _listed(provider: Provider, model: ModelInfo, version: str, now: Callable[[], float]) -> Price | None:

@@ -41,7 +41,7 @@ from datareeve.systems.gateway_keys import open_store, settings_of
 from datareeve.systems.gateway_process import FOLDER, estate_digest
 from datareeve.systems.gateway_store import Instance
 from datareeve.systems.http1 import Bounds, Server
-from datareeve.systems.registry import resolver
+from datareeve.systems.secret_references import resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,14 +11,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.ai.gateway.metrics import SECONDS, TOKENS, operation_of
-from datareeve.systems.otlp import Otlp
 from datareeve.systems.usage_table import COLUMNS, PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datareeve.core.estate_gateway import GatewaySettings
-    from datareeve.systems.otlp import Span
+    from datareeve.systems.otlp import Otlp, Span
     from datareeve.systems.usage_table import UsageTuple
 
 NANOSECONDS = 1_000_000_000
@@ -47,6 +46,8 @@ class Telemetry:
         """As the estate asks for it, None where it does not."""
         if not settings.otlp:
             return None
+        from datareeve.systems.otlp import Otlp  # noqa: PLC0415 - only where the estate has a collector
+
         return cls(Otlp(settings.otlp, bounds=BOUNDS, units=UNITS, instance=instance))
 
     def close(self) -> None:
