@@ -125,8 +125,14 @@ class UsageReads(OpenedGateway):
 
     @reads
     def outages(self, since: float, until: float) -> dict[str, int]:
-        """Requests that got no answer and were not at fault themselves, by provider ('' where none was reached)."""
+        """Requests that got no answer by no fault of theirs or the gateway's, by provider ('' where none was reached)."""
         return {row["provider"]: row["requests"] for row in self._rows("outages", since=since, until=until)}
+
+    @reads
+    def excused(self, since: float, until: float) -> dict[str, dict[str, int]]:
+        """Requests whose end says nothing of their provider: {provider: {requests, own}}; `own`: faults of the gateway, the rest left."""
+        found = self._rows("excused", since=since, until=until)
+        return {row["provider"]: {"requests": row["requests"], "own": row["own"]} for row in found}
 
     @reads
     def latencies(self, since: float, until: float) -> dict[str, dict[str, float]]:

@@ -3,7 +3,9 @@
 -- usage: Sums of hours of requests, by what is asked for. Times are the beginnings of hours, in Unix seconds.
 SELECT {dimensions}
        coalesce(sum(requests), 0) AS requests,
-       coalesce(sum(CASE WHEN status IN ('error', 'broken', 'interrupted') THEN requests ELSE 0 END), 0) AS failed,
+       coalesce(sum(CASE WHEN status IN ('error', 'broken') THEN requests ELSE 0 END), 0) AS failed,
+       coalesce(sum(CASE WHEN status = 'interrupted' THEN requests ELSE 0 END), 0) AS interrupted,
+       coalesce(sum(CASE WHEN status = 'interrupted' THEN cost_microusd ELSE 0 END), 0) AS interrupted_microusd,
        coalesce(sum(CASE WHEN status = 'refused' THEN requests ELSE 0 END), 0) AS refused,
        coalesce(sum(attempts), 0) AS attempts, coalesce(sum(streams), 0) AS streams, coalesce(sum(cached), 0) AS cached,
        coalesce(sum(estimated), 0) AS estimated, coalesce(sum(unpriced), 0) AS unpriced,
@@ -112,11 +114,21 @@ HAVING count(*) >= :crowd
  ORDER BY count(*) DESC, digest
  LIMIT :most
 
--- outages: Requests that were not answered and were not the caller's own fault, by provider.
+-- outages: Requests that a provider did not answer, by provider: neither the caller's own fault nor the gateway's.
 SELECT provider, coalesce(sum(requests), 0) AS requests
   FROM usage
- WHERE at >= :since AND at < :until AND (status IN ('broken', 'interrupted')
+ WHERE at >= :since AND at < :until AND error NOT IN ('gateway.internal', 'gateway.stopped', 'gateway.client-left')
+   AND (status = 'broken'
         OR (status = 'error' AND (http_status < 400 OR http_status >= 500 OR http_status IN (401, 403, 408, 429))))
+ GROUP BY provider
+
+-- excused: Requests whose end says nothing of their provider: the gateway's own faults (`own`), and clients that left.
+SELECT provider, coalesce(sum(requests), 0) AS requests,
+       coalesce(sum(CASE WHEN status = 'disconnected' OR error = 'gateway.client-left' THEN 0 ELSE requests END), 0) AS own
+  FROM usage
+ WHERE at >= :since AND at < :until
+   AND (status IN ('interrupted', 'disconnected')
+        OR error IN ('gateway.internal', 'gateway.stopped', 'gateway.client-left'))
  GROUP BY provider
 
 -- latencies: How many answers of each provider fell into each class of latency.

@@ -111,7 +111,7 @@ class Job:
     """A request on its way."""
 
     __slots__ = (
-        "_answer", "_asked", "_batch_microusd", "_context", "_cost", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
+        "_answer", "_asked", "_batch_microusd", "_context", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
         "_http", "_meaning", "_object", "_owed", "_prefix", "_reservation", "_restorer", "_said", "_status", "_walk", "config",
         "task",
     )  # fmt: skip
@@ -139,7 +139,6 @@ class Job:
         self._http = 0
         self._error = ""
         self._first: float | None = None
-        self._cost = 0
 
     async def run(self) -> None:
         """Do all of it; nothing is raised."""
@@ -150,11 +149,11 @@ class Job:
                 self._status = "error"
             self._refuse(refusal.problem)
         except asyncio.CancelledError:
-            self._status, self._error = "broken", "gateway.stopped"
+            self._status, self._error = "interrupted", "gateway.stopped"
             self._exchange.abort()
         except Exception as error:  # noqa: BLE001 - the task's boundary: one request must not end others
             self._engine.parts.own.crashed(error)
-            self._status, self._error = "error", "gateway.internal"
+            self._status, self._error = "interrupted", "gateway.internal"
             if self._exchange.state == "streaming":
                 self._exchange.abort()  # it cannot be finished, and shall not look whole
             self._refuse(
@@ -336,7 +335,6 @@ class Job:
         tokens, cost = self._expected(asked, route)
         if asked.batch and cost:
             room.batch(key, route, cost)
-        self._cost = 0 if self._context.dialect.free else cost
         held = room.reserve(key, route, tokens, cost)
         if isinstance(held, Reservation):
             self._reservation = held
@@ -483,18 +481,40 @@ class Job:
 
     def begun(self) -> UsageRow:
         """The row of a request that is still under way: what stands if we are killed before its end."""
-        return self._row(self._asked, Tokens(), estimated=True)
+        likely = self._likely()
+        row = self._row(self._asked, likely, estimated=True, cost=self._likely_microusd(likely))
+        row.status = "interrupted"
+        return row
 
     @property
     def id(self) -> str:
         """The request's id."""
         return self._context.id
 
+    def _likely(self) -> Tokens:
+        """What it will have used by what is known before its end: its prompt, and an answer as its route usually gives."""
+        asked, walk, dialect = self._asked, self._walk, self._context.dialect
+        if asked is None or walk is None or dialect.free:
+            return Tokens()
+        room = self._engine.parts.room
+        output = 0 if dialect.no_output else room.likely_output(walk.route, asked.max_output)
+        return Tokens(input=asked.input_estimate, output=output)
+
+    def _likely_microusd(self, likely: Tokens) -> int:
+        walk, asked = self._walk, self._asked
+        if walk is None or asked is None:
+            return 0
+        if walk.served is None:  # it is not sent yet, and may be a moment later
+            return self._engine.most_microusd(walk.route, likely, batch=asked.batch)
+        return self._priced(likely) + walk.lost_microusd
+
     def _used(self) -> tuple[Tokens, bool]:
         """What it used, and whether that is our estimate."""
         answer, asked = self._answer, self._asked
         if self._owed:
             return Tokens(), False
+        if answer is None and self._status == "interrupted" and self._walk is not None and self._walk.served:
+            return self._likely(), True  # the gateway ended while a provider was at it
         if answer is None or asked is None or answer.cached:
             return (answer.tokens or Tokens(), False) if answer is not None else (Tokens(), False)
         said = answer.relay.scanner.tokens if answer.relay is not None else answer.tokens
@@ -539,10 +559,8 @@ class Job:
         if prompts is not None and asked is not None:
             prompts.keep(Exchanged(row, asked.raw, self._said, days))
 
-    def _row(
-        self, asked: Asked | None, tokens: Tokens, *, estimated: bool, cost: int | None = None
-    ) -> UsageRow:
-        """The request's row; without a cost, as it begins: what would stand if we were killed before its end."""
+    def _row(self, asked: Asked | None, tokens: Tokens, *, estimated: bool, cost: int) -> UsageRow:
+        """The request's row."""
         context, walk, engine, answer = self._context, self._walk, self._engine, self._answer
         served = walk.served if walk is not None else None
         price = engine.price(served.provider, served.target.model) if served is not None else None
@@ -558,16 +576,16 @@ class Job:
             provider=served.provider.name if served is not None else "",
             provider_key=served.key.id if served is not None and served.key is not None else "",
             model=served.target.model if served is not None else "",
-            status=self._status if cost is not None else "interrupted",  # type: ignore[arg-type]
+            status=self._status,  # type: ignore[arg-type]
             http_status=self._http,
             attempts=walk.attempts if walk is not None else 0,
             stream=asked.stream if asked is not None else False,
             cached=cached,
-            tokens=tokens if cost is not None else Tokens(input=asked.input_estimate if asked else 0),
+            tokens=tokens,
             estimated=estimated,
             first_ms=(self._first - context.began) * 1000 if self._first else None,
             total_ms=(time.monotonic() - context.began) * 1000,
-            cost_microusd=self._cost if cost is None else cost,
+            cost_microusd=cost,
             saved_microusd=answer.saved_microusd if cached and answer is not None else 0,
             price_version=price.version if price is not None else "",
             error=self._error,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 UNSAID_OUTPUT = 16_384  # tokens held where neither the client says how many nor experience does
 ENOUGH_ANSWERS = 20  # of a route, before experience counts
+REMEMBERED = 100  # answers, in the mean of a route
+LIKELY_OUTPUT = 500  # tokens of an answer of which nothing is known: half a page, as chats give
 UNSAID_FOR_LIMITS = 1024  # of a limit of tokens a minute: settled from the usage
 SETTLING_SECONDS = 30.0  # a request waits so long for others to settle what they hold of a budget
 MOST_NAMES = 10_000
@@ -36,15 +38,17 @@ NEVER_AGAIN = (
 
 @dataclass(slots=True)
 class Experience:
-    """The longest answer of a route so far, forgotten by and by."""
+    """The longest answer of a route so far, and the mean of the last hundred or so: both forgotten by and by."""
 
     answers: int = 0
     longest: float = 0.0
+    mean: float = 0.0
 
     def learn(self, output: int) -> None:
         """An answer had so many tokens."""
         self.answers += 1
         self.longest = max(float(output), self.longest * 0.999)
+        self.mean += (output - self.mean) / min(self.answers, REMEMBERED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,6 +191,13 @@ class Room:
         if seen is None or seen.answers < ENOUGH_ANSWERS:
             return UNSAID_OUTPUT
         return min(UNSAID_OUTPUT, max(256, int(seen.longest * 2)))
+
+    def likely_output(self, route: Route, most: int | None) -> int:
+        """Output tokens that a request probably used whose end nobody saw: the route's mean, else what the client allowed, else `LIKELY_OUTPUT`."""
+        seen = self._experience.get(route.name)
+        if seen is None or seen.answers < ENOUGH_ANSWERS:
+            return LIKELY_OUTPUT if most is None else most
+        return round(seen.mean) if most is None else min(round(seen.mean), most)
 
     def learn(self, route: Route, output: int) -> None:
         """An answer of the route had so many tokens."""

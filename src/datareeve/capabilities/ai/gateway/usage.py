@@ -24,7 +24,7 @@ Status = Literal[
     "refused",  # by the gateway: key, scope, limit, budget, bad input; nothing was sent
     "disconnected",  # the client left; what the provider had used until then is counted
     "broken",  # the stream broke after its first token
-    "interrupted",  # the gateway was killed while it ran: counted by its reservation
+    "interrupted",  # by the gateway itself, which was killed, stopped, or failed: an estimate of what was used
 ]
 
 

@@ -2,8 +2,8 @@
 
 Every 20 ms what began and ended is appended to the spool with one write; a thread moves the spool into the store (`systems.usage_mover`).
 What is lost when the process is killed: what ended in the 20 ms before, or within one turn of the loop if that is longer; well under the
-250 ms that are promised. What began before and had not ended becomes an `interrupted` row, counted by its reservation, when the next
-process starts, or the next one looks.
+250 ms that are promised. What began before and had not ended becomes an `interrupted` row, counted by the estimate it began with, when the
+next process starts, or the next one looks.
 
 A full disk: requests go on. Frames wait in memory, up to `MEMORY_BYTES`, and are written when there is room; beyond that rows are summed by
 key and model, and each sum becomes one row that stands for `requests` many. `figures` tells all of it. Nothing is left out silently.
@@ -84,7 +84,7 @@ class Unmade(Protocol):
         """The request's id."""
 
     def begun(self) -> UsageRow:
-        """Its row while it runs: what is reserved for it."""
+        """Its row while it runs: an estimate of what it will have used."""
 
 
 class UsageLog:
@@ -125,7 +125,7 @@ class UsageLog:
     # -- a request's two calls ----------------------------------------------------------------------------------------------------
 
     def begin(self, row: UsageRow | Unmade) -> None:
-        """A request is about to be sent; the row holds what is reserved for it: that is what it counts if its end is never seen."""
+        """A request is about to be sent; the row holds an estimate of what it uses: that is what it counts if its end is never seen."""
         self._begun[row.id] = row
         if self._timer is None:
             self._arm(FLUSH_SECONDS)

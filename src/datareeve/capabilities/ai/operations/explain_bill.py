@@ -8,6 +8,7 @@ from pydantic import Field
 
 from datareeve.capabilities.ai import bills, keys, periods
 from datareeve.capabilities.ai.declared import declared
+from datareeve.capabilities.ai.operations.usage import interrupted
 from datareeve.capabilities.ai.pricing import Pricing, money, usd
 from datareeve.core import clock
 from datareeve.core.errors import BadInput
@@ -16,6 +17,9 @@ from datareeve.core.value import Value
 
 DIMENSIONS = ("model", "key", "team", "asked", "endpoint")
 TOP = 5
+TOTALS = (
+    "requests", "cost_microusd", "saved_microusd", "unpriced", "input", "cache_read", "interrupted", "interrupted_microusd",
+)  # fmt: skip
 GROWTH_PERCENT = 10.0  # the estate's target where it says nothing else
 APART_PERCENT = 1.0  # a difference to the provider's own count that is told
 MUCH_ESTIMATED = 1.0  # percent of the bill
@@ -42,10 +46,7 @@ class ExplainBillFacts(Value):
     def total(self, *, before: bool = False) -> dict[str, int]:
         """Sums over everything."""
         rows = (self.before_by if before else self.now_by).get("model", ())
-        return {
-            name: sum(row[name] for row in rows)
-            for name in ("requests", "cost_microusd", "saved_microusd", "unpriced", "input", "cache_read")
-        }
+        return {name: sum(row[name] for row in rows) for name in TOTALS}
 
 
 class ExplainBill(Operation[ExplainBillFacts]):
@@ -175,6 +176,7 @@ def _figures(facts: ExplainBillFacts) -> dict[str, Any]:
         "usd_saved": usd(total["saved_microusd"]),
         "requests": total["requests"],
         "unpriced": total["unpriced"],
+        "interrupted": total["interrupted"],
         "estimated_percent": round(100 * facts.estimated.get("cost_microusd", 0) / billed, 3),
         "made_of": {KIND_NAMES[kind]: amount for kind, amount in facts.composition.items() if amount},
         **{f"by_{d}": [_shown(d, row, billed) for row in facts.now_by.get(d, ())[:TOP]] for d in DIMENSIONS},
@@ -210,6 +212,7 @@ def _findings(facts: ExplainBillFacts) -> list[Finding]:
     share = 100 * facts.estimated.get("cost_microusd", 0) / (total["cost_microusd"] or 1)
     if share > MUCH_ESTIMATED:
         found.append(_estimated(facts, share))
+    found += interrupted(total)
     if total["requests"] and not facts.whole_before:
         found.append(_nothing_before(facts))
     return [
@@ -258,7 +261,7 @@ def _estimated(facts: ExplainBillFacts, share: float) -> Finding:
         rule="bill-estimated",
         subject="gateway",
         what=f"{share:.1f} % of the bill is estimated: the provider did not say what {facts.estimated['requests']:,} requests used.",
-        why="Streams that broke, clients that left, or a gateway that was killed: they count with what was seen, or with what was reserved.",
+        why="Streams that broke, clients that left, or a gateway that was killed: they count with what was seen, or with what is usual.",
         severity=Severity.INFO,
         figures={"percent": round(share, 2), "requests": facts.estimated["requests"]},
     )
@@ -277,7 +280,7 @@ def _apart(row: dict[str, Any]) -> Finding:
     percent = row["difference_percent"]
     more = percent is None or percent > 0
     why = (
-        "Ours is more: requests that broke count with what was reserved, or the estate's own prices are higher than the provider's."
+        "Ours is more: requests that broke count with an estimate, or the estate's own prices are higher than the provider's."
         if more
         else "Theirs is more: somebody uses a key of this provider beside the gateway, or prices of a model are missing here."
     )

@@ -63,6 +63,7 @@ class ProvidersStatusFacts(Value):
     words: str = ""
     answered: int = 0  # in the 30 days of the service level
     unanswered: int = 0
+    own_faults: int = 0  # in that time, of the gateway itself: nobody's outage, but told
     spending: dict[str, Any] = Field(default_factory=dict)
     ends: tuple[model_ends.ModelEnd, ...] = ()
     today: date | None = None
@@ -85,7 +86,8 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
 
     For each provider: whether it answers, the share of requests it answered, how near its busiest key came to its limits, response times and
     cost; over 30 days the share of requests that were answered (the service level is 99.9 %) with its error budget, and the growth of cost beside
-    last month (at most 10 %). Requests that were refused for their own sake are nobody's outage. Names models that end soon. Changes
+    last month (at most 10 %). Requests that were refused for their own sake, whose client left or that the gateway itself ended are no
+    provider's outage; how many the gateway ended is told. Names models that end soon. Changes
     nothing; with `probe` each provider is asked for its list of models, which costs nothing.
     """
 
@@ -118,9 +120,12 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
         period = periods.lately(self.minutes, now)
         window = periods.last_days(WINDOW_DAYS, now)
         outages = reader.read("outages", **window.arguments)
+        excused = reader.read("excused", **window.arguments).values()
         total = reader.read("usage", **window.arguments)
         unanswered = sum(outages.values())
-        sent = sum(row["requests"] - row["refused"] for row in total)
+        sent = sum(row["requests"] - row["refused"] for row in total) - sum(
+            one["requests"] for one in excused
+        )
         today = now.date()
         used = reader.read("usage", by=["provider", "model"], **window.arguments)
         return ProvidersStatusFacts(
@@ -131,6 +136,7 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
             words=period.words,
             answered=max(sent - unanswered, 0),
             unanswered=unanswered,
+            own_faults=sum(one["own"] for one in excused),
             spending=systems[PROCESS].read("figures", seconds=self.minutes * 60)["spending"],
             ends=_ends(systems, stands, used, today),
             today=today,
@@ -143,11 +149,13 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
             reader.read("outages", **period.arguments),
             reader.read("latencies", **period.arguments),
         )
+        excused = reader.read("excused", **period.arguments)
         busy = reader.read("busiest_minute", **period.arguments)
         found = []
         for name, entry in stands.providers.items():
             row = rows.get(name, {})
-            requests = row.get("requests", 0) - row.get("cached", 0)
+            requests = row.get("requests", 0) - row.get("cached", 0) - row.get("refused", 0)
+            requests -= excused.get(name, {}).get("requests", 0)
             said = answered(systems, name) if self.probe else None
             found.append(Standing(
                 provider=name,
@@ -212,6 +220,7 @@ def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
         "api_errors_allowed": round(allowed, 1) if facts.uptime_percent is not None else None,
         "api_requests": facts.answered + facts.unanswered,
         "api_errors": facts.unanswered,
+        "api_gateway_faults": facts.own_faults,
         "api_limit_used_percent": max(limits, default=None),
         "api_response_ms": round(sum((one.ms_mean or 0) * one.requests for one in asked) / total, 1)
         if total
@@ -267,6 +276,8 @@ def _findings(facts: ProvidersStatusFacts) -> list[Finding]:
     found += [_near(one) for one in facts.providers if (one.limit_used_percent or 0) > FULL_PERCENT]
     if facts.uptime_percent is not None and facts.uptime_percent < facts.targets.api_uptime_percent:
         found.append(_missed(facts))
+    if facts.own_faults:
+        found.append(_own_faults(facts))
     if facts.growth_percent is not None and facts.growth_percent > facts.targets.ai_cost_growth_percent:
         found.append(_grows(facts))
     return [*found, *(_ending(one, facts) for one in facts.ends)]
@@ -301,6 +312,17 @@ def _missed(facts: ProvidersStatusFacts) -> Finding:
         what=f"{facts.uptime_percent:.4g} % of requests were answered in {WINDOW_DAYS:g} days; the target is more than {facts.targets.api_uptime_percent:g} %.",
         instead="ai.usage --by provider --by status says where they failed; ai.set-fallback gives routes a second provider.",
         figures={"answered": facts.answered, "unanswered": facts.unanswered},
+    )
+
+
+def _own_faults(facts: ProvidersStatusFacts) -> Finding:
+    return Finding(
+        rule="gateway-faults",
+        subject="gateway",
+        what=f"The gateway itself ended {facts.own_faults:,} requests in {WINDOW_DAYS:g} days: it was killed, stopped while they ran, or failed.",
+        why="They are counted against no provider; their cost is estimated.",
+        instead="Its log says why: .datareeve/gateway/log. ai.usage --status interrupted --by day says when.",
+        figures={"requests": facts.own_faults},
     )
 
 

@@ -161,6 +161,7 @@ def told(row: dict[str, Any], by: tuple[str, ...]) -> dict[str, Any]:
         "first_ms_mean": round(row["first_ms"] / row["firsts"], 1) if row["firsts"] else None,
         **({"unpriced": row["unpriced"]} if row["unpriced"] else {}),
         **({"estimated": row["estimated"]} if row["estimated"] else {}),
+        **({"interrupted": row["interrupted"]} if row["interrupted"] else {}),
     }
 
 
@@ -173,15 +174,34 @@ def _name(row: dict[str, Any], by: tuple[str, ...]) -> str:
 
 
 def _findings(total: dict[str, Any]) -> list[Finding]:
-    if not total.get("unpriced"):
+    found = [_unpriced(total["unpriced"])] if total.get("unpriced") else []
+    return [*found, *interrupted(total)]
+
+
+def _unpriced(requests: int) -> Finding:
+    return Finding(
+        rule="no-price",
+        subject="gateway",
+        what=f"{requests:,} requests used models whose price is not known: their cost is not in these figures.",
+        instead="Give it: gateway.prices in estate.yaml: {provider/model: {input: 2.0, output: 8.0}}, in USD per million tokens.",
+        severity=Severity.WARNING,
+        figures={"requests": requests},
+    )
+
+
+def interrupted(total: dict[str, Any]) -> list[Finding]:
+    """How many requests the gateway did not see the end of, and that their cost is an estimate; none where there are none."""
+    requests, cost = total.get("interrupted", 0), usd(total.get("interrupted_microusd", 0))
+    if not requests:
         return []
+    one = requests == 1
     return [
         Finding(
-            rule="no-price",
+            rule="interrupted",
             subject="gateway",
-            what=f"{total['unpriced']:,} requests used models whose price is not known: their cost is not in these figures.",
-            instead="Give it: gateway.prices in estate.yaml: {provider/model: {input: 2.0, output: 8.0}}, in USD per million tokens.",
-            severity=Severity.WARNING,
-            figures={"requests": total["unpriced"]},
+            what=f"{requests:,} request{' was' if one else 's were'} interrupted, and {'its' if one else 'their'} cost of {money(cost)} is estimated.",
+            why="The gateway was killed, stopped or failed while a provider was at work on them: they count with their prompt and an answer as is usual there.",
+            severity=Severity.INFO,
+            figures={"requests": requests, "usd": cost},
         )
     ]
