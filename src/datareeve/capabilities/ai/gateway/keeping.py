@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.ai.gateway import redact
 from datareeve.capabilities.ai.gateway.prompts import Prompts
 from datareeve.capabilities.ai.gateway.shelving import Shelving
 from datareeve.core.errors import BadInput, DatareeveError
@@ -42,6 +43,8 @@ class Keeping:
     def adopt(self, config: Config) -> None:
         """Work by this configuration; called in a thread, before the engine works by it."""
         settings = config.settings
+        if settings.privacy.redact:
+            redact.load()
         if settings.cache.where != "memory" or settings.privacy.keep_prompts:
             self.contents.adopt(lambda: self._kek(settings))
         if settings.privacy.keep_prompts and not self._told and not self.contents.can_seal:

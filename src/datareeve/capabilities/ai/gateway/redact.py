@@ -18,7 +18,7 @@ import orjson
 
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
 from datareeve.capabilities.ai.gateway.dialects.batches import Creation, Upload
-from datareeve.capabilities.ai.gateway.personal_data import find
+from datareeve.capabilities.ai.gateway.dialects.passing import Conversation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ NOT_TEXT: Final = frozenset(
 )  # fmt: skip
 WRITTEN_JSON: Final = frozenset(("arguments",))  # texts that are JSON
 OBJECTS: Final = frozenset(("input", "arguments", "args"))  # JSON of tools: no key in it is the protocol's
-IRREVERSIBLE: Final = (Creation, Upload)  # answered later, when nobody knows the placeholders
+IRREVERSIBLE: Final = (Creation, Upload, Conversation)  # read later, when nobody knows the placeholders
 LARGE: Final = 64 * 1024  # bytes of a body that is looked through in a thread
 LEAST_KNOWN: Final = 4  # characters of a column's value that is looked for elsewhere too
 _WRITTEN: Final = re.compile(r"<([A-Z][A-Z0-9_]*)_(\d+)>")
@@ -71,6 +71,11 @@ class Placeholders:
         return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)") if words else None
 
 
+def load() -> None:
+    """Load what finds personal data: many patterns, which take a moment, before the first prompt is looked through."""
+    from datareeve.capabilities.ai.gateway import personal_data  # noqa: F401, PLC0415 - only where an estate redacts
+
+
 async def looked_through(
     asked: Asked, dialect: Dialect, columns: tuple[str, ...]
 ) -> tuple[Asked, Placeholders] | None:
@@ -100,6 +105,9 @@ class _Reader:
     """Goes through one body. What has nothing personal in it comes back as the same object."""
 
     def __init__(self, placeholders: Placeholders, columns: tuple[str, ...]) -> None:
+        from datareeve.capabilities.ai.gateway.personal_data import find  # noqa: PLC0415 - see `load`
+
+        self._find = find
         self._placeholders = placeholders
         self._columns = named(columns)
         self._in_json = _patterns(tuple(self._columns)) if self._columns else ()
@@ -178,7 +186,7 @@ class _Reader:
             return self._known.sub(lambda m: self._placeholders.of(self._kinds[m[0]], m[0]), text)
         for pattern in self._in_json if '"' in text else ():
             text = pattern.sub(self._in_text, text)
-        found = find(text)
+        found = self._find(text)
         if not found:
             return text
         parts: list[str] = []
@@ -235,6 +243,6 @@ def _meant(text: str, *, written: int) -> str:
 def _not_redactable() -> Problem:
     message = (
         "Personal data is taken out of prompts here, and could not be put back into answers that come later: "
-        "files and batches are not taken. Ask one by one, or take `privacy: redact` out of estate.yaml."
+        "files, batches and conversations' items are not taken. Ask one by one, or take `privacy: redact` out of estate.yaml."
     )
     return Problem(400, "bad_request", "gateway.not-redactable", message)
