@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datareeve.capabilities.ai.gateway import redact
+from datareeve.capabilities.ai.gateway import personal_data, redact
 from datareeve.capabilities.ai.gateway.dialects import Refusal, table
 from datareeve.capabilities.ai.gateway.redact import LARGE, Placeholders, redacted
 from datareeve.capabilities.ai.gateway.restoring import Restorer
@@ -154,7 +154,7 @@ def test_what_is_answered_later_is_refused():
 
 def test_a_large_body_is_looked_through_beside_the_loop(monkeypatch):
     seen = []
-    monkeypatch.setattr(redact, "find", lambda _: seen.append(threading.current_thread()) or [])
+    monkeypatch.setattr(personal_data, "find", lambda _: seen.append(threading.current_thread()) or [])
     dialect = table.of("POST", "/v1/chat/completions")
 
     async def ask(size):
