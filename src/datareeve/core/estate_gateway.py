@@ -166,7 +166,16 @@ class GatewaySettings(Value):
     kek: SecretReference = Field(
         "file:.datareeve/gateway.kek", description="the key that seals keys; made where the file is not there"
     )
-    max_body_mb: int = Field(32, gt=0, le=512)
+    max_body_mb: int = Field(32, gt=0, le=512, description="of one request")
+    max_held_mb: int = Field(
+        512,
+        gt=0,
+        description="of the bodies of all requests together, in each process, until they are answered",
+    )
+    common_objects: tuple[str, ...] = Field(
+        (),
+        description="ids of files, vector stores and the like at a provider that every virtual key may name",
+    )
     models: dict[str, ModelRoute] = Field(default_factory=dict)
     other_models: bool = Field(
         default=True,
@@ -194,6 +203,12 @@ class GatewaySettings(Value):
         for name in self.models:
             if not name or any(sign.isspace() for sign in name):
                 raise ValueError(f"the model name {name!r} holds a space")
+        return self
+
+    @model_validator(mode="after")
+    def _holds_one_body(self) -> GatewaySettings:
+        if self.max_held_mb < self.max_body_mb:
+            raise ValueError("max_held_mb is less than max_body_mb: the largest request could never be taken")
         return self
 
     @property

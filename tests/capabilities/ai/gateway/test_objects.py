@@ -31,7 +31,7 @@ def store(tmp_path):
 
 
 def continued(objects, name, key):
-    return objects.continued({"previous_response_id": name}, ROUTE, key)
+    return objects.reached([("previous_response_id", name)], ROUTE, key)
 
 
 def test_another_process_knows_an_answer_a_moment_later_and_asks_who_has_it(store):

@@ -16,12 +16,12 @@ import orjson
 from datareeve.capabilities.ai.gateway import heads, redact
 from datareeve.capabilities.ai.gateway.attempts import Answer, Walk
 from datareeve.capabilities.ai.gateway.cache import CACHED, Flight
-from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, meaning
-from datareeve.capabilities.ai.gateway.dialects.base import id_of
+from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, meaning, references
+from datareeve.capabilities.ai.gateway.dialects.base import id_of, parsed
 from datareeve.capabilities.ai.gateway.dialects.batches import Results
 from datareeve.capabilities.ai.gateway.dialects.passing import KeptAnswer
 from datareeve.capabilities.ai.gateway.meters import Reservation
-from datareeve.capabilities.ai.gateway.objects import CONTINUING, KEPT
+from datareeve.capabilities.ai.gateway.objects import KEPT
 from datareeve.capabilities.ai.gateway.prompts import LARGEST, Exchanged
 from datareeve.capabilities.ai.gateway.restoring import Restorer
 from datareeve.capabilities.ai.gateway.room import UNSAID_FOR_LIMITS
@@ -29,7 +29,7 @@ from datareeve.capabilities.ai.gateway.usage import Tokens, UsageRow
 from datareeve.systems.gateway_store import REPLAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from datareeve.capabilities.ai.gateway.cache import Cache, Stored
     from datareeve.capabilities.ai.gateway.config import Config, Route, VirtualKey
@@ -47,6 +47,7 @@ MOST_OF_ESTIMATE = (
 THEIRS = frozenset(
     ("upstream", "timeout", "overloaded")
 )  # kinds of problems of providers, not of the request or the gateway's limits
+MAKING = frozenset(("responses", "messages"))  # dialects whose answers have parts that may be named later
 LEAST_PREFIX = 512  # tokens; shorter ones no provider keeps
 
 
@@ -179,9 +180,9 @@ class Job:
         if self.config.settings.privacy.redact:
             asked = self._asked = await self._redacted(asked)
         route = await self._kept_route() or self._routed(asked)
-        if self._context.dialect.name in CONTINUING:
-            route = await self._engine.parts.objects.continued(asked.body, route, self._context.key)
-        self._identify(asked)
+        if named := self._named(asked):
+            common = self.config.settings.common_objects
+            route = await self._engine.parts.objects.reached(named, route, self._context.key, common)
         cache = self._engine.parts.cache
         if cache is not None and (found := await self._earlier(cache, asked, route)) is not None:
             return self._tell_stored(found)
@@ -190,8 +191,11 @@ class Job:
         self._engine.parts.usage.begin(self)
         answer = self._answer = await self._walk.answer()
         self._first = answer.first_at or None
-        if answer.ok and self._context.dialect.kept(asked):
-            await self._learn_stored(answer, asked)
+        if answer.ok:
+            if kept := self._context.dialect.kept(asked):
+                await self._learn_stored(answer, asked)
+            if self._context.dialect.name in MAKING and (kept or b'"container' in answer.body):
+                self._learn_parts(parsed(answer.body), asked)
         if answer.relay is not None:
             return await self._tell_stream(answer)
         if answer.ok and self._context.dialect.name in KEPT:
@@ -273,6 +277,14 @@ class Job:
         else:
             objects.stored(name, key, served)
 
+    def _learn_parts(self, answer: dict[str, Any], asked: Asked) -> None:
+        """Whose the items and containers are that an answer brings."""
+        served = self._walk.served if self._walk is not None else None
+        if served is None or served.provider.protocol != self._context.dialect.protocol:
+            return
+        for name in references.made(answer, items=self._context.dialect.kept(asked)):
+            self._engine.parts.objects.stored(name, self._context.key, served)
+
     async def _count_owed(self, answer: Answer, dialect: KeptAnswer) -> None:
         kept, served = self._object, self._walk.served if self._walk is not None else None
         if kept is None or served is None or not kept.owed:
@@ -299,6 +311,12 @@ class Job:
         for model, tokens in used.items():
             price = self._engine.price(served.provider, model)
             self._batch_microusd += price.cost_microusd(tokens, batch=True) if price is not None else 0
+
+    def _named(self, asked: Asked) -> Sequence[references.Named]:
+        """What it names of what a provider keeps; and by what it is known itself."""
+        named = references.of(asked, self._context.dialect)
+        self._identify(asked)
+        return named
 
     def _identify(self, asked: Asked) -> None:
         """Keyed digests, by which equal requests and equal prefixes are found without keeping a word of them."""
@@ -400,6 +418,8 @@ class Job:
         relay.restorer = self._restorer
         relay.commit(exchange, 200, self._headers(answer.headers))
         await relay.done
+        if self._asked is not None and (made := getattr(relay.scanner, "made", None)):
+            self._learn_parts(made, self._asked)
         if self._owed and relay.whole and relay.scanner.tokens is not None:
             self._owed = not await self._engine.parts.objects.first_count(relay.scanner.answer_id)
         if self._restorer is not None:

@@ -1,4 +1,4 @@
-"""Files, batches, stored answers: a provider keeps them for a client, and knows only us. Here it is known whose each is, and where it lies.
+"""Files, batches, conversations, stored answers: a provider keeps them for a client, and knows only us. Here it is known whose each is, and where.
 
 A key reaches what its team made, or what it made itself where it has no team; of lists it is shown that part (so a page may be shorter than was asked
 for, and its cursors are of what is shown); admin keys see all. What a batch used is counted once, when its results are first read, at the
@@ -25,15 +25,31 @@ from datareeve.systems import gateway_objects
 from datareeve.systems.gateway_objects import KeptObject
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from datareeve.capabilities.ai.gateway.config import VirtualKey
+    from datareeve.capabilities.ai.gateway.dialects.references import Named
     from datareeve.capabilities.ai.gateway.targets import Candidate
     from datareeve.systems.gateway_store import GatewayStore
     from datareeve.systems.http1 import Headers
 
-KEPT = frozenset(("stored", "files", "batches", "message-batches", "message-batch-results", "file-content"))
+KEPT = frozenset(
+    (
+        "stored",
+        "files",
+        "batches",
+        "message-batches",
+        "message-batch-results",
+        "file-content",
+        "conversations",
+    )
+)
 LISTS = frozenset(("/files", "/batches", "/messages/batches"))
-CONTINUING = frozenset(("responses", "responses-compact", "responses-input-tokens"))
-NAMED = re.compile(r"/(?:files|batches|responses|chat/completions)/([^/]+)")
+NAMED = re.compile(r"/(?:files|batches|responses|chat/completions|conversations)/([^/]+)")
+OF_OTHERS = (
+    "this key has nothing of that name. It may name what it, or its team, made through the gateway, and what stands in "
+    "gateway.common_objects of estate.yaml."
+)
 RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")https?://[^/"\\]+[^"\\]*?(/v1/messages/batches/[^"\\]*)')
 HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 LEARNED = ("id", "output_file_id", "error_file_id")  # of an answer: what the provider keeps
@@ -70,33 +86,35 @@ class Objects:
         settings = ModelRoute(targets=(f"{found.provider}/-",), retries=0)
         return Route("", (target,), settings), found
 
-    async def continued(self, body: dict[str, Any], route: Route, key: VirtualKey) -> Route:
-        """The part of a route where the answers lie that a request goes on from. Errors: `Refusal`."""
-        conversation = body.get("conversation")
-        if type(conversation) is dict:
-            conversation = conversation.get("id")
-        for name in (body.get("previous_response_id"), conversation):
-            if name is None or (key.admin and type(name) is str):
+    async def reached(
+        self, named: Sequence[Named], route: Route, key: VirtualKey, common: Collection[str] = ()
+    ) -> Route:
+        """The part of a route where lies what a request names; `common`: what every key may name. Errors: `Refusal` naming the field."""
+        for field, name in named:
+            if key.admin or name in common:
                 continue
-            if type(name) is not str:
-                message = "previous_response_id and conversation must be ids."
-                raise Refusal(Problem(400, "bad_request", "gateway.bad-field", message))
-            found = await self._allowed(name, key)
+            found = await self._allowed(name, key, field)
             targets = tuple(target for target in route.targets if target.provider == found.provider)
             route = Route(route.name, targets or route.targets, route.settings)
         return route
 
-    async def _allowed(self, name: str, key: VirtualKey) -> KeptObject:
-        """What is kept by that name, if the key may have it. Errors: `Refusal`."""
+    async def _allowed(self, name: str, key: VirtualKey, field: str = "") -> KeptObject:
+        """What is kept by that name, if the key may have it. Errors: `Refusal`, naming the field where it stood in one."""
         found = await self._found(name)
         if found is None or not (key.admin or _theirs(found, key)):
-            message = "This key has no such file, batch or stored answer."
+            message = (
+                f"{field}: {OF_OTHERS}"
+                if field
+                else "This key has no such file, batch, answer or conversation."
+            )
             raise Refusal(Problem(404, "not_found", "gateway.object", message))
         return found
 
     def stored(self, name: str, key: VirtualKey, candidate: Candidate) -> None:
-        """An answer is kept from now on: known here at once, in the store soon."""
+        """An answer, or a part of one, is kept from now on: known here at once, in the store soon."""
         made = _answer(name, key, candidate)
+        if (known := self._known.get(name)) is not None and not _theirs(known, key):
+            return  # a name is its first owner's
         self._remember([made])
         if len(self._unwritten) >= MOST_UNWRITTEN:
             del self._unwritten[next(iter(self._unwritten))]

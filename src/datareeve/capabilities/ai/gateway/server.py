@@ -312,6 +312,7 @@ def _bounds(config: Config) -> Bounds:
     settings = config.settings
     return Bounds(
         body_bytes=settings.max_body_mb << 20,
+        held_bytes=settings.max_held_mb << 20,
         header_seconds=settings.header_seconds,
         body_seconds=settings.body_seconds,
     )

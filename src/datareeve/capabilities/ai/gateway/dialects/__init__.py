@@ -29,6 +29,7 @@ class Asked:
     adds_usage: bool = False  # we ask the stream for its usage; the client did not: that event is taken out
     batch: bool = False  # half price, counted when its results are read
     answers: int = 1  # of a batch: its requests
+    named: tuple[tuple[str, str], ...] = ()  # of a batch's file: what its lines name (`references`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from datareeve.capabilities.ai.gateway import splice
-from datareeve.capabilities.ai.gateway.dialects import Asked, fields, form, messages
+from datareeve.capabilities.ai.gateway.dialects import Asked, fields, form, messages, references
 from datareeve.capabilities.ai.gateway.dialects.base import Speech, parsed, text_of
 from datareeve.capabilities.ai.gateway.dialects.chat import Chat, Completions
 from datareeve.capabilities.ai.gateway.dialects.embeddings import Embeddings
@@ -134,7 +134,10 @@ class Upload(Passing):
         if not purpose.startswith("batch"):  # some providers call it batch-api
             return Asked(raw, body, "")
         lines = (raw[slice(*line)] for part in found if part.name == "file" for line in _lines(raw, part))
-        return _summed(raw, body, (_read(line)[1] for line in lines))
+        named: set[references.Named] = set()
+        whole = _summed(raw, body, (_named(_read(line), named) for line in lines))
+        whole.named = tuple(sorted(named))
+        return whole
 
     def outgoing(self, asked: Asked, model: str) -> bytes:
         """The file with another model in each line."""
@@ -169,6 +172,18 @@ def _read(line: bytes) -> tuple[Speech, Asked]:
         )
     fields.unambiguous(line, request)
     return speech, speech.asked(line[slice(*splice.top_level(line, "body")[0])], body)
+
+
+def _named(read: tuple[Speech, Asked], named: set[references.Named]) -> Asked:
+    """A line's request; what it names of what a provider keeps is added. Errors: `Refusal` where all lines together name too much."""
+    speech, asked = read
+    named.update(references.of(asked, speech))
+    if len(named) > references.MOST:
+        raise fields.refusal(
+            "gateway.too-many-names",
+            f"The file names more than {references.MOST} files or the like. Name fewer.",
+        )
+    return asked
 
 
 def _renamed(line: bytes, model: str) -> bytes:

@@ -29,9 +29,12 @@ def meaning(asked: Asked) -> bytes:
     body = asked.body
     plain = {name: value for name, value in body.items() if name not in DELIVERY}
     canonical = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
-    if splice.plain(asked.raw, body) or _plain(asked.raw):
-        return canonical
-    return canonical + asked.raw
+    return canonical if is_plain(asked.raw, body) else canonical + asked.raw
+
+
+def is_plain(raw: bytes, body: dict[str, Any]) -> bool:
+    """Whether no key stands twice in one object of `raw`, whose parsed form is `body`."""
+    return splice.plain(raw, body) or _plain(raw)
 
 
 def prefix(asked: Asked) -> bytes:

@@ -66,7 +66,11 @@ def asked_of(raw: bytes, body: dict[str, Any]) -> Asked:
 class MessageScanner(EventScanner):
     """A stream of message events: message_start tells the input, message_delta the output so far."""
 
-    __slots__ = ()
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: dict[str, Any] = {}  # as a whole answer says it: its container
 
     def marked(self, data: bytes, start: int = 0) -> bool:
         """Usage, errors, the end: none of them in a delta."""
@@ -82,8 +86,10 @@ class MessageScanner(EventScanner):
         if kind == "message_start":
             message = event.get("message")
             self._used(message.get("usage") if type(message) is dict else None)
+            self._brought(message)
         elif kind == "message_delta":
             self._used(event.get("usage"))
+            self._brought(event.get("delta"))
             self.began = True
         elif kind == "message_stop":
             self.began = self.complete = True
@@ -116,6 +122,10 @@ class MessageScanner(EventScanner):
                 self.began = True
                 return size(block.get("name"), block.get("data"))
         return 0
+
+    def _brought(self, told: object) -> None:
+        if type(told) is dict and told.get("container"):
+            self.made["container"] = told["container"]
 
     def _used(self, usage: object) -> None:
         if type(usage) is dict:

@@ -71,6 +71,17 @@ class Passing(Speech):
         return PlainScanner()
 
 
+class Conversation(Passing):
+    """A conversation that is made, or added to: its items name what a provider keeps, as those of a request do."""
+
+    reads_json = True
+
+    def asked(self, raw: bytes, body: dict[str, Any]) -> Asked:
+        """Nothing is asked of a model yet. Errors: `Refusal` where it may be read in two ways."""
+        fields.unambiguous(raw, body)
+        return Asked(raw, body, "")
+
+
 class KeptAnswer(Passing):
     """An answer that the provider keeps. What one used that was made in the background is known when it is seen finished."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from datareeve.capabilities.ai.gateway.dialects import Asked, errors, estimate, fields
+from datareeve.capabilities.ai.gateway.dialects import Asked, errors, estimate, fields, references
 from datareeve.capabilities.ai.gateway.dialects.base import Speech, text_of
 from datareeve.capabilities.ai.gateway.dialects.reported import openai_tokens
 from datareeve.capabilities.ai.gateway.sse import EventScanner, size
@@ -97,7 +97,13 @@ class InputTokens(Responses):
 class TypedScanner(EventScanner):
     """A stream of events that name their type."""
 
-    __slots__ = ()
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: dict[
+            str, Any
+        ] = {}  # as a whole answer says it: its items, as far as later requests may name them
 
     def marked(self, data: bytes, start: int = 0) -> bool:
         """Usage, errors and ends, none of them in a delta: the last event of each kind of stream has a usage, or says it is done."""
@@ -120,11 +126,18 @@ class TypedScanner(EventScanner):
         usage = inner.get("usage")
         if type(usage) is dict:
             self.tokens = openai_tokens(usage) or self.tokens
-        if kind in ENDS:
+        if kind == "response.output_item.done" and type(event.get("item")) is dict:
+            self._brought(event["item"])
+        elif kind in ENDS:
             self.began = self.complete = True
         elif kind in ("error", "response.failed") or (event.get("error") and response is None):
             self.failed = _kind(event, inner)
         return True
+
+    def _brought(self, item: dict[str, Any]) -> None:
+        items = self.made.setdefault("output", [])
+        if len(items) < references.MOST_MADE:
+            items.append({name: item.get(name) for name in ("id", "container_id")})
 
     def text(self, event: dict[str, Any]) -> int:
         """The text of a delta; also sees when the answer begins."""

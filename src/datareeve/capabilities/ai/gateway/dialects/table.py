@@ -10,7 +10,14 @@ from datareeve.capabilities.ai.gateway.dialects.chat import Chat, Completions
 from datareeve.capabilities.ai.gateway.dialects.embeddings import Embeddings
 from datareeve.capabilities.ai.gateway.dialects.form import Form
 from datareeve.capabilities.ai.gateway.dialects.messages import CountTokens, Messages
-from datareeve.capabilities.ai.gateway.dialects.passing import AN_IMAGE, KeptAnswer, Made, Models, Passing
+from datareeve.capabilities.ai.gateway.dialects.passing import (
+    AN_IMAGE,
+    Conversation,
+    KeptAnswer,
+    Made,
+    Models,
+    Passing,
+)
 from datareeve.capabilities.ai.gateway.dialects.responses import Compact, InputTokens, Responses
 
 if TYPE_CHECKING:
@@ -29,6 +36,7 @@ _STORED, _FILES, _BATCHES = (
     Passing("batches", "openai"),
 )
 _THEIR_BATCHES = Passing("message-batches", "anthropic")
+_CONVERSATION, _CONVERSATIONS = Conversation("conversations", "openai"), Passing("conversations", "openai")
 
 _EXACT: Final[Mapping[tuple[str, str], object]] = {
     ("POST", "/chat/completions"): _CHAT,
@@ -36,6 +44,7 @@ _EXACT: Final[Mapping[tuple[str, str], object]] = {
     ("POST", "/responses"): Responses(),
     ("POST", "/responses/compact"): Compact(),
     ("POST", "/responses/input_tokens"): InputTokens(),
+    ("POST", "/conversations"): _CONVERSATION,
     ("POST", "/embeddings"): Embeddings(),
     ("POST", "/messages"): _MESSAGES,
     ("POST", "/messages/count_tokens"): CountTokens(),
@@ -63,6 +72,9 @@ _PATTERNS: Final[tuple[tuple[str, re.Pattern[str], object], ...]] = tuple(
         ("GET DELETE", rf"/responses/{_ID}", _STORED),
         ("POST", rf"/responses/{_ID}/cancel", _STORED),
         ("GET", rf"/responses/{_ID}/input_items", _STORED),
+        ("POST", rf"/conversations/{_ID}(?:/items)?", _CONVERSATION),
+        ("GET DELETE", rf"/conversations/{_ID}(?:/items/{_ID})?", _CONVERSATIONS),
+        ("GET", rf"/conversations/{_ID}/items", _CONVERSATIONS),
         ("GET DELETE", rf"/messages/batches/{_ID}", _THEIR_BATCHES),
         ("POST", rf"/messages/batches/{_ID}/cancel", _THEIR_BATCHES),
         ("GET", rf"/messages/batches/{_ID}/results", Results("message-batch-results", "anthropic")),
