@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from datareeve.agent.describe import nodes, predicted, size
+from datareeve.core import figures as readable
 from datareeve.core.operation import (
     Check,
     Finding,
@@ -29,7 +30,7 @@ from datareeve.core.operation import (
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from datareeve.agent.task import Task
 
@@ -41,9 +42,9 @@ FIGURES = {  # the keys looked for, and how each is written
     "health_because": "{}",  # the rules that say so
     "queries_per_second": "{:,.1f} queries/s",
     "transactions_per_second": "{:,.1f} transactions/s",
-    "latency_ms_p50": "{:.3g} ms",
-    "latency_ms_p95": "{:.3g} ms",
-    "latency_ms_p99": "{:.3g} ms",
+    "latency_ms_p50": "ms",
+    "latency_ms_p95": "ms",
+    "latency_ms_p99": "ms",
     "connections_used_percent": "{:.0f} %",
     "cache_hit_percent": "{:.1f} %",
     "disk_used_percent": "{:.0f} %",
@@ -60,12 +61,18 @@ FIGURES = {  # the keys looked for, and how each is written
     "pipeline_status": "{}",
     "api_status": "{}",
     "api_availability": "{}",  # up, degraded or down
-    "api_uptime_percent": "{:.4g} %",
-    "api_limit_used_percent": "{:.0f} %",
+    "api_uptime_percent": "percent",
+    "api_limit_used_percent": "{:,.0f} %",
     "api_response_ms": "{:,.1f} ms",
     "ai_latency_ms_p95": "{:,.0f} ms",
-    "api_usd_month": "{:,.2f} USD",
-    "ai_cost_growth_percent": "{:+.1f} %",
+    "api_usd_month": "money",
+    "ai_cost_growth_percent": "{:+,.1f} %",
+}
+FORMS: dict[str, Callable[[float], str]] = {
+    "bytes": size,
+    "ms": lambda value: f"{readable.number(value, 3)} ms",
+    "percent": lambda value: f"{readable.percent(value)} %",
+    "money": readable.money,
 }
 ALIASES = {
     "p50_ms": "latency_ms_p50",
@@ -251,7 +258,8 @@ def _is_figure(key: str, value: Any) -> bool:
 def _written(known: Mapping[str, Any], key: str) -> str:
     if key not in known:
         return NOT_MEASURED
-    return size(known[key]) if FIGURES[key] == "bytes" else FIGURES[key].format(known[key])
+    form = FORMS.get(FIGURES[key])
+    return form(known[key]) if form else FIGURES[key].format(known[key])
 
 
 def _line(known: Mapping[str, Any], name: str, key: str) -> Line:
@@ -520,7 +528,7 @@ def _evidence(part: PartOutcome, check: Check) -> Evidence:
 def _shown(check: Check) -> str:
     """What was observed, if it cannot be a row's value: a number, a truth, nothing, or what the plan itself had said."""
     if check.observed is None or isinstance(check.observed, bool | int | float):
-        return "nothing" if check.observed is None else str(check.observed)
+        return "nothing" if check.observed is None else _number("", check.observed)
     return (
         str(check.observed)
         if check.observed == check.claim.expected and isinstance(check.observed, str)
@@ -533,10 +541,19 @@ def _finding_figures(finding: Finding) -> str:
     words = []
     for key, value in finding.figures.items():
         shown = (
-            ", ".join(str(v) for v in value[:MOST_KEYS]) if isinstance(value, list | tuple) else str(value)
+            ", ".join(_number(key, v) for v in value[:MOST_KEYS])
+            if isinstance(value, list | tuple)
+            else _number(key, value)
         )
         words.append(f"{key.replace('_', ' ')}: {shown}")
     return "; ".join(words)
+
+
+def _number(name: str, value: Any) -> str:
+    """A figure by its name; what is none as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return str(value) if isinstance(value, int) else readable.written(name, value)
 
 
 def _cell(text: object) -> str:

@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from datareeve.core import clock
+from datareeve.core import figures as readable
 from datareeve.core.operation import Effect, Severity, Verdict
 from datareeve.interfaces import descriptions
 
@@ -334,16 +335,17 @@ def _rows_view(name: str, columns: list[str], rows: list[list[Any]]) -> Renderab
 
 def _figure(name: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value) if isinstance(value, str) else _short(value)
+        return str(value) if isinstance(value, str) else _told(name, value)
     if name.endswith("bytes"):
         return size(value)
-    return (
-        f"{value:,}"
-        if isinstance(value, int)
-        else f"{value:,.0f}"
-        if value == round(value)
-        else f"{value:,.4g}"
-    )
+    return readable.written(name, value)
+
+
+def _told(name: str, value: Any) -> str:
+    """A figure that is made of others, each by its own name too; what is nested deeper as JSON."""
+    if not isinstance(value, dict) or any(isinstance(one, (dict, list, tuple)) for one in value.values()):
+        return _short(value)
+    return ", ".join(f"{key.replace('_', ' ')} {_figure(f'{name}_{key}', one)}" for key, one in value.items())
 
 
 # -- outcomes ----------------------------------------------------------------------------------------------------------------------
@@ -547,7 +549,11 @@ def objectives_view(found: Sequence[Objective]) -> RenderableType:
         else:
             style = "green" if objective.kept else "bold red"
             counted = f"{objective.share:.1%} of {objective.measured:,}"
-            row += [text(f"{objective.latest:,.4g}", style), text(counted), text(ago(objective.at), "dim")]
+            row += [
+                text(readable.number(objective.latest), style),
+                text(counted),
+                text(ago(objective.at), "dim"),
+            ]
         table.add_row(*row)
     levels = [_query_level(o.system, o.queries) for o in found if o.queries]
     return Group(table, *levels)

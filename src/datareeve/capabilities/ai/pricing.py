@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.ai.gateway.prices import PriceBook
 from datareeve.capabilities.ai.gateway.usage import Tokens
+from datareeve.core.figures import money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datareeve.capabilities.ai.declared import Declared
     from datareeve.capabilities.ai.gateway.prices import Price
+
+__all__ = ("KINDS", "USD", "Pricing", "money", "usd")
 
 USD = 1e-6  # a micro-dollar
 DEFAULT_ADDRESSES = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
@@ -67,10 +70,3 @@ LOT = 90_000  # tokens: below every tier of the price list
 def usd(microusd: float) -> float:
     """US dollars, to the micro-dollar."""
     return round(microusd * USD, 6)
-
-
-def money(dollars: float) -> str:
-    """An amount for people: cents from a dollar on, more digits below."""
-    if abs(dollars) >= 1 or dollars == 0:
-        return f"{dollars:,.2f} USD"
-    return f"{dollars:.4g} USD"

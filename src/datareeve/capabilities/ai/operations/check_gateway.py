@@ -8,7 +8,7 @@ from pydantic import Field
 
 from datareeve.capabilities.ai.declared import Declared, declared
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
-from datareeve.core import clock
+from datareeve.core import clock, figures
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value
 
@@ -130,8 +130,8 @@ class CheckGateway(Operation[CheckGatewayFacts]):
             f", p95 {traffic['latency_ms_p95']:,.0f} ms" if traffic.get("latency_ms_p95") is not None else ""
         )
         return (
-            f"up: {traffic['requests_per_minute']:,.4g} requests a minute, {traffic['error_percent']:g} % errors, "
-            f"{traffic['throttled']} met a limit{slow}; {facts.spending['usd_month']:,.2f} USD this month"
+            f"up: {figures.number(traffic['requests_per_minute'])} requests a minute, {figures.percent(traffic['error_percent'])} % errors, "
+            f"{traffic['throttled']:,} met a limit{slow}; {figures.money(facts.spending['usd_month'])} this month"
         )
 
     def _findings(self, facts: CheckGatewayFacts) -> list[Finding]:
@@ -191,7 +191,7 @@ def _failing(traffic: dict[str, Any]) -> Finding:
     return Finding(
         rule="requests-fail",
         subject="gateway",
-        what=f"{traffic['error_percent']:g} % of the requests that were sent failed.",
+        what=f"{figures.percent(traffic['error_percent'])} % of the requests that were sent failed.",
         instead="ai.check-keys says whether keys are taken; ai.set-fallback gives routes another target.",
         severity=Severity.CRITICAL,
         figures={"failed": traffic["failed"], "requests": traffic["requests"]},
@@ -213,7 +213,7 @@ def _spent(name: str, budget: dict[str, Any]) -> Finding:
     return Finding(
         rule="budget-used",
         subject=name,
-        what=f"{percent:g} % of budget {name} is spent; it comes to {budget['forecast_percent']:g} % if it goes on so.",
+        what=f"{figures.percent(percent)} % of budget {name} is spent; it comes to {figures.percent(budget['forecast_percent'])} % if it goes on so.",
         instead="Look who spends it, or raise it: ai.set-budget.",
         severity=Severity.CRITICAL if percent >= WHOLE else Severity.WARNING,
         figures={key: budget[key] for key in ("usd", "spent_usd", "percent", "forecast_percent")},
@@ -224,7 +224,7 @@ def _grows(growth: float, facts: CheckGatewayFacts) -> Finding:
     return Finding(
         rule="cost-grows",
         subject="gateway",
-        what=f"This month will cost {growth:g} % more than the last; the target is at most {facts.growth_percent_most:g} %.",
+        what=f"This month will cost {figures.percent(growth)} % more than the last; the target is at most {figures.percent(facts.growth_percent_most)} %.",
         instead="Look at what repeats, at models that are larger than their work, and at prompts that could be cached.",
         figures={
             "usd_month_forecast": facts.spending["usd_month_forecast"],

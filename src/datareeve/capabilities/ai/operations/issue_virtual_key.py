@@ -11,6 +11,7 @@ from pydantic import Field
 
 from datareeve.capabilities.ai import keys
 from datareeve.capabilities.ai.declared import Change
+from datareeve.core.figures import money
 from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Step, Systems
 from datareeve.core.value import Value
 
@@ -208,7 +209,7 @@ class IssueVirtualKey(Operation[IssueVirtualKeyFacts]):
             where=("gateway", "budgets", self.budget),
             before=facts.budget,
             after={**(facts.budget or {}), **wanted},
-            why=f"{self.for_name} spends at most {self.usd_per_month:g} USD in a month; a request beyond it is refused.",
+            why=f"{self.for_name} spends at most {money(self.usd_per_month)} in a month; a request beyond it is refused.",
         )
         return () if change.is_there else (change,)
 

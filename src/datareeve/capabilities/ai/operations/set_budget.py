@@ -9,6 +9,7 @@ from pydantic import Field
 from datareeve.capabilities.ai.declared import Change
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
 from datareeve.capabilities.ai.setting import Setting, SettingFacts
+from datareeve.core.figures import money
 from datareeve.core.operation import Effect, Finding, Severity, Systems
 
 GROWTH = 1.10  # the service level: at most a tenth more than last month
@@ -93,7 +94,7 @@ class SetBudget(Setting):
             "alert_percent": list(self.alert_percent),
         }
         how = "is refused before it is sent" if hard else "is told of, and goes on"
-        why = f"Spending beyond {self.amount(facts):g} USD a {self.period} {how}; alerts come at {', '.join(map(str, self.alert_percent))} %."
+        why = f"Spending beyond {money(self.amount(facts))} a {self.period} {how}; alerts come at {', '.join(map(str, self.alert_percent))} %."
         where = ("gateway", "budgets", self.named())
         return [
             Change(
@@ -114,16 +115,14 @@ class SetBudget(Setting):
     def summary(self, facts: SettingFacts) -> str:
         """The budget in words."""
         hard = self.changes(facts)[0].after["hard"]
-        return (
-            f"{'Hard' if hard else 'Soft'} budget {self.named()}: {self.amount(facts):g} USD a {self.period}."
-        )
+        return f"{'Hard' if hard else 'Soft'} budget {self.named()}: {money(self.amount(facts))} a {self.period}."
 
     def findings(self, facts: SettingFacts) -> list[Finding]:
         """Where the amount is ours, not somebody's."""
         if self.usd is not None or self._standing(facts):
             return []
         basis = (
-            f"last month's {facts.spent_usd:g} USD and a tenth"
+            f"last month's {money(facts.spent_usd)} and a tenth"
             if facts.spent_usd
             else "a usual amount, for nothing was spent last month"
         )
@@ -131,7 +130,7 @@ class SetBudget(Setting):
             Finding(
                 rule="budget-not-given",
                 subject=self.named(),
-                what=f"No amount was given: {self.amount(facts):g} USD is {basis}, and nothing is refused beyond it.",
+                what=f"No amount was given: {money(self.amount(facts))} is {basis}, and nothing is refused beyond it.",
                 instead="Give yours: usd=200 hard=true.",
                 severity=Severity.INFO,
                 figures={"usd": self.amount(facts)},
