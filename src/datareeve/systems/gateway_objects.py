@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from datareeve.systems.gateway_batches import closed
 from datareeve.systems.gateway_store import SQL
 
 if TYPE_CHECKING:
@@ -56,4 +57,7 @@ def objects_of(store: GatewayStore, names: list[str]) -> dict[str, KeptObject]:
 def count_object(store: GatewayStore, name: str) -> bool:
     """Whether what it used is to be counted now: true for exactly one caller."""
     with store.transaction() as t:
-        return t.run(SQL["count_object"], id=name, at=t.now()) == 1
+        first = t.run(SQL["count_object"], id=name, at=t.now()) == 1
+        if first:
+            closed(t, name)  # what it may cost is known from now on
+        return first

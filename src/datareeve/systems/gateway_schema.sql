@@ -190,4 +190,20 @@ CREATE TABLE IF NOT EXISTS objects (
 
 CREATE INDEX IF NOT EXISTS objects_expire ON objects (expires_at);
 
+-- Batches on their way, and files that they are made of: which model they ask for, and what they may still cost (`held`, of `most` at first).
+CREATE TABLE IF NOT EXISTS batches (
+    id TEXT PRIMARY KEY,
+    virtual_key TEXT NOT NULL,
+    key_name TEXT NOT NULL,
+    team TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    model TEXT NOT NULL,
+    most BIGINT NOT NULL,
+    held BIGINT NOT NULL,
+    results TEXT NOT NULL,
+    until DOUBLE PRECISION NOT NULL
+);
+CREATE INDEX IF NOT EXISTS batches_held_idx ON batches (until) WHERE held > 0;
+CREATE INDEX IF NOT EXISTS batches_results_idx ON batches (results) WHERE results <> '';
+
 INSERT INTO meta (name, value) VALUES ('revision', 0) ON CONFLICT DO NOTHING;

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datareeve.core.secrets import Secret
     from datareeve.systems.gateway_database import Dialect, Transaction
 
-VERSION = 1  # of the tables
+VERSION = 2  # of the tables
 KEY_STATES = ("active", "draining", "retired", "revoked")
 REPLAY = "replay"  # name and team of the virtual key that recorded prompts are sent again with
 OPENING = 724621  # PostgreSQL's advisory lock while the tables are made

@@ -40,7 +40,9 @@ ELSEWHERE_SECONDS = 1.0  # other processes hold the rest of the limit: worth ask
 class Meter:
     """One limit. `hard`: refuses beyond it; else it only counts. `queued`: how many requests stand in a queue for it."""
 
-    __slots__ = ("_meters", "_past", "hard", "limit", "name", "queued", "tally", "unit", "window")
+    __slots__ = (
+        "_meters", "_past", "hard", "kept_at", "kept_back", "limit", "name", "queued", "tally", "unit", "window",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - `Meters.of` gives them
         self, meters: Meters, name: str, limit: int, window: Window, unit: int, *, hard: bool
@@ -52,6 +54,8 @@ class Meter:
         self.window: Window = window
         self.unit = unit
         self.hard = hard
+        self.kept_back = 0  # of a budget: what open batches may still cost
+        self.kept_at = -math.inf
         self.queued = 0
         self.tally: Tally = self._begun()
 
@@ -90,6 +94,17 @@ class Meter:
             return
         self.limit, self.hard = limit, hard
         self._limit(self.tally)
+
+    def keep_back(self, amount: int, now: float) -> None:
+        """Admit so much less than the limit: it is spoken for."""
+        if amount != self.kept_back:
+            self.kept_back, self.kept_at = amount, now
+            self._limit(self.tally)
+
+    @property
+    def left(self) -> int:
+        """The limit without what is kept back and what is spent; below 0 where that is more."""
+        return self.limit - self.kept_back - self.spent
 
     def wish(self, amount: int, now: float) -> None:
         """A request stands in a queue for it: have more of a shared limit leased."""
@@ -157,10 +172,11 @@ class Meter:
         return Calendar(0, period_of(self.window, self._meters.wall()), alone=alone)
 
     def _limit(self, tally: Tally) -> None:
+        limit = max(self.limit - self.kept_back, 0)
         if tally.lease is not None:
-            tally.lease.set_limit(self.limit if self.hard else None)
+            tally.lease.set_limit(limit if self.hard else None)
         else:
-            tally.share = self.limit if self.hard else NEVER
+            tally.share = limit if self.hard else NEVER
 
 
 @dataclass(slots=True, eq=False)

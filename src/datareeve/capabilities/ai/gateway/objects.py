@@ -19,6 +19,7 @@ import orjson
 
 from datareeve.capabilities.ai.gateway.config import Route, Target
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
+from datareeve.capabilities.ai.gateway.holding import Batches
 from datareeve.core.errors import DatareeveError
 from datareeve.core.estate_gateway import ModelRoute
 from datareeve.systems import gateway_objects
@@ -71,6 +72,7 @@ class Objects:
         self._unwritten: dict[str, KeptObject] = {}
         self._writer: asyncio.Task[None] | None = None
         self._forgot_at = 0.0
+        self.batches = Batches(store)
 
     async def route(
         self, method: str, path: str, body: dict[str, Any], key: VirtualKey
@@ -130,6 +132,7 @@ class Objects:
 
     async def close(self) -> None:
         """Write what is not in the store yet."""
+        await self.batches.close()
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.wait({self._writer})

@@ -6,17 +6,19 @@ requests are on their way at once: what cannot be held waits for others to settl
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
 from datareeve.capabilities.ai.gateway.meters import AT_ONCE, MICROUSD, REQUESTS, TOKENS, Reservation, Short
+from datareeve.systems.gateway_batches import HANDOVER_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from datareeve.capabilities.ai.gateway.config import Config, Route, VirtualKey
-    from datareeve.capabilities.ai.gateway.meters import Meter, Meters
+    from datareeve.capabilities.ai.gateway.meters import Demands, Meter, Meters
     from datareeve.capabilities.ai.gateway.provider_limits import ProviderLimits
     from datareeve.capabilities.ai.gateway.queueing import Waiting
     from datareeve.capabilities.ai.gateway.targets import Candidate
@@ -74,6 +76,15 @@ class Places:
         return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchHold:
+    """What was taken of budgets for a batch."""
+
+    reservation: Reservation
+    meters: tuple[Meter, ...]
+    microusd: int
+
+
 NOTHING = Places((), (), (), ())
 UNLIMITED = Reservation.of_nothing()
 
@@ -91,6 +102,8 @@ class Room:
     _experience: dict[str, Experience] = field(default_factory=dict)
     _in_use: set[Meter] = field(default_factory=set)
     _forgot_at: float = 0.0
+    _taken: Counter[Meter] = field(default_factory=Counter)  # for batches that are being made
+    _kept: Counter[Meter] = field(default_factory=Counter)  # for those that are open
 
     def adopt(self, config: Config) -> None:
         """Work by this configuration; what was taken stays taken."""
@@ -101,6 +114,7 @@ class Room:
 
     def _forget(self) -> None:
         """Let go of meters that nobody has asked for since long: of keys and budgets that are gone. Any that comes back begins where it stood."""
+        self._in_use.update(self._kept)
         known = (*self._places.values(), *self._of_keys.values())
         self._in_use.update(meter for places in known for meter in places.all())
         now = self.meters.now()
@@ -134,15 +148,44 @@ class Room:
         deadline: float,
     ) -> Reservation:
         """Hold what a request may use: leased from other processes, or waited for where that is wanted. Errors: `Refusal`."""
-        demands = self.places(key, route).demands(tokens, microusd)
+        return await self._admitted(
+            key, route, exchange, self.places(key, route).demands(tokens, microusd), deadline
+        )
+
+    async def hold(
+        self, key: VirtualKey, route: Route, exchange: Exchange, *, microusd: int, deadline: float
+    ) -> BatchHold:
+        """Take what a batch may cost of every budget that it counts against. Errors: `Refusal`."""
+        self.batch(key, route, microusd)
+        meters = self.places(key, route).money
+        demands = [(meter, microusd) for meter in meters]
+        held = BatchHold(await self._admitted(key, route, exchange, demands, deadline), meters, microusd)
+        self._taken.update(dict(demands))
+        return held
+
+    def handed_over(self, held: BatchHold) -> None:
+        """What was taken for a batch goes back: all processes keep it back by now, or there is no batch."""
+        self._taken.subtract(dict.fromkeys(held.meters, held.microusd))
+        held.reservation.settle(tokens=0, microusd=0)
+
+    def keep_back(self, batches: Iterable[tuple[VirtualKey, Route, int]]) -> None:
+        """What open batches may still cost is none of what is left of the budgets that they count against."""
+        kept: Counter[Meter] = Counter()
+        for key, route, microusd in batches:
+            kept.update(dict.fromkeys(self._budgets(key, route), microusd))
+        now = self.meters.now()
+        for meter in self._kept.keys() | kept.keys():
+            meter.keep_back(kept[meter], now)
+        self._kept = kept
+
+    async def _admitted(
+        self, key: VirtualKey, route: Route, exchange: Exchange, demands: Demands, deadline: float
+    ) -> Reservation:
         now = self.meters.now()
         found = await self.meters.admit(demands, min(deadline, now + SETTLING_SECONDS))
         if isinstance(found, Reservation):
             return found
-        spent = found.meter.unit == MICROUSD
-        patience = (
-            route.settings.queue_seconds if not spent else SETTLING_SECONDS if self._settles(found) else 0.0
-        )
+        patience = self._patience(found, route, now)
         if patience:
             until = min(deadline, now + patience)
             found = await self.waiting.wait(demands, key.id, until, gone=lambda: exchange.gone)
@@ -153,8 +196,9 @@ class Room:
     def batch(self, key: VirtualKey, route: Route, microusd: int) -> None:
         """That a batch which may cost so much fits into what is left of each hard budget. Errors: `Refusal`."""
         for meter in self.places(key, route).money:
-            if meter.hard and meter.spent + microusd > meter.limit:
-                if meter.spent >= meter.limit:
+            left = meter.left - self._taken[meter]
+            if meter.hard and microusd > left:
+                if left <= 0:
                     raise Refusal(self._problem(Short(meter, microusd)))
                 message = f"The batch may cost more than is left of the budget {meter.name.split(':')[1]!r}. Bound its output, or make a smaller one."
                 raise Refusal(Problem(429, "budget", "gateway.budget", message, headers=NEVER_AGAIN))
@@ -270,7 +314,16 @@ class Room:
     def _settles(short: Short) -> bool:
         """Whether waiting is worth it: a budget that is held by requests on their way, and not yet spent."""
         meter = short.meter
-        return meter.reserved > 0 and meter.spent < meter.limit
+        return meter.reserved > 0 and meter.left > 0
+
+    def _patience(self, short: Short, route: Route, now: float) -> float:
+        """Seconds that waiting is worth. What a batch was given is, for a moment, both taken and kept back."""
+        if short.meter.unit != MICROUSD:
+            return route.settings.queue_seconds
+        if self._settles(short):
+            return SETTLING_SECONDS
+        handing = now - short.meter.kept_at < HANDOVER_SECONDS and short.meter.left > 0
+        return 2 * HANDOVER_SECONDS if handing else 0.0
 
     def _problem(self, short: Short) -> Problem:
         meter = short.meter

@@ -149,8 +149,8 @@ class Calendar:
         """Take it if it fits."""
         del now
         used = self.used + amount
-        if used > self.share and not (self.alone and self.used == self.settled < self.share):
-            return False
+        if used > self.share and amount and not (self.alone and self.used == self.settled < self.share):
+            return False  # what costs nothing may go: a batch's state and results, when all is spent
         self.used = used
         if used > self.low and self.lease is not None:
             self.lease.hungry()

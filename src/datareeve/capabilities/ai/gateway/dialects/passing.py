@@ -60,6 +60,11 @@ class Passing(Speech):
         """Nothing is asked of a model."""
         return Asked(raw, body, "")
 
+    def outgoing(self, asked: Asked, model: str) -> bytes:
+        """As it came: it says no model."""
+        del model
+        return asked.raw
+
     def tokens(self, answer: bytes) -> Tokens | None:
         """Nothing is used."""
         del answer
