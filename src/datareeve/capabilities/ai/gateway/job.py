@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from datareeve.capabilities.ai.gateway import heads, redact
+from datareeve.capabilities.ai.gateway import heads, holding, redact
 from datareeve.capabilities.ai.gateway.attempts import Answer, Walk
 from datareeve.capabilities.ai.gateway.cache import CACHED, Flight
 from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, meaning, references
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.config import Config, Route, VirtualKey
     from datareeve.capabilities.ai.gateway.dialects import Dialect
     from datareeve.capabilities.ai.gateway.engine import Engine
+    from datareeve.capabilities.ai.gateway.holding import Making
+    from datareeve.systems.gateway_batches import KeptBatch
     from datareeve.systems.gateway_objects import KeptObject
     from datareeve.systems.http1 import Exchange, Headers
 
@@ -113,7 +115,7 @@ class Job:
 
     __slots__ = (
         "_answer", "_asked", "_batch_microusd", "_context", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
-        "_http", "_meaning", "_object", "_owed", "_prefix", "_reservation", "_restorer", "_said", "_status", "_walk", "config",
+        "_http", "_making", "_meaning", "_object", "_owed", "_prefix", "_reservation", "_restorer", "_said", "_status", "_walk", "config",
         "task",
     )  # fmt: skip
 
@@ -136,6 +138,7 @@ class Job:
         self._object: KeptObject | None = None  # the file, batch or stored answer that it is about
         self._owed = False  # what it uses is counted later: it is made in the background
         self._batch_microusd = 0  # what the batch cost whose results it reads
+        self._making: Making | None = None  # the batch that it makes, and what is held for it
         self._status = "refused"
         self._http = 0
         self._error = ""
@@ -261,6 +264,21 @@ class Job:
         elif (walk := self._walk) is not None and walk.served is not None:
             cost = self._batch_expected(walk.asked, walk.route)
             await engine.parts.objects.learn(answer.body, context.key, walk.served, self._object, cost)
+            await self._learn_batch(answer, walk.asked)
+
+    async def _learn_batch(self, answer: Answer, asked: Asked) -> None:
+        """What is known of a batch from now on: that it is made, which model its file asks for, that it is at its end."""
+        batches = self._engine.parts.objects.batches
+        if self._making is not None:
+            await batches.made(self._making, answer.body)
+        elif asked.batch:
+            await batches.uploaded(answer.body, self._held_for(asked, 0))
+        if unread := await batches.seen(answer.body):
+            self._batch_microusd, answer.estimated = unread, True
+
+    def _held_for(self, asked: Asked, microusd: int) -> KeptBatch:
+        context = self._context
+        return holding.held_for(context.id, context.key, context.dialect.protocol, asked.model, microusd)
 
     async def _learn_stored(self, answer: Answer, asked: Asked) -> None:
         """Whose an answer is that the provider keeps; one that is made in the background is counted when it is seen finished."""
@@ -307,6 +325,8 @@ class Job:
             or not await self._engine.parts.objects.first_count(self._object.id)
         ):
             answer.tokens = Tokens()
+            if not used and answer.status == 200 and self._object is not None:  # noqa: PLR2004
+                await self._engine.parts.objects.batches.closed(self._object.id)
             return
         for model, tokens in used.items():
             price = self._engine.price(served.provider, model)
@@ -350,9 +370,12 @@ class Job:
 
     async def _reserve(self, asked: Asked, route: Route) -> None:
         room, key = self._engine.parts.room, self._context.key
+        if asked.batch and self._object is not None:
+            route = await self._counted_on(asked, route)
         tokens, cost = self._expected(asked, route)
         if asked.batch and cost:
-            room.batch(key, route, cost)
+            await self._hold(asked, route, cost)
+            cost = 0
         held = room.reserve(key, route, tokens, cost)
         if isinstance(held, Reservation):
             self._reservation = held
@@ -362,11 +385,34 @@ class Job:
                 key, route, self._exchange, tokens=tokens, microusd=cost, deadline=deadline
             )
 
+    async def _counted_on(self, asked: Asked, route: Route) -> Route:
+        """Where a file's batch, or a batch's results, count: on the route of the model that its requests ask for. Errors: `Refusal`."""
+        kept = self._object
+        batch = await self._engine.parts.objects.batches.of(kept.id) if kept is not None else None
+        if batch is None or not batch.model:
+            return route
+        asked.model = batch.model
+        if self._context.dialect.free:  # it is being made: by a key that may use the model
+            return self._routed(asked)
+        return self._engine.targets.route(batch.model, self._context.dialect.protocol) or route
+
+    async def _hold(self, asked: Asked, route: Route, cost: int) -> None:
+        """A batch must fit into what is left of each budget, a file for one too; what one costs that is made is held until it is known."""
+        room, context = self._engine.parts.room, self._context
+        if context.dialect.name == "files":
+            return room.batch(context.key, route, cost)
+        deadline = context.began + route.settings.deadline_seconds
+        taken = await room.hold(context.key, route, self._exchange, microusd=cost, deadline=deadline)
+        self._making = await self._engine.parts.objects.batches.begin(self._held_for(asked, cost), taken)
+        return None
+
     def _expected(self, asked: Asked, route: Route) -> tuple[int, int]:
         """Tokens, and micro-dollars, that it may use at most on any of its targets."""
         dialect, engine = self._context.dialect, self._engine
         if dialect.free:
             return 0, self._batch_expected(asked, route)
+        if asked.batch:  # results: what was used is known when they are read
+            return 0, 0
         output = 0 if dialect.no_output else asked.max_output or engine.parts.room.usual_output(route)
         most = Tokens(input=math.ceil(asked.input_estimate * MOST_OF_ESTIMATE), output=output)
         cost = engine.most_microusd(route, most, batch=asked.batch)
@@ -562,6 +608,9 @@ class Job:
             cost += self._walk.lost_microusd
         if self._reservation is not None:
             self._reservation.settle(tokens=tokens.input + tokens.output, microusd=cost)
+        if self._making is not None:
+            unknown = holding.may_be_made(self._status, self._error)
+            self._engine.parts.objects.batches.end(self._making, unknown=unknown)
         if self._walk is not None:
             self._walk.settle(tokens.input + tokens.output)
             if self._status == "ok" and tokens.output and not estimated:

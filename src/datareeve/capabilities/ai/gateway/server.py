@@ -16,12 +16,13 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvloop
 
 from datareeve import __version__
-from datareeve.capabilities.ai.gateway import admin, own
+from datareeve.capabilities.ai.gateway import admin, holding, own
 from datareeve.capabilities.ai.gateway import compile as compiling
 from datareeve.capabilities.ai.gateway.cache import Cache
 from datareeve.capabilities.ai.gateway.engine import Engine, Parts
@@ -105,6 +106,9 @@ class Process:
         config = await asyncio.to_thread(self._open)
         parts = await self._parts(config)
         self._engine = Engine(config, parts)
+        parts.objects.batches.apply = partial(holding.keep_back, self._engine)
+        parts.objects.batches.hand_over = parts.room.handed_over
+        await self._look_at_batches()
         server = Server(self._engine, _bounds(config))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -223,6 +227,7 @@ class Process:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             changed = await self._look()
+            await self._look_at_batches()
             if changed or loop.time() - spilled > SPILL_SECONDS:
                 spilled = loop.time()
                 await self._tell_siblings()
@@ -259,7 +264,14 @@ class Process:
         self._problem = ""
         self._sharing.config = config
         self._engine.adopt(config)
+        self._engine.parts.objects.batches.applied()
         return True
+
+    async def _look_at_batches(self) -> None:
+        """Keep back what open batches may still cost; while the store is away, what they might when it was read last."""
+        batches = self._engine.parts.objects.batches
+        with suppress(DatareeveError):
+            batches.adopt(await asyncio.to_thread(batches.read))
 
     def _newer(self) -> tuple[Estate, Config] | None:
         stamp, revision = self._stamped(), self._store.revision()
