@@ -528,3 +528,136 @@ def test_whatever_is_sent_the_next_client_is_served(noise):
             assert (await there.asked(GET))[0] == 200
 
     on_loop(work())
+
+
+class Recorded:
+    """Answers at once or later, and writes down what it was asked."""
+
+    def __init__(self, *, later: bool) -> None:
+        self.asked: list[tuple[bytes, bytes, http1.Headers, bytes, bool]] = []
+        self.waiting: list[Exchange] = []
+        self.misreadings: list[str] = []
+        self._later = later
+
+    def admit(self, exchange: Exchange) -> None:
+        if exchange.target == b"/no":
+            self.asked.append((exchange.method, exchange.target, exchange.headers, b"", exchange.keep_alive))
+            exchange.respond(401, [], b"no")
+
+    def handle(self, exchange: Exchange) -> None:
+        self.asked.append(
+            (exchange.method, exchange.target, exchange.headers, exchange.body, exchange.keep_alive)
+        )
+        if self._later:
+            self.waiting.append(exchange)
+        else:
+            exchange.respond(200, [], b"")
+
+    def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[http1.Headers, bytes]:
+        self.misreadings.append(code)
+        return [], code.encode()
+
+
+class Wire(asyncio.Transport):
+    """A client that takes everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = b""
+        self.ended = False
+
+    def write(self, data: Any) -> None:
+        self.told += data
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def is_reading(self) -> bool:
+        return True
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.ended = True
+
+    abort = close
+
+
+def read_by(pieces: list[bytes], *, later: bool, bounds: Bounds) -> tuple[Recorded, Wire]:
+    app, wire = Recorded(later=later), Wire()
+    server = Server(app, bounds)
+    connection = http1.Connection(server)
+    connection.connection_made(wire)
+    for piece in pieces:
+        if not wire.ended:
+            connection.data_received(piece)
+        while app.waiting:
+            app.waiting.pop(0).respond(200, [], b"")
+    server._sweeper.cancel()
+    return app, wire
+
+
+HEADS = st.sampled_from(
+    [
+        b"POST /a HTTP/1.1\r\nhost: x\r\nContent-Length: %d\r\nx-a: 1\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\nContent-Length: %d\r\nx-a: 1\r\n\r\n",
+        b"POST /b HTTP/1.1\r\nhost: x\r\nContent-Length: %d\r\nx-a: 1\r\n\r\n",
+        b"POST /no HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n",
+        b"PUT /a HTTP/1.1\r\nhost: x\r\ncontent-length: 0%d\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\nexpect: 100-continue\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\nconnection: close\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\nx-odd: \tcontent-length: 7\r\ncontent-length: %d\r\n\r\n",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    asked=st.lists(st.tuples(HEADS, st.binary(max_size=40), st.integers(1, 4)), min_size=1, max_size=6),
+    cuts=st.lists(st.integers(0, 4000), max_size=8),
+    apart=st.booleans(),
+    later=st.booleans(),
+    tail=st.binary(max_size=12),
+)
+def test_a_head_that_came_before_is_read_as_the_parser_reads_it(asked, cuts, apart, later, tail):
+    whole = [head % len(body) + body for head, body, times in asked for _ in range(times)]
+    sent = b"".join(whole) + tail
+    edges = {0, len(sent), *(cut % len(sent) for cut in cuts)}
+    if apart:  # as most clients send: one request, then the next
+        edges |= {sum(map(len, whole[:n])) for n in range(len(whole))}
+    pieces = [sent[a:b] for a, b in pairwise(sorted(edges))]
+
+    async def work() -> None:
+        bounds = Bounds(body_bytes=30)
+        known, told = read_by(pieces, later=later, bounds=bounds)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(http1.Head, "of", lambda *_: None)
+            parsed, plainly_told = read_by(pieces, later=later, bounds=bounds)
+        assert known.asked == parsed.asked
+        assert known.misreadings == parsed.misreadings
+        assert (told.told, told.ended) == (plainly_told.told, plainly_told.ended)
+
+    on_loop(work())
+
+
+def test_requests_with_the_same_head_are_not_parsed_again(monkeypatch):
+    async def work() -> None:
+        headers: list[bytes] = []
+        on_header = http1.Connection.on_header
+        monkeypatch.setattr(
+            http1.Connection, "on_header", lambda at, n, v: (headers.append(n), on_header(at, n, v))[1]
+        )
+        pieces = [post(b"%d" % n * (n + 1), b"x-a: 1") for n in range(6)]
+        apart = [
+            part
+            for piece in pieces
+            for part in (piece.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", piece.partition(b"\r\n\r\n")[2])
+        ]
+        for way in (pieces, apart):
+            headers.clear()
+            app, _ = read_by(way, later=False, bounds=Bounds())
+            assert [body for *_, body, _ in app.asked] == [b"%d" % n * (n + 1) for n in range(6)]
+            assert len(headers) == 2 * 3  # of the first two requests
+
+    on_loop(work())

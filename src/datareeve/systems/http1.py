@@ -29,6 +29,9 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 READ_PAST_BYTES = 1 << 20  # of a refused request's body, to keep its connection
 LINGER_SECONDS = 2.0
 LAST_CHUNK = b"0\r\n\r\n"
+HEAD_END = b"\r\n\r\n"
+LENGTH = b"\r\ncontent-length: "
+LONGEST_LENGTH = 12  # digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +152,56 @@ class Exchange:
         return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head as it was read once, and its bytes before and behind the length of the body: from the same bytes the same is read, without parsing them."""
+
+    before: bytes
+    behind: bytes
+    method: bytes
+    target: bytes
+    headers: Headers
+
+    @classmethod
+    def of(cls, exchange: Exchange, data: bytes) -> Head | None:
+        """Of a request that `data` begins with. None where its length does not stand there plainly, or the connection ends with it."""
+        end = data.find(HEAD_END)
+        start = data[: max(end, 0)].lower().find(LENGTH) + len(LENGTH)
+        if (
+            start < len(LENGTH)
+            or not exchange.keep_alive
+            or exchange.of_http_1_0
+            or len(exchange.lengths) != 1
+        ):
+            return None
+        behind = start + len(exchange.lengths[0])
+        line = b"%b %b " % (exchange.method, exchange.target)
+        if data[start:behind] != exchange.lengths[0] or not data.startswith(line):
+            return None
+        return cls(
+            data[:start],
+            data[behind : end + len(HEAD_END)],
+            exchange.method,
+            exchange.target,
+            exchange.headers,
+        )
+
+    def length_in(self, data: bytes) -> bytes | None:
+        """The length that stands in this head, where `data` begins with it as a whole."""
+        start = len(self.before)
+        if not data.startswith(self.before):
+            return None
+        end = data.find(b"\r", start, start + LONGEST_LENGTH + 1)
+        length = data[start:end]
+        return length if end > 0 and length.isdigit() and data.startswith(self.behind, end) else None
+
+
 class Connection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
-        "_asked", "_asking", "_current", "_deadline", "_fields", "_former", "_head_bytes", "_parser", "_parts", "_refused",
-        "_size", "_stalled_since", "_transport", "_unadmitted", "_waits_for", "memo", "server",
+        "_asked", "_asking", "_begins", "_current", "_deadline", "_fields", "_former", "_head", "_head_bytes", "_missing", "_parser",
+        "_parts", "_refused", "_size", "_stalled_since", "_transport", "_unadmitted", "_waits_for", "memo", "server",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -174,9 +221,10 @@ class Connection(asyncio.Protocol):
         self._unadmitted = False  # of the request being read: its headers are there, its turn was not
         self._deadline = 0.0
         self._former: tuple[Headers, bool] | None = None  # of the request before, and whether it had a length
-        self.memo: tuple[Headers, object] | None = (
-            None  # the application's own, of these very headers: for no others does it hold
-        )
+        self._head: Head | None = None  # of requests that came twice with the same
+        self._begins: bytes | None = None  # with what the request that is being parsed begins
+        self._missing = 0  # bytes of a body that are read by its length, past the parser
+        self.memo: object = None  # the application's own, of the request before
 
     # -- the transport's calls ---------------------------------------------------------------------------------
 
@@ -209,8 +257,13 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of a client."""
         if self._refused:
-            return
+            return None
+        if self._missing:
+            return self._read_body(data)
         if self._waits_for == "idle":
+            if self._head is not None and (length := self._head.length_in(data)) is not None:
+                return self._read_known(self._head, length, data)
+            self._begins = data
             self._expect("header")
         self._head_bytes += len(
             data
@@ -224,6 +277,7 @@ class Connection(asyncio.Protocol):
         else:
             if self._head_bytes > HEAD_BYTES:
                 self._misread(431, "gateway.headers", f"The headers exceed {HEAD_BYTES // 1024} KiB.")
+        return None
 
     def pause_writing(self) -> None:
         """The client does not read: nothing more of it is begun, or read."""
@@ -238,6 +292,29 @@ class Connection(asyncio.Protocol):
             self._go_on()
         elif self._current.on_resume is not None:
             self._current.on_resume()
+
+    # -- a head that is known ----------------------------------------------------------------------------------
+
+    def _read_known(self, head: Head, length: bytes, data: bytes) -> None:
+        """A request whose head came before; it goes past the parser, which stands between two requests."""
+        exchange = self._asking = Exchange(self)
+        exchange.method, exchange.target, exchange.headers = head.method, head.target, head.headers
+        exchange.lengths.append(length)
+        self._missing = int(length)
+        if self._missing > self.server.bounds.body_bytes:
+            return self._too_large()
+        self._admit_in_turn(exchange)
+        return self._read_body(data[len(head.before) + len(length) + len(head.behind) :])
+
+    def _read_body(self, data: bytes) -> None:
+        missing = self._missing
+        self._missing = max(missing - len(data), 0)
+        if data:
+            self.on_body(data if len(data) <= missing else data[:missing])
+        if not self._missing:
+            self.on_message_complete()
+            if len(data) > missing:
+                self.data_received(data[missing:])
 
     # -- the parser's calls ------------------------------------------------------------------------------------
 
@@ -281,12 +358,14 @@ class Connection(asyncio.Protocol):
             return self._misread(400, "gateway.http", problem)
         if exchange.lengths and int(exchange.lengths[0]) > self.server.bounds.body_bytes:
             return self._too_large()
+        return self._admit_in_turn(exchange)
+
+    def _admit_in_turn(self, exchange: Exchange) -> None:
         self._expect("body")
         if self._current is None and not self._asked and not self._stalled_since:
             self._admit(exchange)
         else:
             self._unadmitted = True
-        return None
 
     def _admit(self, exchange: Exchange) -> None:
         self._unadmitted = False
@@ -301,6 +380,8 @@ class Connection(asyncio.Protocol):
             self._former = now
             return False
         exchange.headers = former[0]  # one list: what was remembered of it is found again at once
+        if self._begins is not None:
+            self._head = Head.of(exchange, self._begins)
         return True
 
     def on_body(self, data: bytes) -> None:
@@ -320,6 +401,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """A request is whole."""
         self._head_bytes = 0
+        self._begins = None
         exchange, self._asking = self._asking, None
         if exchange is None or self._refused:
             return None

@@ -47,6 +47,28 @@ ENCODED = Problem(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who asked last on a connection, and for what: it need not be looked at again while the same is asked for in the same words."""
+
+    headers: Headers
+    method: bytes
+    target: bytes
+    client: Client
+    dialect: Dialect
+    path: str
+    query: bytes
+
+    def holds(self, exchange: Exchange, config: Config, now: float) -> bool:
+        """Whether a request comes from the same client for the same, and may still come."""
+        return (
+            self.headers == exchange.headers
+            and self.target == exchange.target
+            and self.method == exchange.method
+            and self.client.still(config, now)
+        )
+
+
 @dataclass(slots=True)
 class Parts:
     """What an engine works with, made by `server`."""
@@ -95,31 +117,42 @@ class Engine:
 
     def admit(self, exchange: Exchange) -> None:
         """Who asks, and for what: a request that may not be is answered before its body is read."""
+        known, now = exchange.connection.memo, time.time()
+        if not (isinstance(known, Admitted) and known.holds(exchange, self.config, now)):
+            found = self._looked_at(exchange, now)
+            if found is None:
+                return
+            exchange.connection.memo = known = found
+        exchange.context = Context(
+            known.client, known.dialect, known.path, known.query, self._ids.next(now), time.monotonic(), now
+        )
+
+    def _looked_at(self, exchange: Exchange, now: float) -> Admitted | None:
+        """Who asks, and for what; None where that has been answered."""
         path, _, query = exchange.target.partition(b"?")
         method = exchange.method.decode("ascii")
         text = path.decode("latin-1")
         if self.parts.own.knows(
             method, text
         ):  # answered without its body: nobody need show a key to send one
-            return self._administer(exchange, text)
+            self._administer(exchange, text)
+            return None
         dialect = table.of(method, text)
         if dialect is None:
-            return self._refuse(exchange, text, _no_such(method, text, exists=_exists(text)))
-        now, memo = time.time(), exchange.connection.memo
-        known = memo[1] if memo is not None and memo[0] == exchange.headers else None
-        if not (isinstance(known, Client) and known.still(self.config, now)):
-            found = self._authenticated(exchange)
-            if isinstance(found, Problem):
-                self.parts.metrics.count_refused(found.code)
-                return self._refuse(exchange, text, found, dialect)
-            if any(n == b"content-encoding" and v.lower() != b"identity" for n, v in exchange.headers):
-                return self._refuse(exchange, text, ENCODED, dialect)
-            known = Client.of(self.config, found, exchange.headers)
-            exchange.connection.memo = (exchange.headers, known)
+            self._refuse(exchange, text, _no_such(method, text, exists=_exists(text)))
+            return None
+        found = self._authenticated(exchange, now)
+        if isinstance(found, Problem):
+            self.parts.metrics.count_refused(found.code)
+            self._refuse(exchange, text, found, dialect)
+            return None
+        if any(n == b"content-encoding" and v.lower() != b"identity" for n, v in exchange.headers):
+            self._refuse(exchange, text, ENCODED, dialect)
+            return None
         if not text.startswith("/v1/"):
             text = f"/v1{text}"  # the form that providers are asked in
-        exchange.context = Context(known, dialect, text, query, self._ids.next(), time.monotonic(), now)
-        return None
+        client = Client.of(self.config, found, exchange.headers)
+        return Admitted(exchange.headers, exchange.method, exchange.target, client, dialect, text, query)
 
     def handle(self, exchange: Exchange) -> None:
         """A whole request."""
@@ -140,7 +173,7 @@ class Engine:
         kind = {413: "too_large", 408: "timeout", 503: "overloaded"}.get(status, "bad_request")
         problem = Problem(status, kind, code, message)  # type: ignore[arg-type]
         self.parts.metrics.count_refused(code)
-        return self.told(problem, table.shape_of(target.decode("latin-1")), self._ids.next())
+        return self.told(problem, table.shape_of(target.decode("latin-1")), self._ids.next(time.time()))
 
     # -- for jobs ----------------------------------------------------------------------------------------------
 
@@ -226,10 +259,10 @@ class Engine:
 
     # -- within ------------------------------------------------------------------------------------------------
 
-    def _authenticated(self, exchange: Exchange) -> VirtualKey | Problem:
-        found: VirtualKey | Problem = compiling.authenticate(self.config, b"", time.time())
+    def _authenticated(self, exchange: Exchange, now: float) -> VirtualKey | Problem:
+        found: VirtualKey | Problem = compiling.authenticate(self.config, b"", now)
         for text in _shown(exchange):
-            found = compiling.authenticate(self.config, text, time.time())
+            found = compiling.authenticate(self.config, text, now)
             if not isinstance(found, Problem):
                 return found
         return found
@@ -237,11 +270,11 @@ class Engine:
     def _refuse(
         self, exchange: Exchange, path: str, problem: Problem, dialect: Dialect | None = None
     ) -> None:
-        headers, body = self.told(problem, dialect or table.shape_of(path), self._ids.next())
+        headers, body = self.told(problem, dialect or table.shape_of(path), self._ids.next(time.time()))
         exchange.respond(problem.status, headers, body)
 
     def _administer(self, exchange: Exchange, path: str) -> None:
-        found = self._authenticated(exchange)
+        found = self._authenticated(exchange, time.time())
         key = None if isinstance(found, Problem) else found
         self.parts.own.answer(exchange, path, self.config, key)
 
@@ -258,9 +291,9 @@ class _Ids:
         self._process = random(4).hex()
         self._next = 0
 
-    def next(self) -> str:
+    def next(self, now: float) -> str:
         self._next += 1
-        return f"req_{time.time_ns() // 1_000_000:012x}{self._process}{self._next & 0xFFFF:04x}"
+        return f"req_{int(now * 1000):012x}{self._process}{self._next & 0xFFFF:04x}"
 
 
 def _shown(exchange: Exchange) -> list[bytes]:
