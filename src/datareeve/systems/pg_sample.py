@@ -36,16 +36,21 @@ BY_PAGES = 1000  # tables of more pages are sampled by pages, which reads only t
 KEYS_AT_ONCE = 5000
 MOST_ROUNDS = 50
 
+# Sizes without the maps of free space and visibility: autovacuum makes those whenever it comes, and the same rows shall come again.
 TABLES_SQL = """
-SELECT n.nspname AS schema, c.relname AS name, pg_total_relation_size(c.oid) AS bytes, c.relpages AS pages, greatest(c.reltuples, 0) AS rows,
+SELECT n.nspname AS schema, c.relname AS name, s.bytes, c.relpages AS pages, greatest(c.reltuples, 0) AS rows,
        (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ CROSS JOIN LATERAL (
+        SELECT coalesce(sum(pg_relation_size(part)), 0)::bigint AS bytes
+          FROM (SELECT c.oid UNION ALL SELECT nullif(c.reltoastrelid, 0)
+                UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid IN (c.oid, nullif(c.reltoastrelid, 0))) AS parts(part)) s
  WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
    AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
    AND NOT CASE WHEN c.relrowsecurity THEN row_security_active(c.oid) ELSE false END
    AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
- ORDER BY pg_total_relation_size(c.oid), 1, 2
+ ORDER BY s.bytes, 1, 2
 """
 # Keys of a partitioned table are told once, for the whole of it.
 KEYS_SQL = """
