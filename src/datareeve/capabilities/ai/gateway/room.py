@@ -159,9 +159,14 @@ class Room:
         self.batch(key, route, microusd)
         meters = self.places(key, route).money
         demands = [(meter, microusd) for meter in meters]
-        held = BatchHold(await self._admitted(key, route, exchange, demands, deadline), meters, microusd)
+        held = await self._admitted(key, route, exchange, demands, deadline)
+        try:
+            self.batch(key, route, microusd)  # others may have been faster; and the last of a budget is for requests
+        except Refusal:
+            held.release()
+            raise
         self._taken.update(dict(demands))
-        return held
+        return BatchHold(held, meters, microusd)
 
     def handed_over(self, held: BatchHold) -> None:
         """What was taken for a batch goes back: all processes keep it back by now, or there is no batch."""
