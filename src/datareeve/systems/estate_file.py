@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from datareeve.core import estate as estates
 from datareeve.core.errors import BadInput
 from datareeve.systems.adapter import Adapter, effects, reads
+from datareeve.systems.estate_edit import NotInLines, edited
 from datareeve.systems.files import permissions, replace_file
 
 if TYPE_CHECKING:
@@ -53,8 +56,8 @@ class EstateFile(Adapter):
     def put(self, where: list[str], value: Any, keep: int = 0) -> dict[str, Any]:
         """Set what stands at `where` (None takes it out), validated as a whole before the file is replaced.
 
-        Only the section that `where` begins with is written anew; every other byte stays. A section that is left empty is taken out,
-        but for the first `keep` of `where`.
+        Only the lines that change are written; every other byte stays, and comments stay where they stood. A section that is left empty is
+        taken out, but for the first `keep` of `where`.
         """
         self._replace(changed(self._text(), where, value, keep))
         return {}
@@ -69,6 +72,9 @@ class EstateFile(Adapter):
 
 
 SECTION = re.compile(r"^(?=[A-Za-z_][\w-]*\s*:)", re.MULTILINE)
+FOOT = re.compile(
+    r"(?:^[ \t]*(?:#.*)?\n)*\Z", re.MULTILINE
+)  # comments and blank lines: those of what follows
 FLOW = re.compile(r"(?:\s*(?:#.*)?\n)*(?:---\s+)?\s*\{")
 
 
@@ -76,7 +82,22 @@ def changed(text: str, where: list[str], value: Any, keep: int = 0) -> str:
     """The estate's text with `value` at `where`, or without what stands there; the first `keep` sections stay, also where they are empty."""
     if not where:
         raise BadInput("estate.where", "No place in estate.yaml was given.", "Name at least one key.")
-    blocks = SECTION.split(text if text.endswith("\n") or not text else f"{text}\n")
+    text = text if text.endswith("\n") or not text else f"{text}\n"
+    before = YAML(typ="safe").load(text) or {}
+    after = copy.deepcopy(before)
+    _set(after, where, value, keep)
+    try:
+        told = edited(text, before, after)
+        if YAML(typ="safe").load(told) == after:
+            return told
+    except (NotInLines, YAMLError):
+        pass
+    return _section_anew(text, where, value, keep)
+
+
+def _section_anew(text: str, where: list[str], value: Any, keep: int) -> str:
+    """As `changed`, of a text that cannot be changed line by line: the section that `where` begins with is written anew."""
+    blocks = SECTION.split(text)
     if FLOW.match(text):
         blocks = [text]  # the whole file is one mapping in braces, such as JSON: no section stands by itself
     found = next(
@@ -90,12 +111,15 @@ def changed(text: str, where: list[str], value: Any, keep: int = 0) -> str:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
-    section = yaml.load("".join(blocks[found : found + 1])) or {}
+    whole = "".join(blocks[found : found + 1])
+    foot = FOOT.search(whole)
+    body = whole[: foot.start()] if foot else whole
+    section = yaml.load(body) or {}
     _set(section, where, value, keep)
     buffer = io.StringIO()
     if section:
         yaml.dump(section, buffer)
-    blocks[found : found + 1] = [buffer.getvalue()]
+    blocks[found : found + 1] = [buffer.getvalue(), whole[len(body) :]]
     return "".join(blocks)
 
 
@@ -125,6 +149,5 @@ def _set(document: Any, where: list[str], value: Any, keep: int) -> None:
 
 
 def _set_named(entries: list[Any], name: str, value: Any) -> None:
-    entries[:] = [entry for entry in entries if entry.get("name") != name]
-    if value is not None:
-        entries.append(value)
+    place = next((n for n, entry in enumerate(entries) if entry.get("name") == name), len(entries))
+    entries[place : place + 1] = [] if value is None else [value]
