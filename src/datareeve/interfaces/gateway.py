@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from datareeve.core import estate as estates
 from datareeve.core.errors import BadInput, Failed
 from datareeve.systems.gateway_process import PROCESS_VARIABLE, announced, reachable
+from datareeve.systems.gateway_saying import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ def run(
         raise BadInput(
             "gateway.none",
             "estate.yaml has no `gateway`.",
-            "Set it up: datareeve run ai.set-up-gateway. Or paste: gateway: {listen: 127.0.0.1:4141}",
+            "`datareeve run ai.set-up-gateway` sets it up. Or paste: gateway: {listen: 127.0.0.1:4141}",
         )
     if processes is not None and not 1 <= processes <= MOST:
         raise BadInput("gateway.processes", f"{processes} processes are not possible.", f"Give 1 to {MOST}.")
@@ -76,19 +77,16 @@ def run(
 def told(*, as_json: bool) -> Ready:
     """Says on the terminal where it listens and what applications set: as one JSON line on standard output, or for a person on the other."""
 
-    def say(address: tuple[str, int]) -> None:
+    def listening(address: tuple[str, int]) -> None:
         host, port = address
         place = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         if as_json:
             sys.stdout.write(json.dumps({"listening": place, "pid": os.getpid()}) + "\n")
             sys.stdout.flush()
         else:
-            sys.stderr.write(
-                f"serving {place}: OPENAI_BASE_URL={place}/v1  ANTHROPIC_BASE_URL={place}  Ctrl-C stops\n"
-            )
-            sys.stderr.flush()
+            say(f"serving {place}: OPENAI_BASE_URL={place}/v1  ANTHROPIC_BASE_URL={place}  Ctrl-C stops")
 
-    return say
+    return listening
 
 
 def _address(listen: str) -> tuple[str, int]:
@@ -213,10 +211,7 @@ class Supervisor:
         worker.failures = 0 if now - worker.started > LASTS else worker.failures + 1
         pause = PAUSES[min(worker.failures, len(PAUSES)) - 1] if worker.failures else 0.0
         worker.process, worker.is_ready, worker.again_at = None, False, now + pause
-        sys.stderr.write(
-            f"gateway process {worker.number} ended with {status}; it is started again in {pause:g} s\n"
-        )
-        sys.stderr.flush()
+        say(f"gateway process {worker.number} ended with {status}; it is started again in {pause:g} s")
 
     def _start(self, worker: Worker) -> None:
         host, port = self._address
@@ -298,10 +293,10 @@ def main(words: list[str]) -> int:
     try:
         return work(words)
     except DatareeveError as error:
-        sys.stderr.write(f"{error}\n")
+        say(str(error))
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - the process boundary: no traceback reaches a person
-        sys.stderr.write(f"{crash.written_down(error, ['gateway', '--project', words[0]])}\n")
+        say(str(crash.written_down(error, ["gateway", "--project", words[0]])))
         return 1
 
 

@@ -70,7 +70,9 @@ class AiProvider(Adapter):
         answer = self.probe(key)
         if not answer["ok"]:
             what = f"{self.name} does not list its models ({answer['verdict']}, status {answer['status']})."
-            raise Unreachable("provider.no-models", what, "Look at ai.check-keys.")
+            raise Unreachable(
+                "provider.no-models", what, "`datareeve run ai.check-keys` says whether its keys are taken."
+            )
         return list(answer["models"])
 
     def probed(self, secret: Secret | None, model: str | None = None) -> dict[str, Any]:

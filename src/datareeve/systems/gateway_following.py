@@ -26,9 +26,10 @@ class Following(OpenedGateway):
 
     @reads
     def gateways(self) -> list[dict[str, Any]]:
-        """Gateway processes that run: [{id, host, pid, address, revision, current, in_flight, problems}].
+        """Gateway processes that run: [{id, host, pid, address, revision, current, in_flight, problems, limits, sharing}].
 
-        `current`: works by the estate as it stands; `in_flight` by provider key; `problems`: keys it cannot read, with the reason.
+        `current`: works by the estate as it stands; `in_flight` by provider key; `problems`: keys it cannot read, with the reason;
+        `limits`: what providers say is left of theirs; `sharing`: by how many processes limits are shared, or since when it is alone.
         """
         digest = estate_digest(self._estate)
         return [
@@ -41,6 +42,8 @@ class Following(OpenedGateway):
                 "current": one.estate == digest,
                 "in_flight": _part(one, "in_flight"),
                 "problems": _part(one, "problems"),
+                "limits": _rows(one, "limits"),
+                "sharing": _rows(one, "sharing"),
             }
             for one in self._live()
         ]
@@ -101,6 +104,14 @@ def _part(instance: Instance, name: str) -> dict[str, Any]:
     except (ValueError, AttributeError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _rows(instance: Instance, name: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(instance.detail).get(name, [])
+    except (ValueError, AttributeError):
+        return []
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
 def _lag(gateway: dict[str, Any], revision: int, keys: list[str], *, estate: bool) -> str:

@@ -177,7 +177,7 @@ class ProviderKeys(OpenedGateway):
             raise Failed(
                 "gateway.last-key",
                 f"{provider} has no other key that works: {key} stays in use.",
-                "Add one with ai.add-key.",
+                f"Add one: `datareeve run ai.add-key --provider {provider} --key env:NAME`",
             )
         self._store.set_key_state(key, state, expected=expected)
         return {}
@@ -196,7 +196,9 @@ class ProviderKeys(OpenedGateway):
         stored = next((k for k in self._stored(provider) if k.id == key), None)
         if stored is None:
             raise BadInput(
-                "gateway.no-such-key", f"{provider} has no key {key}.", "`ai.check-keys` lists them."
+                "gateway.no-such-key",
+                f"{provider} has no key {key}.",
+                "`datareeve run ai.check-keys` lists them.",
             )
         return KeyRing(self._settings, self._resolve).open(stored)
 
@@ -211,7 +213,7 @@ class ProviderKeys(OpenedGateway):
             ) from None
         if entry is None:
             known = ", ".join(self._entries) or "none yet"
-            raise BadInput("provider.unknown", f"The estate has no AI provider {name!r}.", f"It has: {known}. Add one with ai.add-provider.")  # fmt: skip
+            raise BadInput("provider.unknown", f"The estate has no AI provider {name!r}.", f"It has: {known}. Add one: `datareeve run ai.add-provider --kind openai --key env:NAME`")  # fmt: skip
         return provider_of(name, entry, lambda key: self.secret_for(name, key))
 
     def _another(self, provider: str, key: str) -> bool:

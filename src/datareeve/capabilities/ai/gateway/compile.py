@@ -49,7 +49,7 @@ UNKNOWN = Problem(
     401,
     "authentication",
     "gateway.unknown-key",
-    "This key is not known here. Ask for one: datareeve run ai.issue-virtual-key.",
+    "This key is not known here. Whoever runs the gateway issues one: `datareeve run ai.issue-virtual-key --for-name NAME`",
 )
 REVOKED = Problem(401, "authentication", "gateway.revoked-key", "This key was revoked. Ask for another one.")
 EXPIRED = Problem(401, "authentication", "gateway.expired-key", "This key has expired. Ask for another one.")

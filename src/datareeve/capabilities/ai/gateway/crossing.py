@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 PATHS = {"chat": "/v1/messages", "responses": "/v1/messages", "messages": "/v1/chat/completions"}
 
+NO_COUNTERPART = {
+    "count-tokens": "The tokens of this model cannot be counted beforehand, for its provider speaks OpenAI's protocol, which has no count_tokens: "
+    "ask for a model of an Anthropic provider, or send the request and read `usage` in its answer."
+}
+
 
 def counterpart(dialect: Dialect) -> Dialect:
     """The other protocol's dialect for the same work. Errors: `Refusal` where it has none."""
@@ -61,11 +66,18 @@ def _other(dialect: Dialect) -> tuple[str, Dialect]:
     path = PATHS.get(dialect.name)
     found = table.of("POST", path) if path else None
     if path is None or found is None:
-        raise Refusal(_untranslatable(f"the endpoint ({dialect.name})"))
+        raise Refusal(_no_such_endpoint(dialect.name))
     return path, found
 
 
-def _untranslatable(field: str, why: str = "") -> Problem:
+def _no_such_endpoint(name: str) -> Problem:
+    message = NO_COUNTERPART.get(name) or (
+        f"This model's provider speaks another protocol, which has nothing for {name}: ask for a model of a provider that speaks this one."
+    )
+    return Problem(400, "bad_request", "gateway.untranslatable", message)
+
+
+def _untranslatable(field: str, why: str) -> Problem:
     reason = f" ({why})" if why else ""
     message = f"This target speaks another protocol, in which {field} cannot be said{reason}. Leave it out, or use a model of the same provider."
     return Problem(400, "bad_request", "gateway.untranslatable", message)

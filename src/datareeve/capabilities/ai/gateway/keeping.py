@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from datareeve.core.errors import BadInput, DatareeveError
 from datareeve.systems.answer_shelf import RedisBoard, StoreBoard
 from datareeve.systems.gateway_contents import Contents
 from datareeve.systems.gateway_keys import kek_of
+from datareeve.systems.gateway_saying import Troubles, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from datareeve.systems.sealing import Kek
 
 
+KEPT_AGAIN = "prompts are kept from now on, or no longer asked for"
+
+
 class Keeping:
     """The shelf (itself a `Shelf`, which has nothing where the cache is in memory alone) and the prompts of one process."""
 
@@ -35,7 +38,7 @@ class Keeping:
         self._resolve = resolve
         self._where: tuple[object, ...] = ("memory",)
         self._shelving: Shelving | None = None
-        self._told = False
+        self._troubles = Troubles()
         self.contents = Contents(store, lambda: None)
         self.prompts = Prompts(store, self.contents)
         self.adopt(config)
@@ -47,9 +50,8 @@ class Keeping:
             redact.load()
         if settings.cache.where != "memory" or settings.privacy.keep_prompts:
             self.contents.adopt(lambda: self._kek(settings))
-        if settings.privacy.keep_prompts and not self._told and not self.contents.can_seal:
-            self._told = True
-            sys.stderr.write("prompts are not kept: there is no key to seal them with (gateway.kek)\n")
+        lacking = settings.privacy.keep_prompts and not self.contents.can_seal
+        self._troubles.are("prompts", {"": _no_kek(settings)} if lacking else {}, KEPT_AGAIN)
         where = (settings.cache.where, settings.cache.max_mb, settings.shared, settings.shared_password)
         if where != self._where:
             former, self._shelving = self._shelving, self._made(settings)
@@ -85,17 +87,15 @@ class Keeping:
         if settings.cache.where == "store":
             board = StoreBoard(self._store)
         elif settings.shared is None:
-            sys.stderr.write(
-                "cache: where: redis needs gateway: shared: redis://…; answers are kept in memory alone\n"
-            )
+            say("cache: where: redis needs gateway: shared: redis://…; answers are kept in memory alone")
             return None
         else:
             try:
                 password = self._resolve(settings.shared_password) if settings.shared_password else None
                 board = RedisBoard(settings.shared, password=password)
             except (DatareeveError, ImportError, ValueError) as error:
-                sys.stderr.write(
-                    f"the cache's Redis cannot be used ({type(error).__name__}); answers are kept in memory alone\n"
+                say(
+                    f"the cache's Redis cannot be used ({type(error).__name__}); answers are kept in memory alone"
                 )
                 return None
         return Shelving(board, self.contents, max_mb=settings.cache.max_mb, clock=time.time)
@@ -105,3 +105,10 @@ class Keeping:
             return kek_of(settings, self._resolve)
         except BadInput:
             return None
+
+
+def _no_kek(settings: GatewaySettings) -> str:
+    return (
+        f"prompts are not kept, though gateway.privacy.keep_prompts asks for it: the key that seals them is not at {settings.kek}. "
+        "`datareeve run ai.set-up-keys` makes it"
+    )

@@ -53,6 +53,7 @@ class Bucket:
     recent: float = 0.0  # sent since `recent_at` ...
     earlier: float = 0.0  # ... and in the time as long before
     recent_at: float = 0.0
+    heard_at: float = 0.0  # Unix seconds: when the provider said so last
 
     def now_left(self, now: float) -> float:
         """What is left now; a limit whose size is not known is unknown once it was filled up."""
@@ -111,12 +112,18 @@ class Standing:
 class Left:
     """What is left of one limit of a provider, for status and metrics."""
 
-    key: str
+    key: str  # 'provider:key', as `Room` counts by
     model: str
     kind: str  # requests, tokens, input-tokens, output-tokens
     left: int
     limit: int | None
     full_in: float  # seconds
+    heard_at: float  # Unix seconds: when the provider said so last
+
+    @property
+    def share(self) -> float:
+        """How much of the limit is left, from 0 to 1; 1 where its size is not known."""
+        return self.left / self.limit if self.limit else 1.0
 
 
 class ProviderLimits:
@@ -174,7 +181,8 @@ class ProviderLimits:
                 kind,
                 max(int(bucket.now_left(now)), 0),
                 _whole(bucket.limit),
-                max(bucket.full_at - now, 0.0),
+                round(max(bucket.full_at - now, 0.0), 1),
+                bucket.heard_at,
             )
             for (key, model), standing in self._standings.items()
             for kind, bucket in standing.buckets.items()
@@ -239,7 +247,9 @@ def _hear(standing: Standing, kind: str, said: dict[tuple[str, str], bytes], now
     seconds = duration(said.get((kind, "reset"), b"").decode("latin-1").strip(), wall)
     if limit is not None and limit < max(left, 1):
         limit = None
-    standing.buckets.setdefault(kind, Bucket()).hear(left, limit, seconds, now)
+    bucket = standing.buckets.setdefault(kind, Bucket())
+    bucket.hear(left, limit, seconds, now)
+    bucket.heard_at = wall
 
 
 def _count(value: bytes) -> float | None:

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
 from datareeve.capabilities.ai.gateway.meters import AT_ONCE, MICROUSD, REQUESTS, TOKENS, Reservation, Short
 from datareeve.systems.gateway_batches import HANDOVER_SECONDS
@@ -161,7 +162,9 @@ class Room:
         demands = [(meter, microusd) for meter in meters]
         held = await self._admitted(key, route, exchange, demands, deadline)
         try:
-            self.batch(key, route, microusd)  # others may have been faster; and the last of a budget is for requests
+            self.batch(
+                key, route, microusd
+            )  # others may have been faster; and the last of a budget is for requests
         except Refusal:
             held.release()
             raise
@@ -335,7 +338,8 @@ class Room:
         wait = meter.free_in(short.amount, self.meters.now())
         if meter.unit == MICROUSD:
             name = meter.name.split(":")[1]
-            message = f"The budget {name!r} is spent until its {meter.window} ends. Its owner may raise it: datareeve run ai.set-budget."
+            raise_it = command("ai.set-budget", budget=name, usd=round(meter.limit * 2e-6, 2))
+            message = f"The budget {name!r} is spent until its {meter.window} ends. Its owner may raise it: `{raise_it}`"
             return Problem(429, "budget", "gateway.budget", message, headers=NEVER_AGAIN)
         what = {REQUESTS: "requests a minute", TOKENS: "tokens a minute", AT_ONCE: "requests at one time"}[
             meter.unit
