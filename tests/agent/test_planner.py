@@ -106,8 +106,9 @@ def test_every_bullet_of_the_ai_example_is_planned():
         ("3", "ai.set-up-gateway"),
         ("1", "ai.set-up-keys"),
         ("2", "ai.set-limits"),
-        ("5.1", "ai.set-budget"),
-        ("5.2", "ai.watch-gateway"),
+        ("5.1", "ai.usage"),
+        ("5.2", "ai.set-budget"),
+        ("5.3", "ai.watch-gateway"),
         ("6", "ai.set-fallback"),
         ("7", "ai.set-cache"),
         ("4", "ai.drill-gateway"),
@@ -265,6 +266,28 @@ def test_a_plan_is_described_as_plain_text():
     )
     assert text.endswith(f"Effect: reversible. Fingerprint: {made.plan.fingerprint}")
     assert made.plan.effect is Effect.REVERSIBLE
+
+
+def test_what_stands_in_the_way_of_several_parts_is_said_once_with_those_that_wait_for_it():
+    def preview(op):
+        plan = fakes.preview(op)
+        blocked = op.name != "databases.watch"
+        return (
+            plan.model_copy(update={"blockers": ("no provider",), "summary": "no provider"})
+            if blocked
+            else plan
+        )
+
+    made = planner(preview=preview).plan(EXAMPLE, today=CLOCK)
+    told = [(leaf.part_id, leaf.summary, leaf.blockers) for leaf in made.plan.leaves() if leaf.blockers]
+    (first, summary, (blocker,)), *others = told
+    assert summary == blocker
+    waiting = [part for part, _, _ in others]
+    assert len(waiting) >= 6
+    assert blocker.startswith("no provider Parts ")
+    assert all(f"{part} (" in blocker for part in waiting)
+    said = f"Waits for part {first}, which is blocked."
+    assert {(text, *blockers) for _, text, blockers in others} == {(said, said)}
 
 
 def test_a_blocked_plan_is_described_with_its_blockers():

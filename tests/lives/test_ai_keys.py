@@ -459,11 +459,10 @@ def test_other_limits_are_given_only_when_that_is_said(project):
     )
     path = project.folder / ".datareeve" / "secrets" / "app.key"
     text = path.read_text()
-    outcome = project.done(
-        "issue-virtual-key", for_name="app", models=["chat"], requests_per_minute=20, change=True
-    )
+    outcome = project.done("issue-virtual-key", for_name="app", requests_per_minute=20, change=True)
     (known,) = project.control.read("virtual_keys")
     assert (known["requests_per_minute"], path.read_text()) == (20, text)
+    assert known["models"] == ["chat"]  # what is not said stays
     project.undone(outcome)
     (known,) = project.control.read("virtual_keys")
     assert known["requests_per_minute"] == 9
@@ -495,7 +494,10 @@ def test_a_provider_is_declared_with_its_key_sealed_and_taken_out_again(project)
         assert (azure.auth, [one.id for one in azure.keys]) == ("api-key", ["pk_azure_1"])
     assert "key3" not in (project.folder / "estate.yaml").read_text()
     assert project.plan("add-provider", **inputs).nothing_to_do == "azure is declared so."
-    assert "declared otherwise" in project.plan("add-provider", **{**inputs, "auth": "bearer"}).blockers[0]
+    assert (
+        "declared with another auth"
+        in project.plan("add-provider", **{**inputs, "auth": "bearer"}).blockers[0]
+    )
     project.undone(outcome)
     assert estates.parse((project.folder / "estate.yaml").read_text()) == estates.parse(before)
     assert project.states("azure") == {}
@@ -580,7 +582,8 @@ def test_check_keys_lists_everything_and_complains_of_nothing_that_is_well(proje
     plan = project.plan("check-keys")
     assert plan.summary == "2 keys of 2 providers, 2 of 2 in use work; 1 virtual key valid; 0 findings."
     assert rules(plan) == set()
-    assert plan.figures["key pk_openai_1"] == "openai, main, active, works, no request in 30 days"
+    row = next(row for row in plan.figures["keys"] if row["id"] == "pk_openai_1")
+    assert row == {"id": "pk_openai_1", "provider": "openai", "label": "main", "state": "active", "says": "works", "ends": "", "requests": 0, "failed": 0}  # fmt: skip
     assert CANARY not in plan.model_dump_json()
     project.double.keys = set()
     assert rules(project.plan("check-keys")) == {"key-refused"}

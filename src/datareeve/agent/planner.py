@@ -18,7 +18,7 @@ from datareeve.core.operation import Plan
 from datareeve.core.value import Value, canonical, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date
 
     from datareeve.core.operation import CatalogueView, Operation
@@ -207,7 +207,7 @@ class _Draft:
             task=self._task,
             notes=tuple(self._notes),
             questions=tuple(self._questions),
-            plan=self._composite(_without_repeats(tuple(parts))),
+            plan=self._composite(_blocked_once(_without_repeats(tuple(parts)))),
         )
 
     def _renewed(self, want: Want, part: Plan) -> Plan:
@@ -370,6 +370,36 @@ def _without_repeats(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
         return plan.model_copy(update={**gone, "needs": (*plan.needs, first)})
 
     return tuple(once(part) for part in parts)
+
+
+def _blocked_once(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
+    """What stands in the way of several parts is said once, by the first, with those that wait for it; the others name that part."""
+    leaves = [leaf for part in parts for leaf in part.leaves()]
+    first: dict[str, Plan] = {}
+    waiting: dict[str, list[str]] = {}
+    for leaf in leaves:
+        for blocker in leaf.blockers:
+            if first.setdefault(blocker, leaf) is not leaf:
+                waiting.setdefault(blocker, []).append(f"{leaf.part_id} ({leaf.operation})")
+
+    def told(leaf: Plan, blocker: str) -> str:
+        if first[blocker].part_id == leaf.part_id:
+            others = waiting.get(blocker, ())
+            return f"{blocker} {_waits(others)}" if others else blocker
+        return f"Waits for part {first[blocker].part_id}, which is blocked."
+
+    def once(plan: Plan) -> Plan:
+        if plan.parts:
+            return plan.model_copy(update={"parts": tuple(once(part) for part in plan.parts)})
+        blockers = tuple(dict.fromkeys(told(plan, blocker) for blocker in plan.blockers))
+        summary = told(plan, plan.summary) if plan.summary in plan.blockers else plan.summary
+        return plan.model_copy(update={"blockers": blockers, "summary": summary})
+
+    return tuple(once(part) for part in parts) if waiting else parts
+
+
+def _waits(others: Sequence[str]) -> str:
+    return f"{'Part' if len(others) == 1 else 'Parts'} {', '.join(others)} wait{'s' if len(others) == 1 else ''} for it."
 
 
 def _count(number: int, noun: str) -> str:

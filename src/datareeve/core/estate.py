@@ -312,7 +312,8 @@ def load(path: Path) -> Estate:
         raise BadInput(
             "estate.missing",
             f"There is no {path.name} in {path.parent}.",
-            "Run `datareeve init postgresql://user@host/database` here, or name another folder with --project.",
+            "Make one: `datareeve init`, which needs no database (the AI gateway is set up next: `datareeve run ai.set-up-gateway`), or with one: "
+            "`datareeve init postgresql://user@host/database`. Or name another folder with --project.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(

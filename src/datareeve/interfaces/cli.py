@@ -97,16 +97,19 @@ def demo(
 
 @cli.command(group=WORK)
 def init(*urls: str, password: str | None = None, common: Common = COMMON) -> int:
-    """Look at databases and write them into estate.yaml; nothing is changed on them.
+    """Begin: write estate.yaml, with the databases that are given; they are looked at, and nothing is changed on them.
+
+    None is needed: for the AI gateway alone, `datareeve init` and then `datareeve run ai.set-up-gateway`.
 
     Parameters
     ----------
     urls
-        postgresql://user@host:5432/database; without any, $DATABASE_URL.
+        postgresql://user@host:5432/database; without any, $DATABASE_URL; an empty estate where that is not set.
     password
         Where the password is: env:NAME, file:path or keyring:service/name.
     """
-    from datareeve.interfaces.console import joined_view, line  # noqa: PLC0415 - as above
+    from datareeve.core import estate as estates  # noqa: PLC0415 - as above
+    from datareeve.interfaces.console import NOTHING_YET, joined_view, line  # noqa: PLC0415 - as above
     from datareeve.systems.introduce import introduce  # noqa: PLC0415 - as above
 
     given = urls or tuple(filter(None, [os.environ.get("DATABASE_URL")]))
@@ -114,8 +117,8 @@ def init(*urls: str, password: str | None = None, common: Common = COMMON) -> in
     estate = str((common.project / "estate.yaml").resolve())
     following = (
         "`datareeve status` looks at it, `datareeve operations` lists what can be done."
-        if joined
-        else "Add a database: datareeve init postgresql://user@host:5432/database"
+        if joined or estates.load(common.project / estates.ESTATE_FILE).systems
+        else NOTHING_YET
     )
     common.screen().show(
         {"estate": estate, "systems": joined}, joined_view(joined), line((estate, "bold"), f"  {following}")
@@ -359,15 +362,7 @@ def status(*, common: Common = COMMON) -> int:
                 for name in looked_at
             ]
             reports += standing.api_status(app.estate, app.catalogue, app.preview)
-        none = (
-            []
-            if reports
-            else [
-                console.line(
-                    "The estate has no databases yet: datareeve init postgresql://user@host/database"
-                )
-            ]
-        )
+        none = [] if reports else [console.line(console.NOTHING_YET)]
         screen.show(reports, *none, *(console.markdown_view(report.markdown()) for report in reports))
     return (
         1

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     from datareeve.core.runner import RunSummary
     from datareeve.systems.introduce import Joined
 
+NOTHING_YET = (
+    "The estate has nothing to look at yet. For the AI gateway: `datareeve run ai.set-up-gateway`, with OPENAI_API_KEY or "
+    "ANTHROPIC_API_KEY set. For a database: `datareeve init postgresql://user@host:5432/database`"
+)
 PIPE_WIDTH = 140  # where the output is no terminal
 FINDINGS_SHOWN = 5  # of one part of a wide plan
 ARGUMENT_SHOWN = 160  # characters
@@ -168,7 +172,7 @@ def _leaf_view(leaf: Plan, indent: int, findings: int | None) -> RenderableType:
         (f"{leaf.part_id} " if leaf.part_id else "", "dim"),
         (leaf.operation, "cyan"),
         "  ",
-        (leaf.summary, "bold"),
+        ("" if leaf.summary in leaf.blockers else leaf.summary, "bold"),  # said once, as what blocks it
         indent=indent,
     )
     parts: list[RenderableType] = [head]
@@ -299,7 +303,9 @@ def _figures(figures: dict[str, Any]) -> RenderableType:
     rows = {name: found for name, value in figures.items() if (found := _rows_of(name, value, figures))}
     for name, value in figures.items():
         if name not in rows and not (name == "columns" and "rows" in rows):
-            grid.add_row(text(name.replace("_", " "), "dim"), text(_figure(name, value)))
+            # A name of words is read as words; one that holds a key's id or a person's name stays as it is, to be copied.
+            words = name.replace("_", " ") if name.isidentifier() else name
+            grid.add_row(text(words, "dim"), text(_figure(name, value)))
     return Group(grid, *(_rows_view(name, *found) for name, found in rows.items()))
 
 
@@ -392,7 +398,9 @@ def _took(outcome: Outcome) -> Iterable[tuple[str, str]]:
 
 def _part_view(part: PartOutcome, predicted: dict[tuple[str, str], Prediction]) -> RenderableType:
     head = line(
-        (f"{part.status}  ", status_style(part.status)), (part.operation, "cyan"), f"  {part.summary}"
+        (f"{part.status}  ", status_style(part.status)),
+        (part.operation, "cyan"),
+        "" if part.summary in part.blockers else f"  {part.summary}",
     )
     parts: list[RenderableType] = [head]
     if part.reason and part.reason != part.summary:
@@ -534,7 +542,7 @@ def _expected(check: Check) -> str:
 def objectives_view(found: Sequence[Objective]) -> RenderableType:
     """Service levels: the target, what was measured last, and how much of the last 30 days was within it."""
     if not found:
-        return line("The estate has no databases yet: datareeve init postgresql://user@host/database")
+        return line(NOTHING_YET)
     table = _table("system", "target", "bound", "latest", "within, 30 days", "measured")
     for objective in found:
         row = [

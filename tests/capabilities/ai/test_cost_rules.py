@@ -65,7 +65,7 @@ def test_equal_questions_are_counted_by_replaying_the_cache(world):
     assert finding.figures["usd_month"] == round(10.5 * A_MONTH, 4)
     rows = shown_again(world, finding)
     assert [row[2:] for row in rows] == [[11, 10_000_000], [2, 500_000]]
-    assert finding.instead.startswith("datareeve run ai.set-cache --model chat --seconds 300")
+    assert finding.instead.startswith("`datareeve run ai.set-cache --model chat --seconds 300`")
 
 
 def test_a_longer_time_is_proposed_where_it_saves_more(world):

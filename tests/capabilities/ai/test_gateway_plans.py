@@ -1,10 +1,13 @@
 """Plans for the gateway: facts in, steps out. Nothing is read and nothing is asked."""
 
 from copy import deepcopy
+from datetime import date
 
 import pytest
 
+from datareeve.agent.watch import beyond, ended
 from datareeve.capabilities.ai.declared import Answered, Declared, chat_model, embedding_model, proposed
+from datareeve.capabilities.ai.keys import Key
 from datareeve.capabilities.ai.operations.check_gateway import CheckGateway, CheckGatewayFacts
 from datareeve.capabilities.ai.operations.drill_gateway import (
     NAMES,
@@ -12,6 +15,7 @@ from datareeve.capabilities.ai.operations.drill_gateway import (
     DrillGateway,
     DrillGatewayFacts,
 )
+from datareeve.capabilities.ai.operations.providers_status import ProvidersStatus, ProvidersStatusFacts
 from datareeve.capabilities.ai.operations.set_budget import SetBudget
 from datareeve.capabilities.ai.operations.set_cache import SetCache
 from datareeve.capabilities.ai.operations.set_fallback import SetFallback
@@ -96,14 +100,22 @@ def test_where_every_key_is_refused_the_plan_stops():
     refused = {name: Answered(ok=False, verdict="refused", status=401) for name in ANSWERS}
     plan = SetUpGateway().plan(FRESH.model_copy(update={"answers": refused}))
     assert plan.steps == ()
-    assert plan.blockers[0] == "openai does not take its key (refused, status 401): put a valid one at env:OPENAI_API_KEY and plan again."  # fmt: skip
+    assert plan.blockers[0] == (
+        "openai does not take its key (refused, status 401): put a valid one at env:OPENAI_API_KEY, "
+        "then again: `datareeve run ai.set-up-gateway`"
+    )
 
 
 def test_a_variable_with_an_old_key_keeps_nothing_from_being_set_up():
     answers = {**ANSWERS, "anthropic": Answered(ok=False, verdict="refused", status=401)}
     plan = SetUpGateway().plan(FRESH.model_copy(update={"answers": answers}))
     assert [step.id for step in plan.steps] == ["provider openai", "gateway", "start"]
-    assert "It is left out." in next(f.what for f in plan.findings if f.rule == "key-refused")
+    (found,) = [f for f in plan.findings if f.rule == "key-refused"]
+    assert found.what.endswith("it is left out.")
+    assert found.instead == (
+        "Put a valid one at env:ANTHROPIC_API_KEY, then: "
+        "`datareeve run ai.add-provider --kind anthropic --key env:ANTHROPIC_API_KEY`"
+    )
 
 
 def test_a_model_that_nobody_has_is_a_blocker():
@@ -294,6 +306,59 @@ def test_a_budget_s_name_says_what_it_is_for(inputs, name):
     assert f"budget {name}" in called(SetBudget(usd=1, **inputs).plan(SET))
 
 
+THERE = SET.model_copy(
+    update={"there_are": {"key": ("web", "checkout"), "team": ("shop",), "model": ("old",)}}
+)
+
+
+def test_a_budget_for_a_key_that_nobody_has_is_refused_with_those_that_are():
+    plan = SetBudget(usd=5, key="chekout").plan(THERE)
+    assert plan.steps == ()
+    (blocker,) = plan.blockers
+    assert "There is no virtual key named 'chekout': there are checkout, web." in blocker
+    assert "`datareeve run ai.issue-virtual-key --for-name chekout --usd-per-month 5.0`" in blocker
+    assert SetBudget(usd=5, key="checkout").plan(THERE).steps
+    assert SetBudget(usd=5, key="*").plan(THERE).steps
+
+
+@pytest.mark.parametrize(
+    "model", ["chat", "old", "gpt-4.1-mini", "openai/gpt-4.1", "anthropic/claude-haiku-4-5-20251001"]
+)
+def test_a_budget_is_for_a_route_a_model_of_a_provider_or_what_was_asked_for(model):
+    plan = SetBudget(usd=5, model=model).plan(THERE)
+    assert plan.steps
+    assert plan.findings == ()
+
+
+@pytest.mark.parametrize("model", ["gpt-9", "openai/gpt-9", "other/gpt-4.1"])
+def test_a_budget_for_a_model_that_is_not_there_is_refused(model):
+    plan = SetBudget(usd=5, model=model).plan(THERE)
+    assert plan.steps == ()
+    assert f"has a model {model!r}: the routes are chat" in plan.blockers[0]
+
+
+def test_where_a_provider_lists_nothing_a_model_of_it_is_taken_and_that_is_told():
+    facts = THERE.model_copy(update={"answers": {"openai": ANSWERS["openai"]}})
+    plan = SetBudget(usd=5, model="anthropic/own").plan(facts)
+    assert plan.steps
+    assert [finding.rule for finding in plan.findings] == ["model-not-known"]
+
+
+def test_a_budget_for_a_team_that_no_key_has_is_set_and_told():
+    plan = SetBudget(usd=5, team="shopp").plan(THERE)
+    assert plan.steps
+    (found,) = plan.findings
+    assert (found.rule, found.what.endswith("the teams are shop.")) == ("team-not-known", True)
+    assert SetBudget(usd=5, team="shop").plan(THERE).findings == ()
+
+
+def test_of_a_budget_that_is_there_only_what_was_said_changes():
+    standing = {"usd": 5, "period": "day", "team": "shop", "hard": True, "alert_percent": [90]}
+    facts = with_gateway(budgets={"small": standing})
+    plan = SetBudget(budget="small", usd=9).plan(facts)
+    assert called(plan)["budget small"] == {**standing, "usd": 9}
+
+
 def test_each_is_waited_for_and_asked_of_the_gateway_where_one_runs():
     plan = SetCache().plan(SET)
     assert [step.id for step in plan.steps] == ["cache", "gateways follow: the estate"]
@@ -350,11 +415,12 @@ def watching(**changed):
 def test_watching_puts_rules_a_schedule_and_a_first_sample():
     plan = WatchGateway().plan(watching())
     ids = [step.id for step in plan.steps]
-    assert ids[-2:] == ["schedule", "first sample"]
+    assert ids[-3:] == ["schedule watch-gateway", "schedule watch-providers", "first sample"]
     assert {"alert outage", "alert budget", "alert cost-growth", "alert key-expiry", "alert no-data"} <= set(
         ids
     )
-    for step in plan.steps[:-2]:
+    assert {"alert uptime", "alert model-ends"} <= set(ids)
+    for step in plan.steps[:-3]:
         AlertRule(**step.call.arguments["value"])
     assert (
         WatchGateway(thresholds={"budget": 60}).plan(watching()).steps[5].call.arguments["value"]["above"]
@@ -364,18 +430,33 @@ def test_watching_puts_rules_a_schedule_and_a_first_sample():
         WatchGateway(thresholds={"nope": 1}).plan(watching())
 
 
-def test_every_rule_is_judged_on_a_figure_that_check_gateway_gives():
+def test_every_rule_is_judged_on_a_figure_that_one_of_the_looks_gives():
     plan = WatchGateway().plan(watching())
-    wanted = {step.call.arguments["value"]["sample"] for step in plan.steps[:-2]}
-    assert wanted <= CheckGateway().plan(checked()).figures.keys()
+    wanted = {step.call.arguments["value"]["sample"] for step in plan.steps[:-3]}
+    looks = [step.call.arguments["value"]["operation"] for step in plan.steps[-3:-1]]
+    assert looks == [CheckGateway.name, ProvidersStatus.name]
+    seen = ProvidersStatusFacts(declared=BOTH, up=True, answered=99, unanswered=1, today=date(2026, 11, 23))
+    given = {**CheckGateway().plan(checked()).figures, **ProvidersStatus().plan(seen).figures}
+    assert wanted <= given.keys()
+    assert (given["api_uptime_percent"], given["model_days_left"]) == (99.0, 3650)
+
+
+def test_an_alert_on_a_model_that_ends_is_over_when_another_is_in_its_place():
+    (rule,) = [
+        AlertRule(**step.call.arguments["value"])
+        for step in WatchGateway().plan(watching()).steps
+        if step.id == "alert model-ends"
+    ]
+    assert beyond(rule, 12)
+    assert ended(rule, 3650)
 
 
 def test_watching_twice_is_quiet_and_an_owner_s_rule_stays():
     plan = WatchGateway().plan(watching())
-    rules = {step.call.arguments["value"]["name"]: step.call.arguments["value"] for step in plan.steps[:-2]}
-    schedule = plan.steps[-2].call.arguments["value"]
+    rules = {step.call.arguments["value"]["name"]: step.call.arguments["value"] for step in plan.steps[:-3]}
+    schedules = {step.call.arguments["where"][1]: step.call.arguments["value"] for step in plan.steps[-3:-1]}
     rules["gateway-errors"] = {**rules["gateway-errors"], "above": 20}
-    again = WatchGateway().plan(watching(alerts=rules, schedule=schedule, sampled=True))
+    again = WatchGateway().plan(watching(alerts=rules, schedules=schedules, sampled=True))
     assert again.nothing_to_do
 
 
@@ -400,6 +481,7 @@ def checked(**changed):
         "spending": SPENDING,
         "budgets": {"all": BUDGET},
         "key_days_left": 2.5,
+        "ending": Key(id="pk_openai_1", provider="openai", expires_at=1.0),
     }
     return CheckGatewayFacts(**{**plain, **changed})
 
@@ -413,10 +495,21 @@ def test_a_look_gives_findings_with_what_to_do_and_figures():
         "cost-grows",
         "key-ends",
     }
+    assert (
+        "datareeve run ai.rotate-key --provider openai --old pk_openai_1 --new env:NAME"
+        in next(finding for finding in plan.findings if finding.rule == "key-ends").instead
+    )
     assert all(finding.instead for finding in plan.findings)
     assert plan.figures["usd_growth_percent"] == 20.0
     assert plan.figures["budget_percent_most"] == 100.0
     assert plan.figures["api_status"].startswith("up: 20 requests a minute, 7 % errors")
+
+
+def test_prompts_that_are_to_be_kept_and_cannot_be_sealed_are_told():
+    plan = CheckGateway().plan(checked(not_kept="secret.missing: there is no file"))
+    (found,) = [finding for finding in plan.findings if finding.rule == "prompts-not-kept"]
+    assert "secret.missing: there is no file" in found.what
+    assert "`datareeve run ai.set-up-keys`" in found.instead
 
 
 def test_a_gateway_that_is_down_is_critical():

@@ -248,7 +248,7 @@ def test_what_is_asked_for_lately_is_seen_without_being_named(tmp_path, now):
         assert "name gpt-4" in [step.id for step in plan.steps]
         silent = estate.plan("plan-model-migration", ask=False, aliases=False, model="gpt-4")
         assert not silent.steps
-        assert "aliases=false" in silent.nothing_to_do
+        assert "--no-aliases" in silent.nothing_to_do
 
 
 def test_ends_further_ahead_are_told_and_nothing_is_changed_yet(tmp_path, now):
@@ -283,12 +283,66 @@ def test_a_price_of_ones_own_is_not_silently_lost(tmp_path, now):
         ]
 
 
-def test_another_servers_models_are_not_judged_by_the_makers_dates(tmp_path, now):
-    systems = {"azure": {"kind": "openai", "base_url": "https://ours.openai.azure.com/openai"}}
-    with ai_usage_rig.estate(
-        tmp_path, systems=systems, gateway={"models": {"chat": {"targets": ["azure/gpt-4"]}}}
-    ) as estate:
-        assert not estate.plan("plan-model-migration", ask=False).steps
+AZURE = {"azure": {"kind": "openai", "base_url": "https://ours.openai.azure.com/openai"}}
+THEIRS = """version: 2026-11-20
+pages:
+  - source: https://example.com/azure
+    provider: azure
+    seen: 2026-11-20
+    models:
+      gpt-4: {ends: 2026-12-10, replacement: gpt-6}
+"""
+
+
+def on_azure(folder, model="gpt-4", **more):
+    entry = {"azure": {**AZURE["azure"], **more}}
+    return ai_usage_rig.estate(
+        folder, systems=entry, gateway={"models": {"chat": {"targets": [f"azure/{model}"]}}}
+    )
+
+
+@pytest.mark.parametrize("inputs", [{}, {"model": "chat"}, {"model": "azure/gpt-4"}, {"model": "gpt-4"}])
+def test_of_another_servers_models_it_says_that_their_end_is_not_known(tmp_path, now, inputs):
+    with on_azure(tmp_path) as estate:
+        plan = estate.plan("plan-model-migration", ask=False, **inputs)
+        assert not plan.steps
+        said = "When azure/gpt-4 ends is not known here: azure is at ours.openai.azure.com"
+        assert plan.nothing_to_do.startswith(said)
+        assert "No model" not in plan.nothing_to_do
+        assert "No end" not in plan.nothing_to_do
+        (found,) = [one for one in plan.findings if one.rule == "model-end-not-known"]
+        assert found.severity is Severity.WARNING
+        assert "At openai's own API gpt-4-0613 was retired on 2026-10-23" in found.what
+        assert "systems.azure.prices_as: openai" in found.instead
+        assert plan.figures["models_not_known"] == 1
+
+
+def test_a_server_that_only_passes_on_is_judged_by_the_dates_that_it_is_said_to_follow(tmp_path, now):
+    with on_azure(tmp_path, prices_as="openai") as estate:
+        plan = estate.plan("plan-model-migration", ask=False)
+        assert [step.id for step in plan.steps] == ["route chat"]
+        assert plan.figures["models_not_known"] == 0
+
+
+def test_another_servers_own_dates_are_used_where_a_project_gives_them(tmp_path, now):
+    with on_azure(tmp_path) as estate:
+        (tmp_path / "ai-models.yaml").write_text(THEIRS)
+        plan = estate.plan("plan-model-migration", ask=False)
+        (row,) = plan.figures["migration"]
+        assert (row["ends"], row["replacement"]) == ("2026-12-10", "azure/gpt-6")
+        assert not [one for one in plan.findings if one.rule == "model-end-not-known"]
+
+
+def test_what_was_only_asked_for_is_left_open_as_well(tmp_path, now):
+    with ai_usage_rig.estate(tmp_path, systems=AZURE, gateway={}) as estate:
+        estate.requests(
+            {"at": at(20), "times": 2, "asked_model": "ours", "provider": "azure", "model": "ours"}
+        )
+        plan = estate.plan("plan-model-migration", ask=False)
+        assert "When azure/ours ends is not known here" in plan.nothing_to_do
+        assert "No route or request names another model" in plan.nothing_to_do
+        (found,) = plan.findings
+        assert (found.severity, found.figures["requests"]) == (Severity.INFO, 2)
 
 
 def test_without_a_gateway_the_end_is_said_all_the_same(tmp_path, now):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import ai_usage_rig
@@ -50,6 +52,54 @@ def test_states_uptime_and_the_error_budget_are_counted(world):
     assert (plan.figures["api_errors"], plan.figures["api_errors_allowed"]) == (15, 1.5)
     assert {("provider-down", "claude"), ("uptime-missed", "gateway")} <= rules(plan)
     assert next(one for one in plan.findings if one.rule == "provider-down").severity is Severity.CRITICAL
+
+
+HEARD = at(23, 11.5)
+
+
+def told(*limits, **sharing):
+    row = {
+        "model": "gpt-4.1",
+        "kind": "requests",
+        "left": 50,
+        "limit": 1000,
+        "full_in": 3.5,
+        "heard_at": HEARD,
+    }
+    detail = {"limits": [{**row, **one} for one in limits], "sharing": [{"instances": 2, "alone_since": None, "trouble": "", **sharing}]}  # fmt: skip
+    return json.dumps(detail)
+
+
+def test_what_providers_say_of_their_own_limits_is_shown_with_the_time(world):
+    earlier = {"key": "openai:pk_openai_1", "left": 900, "heard_at": HEARD - 60}
+    world.store.heartbeat(Instance(id="gw-1", host="elsewhere", detail=told({"key": "openai:pk_openai_1"})))
+    world.store.heartbeat(Instance(id="gw-2", host="elsewhere", detail=told(earlier)))
+    plan = world.plan("providers-status")
+    assert plan.figures["provider_limits"] == [
+        {
+            "provider": "openai",
+            "key": "pk_openai_1",
+            "model": "gpt-4.1",
+            "kind": "requests",
+            "left": 50,
+            "limit": 1000,
+            "full_in_seconds": 3.5,
+            "heard_at": "2026-11-23T11:30:00Z",
+            "used_percent": 95.0,
+        }
+    ]
+    assert plan.figures["api_limit_used_percent"] == 95.0
+    (near,) = [one for one in plan.findings if one.rule == "near-rate-limit"]
+    assert "pk_openai_1 for gpt-4.1 is used (2026-11-23T11:30:00Z)" in near.what
+    assert plan.figures["limits_shared"] == "by 2 processes"
+
+
+def test_who_is_alone_with_its_limits_is_told(world):
+    alone = told(alone_since=HEARD, trouble="lease.unreachable")
+    world.store.heartbeat(Instance(id="gw-1", host="elsewhere", detail=alone))
+    plan = world.plan("providers-status")
+    assert plan.figures["limits_shared"].startswith("1 of 1 alone since 2026-11-23T11:30:00Z")
+    assert ("limits-not-shared", "gateway") in rules(plan)
 
 
 def test_how_near_the_limits_the_busiest_minute_came(world):

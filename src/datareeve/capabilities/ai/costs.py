@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Declared  # noqa: TC001 - pydantic reads it
 from datareeve.capabilities.ai.periods import Period  # noqa: TC001 - pydantic reads it
 from datareeve.capabilities.ai.pricing import money, usd
@@ -100,7 +101,7 @@ def saving(  # noqa: PLR0913 - what a saving is told with
 def query(columns: str, table: str, where: str, rest: str = "") -> str:
     """The command that gives a figure again."""
     sql = " ".join(part for part in ("SELECT", columns, "FROM", table, "WHERE", where, rest) if part)
-    return f'datareeve run ai.usage --sql "{sql}"'
+    return command("ai.usage", sql=sql)
 
 
 def within(period: Period) -> str:

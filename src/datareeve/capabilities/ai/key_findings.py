@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Answered  # noqa: TC001 - pydantic reads it
 from datareeve.capabilities.ai.keys import Key, ProviderFacts  # noqa: TC001 - pydantic reads it
 from datareeve.core.operation import Finding, Severity
@@ -82,7 +83,7 @@ def _of_key(provider: ProviderFacts, key: Key, seen: KeysSeen, bounds: Bounds) -
             subject=key.id,
             what=f"No request was sent with {key.id} of {provider.name} in {bounds.unused} days.",
             why="A key that nobody needs can only leak.",
-            instead=f"datareeve run ai.revoke-key --provider {provider.name} --key {key.id}",
+            instead=command("ai.revoke-key", provider=provider.name, key=key.id),
             severity=Severity.INFO,
         )
     if used and key.added_at and key.added_at < seen.at - bounds.old * DAY:
@@ -90,7 +91,7 @@ def _of_key(provider: ProviderFacts, key: Key, seen: KeysSeen, bounds: Bounds) -
             rule="old-key",
             subject=key.id,
             what=f"{key.id} of {provider.name} has been in use for {(seen.at - key.added_at) / DAY:.0f} days.",
-            instead=f"Make a new one at {provider.console}, then: datareeve run ai.rotate-key --provider {provider.name} --old {key.id} --new env:NAME",
+            instead=_rotate(provider, key),
             severity=Severity.INFO,
             mended_by="ai.rotate-key",
         )
@@ -104,12 +105,13 @@ def _of_answer(provider: ProviderFacts, key: Key, answer: Answered) -> Iterator[
             subject=key.id,
             what=f"{key.id} {VERDICTS.get(answer.verdict, 'is not taken')} at {provider.name} ({said}).",
             why="Requests that are sent with it fail, or go to another key after a wasted attempt.",
-            instead=f"Look at it at {provider.console}; replace it with ai.rotate-key.",
+            instead=_rotate(provider, key),
             severity=Severity.CRITICAL,
+            mended_by="ai.rotate-key",
         )
     elif key.state in IN_USE and answer.ok is None:
         yield Finding(rule="key-not-proved", subject=key.id, what=f"{provider.name} did not say whether {key.id} is good ({said}).",
-                      instead="Try again later, or with --probe-model.")  # fmt: skip
+                      instead=f"Try again later, or by asking a model: `{command('ai.check-keys', provider=provider.name, probe_model='MODEL')}`")  # fmt: skip
     elif key.state not in IN_USE and answer.ok:
         leaked = key.state == "revoked"
         yield Finding(
@@ -129,11 +131,30 @@ def _ends(provider: ProviderFacts, key: Key, at: float) -> Finding:
         rule="key-expires",
         subject=key.id,
         what=f"{key.id} of {provider.name} " + ("has expired." if ended else f"expires in {days:.0f} days."),
-        instead=f"Make a new one at {provider.console}, then: datareeve run ai.rotate-key --provider {provider.name} --old {key.id} --new env:NAME",
+        instead=_rotate(provider, key),
         severity=Severity.CRITICAL if ended else Severity.WARNING,
         figures={"days": round(days, 1)},
         mended_by="ai.rotate-key",
     )
+
+
+def _rotate(provider: ProviderFacts, key: Key) -> str:
+    rotate = command("ai.rotate-key", provider=provider.name, old=key.id, new="env:NAME")
+    return f"Make a new one at {provider.console}, put it into a variable, then: `{rotate}`"
+
+
+def _add(provider: str) -> str:
+    return command("ai.add-key", provider=provider, key="env:NAME")
+
+
+def _issue_again(key: dict[str, Any]) -> str:
+    """With all that the key of that name may do now."""
+    numbers = ("requests_per_minute", "tokens_per_minute", "max_parallel")
+    scope = {name: key[name] for name in ("team", *numbers) if key.get(name)}
+    if list(key.get("models") or ("*",)) != ["*"]:
+        scope["models"] = list(key["models"])
+    place = f".datareeve/secrets/{key['id']}-2.key"  # its own file stands where it was written
+    return command("ai.issue-virtual-key", for_name=key["name"], to=place, **scope)
 
 
 def _unread(key: Key, why: str) -> Finding:
@@ -142,9 +163,9 @@ def _unread(key: Key, why: str) -> Finding:
         rule="key-unread",
         subject=key.id,
         what=f"{key.id} of {key.provider} cannot be read here: {why}{here}",
-        instead=f"Put the key at {key.reference}, or seal it with ai.add-key."
+        instead=f"Put the key at {key.reference}, or seal one: `{_add(key.provider)}`"
         if key.reference
-        else "Put the sealing key back, or add the provider's key again.",
+        else f"Put the sealing key back, or add the provider's key again: `{_add(key.provider)}`",
         severity=Severity.WARNING if key.reference else Severity.CRITICAL,
     )
 
@@ -154,7 +175,7 @@ def _no_key(provider: ProviderFacts) -> Finding:
         rule="no-key-in-use",
         subject=provider.name,
         what=f"{provider.name} has no key in use: no request can be sent to it.",
-        instead=f"datareeve run ai.add-key --provider {provider.name} --key env:NAME",
+        instead=_add(provider.name),
         severity=Severity.CRITICAL,
         mended_by="ai.add-key",
     )
@@ -179,7 +200,7 @@ def _of_seal(seen: KeysSeen) -> Iterator[Finding]:
             rule="sealing-key-open",
             subject=kek.reference,
             what=f"Others than its owner may read {kek.reference}, which opens every sealed key.",
-            instead=f"chmod 600 {kek.reference.removeprefix('file:')}; if somebody may have read it: ai.rewrap-keys.",
+            instead=f"chmod 600 {kek.reference.removeprefix('file:')}; if somebody may have read it: `{command('ai.rewrap-keys', to='file:.datareeve/gateway-2.kek')}`",
         )
 
 
@@ -190,7 +211,7 @@ def _of_virtual(key: dict[str, Any], seen: KeysSeen, bounds: Bounds) -> Iterator
             rule="virtual-key-expires",
             subject=key["id"],
             what=f"The key of {name} expires in {days:.0f} days.",
-            instead=f"Revoke it, then: datareeve run ai.issue-virtual-key --for '{key['name']}'",
+            instead=f"`{command('ai.revoke-virtual-key', key=key['id'])}`, then: `{_issue_again(key)}`",
             figures={"days": round(days, 1)},
         )
     limits = (key["requests_per_minute"], key["tokens_per_minute"])
@@ -199,7 +220,7 @@ def _of_virtual(key: dict[str, Any], seen: KeysSeen, bounds: Bounds) -> Iterator
             rule="unbounded-virtual-key",
             subject=key["id"],
             what=f"The key of {name} has neither a rate nor a budget: a runaway loop spends without end.",
-            instead=f"datareeve run ai.issue-virtual-key --for '{key['name']}' --change --usd-per-month 100",
+            instead=command("ai.issue-virtual-key", for_name=key["name"], change=True, usd_per_month=100),
             severity=Severity.INFO,
             mended_by="ai.issue-virtual-key",
         )
@@ -209,7 +230,7 @@ def _of_virtual(key: dict[str, Any], seen: KeysSeen, bounds: Bounds) -> Iterator
             rule="unused-virtual-key",
             subject=key["id"],
             what=f"Nobody has used the key of {name} in {bounds.unused} days.",
-            instead=f"datareeve run ai.revoke-virtual-key --key {key['id']}",
+            instead=command("ai.revoke-virtual-key", key=key["id"]),
             severity=Severity.INFO,
             mended_by="ai.revoke-virtual-key",
         )

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Answered
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
 from datareeve.core.value import Value
@@ -140,7 +141,7 @@ def blocked(facts: ProviderFacts, asked: str | None) -> str:
     if not facts.name:
         known = ", ".join(facts.known)
         if not known:
-            return "The estate has no AI provider: add one with ai.add-provider."
+            return "The estate has no AI provider: `datareeve run ai.set-up-gateway` declares those whose usual key variable is set here."
         return (
             f"The estate has no AI provider {asked!r}; it has {known}."
             if asked
@@ -162,7 +163,7 @@ def refused(provider: str, answer: Answered, where: str) -> str:
     said = answer.verdict + (f", status {answer.status}" if answer.status else "")
     if answer.ok is False:
         return f"{provider} does not take the key at {where} ({said})."
-    return f"{provider} does not say whether the key at {where} is good ({said}): try later, or name a model it may use with --probe-model."
+    return f"{provider} does not say whether the key at {where} is good ({said}): try later, or name a model that it may use: --probe-model MODEL."
 
 
 def quiet(
@@ -344,7 +345,7 @@ def delete_there(facts: ProviderFacts, key: Key) -> Finding:
         rule="delete-at-provider",
         subject=key.id,
         what=what,
-        instead=f"Delete it at {facts.console}; `ai.check-keys` tells when it is dead.",
+        instead=f"Delete it at {facts.console}; `{command('ai.check-keys', provider=facts.name)}` tells when it is dead.",
     )
 
 

@@ -56,6 +56,22 @@ class Moving(Value):
         return round(100 * (then / before - 1), 1) if before and then else None
 
 
+class NotKnown(Value):
+    """A model whose end cannot be looked up: who serves it is not its maker, and has dates of its own."""
+
+    target: str  # provider/model
+    host: str
+    routes: tuple[str, ...] = ()  # that name it
+    requests: int = 0  # in the time that is looked at
+    maker: str = ""  # whose model it is, by its name or the protocol
+    end: ModelEnd | None = None  # by its maker's own dates, which need not be those of who serves it
+
+    @property
+    def provider(self) -> str:
+        """Who serves it, as the estate calls it."""
+        return self.target.partition("/")[0]
+
+
 class Known(Value):
     """What decides: the estate, the catalogue, what was asked lately, and what a person named."""
 
@@ -82,11 +98,54 @@ def movings(
 
 
 def end_of(known: Known, target: str) -> ModelEnd | None:
-    """The end of 'provider/model', where the provider is its maker's own API and an end is announced."""
+    """The end of 'provider/model', where the catalogue's dates hold for that provider and an end is announced."""
+    found = _looked_up(known, target)
+    return found if found and found.ends else None
+
+
+def not_known(known: Known) -> tuple[NotKnown, ...]:
+    """The models of routes and requests of which the catalogue can say nothing, because their provider is not their maker."""
+    routes: dict[str, list[str]] = {}
+    for name, route in known.declared.settings.models.items():
+        for target in route.targets:
+            routes.setdefault(target, []).append(name)
+    requests: dict[str, int] = {}
+    for use in known.uses:
+        requests[use.target] = requests.get(use.target, 0) + use.requests
+    asked = {use.asked: use.target for use in known.uses}
+    named = {known.model, asked.get(known.model, "")}
+    found = []
+    for target in dict.fromkeys((*routes, *requests, *([known.model] if known.model else []))):
+        names = {target, target.partition("/")[2], *routes.get(target, ())}
+        if _is_another_servers(known, target) and (not known.model or names & named):
+            found.append(_not_known(known, target, routes.get(target, []), requests.get(target, 0)))
+    return tuple(found)
+
+
+def _is_another_servers(known: Known, target: str) -> bool:
+    entry = known.declared.providers.get(target.partition("/")[0])
+    return entry is not None and not model_ends.maker_of(entry) and _looked_up(known, target) is None
+
+
+def _not_known(known: Known, target: str, routes: list[str], requests: int) -> NotKnown:
+    provider, _, model = target.partition("/")
+    entry = known.declared.providers[provider]
+    maker = model_ends.maker_by_name(model) or str(entry.get("kind", ""))
+    end = known.catalogue.end_of(maker, model)
+    return NotKnown(
+        target=target,
+        host=model_ends.host_of(entry),
+        routes=tuple(routes),
+        requests=requests,
+        maker=maker,
+        end=end if end and end.ends else None,
+    )
+
+
+def _looked_up(known: Known, target: str) -> ModelEnd | None:
     provider, _, model = target.partition("/")
     entry = known.declared.providers.get(provider)
-    found = known.catalogue.end_of(model_ends.maker_of(entry), model) if entry else None
-    return found if found and found.ends else None
+    return known.catalogue.end_of(model_ends.dates_of(provider, entry), model) if entry else None
 
 
 def _soon(known: Known, end: ModelEnd | None, *, named: bool = False) -> bool:
@@ -122,6 +181,8 @@ def _named(known: Known) -> Iterator[Moving]:
     if asked in known.declared.settings.models:
         return
     end, target = end_of(known, target_of(known, asked)), target_of(known, asked)
+    if not_known(known):
+        return  # who serves it has dates of its own
     maker = model_ends.maker_by_name(asked.rpartition("/")[2])
     end = end or known.catalogue.end_of(maker, asked.rpartition("/")[2])
     if end and end.ends:
@@ -190,7 +251,7 @@ def _replacement(one: Moving, known: Known) -> str:
     entry = known.declared.providers.get(provider)
     if entry is None:
         return ""
-    found = known.catalogue.replacement_of(model_ends.maker_of(entry), model, known.today)
+    found = known.catalogue.replacement_of(model_ends.dates_of(provider, entry), model, known.today)
     return f"{provider}/{found}" if found else ""
 
 

@@ -180,6 +180,19 @@ def maker_of(entry: Mapping[str, Any]) -> str:
     return MAKERS.get(host, "") if host else str(entry.get("kind", ""))
 
 
+def dates_of(name: str, entry: Mapping[str, Any]) -> str:
+    """Whose dates in the catalogue hold for a provider of the estate: its maker's; of any other server those that stand under its own name.
+
+    Those a project's own ai-models.yaml may give (`provider: azure`). '' where it is named as a maker and is another server.
+    """
+    return maker_of(entry) or ("" if name in MAKERS.values() else name)
+
+
+def host_of(entry: Mapping[str, Any]) -> str:
+    """Where a provider of the estate is; '' where the estate does not say, which is its maker's own address."""
+    return urlsplit(str(entry.get("base_url") or "")).hostname or ""
+
+
 def maker_by_name(model: str) -> str:
     """The maker of a model that is asked for by its bare name; '' where the name does not say."""
     return "anthropic" if model.startswith("claude") else "openai" if model.startswith(OPENAI_NAMES) else ""

@@ -37,6 +37,9 @@ class SettingFacts(Value):
     set_up: SetUpGatewayFacts | None = None  # where the gateway is not set up yet
     running: bool = False
     answers: dict[str, Answered] = Field(default_factory=dict)  # by provider, where the operation asks them
+    there_are: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict
+    )  # by field: names, where it asks for them
     spent_usd: float | None = None  # in the last whole month, where the operation asks for it
 
     @property
@@ -156,7 +159,7 @@ def routes_named(after: Declared, model: str | None) -> tuple[str, ...]:
     raise BadInput(
         "gateway.model",
         f"The gateway has no route {model!r}.",
-        f"It has: {known}. Set one up: datareeve run ai.set-up-gateway --model {model}",
+        f"It has: {known}. A new one is a line under gateway.models in estate.yaml: {{{model}: {{targets: [provider/model]}}}}",
     )
 
 

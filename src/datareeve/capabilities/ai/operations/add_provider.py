@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from datareeve.capabilities.ai import keys
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Answered, Change
+from datareeve.capabilities.ai.gateway_findings import not_tried
 from datareeve.capabilities.ai.keys import ProviderFacts  # noqa: TC001 - pydantic reads it
 from datareeve.capabilities.ai.operations.add_key import AddKey, AddKeyFacts
 from datareeve.core.errors import DatareeveError
@@ -220,9 +222,13 @@ class AddProvider(Operation[AddProviderFacts]):
 
     def _blocker(self, facts: AddProviderFacts, change: Change) -> str:
         if facts.standing is not None and not change.is_there:
-            return f"systems.{self.called} is declared otherwise: choose another --provider, or change it in estate.yaml."
+            other = ", ".join(sorted(_differs(facts.standing, self.entry())))
+            return f"systems.{self.called} is declared with another {other}: change that in estate.yaml, or choose another --provider."
         if self.key is None and self.kind == "anthropic":
             return "Anthropic's protocol asks for a key: give --key."
+        if self.key is None and facts.answer.ok is False:
+            said = f"{facts.answer.verdict}, status {facts.answer.status}"
+            return f"{self.called} asks for a key ({said}): say where one stands, --key env:NAME."
         why = keys.refused(self.called, facts.answer, self.key) if self.key and self.trusted else ""
         return why or ("" if self.by_reference or not self.key else keys.kek_blocker(facts.provider.kek))
 
@@ -248,7 +254,10 @@ class AddProvider(Operation[AddProviderFacts]):
             )
         elif not self.key and not facts.answer.ok:
             what = f"{self.called} did not list its models ({facts.answer.verdict}): it may not run yet."
-            found.append(
-                Finding(rule="provider-not-tried", subject=self.called, what=what, severity=Severity.INFO)
-            )
+            later = f"Once it runs: `{command('ai.providers-status', probe=True)}`"
+            found.append(not_tried(self.called, what, later, Severity.INFO))
         return tuple(found)
+
+
+def _differs(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}

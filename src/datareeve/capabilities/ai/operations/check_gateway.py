@@ -6,7 +6,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.ai import keys
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Declared, declared
+from datareeve.capabilities.ai.gateway_findings import LOG, behind, cost_grows, growth_percent, no_price
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
 from datareeve.core import clock, figures
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
@@ -27,7 +30,9 @@ class CheckGatewayFacts(Value):
     traffic: dict[str, Any] = Field(default_factory=dict)
     spending: dict[str, Any] = Field(default_factory=dict)
     budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    key_days_left: float | None = None  # of the key in use that ends first
+    ending: keys.Key | None = None  # the key in use that ends first
+    key_days_left: float | None = None
+    not_kept: str = ""  # why prompts are not kept, where the estate asks for it
     growth_percent_most: float = 10.0  # the estate's target
 
 
@@ -59,12 +64,16 @@ class CheckGateway(Operation[CheckGatewayFacts]):
         process, control = systems[PROCESS], systems["gateway"]
         figures = process.read("figures", seconds=self.minutes * 60)
         target = systems["estate"].read("get", where=["targets", "ai_cost_growth_percent"])
+        stands = declared(systems)
+        first = _first_to_end(control.read("provider_keys"))
         return CheckGatewayFacts(
-            declared=declared(systems),
+            declared=stands,
             gateways=len(control.read("gateways")),
             answers=process.read("answers"),
             behind=tuple(control.read("behind", estate=True)),
-            key_days_left=_days_left(control.read("provider_keys")),
+            ending=first,
+            key_days_left=_days_left(first),
+            not_kept=_why_not_kept(stands, control),
             **({"growth_percent_most": target} if target is not None else {}),
             **figures,
         )
@@ -87,7 +96,7 @@ class CheckGateway(Operation[CheckGatewayFacts]):
         """What alerts are judged by; what is not known is left out, and is no sample."""
         traffic, spending = facts.traffic, facts.spending
         budgets = facts.budgets.values()
-        growth = _growth(spending)
+        growth = growth_percent(spending)
         found = {
             "up": int(self._is_up(facts)),
             "gateways": facts.gateways,
@@ -122,7 +131,7 @@ class CheckGateway(Operation[CheckGatewayFacts]):
 
     def _summary(self, facts: CheckGatewayFacts) -> str:
         if facts.declared.gateway is None:
-            return "There is no gateway: ai.set-up-gateway sets one up."
+            return "There is no gateway: `datareeve run ai.set-up-gateway` sets one up."
         if not self._is_up(facts):
             return "down: no gateway runs"
         traffic = facts.traffic
@@ -138,34 +147,45 @@ class CheckGateway(Operation[CheckGatewayFacts]):
         if facts.declared.gateway is None:
             return []
         found = [] if self._is_up(facts) else [_down()]
-        found += [_behind(sentence) for sentence in facts.behind]
+        found += [behind(sentence) for sentence in facts.behind]
         if facts.traffic.get("error_percent", 0.0) > ERROR_PERCENT:
             found.append(_failing(facts.traffic))
         if facts.traffic.get("unpriced"):
-            found.append(_unpriced(facts.traffic["unpriced"]))
+            unpriced = facts.traffic["unpriced"]
+            what = f"{unpriced:,} requests used models whose price is not known: they count for nothing in budgets."
+            found.append(no_price("gateway", what, unpriced))
         found += [
             _spent(name, budget)
             for name, budget in facts.budgets.items()
             if budget["percent"] >= SPENT_PERCENT or budget["forecast_percent"] > WHOLE
         ]
-        growth = _growth(facts.spending)
+        growth = growth_percent(facts.spending)
         if growth is not None and growth > facts.growth_percent_most:
-            found.append(_grows(growth, facts))
-        if facts.key_days_left is not None and facts.key_days_left < EXPIRY_DAYS:
-            found.append(_ends(facts.key_days_left))
+            found.append(cost_grows(growth, facts.growth_percent_most, facts.spending))
+        if facts.ending is not None and facts.key_days_left is not None and facts.key_days_left < EXPIRY_DAYS:
+            found.append(_ends(facts.ending, facts.key_days_left))
+        if facts.not_kept:
+            found.append(_not_kept(facts.not_kept))
         return found
 
 
-def _days_left(keys: list[dict[str, Any]]) -> float | None:
-    now = clock.now().timestamp()
-    ends = [key["expires_at"] for key in keys if key["state"] == "active" and key.get("expires_at")]
-    return round((min(ends) - now) / DAY, 2) if ends else None
+def _first_to_end(found: list[dict[str, Any]]) -> keys.Key | None:
+    ending = [keys.Key(**key) for key in found if key["state"] == "active" and key.get("expires_at")]
+    return min(ending, key=lambda key: key.expires_at or 0.0, default=None)
 
 
-def _growth(spending: dict[str, Any]) -> float | None:
-    """How much more the month will cost than the last one, in percent; None where the last is not known."""
-    last = spending.get("usd_last_month")
-    return round(100 * (spending["usd_month_forecast"] / last - 1), 1) if last else None
+def _days_left(key: keys.Key | None) -> float | None:
+    if key is None or key.expires_at is None:
+        return None
+    return round((key.expires_at - clock.now().timestamp()) / DAY, 2)
+
+
+def _why_not_kept(stands: Declared, control: Any) -> str:
+    """Why prompts are not kept though the estate asks for it: the key that seals them cannot be had. '' where all is well."""
+    if not stands.settings.privacy.keep_prompts:
+        return ""
+    kek = keys.Kek(**control.read("kek"))
+    return "" if kek.id else kek.problem or f"there is none at {kek.reference}"
 
 
 def _down() -> Finding:
@@ -173,17 +193,8 @@ def _down() -> Finding:
         rule="gateway-down",
         subject="gateway",
         what="No gateway runs: applications get no answers.",
-        instead="datareeve run ai.set-up-gateway starts it. What it said last stands in .datareeve/gateway/log.",
+        instead=f"`{command('ai.set-up-gateway')}` starts it. What it said last stands in {LOG}.",
         severity=Severity.CRITICAL,
-    )
-
-
-def _behind(sentence: str) -> Finding:
-    return Finding(
-        rule="gateway-behind",
-        subject="gateway",
-        what=f"A gateway does not follow: {sentence}.",
-        instead="Look at its log.",
     )
 
 
@@ -192,19 +203,9 @@ def _failing(traffic: dict[str, Any]) -> Finding:
         rule="requests-fail",
         subject="gateway",
         what=f"{figures.percent(traffic['error_percent'])} % of the requests that were sent failed.",
-        instead="ai.check-keys says whether keys are taken; ai.set-fallback gives routes another target.",
+        instead=f"`{command('ai.check-keys')}` says whether keys are taken; `{command('ai.set-fallback')}` gives routes another target.",
         severity=Severity.CRITICAL,
         figures={"failed": traffic["failed"], "requests": traffic["requests"]},
-    )
-
-
-def _unpriced(requests: int) -> Finding:
-    return Finding(
-        rule="no-price",
-        subject="gateway",
-        what=f"{requests} requests used models whose price is not known: they count for nothing in budgets.",
-        instead="Give it: gateway.prices in estate.yaml: {provider/model: {input: 2.0, output: 8.0}}, in USD per million tokens.",
-        figures={"requests": requests},
     )
 
 
@@ -214,31 +215,29 @@ def _spent(name: str, budget: dict[str, Any]) -> Finding:
         rule="budget-used",
         subject=name,
         what=f"{figures.percent(percent)} % of budget {name} is spent; it comes to {figures.percent(budget['forecast_percent'])} % if it goes on so.",
-        instead="Look who spends it, or raise it: ai.set-budget.",
+        instead=f"Look who spends it: `{command('ai.usage', by='key,model')}`; or raise it: `{command('ai.set-budget', budget=name, usd=round(budget['usd'] * 2, 2))}`",
         severity=Severity.CRITICAL if percent >= WHOLE else Severity.WARNING,
         figures={key: budget[key] for key in ("usd", "spent_usd", "percent", "forecast_percent")},
     )
 
 
-def _grows(growth: float, facts: CheckGatewayFacts) -> Finding:
+def _ends(key: keys.Key, days: float) -> Finding:
+    rotate = command("ai.rotate-key", provider=key.provider, old=key.id, new="env:NAME")
     return Finding(
-        rule="cost-grows",
-        subject="gateway",
-        what=f"This month will cost {figures.percent(growth)} % more than the last; the target is at most {figures.percent(facts.growth_percent_most)} %.",
-        instead="Look at what repeats, at models that are larger than their work, and at prompts that could be cached.",
-        figures={
-            "usd_month_forecast": facts.spending["usd_month_forecast"],
-            "usd_last_month": facts.spending["usd_last_month"],
-        },
+        rule="key-ends",
+        subject=key.id,
+        what=f"{key.id} of {key.provider}, which is in use, ends in {max(days, 0):.0f} days.",
+        instead=f"Make another one at the provider, put it into a variable, then: `{rotate}`",
+        severity=Severity.CRITICAL if days < 3 else Severity.WARNING,  # noqa: PLR2004 - days
+        figures={"days": days},
     )
 
 
-def _ends(days: float) -> Finding:
+def _not_kept(why: str) -> Finding:
     return Finding(
-        rule="key-ends",
-        subject="gateway",
-        what=f"A provider's key that is in use ends in {max(days, 0):.0f} days.",
-        instead="Make another one at the provider, then: datareeve run ai.rotate-key --new env:NAME.",
-        severity=Severity.CRITICAL if days < 3 else Severity.WARNING,  # noqa: PLR2004 - days
-        figures={"days": days},
+        rule="prompts-not-kept",
+        subject="gateway.privacy.keep_prompts",
+        what=f"The estate asks for prompts to be kept, and none is: the key that seals them cannot be had ({why}).",
+        why="Prompts are kept sealed or not at all; replays and comparisons of models have nothing to go by.",
+        instead=f"`{command('ai.set-up-keys')}` makes it, where it is to be a file. Or set keep_prompts: false.",
     )

@@ -122,39 +122,36 @@ class CheckKeys(Operation[CheckKeysFacts]):
                 "keys_in_use": len(active),
                 **({"keys_working": len(working)} if self.probe else {}),
                 "virtual_keys_valid": len(valid),
-                **{f"key {key.id}": self._row(key, seen) for key in every},
-                **{f"virtual key {key['id']}": self._virtual_row(key, seen) for key in seen.virtual},
+                "keys": [self._row(key, seen) for key in every],
+                "virtual_keys": [self._virtual_row(key, seen) for key in seen.virtual],
             },
         )
 
-    def _row(self, key: keys.Key, seen: KeysSeen) -> str:
-        words = (
-            key.provider,
-            key.name,
-            key.state,
-            _verdict(key, seen),
-            _end(key.expires_at),
-            self._used(seen.used.get(key.id)),
-        )
-        return ", ".join(word for word in words if word)
+    def _row(self, key: keys.Key, seen: KeysSeen) -> dict[str, Any]:
+        return {
+            "id": key.id,
+            "provider": key.provider,
+            "label": key.name,
+            "state": key.state,
+            "says": _verdict(key, seen),
+            "ends": _end(key.expires_at),
+            **self._used(seen.used.get(key.id)),
+        }
 
-    def _virtual_row(self, key: dict[str, Any], seen: KeysSeen) -> str:
-        used = self._used(seen.virtual_used.get(key["id"]))
-        words = (
-            key["name"],
-            key["team"],
-            key["state"],
-            "models " + " ".join(key["models"]),
-            _end(key["expires_at"]),
-            used,
-        )
-        return ", ".join(word for word in words if word)
+    def _virtual_row(self, key: dict[str, Any], seen: KeysSeen) -> dict[str, Any]:
+        return {
+            "id": key["id"],
+            "name": key["name"],
+            "team": key["team"],
+            "state": key["state"],
+            "models": " ".join(key["models"]),
+            "ends": _end(key["expires_at"]),
+            **self._used(seen.virtual_used.get(key["id"])),
+        }
 
-    def _used(self, use: dict[str, Any] | None) -> str:
-        if use is None:
-            return f"no request in {self.unused_days} days"
-        failed = f", {use['failed']:,} failed" if use["failed"] else ""
-        return f"{use['requests']:,} requests in {self.unused_days} days{failed}"
+    def _used(self, use: dict[str, Any] | None) -> dict[str, Any]:
+        """Within `unused_days`."""
+        return {"requests": use["requests"] if use else 0, "failed": use["failed"] if use else 0}
 
 
 def _verdict(key: keys.Key, seen: KeysSeen) -> str:
@@ -168,7 +165,7 @@ def _verdict(key: keys.Key, seen: KeysSeen) -> str:
 
 
 def _end(at: float | None) -> str:
-    return f"ends {keys.day_of(at)}" if at else ""
+    return keys.day_of(at) if at else ""
 
 
 def _count(things: Sized, name: str) -> str:

@@ -8,10 +8,12 @@ from pydantic import Field
 
 from datareeve.capabilities.ai import bills, keys, periods
 from datareeve.capabilities.ai.declared import declared
+from datareeve.capabilities.ai.gateway_findings import no_price
 from datareeve.capabilities.ai.operations.usage import interrupted
 from datareeve.capabilities.ai.pricing import Pricing, money, usd
 from datareeve.core import clock
 from datareeve.core.errors import BadInput
+from datareeve.core.figures import dollars, percent, written
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value
 
@@ -160,9 +162,9 @@ def _summary(facts: ExplainBillFacts) -> str:
         return f"Nothing passed through the gateway in {facts.period.words}."
     said = f"{money(usd(total['cost_microusd']))} in {facts.period.words} for {total['requests']:,} requests"
     if change is not None:
-        said += f", {change:+g} % beside {facts.before.words}"
+        said += f", {percent(change, sign=True)} % beside {facts.before.words}"
     if change is not None and (drivers := _drivers(facts, "model")):
-        said += f"; most of it {drivers[0].name or 'what was not sent'} ({drivers[0].usd:+,.4g} USD)"
+        said += f"; most of it {drivers[0].name or 'what was not sent'} ({money(drivers[0].usd, sign=True)})"
     return f"{said}."
 
 
@@ -178,7 +180,7 @@ def _figures(facts: ExplainBillFacts) -> dict[str, Any]:
         "unpriced": total["unpriced"],
         "interrupted": total["interrupted"],
         "estimated_percent": round(100 * facts.estimated.get("cost_microusd", 0) / billed, 3),
-        "made_of": {KIND_NAMES[kind]: amount for kind, amount in facts.composition.items() if amount},
+        "usd_made_of": {KIND_NAMES[kind]: amount for kind, amount in facts.composition.items() if amount},
         **{f"by_{d}": [_shown(d, row, billed) for row in facts.now_by.get(d, ())[:TOP]] for d in DIMENSIONS},
         **(
             {
@@ -228,15 +230,15 @@ def _agrees(row: dict[str, Any]) -> bool:
 def _grew(facts: ExplainBillFacts, change: float) -> Finding:
     top = [one for dimension in ("model", "key") for one in _drivers(facts, dimension)[:2] if one.usd > 0]
     said = "; ".join(
-        f"{one.dimension} {one.name or '(none)'} {one.usd:+,.4g} USD ({one.by_requests:+,.4g} by requests, {one.by_each:+,.4g} by what one costs)"
+        f"{one.dimension} {one.name or '(none)'} {money(one.usd, sign=True)} ({dollars(one.by_requests, sign=True)} by requests, {dollars(one.by_each, sign=True)} by what one costs)"
         for one in top
     )
     return Finding(
         rule="bill-grew",
         subject="gateway",
-        what=f"{facts.period.words} costs {change:g} % more than {facts.before.words}; the target is at most {facts.growth_percent_most:g} %.",
+        what=f"{facts.period.words} costs {percent(change)} % more than {facts.before.words}; the target is at most {percent(facts.growth_percent_most)} %.",
         why=f"{said}.",
-        instead="ai.advise-cost says what can be saved; ai.set-budget keeps it from going on.",
+        instead="`datareeve run ai.advise-cost` says what can be saved; a budget keeps it from going on: `datareeve run ai.set-budget --usd 500 --hard`",
         figures={
             "percent": change,
             "usd": usd(facts.total()["cost_microusd"]),
@@ -247,20 +249,15 @@ def _grew(facts: ExplainBillFacts, change: float) -> Finding:
 
 def _unpriced(facts: ExplainBillFacts, requests: int) -> Finding:
     models = [row["model"] for row in facts.now_by.get("model", ()) if row["unpriced"]][:TOP]
-    return Finding(
-        rule="no-price",
-        subject=", ".join(models) or "gateway",
-        what=f"{requests:,} requests have no price ({', '.join(models)}): they are missing from this bill and from budgets.",
-        instead="Give it: gateway.prices in estate.yaml: {provider/model: {input: 2.0, output: 8.0}}, in USD per million tokens.",
-        figures={"requests": requests},
-    )
+    what = f"{requests:,} requests have no price ({', '.join(models)}): they are missing from this bill and from budgets."
+    return no_price(", ".join(models) or "gateway", what, requests)
 
 
 def _estimated(facts: ExplainBillFacts, share: float) -> Finding:
     return Finding(
         rule="bill-estimated",
         subject="gateway",
-        what=f"{share:.1f} % of the bill is estimated: the provider did not say what {facts.estimated['requests']:,} requests used.",
+        what=f"{percent(share)} % of the bill is estimated: the provider did not say what {facts.estimated['requests']:,} requests used.",
         why="Streams that broke, clients that left, or a gateway that was killed: they count with what was seen, or with what is usual.",
         severity=Severity.INFO,
         figures={"percent": round(share, 2), "requests": facts.estimated["requests"]},
@@ -277,8 +274,8 @@ def _nothing_before(facts: ExplainBillFacts) -> Finding:
 
 
 def _apart(row: dict[str, Any]) -> Finding:
-    percent = row["difference_percent"]
-    more = percent is None or percent > 0
+    apart = row["difference_percent"]
+    more = apart is None or apart > 0
     why = (
         "Ours is more: requests that broke count with an estimate, or the estate's own prices are higher than the provider's."
         if more
@@ -287,8 +284,8 @@ def _apart(row: dict[str, Any]) -> Finding:
     return Finding(
         rule="count-apart",
         subject=f"{row['of']}",
-        what=f"Of {row['of']} the provider counted {row['provider']:,}, the gateway {row['gateway']:,} ({'no' if percent is None else f'{percent:+g}'} %).",
+        what=f"Of {row['of']} the provider counted {written(row['of'], row['provider'])}, the gateway {written(row['of'], row['gateway'])} ({'no' if apart is None else percent(apart, sign=True)} %).",
         why=why,
-        instead="ai.check-keys lists the provider's keys; its console says which key used what.",
+        instead="`datareeve run ai.check-keys` lists the provider's keys; its console says which key used what.",
         figures=dict(row),
     )

@@ -73,7 +73,8 @@ class IssueVirtualKey(Operation[IssueVirtualKeyFacts]):
     cache: bool = Field(default=True, description="may be answered from the cache, and fill it")
     admin: bool = Field(default=False, description="may read the gateway's status and metrics")
     change: bool = Field(
-        default=False, description="give the key of that name these limits instead; its text and its end stay"
+        default=False,
+        description="give the key of that name what is said here; what is not said stays, as do its text and its end",
     )
 
     @property
@@ -131,7 +132,8 @@ class IssueVirtualKey(Operation[IssueVirtualKeyFacts]):
     def _about(
         self, facts: IssueVirtualKeyFacts, valid: dict[str, Any], changing: tuple[Change, ...]
     ) -> Plan:
-        differs = [name for name in SCOPE if valid[name] != self._scope()[name]]
+        scope = self._scope(valid)
+        differs = [name for name in SCOPE if valid[name] != scope[name]]
         if not differs and not changing:
             return keys.quiet(self, f"{self.for_name} has key {valid['id']} with these limits.")
         if not self.change:
@@ -151,20 +153,20 @@ class IssueVirtualKey(Operation[IssueVirtualKeyFacts]):
             summary=f"Give key {valid['id']} of {self.for_name} other limits: {', '.join(differs or ['budget'])}.",
             requirements=(self._scoped(valid["id"], {name: valid[name] for name in SCOPE}),),
             steps=steps,
-            checks=(self._scoped(valid["id"], self._scope()), keys.followed()),
+            checks=(self._scoped(valid["id"], scope), keys.followed()),
             findings=keys.no_gateway(facts.gateways),
         )
 
     def _limits(self, valid: dict[str, Any], differs: list[str]) -> tuple[Step, ...]:
         if not differs:
             return ()
-        before = {name: valid[name] for name in SCOPE}
+        before, scope = {name: valid[name] for name in SCOPE}, self._scope(valid)
         step = Step(
             id=f"limit {valid['id']}",
-            call=_call("change_virtual_key", key=valid["id"], **self._scope()),
-            why=f"{self.for_name} may do this from now on: {', '.join(f'{n} {_shown(self._scope()[n])}' for n in differs)}.",
+            call=_call("change_virtual_key", key=valid["id"], **scope),
+            why=f"{self.for_name} may do this from now on: {', '.join(f'{n} {_shown(scope[n])}' for n in differs)}.",
             effect=Effect.REVERSIBLE,
-            probe=self._scoped(valid["id"], self._scope()),
+            probe=self._scoped(valid["id"], scope),
             undo=(_call("change_virtual_key", key=valid["id"], **before),),
             touches=(f"{keys.SYSTEM}:virtual key {valid['id']}",),
         )
@@ -175,8 +177,12 @@ class IssueVirtualKey(Operation[IssueVirtualKeyFacts]):
 
     # -- a new one -----------------------------------------------------------------------------------------------------------------
 
-    def _scope(self) -> dict[str, Any]:
-        return {**{name: getattr(self, name) for name in SCOPE}, "models": list(self.models)}
+    def _scope(self, valid: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What the key may do; of one that is changed, what was not said is as it stands."""
+        stays = (
+            {n: valid[n] for n in SCOPE if n not in self.model_fields_set} if valid and self.change else {}
+        )
+        return {**{name: getattr(self, name) for name in SCOPE}, "models": list(self.models), **stays}
 
     def _issue(self, key: str) -> Step:
         what = {"name": self.for_name, "valid_days": self.valid_days, **self._scope()}

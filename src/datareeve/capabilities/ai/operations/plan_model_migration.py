@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.ai import keys, migrating, model_ends, periods
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Change, Declared, declared, fields
-from datareeve.capabilities.ai.migrating import Known, Moving, Use
+from datareeve.capabilities.ai.migrating import Known, Moving, NotKnown, Use
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
 from datareeve.capabilities.ai.pricing import KINDS, Pricing, money
 from datareeve.capabilities.ai.setting import ASKED
 from datareeve.core import clock
 from datareeve.core.errors import DatareeveError
+from datareeve.core.figures import percent
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value
 
@@ -32,6 +34,7 @@ class PlanModelMigrationFacts(Value):
     declared: Declared
     movings: tuple[Moving, ...] = ()
     watched: tuple[Moving, ...] = ()  # the same without the limit of days: for the warnings ahead
+    left_open: tuple[NotKnown, ...] = ()  # models whose end could not be looked up
     version: str = ""  # of the catalogue
     not_known: bool = False  # the model that was named has no known end
     today: date
@@ -45,7 +48,8 @@ class PlanModelMigration(Operation[PlanModelMigrationFacts]):
     (with the maker's page for each; a project's own ai-models.yaml and the dates that a provider lists come first), and puts the maker's
     replacement, or `to`, in their place: in routes, in budgets, and as a route under the old name where applications ask for it
     themselves, so that they need no change. Each with the difference in price, at what was really used, and the shadow comparison of
-    ai.replay where there is one. `claude-3-sonnet`, for one, has been retired since 2025-07-21; its name is mapped to its replacement.
+    ai.replay where there is one. What another server than its maker's serves (Azure, a proxy, your own) has dates of its own: of that it is
+    said that it is not known here, unless `prices_as` says whose it is or ai-models.yaml gives its dates. `claude-3-sonnet`, for one, has been retired since 2025-07-21; its name is mapped to its replacement.
     Applications are better off with a name of yours, such as `chat`, than with a dated model. Undo puts back what stood there.
     """
 
@@ -104,6 +108,7 @@ class PlanModelMigration(Operation[PlanModelMigrationFacts]):
             declared=stands,
             movings=found,
             watched=tuple(one for one in later if _key(one) not in {_key(m) for m in found}),
+            left_open=migrating.not_known(known),
             version=catalogue.version,
             not_known=bool(self.model) and not found,
             today=today,
@@ -114,9 +119,8 @@ class PlanModelMigration(Operation[PlanModelMigrationFacts]):
         """Ours; the project's own before it; what providers list before both."""
         found = model_ends.catalogue(systems["files"].read("text", path=model_ends.OWN_FILE))
         for name, entry in stands.providers.items() if self.ask else ():
-            maker = model_ends.maker_of(entry)
-            if maker:
-                found = found.with_dates(maker, _listed(systems, name))
+            if whose := model_ends.dates_of(name, entry):
+                found = found.with_dates(whose, _listed(systems, name))
         return found
 
     # -- deciding ------------------------------------------------------------------------------------------------------------------
@@ -188,20 +192,32 @@ class PlanModelMigration(Operation[PlanModelMigrationFacts]):
             if changes or facts.declared.gateway is not None
             else "; there is no gateway whose routes could be changed"
         )
-        return f"{'; '.join(parts)}{left}."
+        return " ".join(filter(None, (f"{'; '.join(parts)}{left}.", _said_open(facts))))
 
     def _quiet(self, facts: PlanModelMigrationFacts) -> str:
         if facts.movings and facts.declared.gateway is None:
-            return "There is no gateway that could answer under the old name: ai.set-up-gateway sets one up. Applications must change it themselves."
+            return "There is no gateway that could answer under the old name: `datareeve run ai.set-up-gateway` sets one up. Applications must change it themselves."
         if facts.movings and not any(one.replacement for one in facts.movings):
-            return "No replacement is known: give one with to=provider/model."
+            return "No replacement is known: give one with --to provider/model."
         if facts.movings:
-            return "With aliases=false nothing here names what ends: applications must change it themselves."
-        if facts.not_known and self.model in facts.declared.settings.models:
-            return f"No model behind {self.model} has an announced end (catalogue {facts.version})."
+            return "With --no-aliases nothing here names what ends: applications must change it themselves."
+        return " ".join(filter(None, (_said_open(facts), self._nothing_ends(facts))))
+
+    def _nothing_ends(self, facts: PlanModelMigrationFacts) -> str:
+        """Said of what was looked up, and of nothing else; '' where nothing could be."""
+        open_ = {one.target for one in facts.left_open}
+        route = facts.declared.settings.models.get(self.model or "")
+        if facts.not_known and route:
+            left = f"No {'other ' if open_ else ''}model behind {self.model} has an announced end (catalogue {facts.version})."
+            return left if set(route.targets) - open_ else ""
         if facts.not_known:
-            return f"No end of {self.model} is announced, as far as the catalogue knows ({facts.version})."
-        return f"No route or request names a model that ends within {self.days} days (catalogue {facts.version})."
+            return (
+                ""
+                if open_
+                else f"No end of {self.model} is announced, as far as the catalogue knows ({facts.version})."
+            )
+        which = "another model" if open_ else "a model"
+        return f"No route or request names {which} that ends within {self.days} days (catalogue {facts.version})."
 
 
 def _key(one: Moving) -> tuple[str, str]:
@@ -244,13 +260,26 @@ def _ended(one: Moving, today: date) -> str:
 
 def _why(one: Moving, today: date) -> str:
     price = (
-        f", {one.change_percent:+g} % in cost for the same tokens" if one.change_percent is not None else ""
+        f", {percent(one.change_percent, sign=True)} % in cost for the same tokens"
+        if one.change_percent is not None
+        else ""
     )
     return f"{one.target} {_ended(one, today)} and requests to it fail from then on; {one.replacement} takes its place{price}."
 
 
+def _said_open(facts: PlanModelMigrationFacts) -> str:
+    """Of which models it is not known when they end, and why; '' where all were looked up."""
+    if not facts.left_open:
+        return ""
+    models = ", ".join(one.target for one in facts.left_open)
+    at = {one.provider: one.host for one in facts.left_open}
+    where = ", ".join(f"{name} is at {host}" for name, host in at.items())
+    return f"When {models} end{'s' if len(facts.left_open) == 1 else ''} is not known here: {where}, which has dates of its own."
+
+
 def _figures(facts: PlanModelMigrationFacts) -> dict[str, Any]:
     return {
+        "models_not_known": len(facts.left_open),
         "models_ended": sum(_is_over(one, facts.today) for one in facts.movings),
         "models_ending": sum(not _is_over(one, facts.today) for one in facts.movings),
         "migration": [_row(one) for one in facts.movings],
@@ -291,6 +320,7 @@ def _findings(facts: PlanModelMigrationFacts) -> Iterator[Finding]:
             yield _not_compared(one)
     for one in facts.watched:
         yield _later(one, facts)
+    yield from (_not_looked_up(one, facts) for one in facts.left_open)
 
 
 def _ends(one: Moving, facts: PlanModelMigrationFacts) -> Finding:
@@ -314,7 +344,7 @@ def _ends(one: Moving, facts: PlanModelMigrationFacts) -> Finding:
         why="Requests to it fail from that day on.",
         instead=f"{one.replacement} takes its place."
         if one.replacement
-        else "Give a replacement: to=provider/model.",
+        else f"Give a replacement: `{command('ai.plan-model-migration', model=name, to='PROVIDER/MODEL')}`",
         severity=_severity(one, facts),
         figures={"source": one.end.source, "requests": one.requests},
         mended_by=PlanModelMigration.name,
@@ -333,7 +363,7 @@ def _changes_more(one: Moving) -> Finding:
         rule="replacement-differs",
         subject=one.replacement,
         what=f"{one.replacement} differs in more than its name: {one.note}",
-        instead="Try your own prompts on it before: datareeve run ai.replay --model " + one.replacement,
+        instead=f"Try your own prompts on it before: `{command('ai.replay', model=one.replacement)}`",
         figures={"source": one.note_source},
     )
 
@@ -353,10 +383,14 @@ def _not_compared(one: Moving) -> Finding:
         rule="not-compared",
         subject=one.replacement,
         what=f"Answers of {one.replacement} were not compared with those of {one.target} on recorded prompts.",
-        instead=f"datareeve run ai.replay --model {one.replacement} --asked {one.asked or (one.routes[0] if one.routes else one.target)} "
-        "(needs gateway.privacy.keep_prompts)",
+        instead=f"`{_replay(one)}`; it needs gateway.privacy.keep_prompts.",
         severity=Severity.INFO,
     )
+
+
+def _replay(one: Moving) -> str:
+    asked = one.asked or (one.routes[0] if one.routes else one.target)
+    return command("ai.replay", model=one.replacement, asked=asked)
 
 
 def _later(one: Moving, facts: PlanModelMigrationFacts) -> Finding:
@@ -368,4 +402,23 @@ def _later(one: Moving, facts: PlanModelMigrationFacts) -> Finding:
         instead=f"Its maker recommends {one.replacement}." if one.replacement else "",
         severity=Severity.INFO,
         figures={"source": one.end.source, "days": left},
+    )
+
+
+def _not_looked_up(one: NotKnown, facts: PlanModelMigrationFacts) -> Finding:
+    """With its maker's own date, where there is one, and how the right ones are given."""
+    theirs = ""
+    if one.end is not None:
+        ended = one.end.ends is not None and one.end.ends <= facts.today
+        theirs = f" At {one.maker}'s own API {one.end.model} {'was retired' if ended else 'ends'} on {one.end.ends}."
+    own = f"{{source: URL, provider: {one.provider}, seen: {facts.today}, models: {{{one.target.partition('/')[2]}: {{ends: DATE, replacement: OTHER}}}}}}"
+    return Finding(
+        rule="model-end-not-known",
+        subject=one.target,
+        what=f"When {one.target} ends is not known here: {one.provider} is at {one.host}, which is not its maker and has dates of its own.{theirs}",
+        why="A model that ends unnoticed takes its requests down with it.",
+        instead=f"Where {one.provider} only passes on to {one.maker}, say so in estate.yaml, and {one.maker}'s dates hold: systems.{one.provider}.prices_as: {one.maker}. "
+        f"Else give its dates in {model_ends.OWN_FILE}, under pages: {own}",
+        severity=Severity.WARNING if one.end is not None else Severity.INFO,
+        figures={"requests": one.requests, **({"source": one.end.source} if one.end else {})},
     )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date  # noqa: TC003 - pydantic reads it
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from datareeve.capabilities.ai import keys, model_ends, periods
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Declared, declared
+from datareeve.capabilities.ai.gateway_findings import cost_grows, growth_percent
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS, answered
 from datareeve.capabilities.ai.pricing import usd
 from datareeve.core import clock
 from datareeve.core.estate import Targets
+from datareeve.core.figures import percent
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value
 
@@ -20,7 +23,26 @@ WINDOW_DAYS = 30.0  # of the service levels
 LEAST_ANSWERED = 95.0  # percent; below it a provider is degraded
 FULL_PERCENT = 80.0  # of a rate limit
 SOON_DAYS = 30  # a model that ends sooner is told here
+FAR_DAYS = 3650  # as far ahead as ends are looked at: said where no end is announced
 UP, DEGRADED, DOWN, IDLE = "up", "degraded", "down", "idle"
+
+
+class Limit(Value):
+    """One limit of a provider's key and model, as the provider's own headers told it, reckoned to now."""
+
+    provider: str
+    key: str
+    model: str
+    kind: str  # requests, tokens, input-tokens, output-tokens
+    left: int
+    limit: int | None = None
+    full_in_seconds: float = 0.0
+    heard_at: str  # ISO 8601, UTC
+
+    @property
+    def used_percent(self) -> float | None:
+        """Of the limit; None where its size was not told."""
+        return round(100 * (1 - self.left / self.limit), 1) if self.limit else None
 
 
 class Standing(Value):
@@ -35,8 +57,18 @@ class Standing(Value):
     limit_used_percent: float | None = (
         None  # of the declared requests or tokens a minute, in the busiest minute of its busiest key
     )
+    limits: tuple[Limit, ...] = ()  # as its own headers told them
     key: str = ""  # what the provider said to it, where it was asked
     key_ok: bool | None = None
+
+    @property
+    def used_percent(self) -> float | None:
+        """The most of any limit: the declared ones, and those that the provider tells itself."""
+        heard = [one.used_percent for one in self.limits if one.used_percent is not None]
+        return max(
+            (*heard, *([self.limit_used_percent] if self.limit_used_percent is not None else [])),
+            default=None,
+        )
 
     @property
     def answered_percent(self) -> float | None:
@@ -65,7 +97,8 @@ class ProvidersStatusFacts(Value):
     unanswered: int = 0
     own_faults: int = 0  # in that time, of the gateway itself: nobody's outage, but told
     spending: dict[str, Any] = Field(default_factory=dict)
-    ends: tuple[model_ends.ModelEnd, ...] = ()
+    ends: tuple[model_ends.ModelEnd, ...] = ()  # of all models in use whose end is announced
+    sharing: tuple[dict[str, Any], ...] = ()  # how each running gateway stands with the others over limits
     today: date | None = None
 
     @property
@@ -77,8 +110,7 @@ class ProvidersStatusFacts(Value):
     @property
     def growth_percent(self) -> float | None:
         """How much more the month will cost than the last; None where that is not known."""
-        last = self.spending.get("usd_last_month")
-        return round(100 * (self.spending["usd_month_forecast"] / last - 1), 1) if last else None
+        return growth_percent(self.spending)
 
 
 class ProvidersStatus(Operation[ProvidersStatusFacts]):
@@ -118,6 +150,7 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
         """What the gateway counted, and where wanted what the providers say now."""
         now, reader, stands = clock.now(), systems[keys.SYSTEM], declared(systems)
         period = periods.lately(self.minutes, now)
+        gateways = reader.read("gateways")
         window = periods.last_days(WINDOW_DAYS, now)
         outages = reader.read("outages", **window.arguments)
         excused = reader.read("excused", **window.arguments).values()
@@ -131,8 +164,9 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
         return ProvidersStatusFacts(
             declared=stands,
             targets=Targets(**(systems["estate"].read("get", where=["targets"]) or {})),
-            up=bool(reader.read("gateways")) or systems[PROCESS].read("answers"),
-            providers=tuple(self._standings(systems, stands, period)),
+            up=bool(gateways) or systems[PROCESS].read("answers"),
+            providers=tuple(self._standings(systems, stands, period, _heard(gateways))),
+            sharing=tuple({"gateway": one["id"], **row} for one in gateways for row in one["sharing"]),
             words=period.words,
             answered=max(sent - unanswered, 0),
             unanswered=unanswered,
@@ -142,7 +176,9 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
             today=today,
         )
 
-    def _standings(self, systems: Systems, stands: Declared, period: periods.Period) -> list[Standing]:
+    def _standings(
+        self, systems: Systems, stands: Declared, period: periods.Period, heard: list[Limit]
+    ) -> list[Standing]:
         reader = systems[keys.SYSTEM]
         rows = {row["provider"]: row for row in reader.read("usage", by=["provider"], **period.arguments)}
         outages, slow = (
@@ -165,6 +201,7 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
                 ms_p95=slow.get(name, {}).get("p95"),
                 usd=usd(row.get("cost_microusd", 0)),
                 limit_used_percent=_limit_used(entry, [one for one in busy if one["provider"] == name]),
+                limits=tuple(one for one in heard if one.provider == name),
                 key=said.verdict if said else "",
                 key_ok=said.ok if said else None,
             ))  # fmt: skip
@@ -203,15 +240,43 @@ def _ends(
     targets = {target for route in stands.settings.models.values() for target in route.targets}
     targets |= {row["model"] for row in used if row["model"] and row["requests"] > row["failed"]}
     named = (target.partition("/")[::2] for target in sorted(targets))
-    makers = [(model_ends.maker_of(stands.providers[p]), m) for p, m in named if p in stands.providers]
-    return tuple(model_ends.ending(known, makers, today, SOON_DAYS))
+    makers = [(model_ends.dates_of(p, stands.providers[p]), m) for p, m in named if p in stands.providers]
+    return tuple(model_ends.ending(known, makers, today, FAR_DAYS))
+
+
+def _heard(gateways: list[dict[str, Any]]) -> list[Limit]:
+    """What providers told of their limits; of what several processes heard, what was heard last."""
+    newest: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in (row for one in gateways for row in one["limits"]):
+        place = (row["key"], row["model"], row["kind"])
+        if place not in newest or newest[place]["heard_at"] < row["heard_at"]:
+            newest[place] = row
+    return [_limit(row) for row in newest.values()]
+
+
+def _limit(row: dict[str, Any]) -> Limit:
+    provider, _, key = str(row["key"]).partition(":")
+    return Limit(
+        provider=provider,
+        key=key,
+        model=row["model"],
+        kind=row["kind"],
+        left=row["left"],
+        limit=row["limit"],
+        full_in_seconds=row["full_in"],
+        heard_at=_iso(row["heard_at"]),
+    )
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
     """For the report and the service levels; what is not known is left out."""
     asked = [one for one in facts.providers if one.requests]
     total = sum(one.requests for one in asked)
-    limits = [one.limit_used_percent for one in facts.providers if one.limit_used_percent is not None]
+    limits = [one.used_percent for one in facts.providers if one.used_percent is not None]
     allowed = (facts.answered + facts.unanswered) * (100 - facts.targets.api_uptime_percent) / 100
     found = {
         "api_status": _summary(facts),
@@ -228,18 +293,46 @@ def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
         "api_usd_month": facts.spending.get("usd_month"),
         "ai_cost_growth_percent": facts.growth_percent,
         "model_days_left": _days_left(facts),
+        "limits_shared": _shared(facts),
         "providers": [
-            {**one.model_dump(), "state": one.state, "answered_percent": one.answered_percent}
+            {
+                **one.model_dump(exclude={"limits"}),
+                "state": one.state,
+                "answered_percent": one.answered_percent,
+            }
             for one in facts.providers
         ],
+        "provider_limits": [
+            {**limit.model_dump(), "used_percent": limit.used_percent}
+            for one in facts.providers
+            for limit in one.limits
+        ]
+        or None,
     }
     return {name: value for name, value in found.items() if value is not None}
 
 
 def _days_left(facts: ProvidersStatusFacts) -> int | None:
-    """Until the first model in use ends; None where none ends soon."""
-    left = [one.days_left(facts.today) for one in facts.ends] if facts.today else []
-    return min((days for days in left if days is not None), default=None)
+    """Until the first model in use ends; `FAR_DAYS` where no end is announced, so that an alert on it ends; None where nothing is in use, or nothing could be looked up."""
+    in_use = facts.declared.settings.models or facts.answered or facts.unanswered
+    looked_up = facts.ends or any(model_ends.maker_of(one) for one in facts.declared.providers.values())
+    if facts.today is None or not in_use or not looked_up:
+        return None
+    left = [one.days_left(facts.today) for one in facts.ends]
+    return min((days for days in left if days is not None), default=FAR_DAYS)
+
+
+def _alone(facts: ProvidersStatusFacts) -> list[dict[str, Any]]:
+    return [one for one in facts.sharing if one.get("alone_since")]
+
+
+def _shared(facts: ProvidersStatusFacts) -> str | None:
+    """By how many processes limits are shared, or since when one is alone; None where no gateway said so."""
+    if alone := _alone(facts):
+        since = _iso(min(one["alone_since"] for one in alone))
+        return f"{len(alone)} of {len(facts.sharing)} alone since {since}: each goes on with its part of every limit"
+    most = max((one.get("instances", 1) for one in facts.sharing), default=None)
+    return None if most is None else f"by {most} process{'es' if most != 1 else ''}"
 
 
 def _availability(facts: ProvidersStatusFacts) -> str:
@@ -253,16 +346,16 @@ def _availability(facts: ProvidersStatusFacts) -> str:
 
 def _summary(facts: ProvidersStatusFacts) -> str:
     if not facts.declared.providers or facts.declared.gateway is None:
-        return "No AI provider is behind a gateway here: ai.set-up-gateway sets one up."
+        return "No AI provider is behind a gateway here: `datareeve run ai.set-up-gateway` sets one up."
     if not facts.up:
         return f"{DOWN}: no gateway runs"
     parts = [
         f"{one.provider} {one.state}"
-        + (f" ({one.answered_percent:g} % answered)" if one.answered_percent is not None else "")
+        + (f" ({percent(one.answered_percent)} % answered)" if one.answered_percent is not None else "")
         for one in facts.providers
     ]
     uptime = (
-        f"; {facts.uptime_percent:.4g} % of requests answered in {WINDOW_DAYS:g} days"
+        f"; {percent(facts.uptime_percent)} % of requests answered in {WINDOW_DAYS:g} days"
         if facts.uptime_percent is not None
         else ""
     )
@@ -273,14 +366,16 @@ def _findings(facts: ProvidersStatusFacts) -> list[Finding]:
     if facts.declared.gateway is None:
         return []
     found = [_not_well(one, facts.words) for one in facts.providers if one.state in (DOWN, DEGRADED)]
-    found += [_near(one) for one in facts.providers if (one.limit_used_percent or 0) > FULL_PERCENT]
+    found += [_near(one) for one in facts.providers if (one.used_percent or 0) > FULL_PERCENT]
+    found += [_limits_alone(facts)] if _alone(facts) else []
     if facts.uptime_percent is not None and facts.uptime_percent < facts.targets.api_uptime_percent:
         found.append(_missed(facts))
     if facts.own_faults:
         found.append(_own_faults(facts))
     if facts.growth_percent is not None and facts.growth_percent > facts.targets.ai_cost_growth_percent:
-        found.append(_grows(facts))
-    return [*found, *(_ending(one, facts) for one in facts.ends)]
+        found.append(cost_grows(facts.growth_percent, facts.targets.ai_cost_growth_percent, facts.spending))
+    soon = (one for one in facts.ends if facts.today and (one.days_left(facts.today) or 0) <= SOON_DAYS)
+    return [*found, *(_ending(one, facts) for one in soon)]
 
 
 def _not_well(one: Standing, words: str) -> Finding:
@@ -289,7 +384,7 @@ def _not_well(one: Standing, words: str) -> Finding:
         rule=f"provider-{one.state}",
         subject=one.provider,
         what=f"{one.provider} is {one.state}: {one.unanswered:,} of {one.requests:,} requests of {words} were not answered{said}.",
-        instead="Look at its status page; ai.set-fallback gives routes a second provider, ai.check-keys tries its keys.",
+        instead=f"Look at its status page; `{command('ai.set-fallback')}` gives routes a second provider, `{command('ai.check-keys', provider=one.provider)}` tries its keys.",
         severity=Severity.CRITICAL if one.state == DOWN else Severity.WARNING,
         figures={"requests": one.requests, "unanswered": one.unanswered},
     )
@@ -299,9 +394,27 @@ def _near(one: Standing) -> Finding:
     return Finding(
         rule="near-rate-limit",
         subject=one.provider,
-        what=f"The busiest key of {one.provider} had {one.limit_used_percent:g} % of its limit in one minute.",
-        instead="ai.add-key gives it a second key; ai.set-limits bounds who uses most of it.",
-        figures={"percent": one.limit_used_percent},
+        what=_nearest(one),
+        instead=f"A second key shares the load: `{command('ai.add-key', provider=one.provider, key='env:NAME')}`; who uses most of it: `{command('ai.usage', by='key', provider=one.provider)}`",
+        figures={"percent": one.used_percent},
+    )
+
+
+def _nearest(one: Standing) -> str:
+    heard = max(one.limits, key=lambda limit: limit.used_percent or 0.0, default=None)
+    if heard is not None and heard.used_percent == one.used_percent:
+        return f"{one.provider} says that {percent(heard.used_percent or 0.0)} % of the {heard.kind} of {heard.key or 'its limit'} for {heard.model} is used ({heard.heard_at})."
+    return f"The busiest key of {one.provider} had {percent(one.limit_used_percent or 0.0)} % of its limit in one minute."
+
+
+def _limits_alone(facts: ProvidersStatusFacts) -> Finding:
+    trouble = ", ".join(sorted({str(one.get("trouble") or "no answer") for one in _alone(facts)}))
+    return Finding(
+        rule="limits-not-shared",
+        subject="gateway",
+        what=f"Limits are not shared at the moment ({trouble}): {_shared(facts)}.",
+        instead="Look at what they are shared through: gateway.shared, else gateway.store.",
+        figures={"alone": len(_alone(facts))},
     )
 
 
@@ -309,8 +422,8 @@ def _missed(facts: ProvidersStatusFacts) -> Finding:
     return Finding(
         rule="uptime-missed",
         subject="gateway",
-        what=f"{facts.uptime_percent:.4g} % of requests were answered in {WINDOW_DAYS:g} days; the target is more than {facts.targets.api_uptime_percent:g} %.",
-        instead="ai.usage --by provider --by status says where they failed; ai.set-fallback gives routes a second provider.",
+        what=f"{percent(facts.uptime_percent or 0.0)} % of requests were answered in {WINDOW_DAYS:g} days; the target is more than {facts.targets.api_uptime_percent:g} %.",
+        instead=f"`{command('ai.usage', by='provider,status')}` says where they failed; `{command('ai.set-fallback')}` gives routes a second provider.",
         figures={"answered": facts.answered, "unanswered": facts.unanswered},
     )
 
@@ -326,16 +439,6 @@ def _own_faults(facts: ProvidersStatusFacts) -> Finding:
     )
 
 
-def _grows(facts: ProvidersStatusFacts) -> Finding:
-    return Finding(
-        rule="cost-grows",
-        subject="gateway",
-        what=f"This month will cost {facts.growth_percent:g} % more than the last; the target is at most {facts.targets.ai_cost_growth_percent:g} %.",
-        instead="ai.explain-bill says what makes it grow, ai.advise-cost what can be saved.",
-        figures={name: facts.spending[name] for name in ("usd_month_forecast", "usd_last_month")},
-    )
-
-
 def _ending(one: model_ends.ModelEnd, facts: ProvidersStatusFacts) -> Finding:
     assert facts.today is not None  # noqa: S101 - observed with the ends
     left = one.days_left(facts.today) or 0
@@ -346,7 +449,7 @@ def _ending(one: model_ends.ModelEnd, facts: ProvidersStatusFacts) -> Finding:
         if left <= 0
         else f"{one.model} ends on {one.ends}, in {left} days.",
         why="Requests to it fail from that day on.",
-        instead="datareeve run ai.plan-model-migration puts its replacement into the routes.",
+        instead=f"`{command('ai.plan-model-migration', model=one.model)}` puts its replacement into the routes.",
         severity=Severity.CRITICAL if left <= 7 else Severity.WARNING,  # noqa: PLR2004 - days
         figures={"days": left, "source": one.source},
         mended_by="ai.plan-model-migration",

@@ -11,6 +11,7 @@ from datareeve.capabilities.ai.declared import Declared, declared
 from datareeve.capabilities.ai.model_ends import maker_by_name, maker_of
 from datareeve.capabilities.ai.pricing import Pricing, money, usd
 from datareeve.core import clock
+from datareeve.core.figures import percent
 from datareeve.core.operation import (
     Call,
     Claim,
@@ -162,7 +163,7 @@ class Replay(Operation[ReplayFacts]):
             return ["Which model shall be tried was not said: give model=provider/model."]
         if not facts.target:
             return [
-                f"Which provider has {self.model} is not known: give model=provider/model; the estate has {', '.join(facts.declared.providers) or 'none'}."
+                f"Which provider has {self.model} is not known: give it with its provider, --model provider/model; the estate has {', '.join(facts.declared.providers) or 'none'}."
             ]
         if not facts.prompts:
             more = (
@@ -176,7 +177,9 @@ class Replay(Operation[ReplayFacts]):
         return (
             []
             if facts.gateways
-            else ["No gateway runs: prompts are replayed through it. ai.set-up-gateway starts it."]
+            else [
+                "No gateway runs: prompts are replayed through it. `datareeve run ai.set-up-gateway` starts it."
+            ]
         )
 
     def _step(self, facts: ReplayFacts, count: int, cost: float) -> Step:
@@ -212,7 +215,7 @@ class Replay(Operation[ReplayFacts]):
             operation=self.name,
             inputs=self.inputs(),
             summary=told(record),
-            nothing_to_do=f"Replayed on {record['at'][:10]}; again=true asks again, and pays again.",
+            nothing_to_do=f"Replayed on {record['at'][:10]}; with --again they are asked again, and paid again.",
             checks=(self._recorded(facts),),
             findings=tuple(findings(record)),
             figures={f"replay_{name}": value for name, value in figures.items()},
@@ -229,9 +232,9 @@ def told(record: dict[str, Any]) -> str:
         ("schema_now_percent", "valid by their schema"),
     ):
         if name in figures:
-            parts.append(f"{figures[name]:g} % {words}")
+            parts.append(f"{percent(figures[name])} % {words}")
     if "usd_change_percent" in figures:
-        parts.append(f"{figures['usd_change_percent']:+g} % in cost")
+        parts.append(f"{percent(figures['usd_change_percent'], sign=True)} % in cost")
     return f"{', '.join(parts)}."
 
 
@@ -244,10 +247,10 @@ def findings(record: dict[str, Any]) -> list[Finding]:
         found.append(Finding(rule="replay-not-answered", subject=target, what=what, instead="Look at the errors: what it does not take must be changed in the prompts.", figures=figures["errors"]))  # fmt: skip
     now, before = figures.get("schema_now_percent"), figures.get("schema_before_percent")
     if now is not None and now < min(before or 100.0, WORSE_PERCENT):
-        what = f"{now:g} % of its answers follow the schema that their prompts ask for; of the recorded ones {before:g} % do."
+        what = f"{percent(now)} % of its answers follow the schema that their prompts ask for; of the recorded ones {percent(before or 0.0)} % do."
         found.append(Finding(rule="replay-schema", subject=target, what=what, instead="Do not move prompts that ask for a schema.", figures={"now": now, "before": before}))  # fmt: skip
     if figures.get("empty_percent"):
-        found.append(Finding(rule="replay-empty", subject=target, what=f"{figures['empty_percent']:g} % of its answers are empty.",
+        found.append(Finding(rule="replay-empty", subject=target, what=f"{percent(figures['empty_percent'])} % of its answers are empty.",
                              why="A model that reasons may use up max_tokens before it says a word.", instead="Raise max_tokens for it.",
                              severity=Severity.WARNING, figures={"percent": figures["empty_percent"]}))  # fmt: skip
     return found

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.ai import keys
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Change
 from datareeve.capabilities.ai.keys import Key, ProviderFacts  # noqa: TC001 - pydantic reads it
 from datareeve.capabilities.ai.operations.add_key import AddKey, AddKeyFacts
@@ -164,6 +165,6 @@ def _delete_now(provider: ProviderFacts, leaked: Key) -> Finding:
         rule="delete-at-provider",
         subject=leaked.id,
         what=f"Revoked here, {leaked.id} still works for whoever has it, until it is deleted at {provider.name}.",
-        instead=f"Delete it now at {provider.console}{where}, and look there at what it was used for; `ai.check-keys` tells when it is dead.",
+        instead=f"Delete it now at {provider.console}{where}, and look there at what it was used for; `{command('ai.check-keys', provider=provider.name)}` tells when it is dead.",
         severity=Severity.CRITICAL,
     )

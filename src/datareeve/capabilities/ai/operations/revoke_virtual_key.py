@@ -46,7 +46,8 @@ class RevokeVirtualKey(Operation[RevokeVirtualKeyFacts]):
         """One step a key; an expired one is revoked as well, so that nobody prolongs it."""
         if not facts.found:
             return keys.quiet(
-                self, blocker=f"No key has the id or the name {self.key}; `ai.check-keys` lists them."
+                self,
+                blocker=f"No key has the id or the name {self.key}; `datareeve run ai.check-keys` lists them.",
             )
         living = [one for one in facts.found if one["state"] != "revoked"]
         if not living:

@@ -152,7 +152,7 @@ class RewrapKeys(Operation[RewrapKeysFacts]):
             rule="old-sealing-key-stays",
             subject=facts.old.reference,
             what=f"{facts.old.reference} stays where it is: it opens backups of the gateway's store from before.",
-            instead="Destroy it when those are gone. If it has leaked, rotate the providers' keys as well: ai.rotate-key.",
+            instead="Destroy it when those are gone. If it has leaked, the providers' keys have to be replaced as well: `datareeve run ai.check-keys` lists them.",
             severity=Severity.INFO,
         )
 

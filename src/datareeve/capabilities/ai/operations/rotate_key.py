@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.ai import keys
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Change
 from datareeve.capabilities.ai.operations.add_key import AddKey, AddKeyFacts
 from datareeve.core.estate_gateway import SecretReference  # noqa: TC001 - pydantic reads it
@@ -131,7 +132,7 @@ class RotateKey(Operation[RotateKeyFacts]):
         if old is None and provider.active:
             return f"Several keys of {provider.name} are in use: name the one to retire with --old: {_names(provider.active)}."
         if old is None:
-            return f"{provider.name} has no key in use that could be replaced: ai.add-key adds one."
+            return f"{provider.name} has no key in use that could be replaced; this adds one: `{command('ai.add-key', provider=provider.name, key=self.new)}`"
         if old.id == facts.new.found:
             return f"The key at {self.new} is {old.id} itself: give another one."
         return "" if old.state in ("active", "draining") else f"{old.id} is {old.state} already."

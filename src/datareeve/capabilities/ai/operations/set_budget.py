@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from datareeve.capabilities.ai import periods
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Change
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
 from datareeve.capabilities.ai.setting import Setting, SettingFacts
+from datareeve.core import clock
 from datareeve.core.figures import money
 from datareeve.core.operation import Effect, Finding, Severity, Systems
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LOOKED_BACK_DAYS = 30.0  # for models that were asked for
 GROWTH = 1.10  # the service level: at most a tenth more than last month
 USUAL_USD = 100.0  # a month, where nothing was spent yet and nobody said
 
@@ -51,10 +58,63 @@ class SetBudget(Setting):
 
     def observe(self, systems: Systems) -> SettingFacts:
         """And what was spent last month, where no amount is given."""
-        facts = super().observe(systems)
+        facts = super().observe(systems).model_copy(update={"there_are": self._there_are(systems)})
         if self.usd is not None or facts.set_up is not None:
             return facts
         return facts.model_copy(update={"spent_usd": systems[PROCESS].read("last_month_usd")})
+
+    def _there_are(self, systems: Systems) -> dict[str, tuple[str, ...]]:
+        """Names of virtual keys that are not revoked, all teams of keys, and names that were asked for lately, each where it is needed."""
+        reader = systems["gateway"]
+        found: dict[str, tuple[str, ...]] = {}
+        if self.key is not None or self.team is not None:
+            issued = reader.read("virtual_keys")
+            found["key"] = tuple(dict.fromkeys(k["name"] for k in issued if k["state"] != "revoked"))
+            found["team"] = tuple(dict.fromkeys(k["team"] for k in issued if k["team"]))
+        if self.model is not None:
+            period = periods.last_days(LOOKED_BACK_DAYS, clock.now())
+            rows = reader.read("usage", by=["asked", "model"], **period.arguments)
+            found["model"] = tuple({name for row in rows for name in (row["asked"], row["model"]) if name})
+        return found
+
+    def asks_providers(self) -> bool:
+        """Which models there are, where one is named."""
+        return self.model is not None
+
+    def blockers(self, facts: SettingFacts) -> list[str]:
+        """A budget for what does not exist would hold nothing, and nobody would notice."""
+        found = []
+        names = facts.there_are.get("key", ())
+        if self.key not in (None, "*", *names):
+            issue = command("ai.issue-virtual-key", for_name=self.key, usd_per_month=self.amount(facts))
+            found.append(
+                f"There is no virtual key named {self.key!r}: there {_are(names)}. To issue it with a budget: `{issue}`"
+            )
+        if self.model is not None and self._has(self.model, facts) is False:
+            routes = tuple((facts.after.gateway or {}).get("models") or {})
+            found.append(
+                f"No route, provider or request of the last {LOOKED_BACK_DAYS:g} days has a model {self.model!r}: the routes {_are(routes)}; "
+                f"others are named provider/model, of {', '.join(facts.after.providers) or 'no provider'}."
+            )
+        return found
+
+    @staticmethod
+    def _has(model: str, facts: SettingFacts) -> bool | None:
+        """Whether there is such a model; None where a provider that may have it does not list its models."""
+        after = facts.after
+        if model in ((after.gateway or {}).get("models") or {}) or model in facts.there_are.get("model", ()):
+            return True
+        provider, _, rest = model.partition("/")
+        asked = (provider,) if rest and provider in after.providers else tuple(after.providers)
+        name = rest if rest and provider in after.providers else model
+        listed = [facts.answers[one].models if one in facts.answers else () for one in asked]
+        if any(name in models for models in listed):
+            return True
+        return None if any(not models for models in listed) else False
+
+    def _scope(self) -> dict[str, str]:
+        scope = {"budget": self.budget, "key": self.key, "team": self.team, "model": self.model}
+        return {name: value for name, value in scope.items() if value}
 
     def named(self) -> str:
         """The given name, or one such as 'team-research-month'."""
@@ -77,36 +137,41 @@ class SetBudget(Setting):
 
     def changes(self, facts: SettingFacts) -> list[Change]:
         """One entry of `gateway.budgets`."""
-        standing = self._standing(facts)
-        hard = (
-            self.hard
-            if self.hard is not None
-            else bool((standing or {}).get("hard", True))
-            if standing
-            else self.usd is not None
-        )
-        scope = {"key": self.key, "team": self.team, "model": self.model}
-        wanted = {
-            "usd": self.amount(facts),
-            "period": self.period,
-            **scope,
-            "hard": hard,
-            "alert_percent": list(self.alert_percent),
-        }
-        how = "is refused before it is sent" if hard else "is told of, and goes on"
-        why = f"Spending beyond {money(self.amount(facts))} a {self.period} {how}; alerts come at {', '.join(map(str, self.alert_percent))} %."
-        where = ("gateway", "budgets", self.named())
+        after = self._after(facts)
+        how = "is refused before it is sent" if after["hard"] else "is told of, and goes on"
+        alerts = ", ".join(map(str, after["alert_percent"]))
+        why = f"Spending beyond {money(after['usd'])} a {after['period']} {how}; alerts come at {alerts} %."
         return [
             Change(
                 id=f"budget {self.named()}",
-                where=where,
-                before=standing,
-                after={
-                    key: value for key, value in {**(standing or {}), **wanted}.items() if value is not None
-                },
+                where=("gateway", "budgets", self.named()),
+                before=self._standing(facts),
+                after=after,
                 why=why,
             )
         ]
+
+    def _after(self, facts: SettingFacts) -> dict[str, Any]:
+        """As it shall stand: of a budget that is there only what was given changes."""
+        standing = self._standing(facts) or {}
+        hard = (
+            self.hard
+            if self.hard is not None
+            else standing.get("hard", True)
+            if standing
+            else self.usd is not None
+        )
+        given = self.model_fields_set if standing else set(type(self).model_fields)
+        usual = {"period": self.period, "alert_percent": list(self.alert_percent)}
+        scope = {"key": self.key, "team": self.team, "model": self.model}
+        return {
+            **usual,
+            **standing,
+            **{name: value for name, value in usual.items() if name in given},
+            **{name: value for name, value in scope.items() if value is not None},
+            "usd": self.amount(facts),
+            "hard": hard,
+        }
 
     def _standing(self, facts: SettingFacts) -> dict[str, Any] | None:
         found: dict[str, Any] | None = ((facts.after.gateway or {}).get("budgets") or {}).get(self.named())
@@ -114,29 +179,54 @@ class SetBudget(Setting):
 
     def summary(self, facts: SettingFacts) -> str:
         """The budget in words."""
-        hard = self.changes(facts)[0].after["hard"]
-        return f"{'Hard' if hard else 'Soft'} budget {self.named()}: {money(self.amount(facts))} a {self.period}."
+        after = self._after(facts)
+        how = "Hard" if after["hard"] else "Soft"
+        return f"{how} budget {self.named()}: {money(after['usd'])} a {after['period']}."
 
     def findings(self, facts: SettingFacts) -> list[Finding]:
-        """Where the amount is ours, not somebody's."""
+        """Where the amount is ours, not somebody's; where nobody is known yet whom it holds."""
+        found = [*self._nobody_yet(facts)]
         if self.usd is not None or self._standing(facts):
-            return []
+            return found
         basis = (
             f"last month's {money(facts.spent_usd)} and a tenth"
             if facts.spent_usd
             else "a usual amount, for nothing was spent last month"
         )
         return [
+            *found,
             Finding(
                 rule="budget-not-given",
                 subject=self.named(),
                 what=f"No amount was given: {money(self.amount(facts))} is {basis}, and nothing is refused beyond it.",
-                instead="Give yours: usd=200 hard=true.",
+                instead=f"Give yours: `{command('ai.set-budget', **self._scope(), period=self.period, usd=200, hard=True)}`",
                 severity=Severity.INFO,
                 figures={"usd": self.amount(facts)},
-            )
+            ),
         ]
+
+    def _nobody_yet(self, facts: SettingFacts) -> Iterator[Finding]:
+        teams = facts.there_are.get("team", ())
+        if self.team not in (None, "*", *teams):
+            yield Finding(
+                rule="team-not-known",
+                subject=self.team or "",
+                what=f"No virtual key is of team {self.team!r}, so this budget holds nobody yet: the teams {_are(teams)}.",
+                instead=f"Issue one: `{command('ai.issue-virtual-key', for_name='NAME', team=self.team)}`",
+            )
+        if self.model is not None and self._has(self.model, facts) is None:
+            yield Finding(
+                rule="model-not-known",
+                subject=self.model,
+                what=f"Whether there is a model {self.model!r} is not known: its provider does not list its models.",
+                instead=f"Compare its name with what is asked for: `{command('ai.usage', by='asked,model')}`",
+            )
 
     def figures(self, facts: SettingFacts) -> dict[str, Any]:
         """The amount."""
         return {"budget_usd": self.amount(facts)}
+
+
+def _are(names: Iterable[str]) -> str:
+    """'are a, b', 'are none'."""
+    return f"are {', '.join(sorted(names)) or 'none'}"

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import (
     USUAL_ADDRESSES,
     USUAL_KEYS,
@@ -18,6 +19,7 @@ from datareeve.capabilities.ai.declared import (
     proposed_chat,
     proposed_routes,
 )
+from datareeve.capabilities.ai.gateway_findings import behind, not_tried
 from datareeve.core.errors import DatareeveError
 from datareeve.core.estate_gateway import DEFAULT_PORT, GatewaySettings
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
@@ -30,7 +32,7 @@ PASTE = (
     "or paste into estate.yaml: systems: {openai: {kind: openai, keys: [env:OPENAI_API_KEY]}}"
 )
 FORWARD = (
-    "A provider that is declared without a key is one that asks for none, or whose keys `ai.add-key` sealed."
+    "A provider that is declared without a key is one that asks for none, or whose keys ai.add-key sealed."
 )
 
 
@@ -184,7 +186,9 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
         if facts.running and self.listen not in (None, listens):
             return [f"The gateway runs at {listens}: stop it before it is given another address."]
         if facts.free_port is None and not facts.running:
-            return [f"Another program listens at {self.listen or listens}: give listen=127.0.0.1:PORT."]
+            return [
+                f"Another program listens at {self.listen or listens}: give another one: `datareeve run ai.set-up-gateway --listen 127.0.0.1:4142`"
+            ]
         after = self.after(facts)
         if self.model and not proposed_chat(after.providers, facts.answers, self.model, {}):
             return [
@@ -231,7 +235,7 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
         found = [_untried(name, answer) for name, answer in facts.answers.items() if answer.ok is None]
         found += [_left_out(name, facts) for name, answer in facts.answers.items() if answer.ok is False]
         if facts.running and not facts.current:
-            found.append(_behind())
+            found.append(behind("the one that runs here does not work by estate.yaml", Severity.CRITICAL))
         if not (self.after(facts).gateway or {}).get("models"):
             found.append(_no_route(next(iter(self.after(facts).providers))))
         if not facts.running:
@@ -249,10 +253,23 @@ def _usable(facts: SetUpGatewayFacts) -> dict[str, dict[str, Any]]:
 
 
 def _refused(provider: str, facts: SetUpGatewayFacts) -> str:
-    entry = facts.declared.providers.get(provider) or facts.proposed.get(provider) or {}
-    place = (entry.get("keys") or ["ai.add-key"])[0]
+    """Nothing was done; what to do, and the command that goes on."""
+    said, place = _said(provider, facts), _place(provider, facts)
+    if place:
+        return f"{said}: put a valid one at {place}, then again: `{command('ai.set-up-gateway')}`"
+    adding = command("ai.add-key", provider=provider, key="env:NAME")
+    return f"{said}: `{adding}`, then again: `{command('ai.set-up-gateway')}`"
+
+
+def _said(provider: str, facts: SetUpGatewayFacts) -> str:
     answer = facts.answers[provider]
-    return f"{provider} does not take its key ({answer.verdict}, status {answer.status}): put a valid one at {place} and plan again."
+    return f"{provider} does not take its key ({answer.verdict}, status {answer.status})"
+
+
+def _place(provider: str, facts: SetUpGatewayFacts) -> str:
+    """Where the estate says that its key stands, or would say; '' of a sealed one."""
+    entry = facts.declared.providers.get(provider) or facts.proposed.get(provider) or {}
+    return str((entry.get("keys") or [""])[0])
 
 
 def answered(systems: Systems, provider: str) -> Answered:
@@ -275,32 +292,31 @@ def _tried(systems: Systems, provider: str, **how: Any) -> Answered:
 
 
 def _untried(provider: str, answer: Answered) -> Finding:
-    return Finding(
-        rule="provider-not-tried",
-        subject=provider,
-        what=f"Whether {provider} takes its key is not known: {answer.verdict or 'it was not asked'}.",
-        instead=f"Once it can be reached: datareeve run ai.check-keys. {FORWARD}",
-    )
+    what = f"Whether {provider} takes its key is not known: {answer.verdict or 'it was not asked'}."
+    later = command("ai.check-keys", provider=provider)
+    return not_tried(provider, what, f"Once it can be reached: `{later}`. {FORWARD}")
 
 
 def _left_out(provider: str, facts: SetUpGatewayFacts) -> Finding:
-    left = "" if provider in facts.declared.providers else " It is left out."
+    stands = provider in facts.declared.providers
     return Finding(
         rule="key-refused",
         subject=provider,
-        what=f"{_refused(provider, facts)}{left}",
+        what=_said(provider, facts) + ("." if stands else ": it is left out."),
+        instead=_go_on(provider, facts),
         severity=Severity.CRITICAL,
     )
 
 
-def _behind() -> Finding:
-    return Finding(
-        rule="gateway-behind",
-        subject="gateway",
-        what="The gateway that runs does not work by estate.yaml as it stands.",
-        instead="Its log, .datareeve/gateway/log, says why.",
-        severity=Severity.CRITICAL,
-    )
+def _go_on(provider: str, facts: SetUpGatewayFacts) -> str:
+    """How it comes in later. What was left out a second run does not add: where providers are declared, they are the owner's choice."""
+    place = _place(provider, facts)
+    if provider in facts.declared.providers:
+        adding = command("ai.add-key", provider=provider, key="env:NAME")
+        return f"Put a valid one at {place}." if place else f"Give it another: `{adding}`"
+    entry = facts.proposed[provider]
+    at = {"base_url": entry["base_url"]} if entry.get("base_url") else {}
+    return f"Put a valid one at {place}, then: `{command('ai.add-provider', kind=entry['kind'], **at, key=place)}`"
 
 
 def _no_route(provider: str) -> Finding:
@@ -308,7 +324,7 @@ def _no_route(provider: str) -> Finding:
         rule="no-route",
         subject=provider,
         what=f"{provider} did not list its models, so no name such as `chat` is given to any.",
-        instead=f"Give the model: datareeve run ai.set-up-gateway --model {provider}/NAME. Until then applications name its models themselves.",
+        instead=f"Give the model: `{command('ai.set-up-gateway', model=f'{provider}/NAME')}`. Until then applications name its models themselves.",
     )
 
 
@@ -317,6 +333,6 @@ def _not_a_service() -> Finding:
         rule="not-a-service",
         subject="gateway",
         what="The gateway runs until it is stopped or this machine is started anew; nothing starts it again then.",
-        instead="Have it started at boot, with the variables that hold keys: ExecStart=datareeve gateway --project FOLDER in a systemd unit.",
+        instead="Have it started at boot by a systemd unit, with the variables that hold keys: ExecStart=`datareeve gateway --project FOLDER`",
         severity=Severity.INFO,
     )

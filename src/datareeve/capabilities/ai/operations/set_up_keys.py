@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.ai import keys
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Change, declared
 from datareeve.capabilities.ai.operations.issue_virtual_key import IssueVirtualKey, IssueVirtualKeyFacts
 from datareeve.capabilities.ai.operations.set_up_gateway import SetUpGateway
@@ -133,15 +134,19 @@ class SetUpKeys(Operation[SetUpKeysFacts]):
         return Claim(text=f"A usable sealing key stands at {facts.kek.reference}", call=call)
 
     def _findings(self, facts: SetUpKeysFacts) -> list[Finding]:
-        by_reference = [key.reference for key in facts.provider_keys if key.reference.startswith("env:")]
-        if not by_reference:
-            return []
+        in_variables = [key for key in facts.provider_keys if key.reference.startswith("env:")]
         return [
             Finding(
                 rule="key-in-environment",
-                subject=", ".join(by_reference),
-                what="The gateway reads these keys from its environment: whoever may see that may see them, and they change with a restart.",
-                instead=f"Seal one instead: datareeve run ai.rotate-key --new {by_reference[0]} takes another over without a failed request.",
+                subject=f"{key.provider} {key.reference}",
+                what="The gateway reads this key from its environment: whoever may see that may see it, and it changes with a restart.",
+                instead=f"Have the next one sealed; it takes over without a failed request: `{_rotate(key)}`",
                 severity=Severity.INFO,
             )
+            for key in in_variables
+            if key.state == "active"
         ]
+
+
+def _rotate(key: keys.Key) -> str:
+    return command("ai.rotate-key", provider=key.provider, old=key.id, new="env:NEW_KEY")

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Change, declared
+from datareeve.capabilities.ai.gateway_findings import LOG
 from datareeve.capabilities.ai.operations.check_gateway import (
     ERROR_PERCENT,
     EXPIRY_DAYS,
     SPENT_PERCENT,
     CheckGateway,
 )
+from datareeve.capabilities.ai.operations.providers_status import ProvidersStatus
 from datareeve.capabilities.ai.operations.set_up_gateway import SetUpGateway
 from datareeve.capabilities.ai.setting import SettingFacts, may_plan, upon_set_up
 from datareeve.core.errors import BadInput
@@ -25,9 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EVERY_MINUTE = "* * * * *"
+EVERY_TEN_MINUTES = "*/10 * * * *"  # for what is looked at over 30 days
+MODEL_DAYS = 30.0
 SILENT_SECONDS = 600.0  # ten looks that did not come
 SUBJECT = CheckGateway.sampled_as
 SCHEDULE = "watch-gateway"
+PROVIDERS = "watch-providers"
+LOOKS = {  # by schedule: what looks, when, and why
+    SCHEDULE: (CheckGateway.name, EVERY_MINUTE, "The alerts are judged on samples that check-gateway takes every minute."),
+    PROVIDERS: (ProvidersStatus.name, EVERY_TEN_MINUTES, "The share of requests that were answered, and models that end, are looked at every ten minutes."),
+}  # fmt: skip
 
 
 class WatchGatewayFacts(Value):
@@ -36,7 +46,7 @@ class WatchGatewayFacts(Value):
     setting: SettingFacts
     targets: Targets
     alerts: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    schedule: dict[str, Any] | None = None
+    schedules: dict[str, dict[str, Any]] = Field(default_factory=dict)  # ours, as they stand
     sampled: bool = False
 
 
@@ -46,33 +56,38 @@ def proposals(targets: Targets) -> dict[str, dict[str, Any]]:
     return {
         "no-data": {"sample": "up", "silent_seconds": SILENT_SECONDS, "severity": Severity.CRITICAL,
                     "advice": "Nobody is watching: look whether `datareeve serve` runs, and what its log says."},
-        "down": {"sample": "up", "below": 1, **outage, "advice": "Start it: datareeve run ai.set-up-gateway. Its log is .datareeve/gateway/log."},
+        "down": {"sample": "up", "below": 1, **outage, "advice": f"`{command('ai.set-up-gateway')}` starts it. Its log is {LOG}."},
         "outage": {"sample": "error_percent", "above": 50, "clear": ERROR_PERCENT, **outage, "tells": ("requests_per_minute",),
-                   "advice": "Look at the provider's status page; ai.set-fallback gives routes a second provider."},
+                   "advice": f"Look at the provider's status page; `{command('ai.set-fallback')}` gives routes a second provider."},
         "errors": {"sample": "error_percent", "above": ERROR_PERCENT, "clear": 1, "for_samples": 3, "tells": ("requests_per_minute",),
-                   "advice": "ai.check-gateway shows what fails; ai.check-keys whether keys are taken."},
+                   "advice": f"`{command('ai.providers-status')}` shows what fails; `{command('ai.check-keys')}` whether keys are taken."},
         "behind": {"sample": "gateways_behind", "above": 0, "for_samples": 3,
                    "advice": "A gateway does not take the estate as it stands: its log says why."},
         "budget": {"sample": "budget_percent_most", "above": SPENT_PERCENT, "for_samples": 1, "tells": ("usd_month",),
-                   "advice": "ai.check-gateway names the budget and how fast it is spent."},
+                   "advice": f"`{command('ai.check-gateway')}` names the budget and how fast it is spent."},
         "budget-spent": {"sample": "budget_percent_most", "above": 99.9, "for_samples": 1, "severity": Severity.CRITICAL, "tells": ("usd_month",),
-                         "advice": "Requests under a hard budget are refused now; ai.set-budget raises it."},
+                         "advice": f"Requests under a hard budget are refused now; `{command('ai.check-gateway')}` names it, and the command that raises it."},
         "budget-forecast": {"sample": "budget_forecast_percent_most", "above": 100, "clear": 95, "for_samples": 60,
                             "advice": "At this pace the budget ends before its time: look who spends it."},
         "cost-growth": {"sample": "usd_growth_percent", "above": targets.ai_cost_growth_percent, "for_samples": 60,
                         "advice": "This month costs more than the target allows beside the last."},
         "no-price": {"sample": "unpriced", "above": 0, "for_samples": 5,
                      "advice": "A model without a price counts for nothing in budgets: give it under gateway.prices."},
+        "uptime": {"sample": "api_uptime_percent", "below": targets.api_uptime_percent, "for_samples": 3,
+                   "advice": f"Fewer requests were answered than the target asks for: `{command('ai.providers-status')}` says by whom."},
+        "model-ends": {"sample": "model_days_left", "below": MODEL_DAYS, "for_samples": 1,
+                       "advice": f"A model in use ends: `{command('ai.plan-model-migration')}` puts its replacement into the routes."},
         "key-expiry": {"sample": "key_days_left", "below": EXPIRY_DAYS, "for_samples": 1,
-                       "advice": "Make another key at the provider, then ai.rotate-key."},
+                       "advice": f"`{command('ai.check-keys')}` names it, and the command that puts another in its place."},
     }  # fmt: skip
 
 
 class WatchGateway(Operation[WatchGatewayFacts]):
     """Watch the AI gateway: usage, billing, outages.
 
-    Writes alert rules into estate.yaml (outage, errors, budgets used up or about to be, costs that grow beyond the target, a key that ends, a
-    model without a price) and a schedule that checks the gateway every minute while `datareeve serve` runs; records the first sample. An
+    Writes alert rules into estate.yaml (outage, errors, fewer requests answered than the target asks for, budgets used up or about to be,
+    costs that grow beyond the target, a key or a model that ends, a model without a price) and two schedules: the gateway is checked every
+    minute, its providers every ten, while `datareeve serve` runs; records the first sample. An
     alert that stands there already is left as its owner set it, unless `thresholds` names it. Undo takes it out again.
     """
 
@@ -102,14 +117,16 @@ class WatchGateway(Operation[WatchGatewayFacts]):
             setting=SettingFacts(declared=stands, set_up=first),
             targets=Targets(**(estate.read("get", where=["targets"]) or {})),
             alerts={entry["name"]: entry for entry in estate.read("get", where=["alerts"]) or []},
-            schedule=estate.read("get", where=["schedules", SCHEDULE]),
+            schedules={
+                name: found for name in LOOKS if (found := estate.read("get", where=["schedules", name]))
+            },
             sampled=systems["ledger"].read("sampled", system=SUBJECT, name="up"),
         )
 
     # -- deciding ------------------------------------------------------------------------------------------------------------------
 
     def plan(self, facts: WatchGatewayFacts) -> Plan:
-        """A step for each rule that is missing or different, one for the schedule, one for the first sample."""
+        """A step for each rule that is missing or different, one for each schedule, one for the first sample."""
         return upon_set_up(self, facts.setting, self._own(facts) if may_plan(facts.setting) else None)
 
     def _own(self, facts: WatchGatewayFacts) -> Plan:
@@ -122,7 +139,7 @@ class WatchGateway(Operation[WatchGatewayFacts]):
             )
         changes = [
             *(self._alert(key, rule, facts.alerts.get(rule.name)) for key, rule in rules.items()),
-            self._schedule(facts.schedule),
+            *(self._schedule(name, facts.schedules.get(name)) for name in LOOKS),
         ]
         steps = [change.step() for change in changes if not change.is_there]
         steps += [] if facts.sampled else [_first_sample()]
@@ -133,7 +150,7 @@ class WatchGateway(Operation[WatchGatewayFacts]):
             summary=f"Watch the gateway every minute with {len(rules)} alert rules."
             if steps
             else "The gateway is watched.",
-            nothing_to_do="" if steps else "Its alert rules, its schedule and a first sample are there.",
+            nothing_to_do="" if steps else "Its alert rules, its schedules and a first sample are there.",
             steps=tuple(steps),
             checks=(*(change.stands() for change in changes), _sampled()),
             findings=() if told else (_nobody_is_told(),),
@@ -165,11 +182,15 @@ class WatchGateway(Operation[WatchGatewayFacts]):
         )
 
     @staticmethod
-    def _schedule(standing: dict[str, Any] | None) -> Change:
-        value = {"operation": CheckGateway.name, "inputs": {}, "cron": EVERY_MINUTE}
-        why = "The alerts are judged on samples that check-gateway takes every minute."
+    def _schedule(name: str, standing: dict[str, Any] | None) -> Change:
+        operation, cron, why = LOOKS[name]
+        value = {"operation": operation, "inputs": {}, "cron": cron}
         return Change(
-            id="schedule", where=("schedules", SCHEDULE), before=standing, after=standing or value, why=why
+            id=f"schedule {name}",
+            where=("schedules", name),
+            before=standing,
+            after=standing or value,
+            why=why,
         )
 
 
@@ -195,6 +216,6 @@ def _nobody_is_told() -> Finding:
         rule="nobody-is-told",
         subject=SUBJECT,
         what="No alert names anyone to tell: events are written into the ledger only.",
-        instead="Give `notify`: file:data/alerts.jsonl, exec:/path/program or webhook:env:NAME.",
+        instead=f"Say who: `{command('ai.watch-gateway', notify='file:data/alerts.jsonl')}`; also exec:/path/program, or webhook:env:NAME.",
         severity=Severity.INFO,
     )

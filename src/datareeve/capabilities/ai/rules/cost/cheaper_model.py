@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.costs import Seen, query, saving, within
 from datareeve.capabilities.ai.rules.cost.duplicate_calls import quoted
+from datareeve.core.figures import percent
 from datareeve.core.operation import Severity
 
 if TYPE_CHECKING:
@@ -63,15 +65,23 @@ def _proved(seen: Seen, row: dict[str, Any], record: dict[str, Any]) -> Finding:
         seen,
         "cheaper-model",
         row["asked"],
-        what=f"{record['target']} answered {figures['prompts']} recorded prompts of {row['asked']} as well as {row['model']} did, by form, schema and tools, for {figures['usd_change_percent']:+g} %.",
+        what=f"{record['target']} answered {figures['prompts']} recorded prompts of {row['asked']} as well as {row['model']} did, by form, schema and tools, for {percent(figures['usd_change_percent'], sign=True)} %.",
         why="Whether it says the same in other words is not measured: read some of its answers before you change the route.",
-        instead=f"Put it first: datareeve run ai.set-fallback --model {row['asked']} --targets {record['target']} --targets {row['model']}",
+        instead=_first(seen, row, record["target"]),
         microusd=saved,
         computed=f"cost of {row['asked']} in this time, times the measured change in cost of the replay of {record['at'][:10]}",
-        proof=f"datareeve run ai.replay --model {record['target']}"
-        + (f" --asked {record['asked']}" if record["asked"] else ""),
+        proof=command(
+            "ai.replay", model=record["target"], **({"asked": record["asked"]} if record["asked"] else {})
+        ),
         figures={f"replay_{name}": value for name, value in figures.items()},
     )
+
+
+def _first(seen: Seen, row: dict[str, Any], target: str) -> str:
+    """How the cheaper one comes to answer first: in its route, or where there is none by a route of that name."""
+    if row["asked"] in seen.declared.settings.models:
+        return f"Put it first: `{command('ai.set-fallback', model=row['asked'], targets=[target, row['model']])}`"
+    return f"Give the name a route in estate.yaml: gateway.models: {{{row['asked']}: {{targets: [{target}, {row['model']}]}}}}"
 
 
 def _open(seen: Seen, row: dict[str, Any], cheaper: dict[str, Any]) -> Finding | None:
@@ -85,7 +95,7 @@ def _open(seen: Seen, row: dict[str, Any], cheaper: dict[str, Any]) -> Finding |
         f"{row['asked']} on {row['model']}",
         what=f"{cheaper['target']} would cost {100 * cheaper['share']:.0f} % of {row['model']} for the same tokens; whether it answers {row['asked']} as well is not known.",
         why="A smaller model is enough for much of what is asked of a large one; only your own prompts can tell.",
-        instead=f"Try it on recorded prompts: datareeve run ai.replay --model {cheaper['target']} --asked {row['asked']}",
+        instead=f"Try it on recorded prompts: `{command('ai.replay', model=cheaper['target'], asked=row['asked'])}`",
         microusd=saved,
         computed="the tokens of this time at both prices of the list; not proved: another model may use more tokens",
         proof=query(

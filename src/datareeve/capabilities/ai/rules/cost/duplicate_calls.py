@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.costs import Seen, query, saving, within
 
 if TYPE_CHECKING:
@@ -31,12 +32,7 @@ def find(seen: Seen) -> Iterator[Finding]:
             asked,
             what=f"{len(rows):,} question{'s' if len(rows) != 1 else ''} to {asked} came again, equal in meaning, within {words(seconds)} of their answer: {hits:,} times.",
             why="An equal question gets the earlier answer from the response cache: at once, and for nothing.",
-            instead=f"datareeve run ai.set-cache --model {asked} --seconds {seconds:g}"
-            + (
-                " (answers that shall differ each time: leave that route out)"
-                if asked in seen.declared.settings.models
-                else ""
-            ),
+            instead=_cached(seen, asked, seconds),
             microusd=saved,
             computed=f"the cache was replayed over these requests by their digests: an answer kept for {seconds:g} s, within a team, one flight for questions at once",
             proof=query(
@@ -76,6 +72,15 @@ def replayed(questions: Iterable[Sequence[Sequence[float]]], seconds: float) -> 
 def words(seconds: float) -> str:
     """A time for people."""
     return {300.0: "5 minutes", 3600.0: "an hour", 86_400.0: "a day"}.get(seconds, f"{seconds:g} s")
+
+
+def _cached(seen: Seen, asked: str, seconds: float) -> str:
+    """The command that has these answers kept: of the route, or where the name has none of everything."""
+    if asked in seen.declared.settings.models:
+        kept = command("ai.set-cache", model=asked, seconds=f"{seconds:g}")
+        return f"`{kept}`; answers that shall differ each time: leave that route out."
+    every = command("ai.set-cache", seconds=f"{seconds:g}", only_deterministic=False)
+    return f"`{every}`: {asked} has no route, so this is for everything; answers that shall differ each time need a route with cache_seconds: 0."
 
 
 def quoted(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.costs import Seen, query, saving
 from datareeve.capabilities.ai.rules.cost.duplicate_calls import quoted
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 TIMES_USUAL = 10
 LEAST_REQUESTS = 500
 LEAST_HOURS = 12  # of use, before anything is usual
+
+
+def bounded(key_name: str, requests: int) -> str:
+    """The command that bounds a virtual key."""
+    return command("ai.issue-virtual-key", for_name=key_name, change=True, requests_per_minute=requests)
 
 
 def find(seen: Seen) -> Iterator[Finding]:
@@ -38,7 +44,7 @@ def find(seen: Seen) -> Iterator[Finding]:
             key,
             what=f"{key} sent {worst['requests']:,} requests in the hour from {worst['hour']}; it usually sends {usual:g}. There were {len(wild)} such hours.",
             why="A job that was started twice, a retry without an end, or a loop over everything.",
-            instead=f"datareeve run ai.issue-virtual-key --for '{quoted(key)}' --change --requests-per-minute {max(round(usual * TIMES_USUAL / 60), 10)} keeps it from happening again.",
+            instead=f"`{bounded(key, max(round(usual * TIMES_USUAL / 60), 10))}` keeps it from happening again.",
             microusd=max(beyond, 0.0),
             computed=f"cost of those hours beyond the median hour of this key ({usual:g} requests)",
             proof=query(

@@ -31,7 +31,7 @@ def find(seen: Seen) -> Iterator[Finding]:
             row["model"],
             what=f"{row['model']} needed {row['attempts']:,} attempts for {sent:,} requests: {100 * more / sent:.0f} % more.",
             why="Each attempt that fails is time that somebody waits, counts against the provider's limits, and may be charged.",
-            instead="Look which errors: ai.providers-status. A lower rate (ai.set-limits), a second key (ai.add-key) or a fallback (ai.set-fallback) mends most of them.",
+            instead="Look which errors: `datareeve run ai.usage --by model,status`. A lower rate (ai.set-limits), a second key (ai.add-key) or a fallback (ai.set-fallback) mends most of them.",
             microusd=0,
             computed="sum of attempts less requests that were sent",
             proof=query(

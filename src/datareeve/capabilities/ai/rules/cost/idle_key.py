@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.costs import Seen, query, saving
 from datareeve.capabilities.ai.rules.cost.duplicate_calls import quoted
 from datareeve.core.operation import Severity
@@ -32,7 +33,7 @@ def find(seen: Seen) -> Iterator[Finding]:
             what=f"Nobody has used the key of {key['name']} ({key['id']}) in {seen.idle_days} days.",
             why="A key that nobody needs can only leak, and whoever finds it spends your money."
             + (f" Budget {budgets[0]} is held for it." if budgets else ""),
-            instead=f"datareeve run ai.revoke-virtual-key --key {key['id']}",
+            instead=command("ai.revoke-virtual-key", key=key["id"]),
             microusd=0,
             computed="no hour of usage with this key in that time",
             proof=query("max(hour) AS last_used", "usage_hourly", f"virtual_key = '{quoted(key['id'])}'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.costs import Seen, saving
 from datareeve.core.operation import Severity
 
@@ -36,7 +37,7 @@ def find(seen: Seen) -> Iterator[Finding]:
             instead=f"Set max_tokens near {_round(2 * longest):,}: twice the longest answer.",
             microusd=0,
             computed="median of max_tokens and longest answer of the recorded prompts of this name",
-            proof=f"datareeve run ai.advise-cost --model {asked}: prompts that are recorded are read anew",
+            proof=command("ai.advise-cost", model=asked),
             figures={"max_tokens": usual, "longest": longest, "prompts": len(pairs)},
             severity=Severity.INFO,
         )

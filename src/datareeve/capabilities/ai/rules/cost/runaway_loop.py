@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from datareeve.capabilities.ai.costs import Seen, query, saving
 from datareeve.capabilities.ai.rules.cost.duplicate_calls import quoted
+from datareeve.capabilities.ai.rules.cost.excessive_calls import bounded
 from datareeve.core.operation import Severity
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def find(seen: Seen) -> Iterator[Finding]:
             what=f"{row['key_name']} sent one and the same question to {row['asked_model']} {row['requests']:,} times within ten minutes from {when}.",
             why="A loop that does not look at its answer, or a retry without a pause."
             + (f" The cache answered {row['cached']:,} of them." if row["cached"] else ""),
-            instead=f"Look at what runs with {row['key_name']}; bound it: datareeve run ai.issue-virtual-key --for '{quoted(row['key_name'])}' --change --requests-per-minute 60",
+            instead=f"Look at what runs with {row['key_name']}; bound it: `{bounded(row['key_name'], 60)}`",
             microusd=cost,
             computed="cost of all requests with that digest in such ten minutes",
             proof=query("at, status, cached, cost_microusd", "usage", where, "ORDER BY at"),
