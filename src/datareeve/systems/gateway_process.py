@@ -26,6 +26,7 @@ from datareeve.core.estate_gateway import AnthropicSystem, OpenaiSystem
 from datareeve.core.value import fingerprint
 from datareeve.systems.adapter import Adapter, effects, reads
 from datareeve.systems.files import replace_file
+from datareeve.systems.gateway_saying import without_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -297,7 +298,7 @@ class GatewayProcess(Adapter):
             raise Unreachable(
                 "gateway.not-running",
                 "The gateway does not run on this machine.",
-                "Start it: datareeve gateway",
+                "`datareeve gateway` starts it.",
             )
         host, port = told["address"]
         return reachable((host, port))
@@ -317,7 +318,7 @@ class GatewayProcess(Adapter):
             lines = self._log.read_bytes()[-4000:].decode("utf-8", "replace").strip().splitlines()
         except OSError:
             return ""
-        told = [line for line in lines if line and not line[0].isspace()]
+        told = [without_time(line) for line in lines if line and not line[0].isspace()]
         return f" It said: {told[-1]}" if told else ""
 
 

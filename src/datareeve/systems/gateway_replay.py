@@ -174,7 +174,7 @@ class Replays(Following, UsageReads):
         raise Unreachable(
             "gateway.not-running",
             "No gateway runs: prompts are replayed through it.",
-            "Start it: datareeve run ai.set-up-gateway",
+            "`datareeve run ai.set-up-gateway` starts it.",
         )
 
     def _answers(

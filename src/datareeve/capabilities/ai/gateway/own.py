@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.ai.gateway import admin
+from datareeve.systems.gateway_saying import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,4 +56,4 @@ class Own:
         )
         if self._faults <= MOST_TOLD:
             frames = "".join(traceback.format_tb(error.__traceback__))
-            sys.stderr.write(f"a fault of the gateway, {type(error).__name__}:\n{frames}\n")
+            say(f"a fault of the gateway, {type(error).__name__}:\n{frames}")

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import heapq
 import json
 import os
 import signal
 import socket
-import sys
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -40,6 +40,7 @@ from datareeve.core import estate as estates
 from datareeve.core.errors import DatareeveError
 from datareeve.systems.gateway_keys import open_store, settings_of
 from datareeve.systems.gateway_process import FOLDER, estate_digest
+from datareeve.systems.gateway_saying import Troubles, say
 from datareeve.systems.gateway_store import Instance
 from datareeve.systems.http1 import Bounds, Server
 from datareeve.systems.secret_references import resolver
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.2  # between two looks at estate.yaml and the store's revision
 BEAT_SECONDS = 3.0
 SPILL_SECONDS = 1.0  # between two accounts to the other processes
+MOST_LIMITS = 50  # of providers that a beat tells: those with the least left
 DRAIN_SECONDS = 30.0  # for requests under way, when it stops
 
 
@@ -87,7 +89,7 @@ class Process:
         self._keeping: Keeping
         self._unread: dict[str, str] = {}  # keys that cannot be read, and why
         self._read_at = 0.0  # time.monotonic() when keys were read last
-        self._problem = ""  # why the newest configuration is not the one it works by
+        self._troubles = Troubles()
         self._stamp: tuple[int, int, int] | None = None
         self._stop = asyncio.Event()
         self._telemetry: Telemetry | None = None
@@ -137,9 +139,7 @@ class Process:
         await self._sharing.close()
         left = await parts.usage.close()
         if left.lost:
-            sys.stderr.write(
-                f"{left.lost} requests could not be counted: neither disk nor store took their rows\n"
-            )
+            say(f"{left.lost} requests could not be counted: neither disk nor store took their rows")
         if self._telemetry is not None:
             await asyncio.to_thread(self._telemetry.close)
         with suppress(DatareeveError):
@@ -156,8 +156,7 @@ class Process:
         assert store is not None  # noqa: S101 - it is made where it is not there; for the type checker
         self._store, self._stamp = store, self._stamped()
         self._estate, config = compiling.current(place, store, self._resolve, problems=self._unread)
-        for key, why in self._unread.items():
-            sys.stderr.write(f"{key} cannot be read: {why}\n")
+        self._tell_unread()
         return config
 
     async def _parts(self, config: Config) -> Parts:
@@ -254,14 +253,13 @@ class Process:
         try:
             found = await asyncio.to_thread(self._newer)
         except DatareeveError as error:
-            changed, self._problem = self._problem != error.code, error.code
-            if changed:
-                sys.stderr.write(f"the former configuration stays: {error.what} {error.remedy}\n")
-            return changed
+            why = f"the former configuration stays: {error.code}: {error.what} {error.remedy}"
+            return self._troubles.are("configuration", {"": why}, "")
+        self._troubles.are("configuration", {}, "changes are followed again: what was in the way is over")
         if found is None:
             return False
         self._estate, config = found
-        self._problem = ""
+        self._tell_unread()
         self._sharing.config = config
         self._engine.adopt(config)
         self._engine.parts.objects.batches.applied()
@@ -272,6 +270,10 @@ class Process:
         batches = self._engine.parts.objects.batches
         with suppress(DatareeveError):
             batches.adopt(await asyncio.to_thread(batches.read))
+
+    def _tell_unread(self) -> None:
+        now = {key: f"{key} cannot be read: {why}" for key, why in self._unread.items()}
+        self._troubles.are("keys", now, "{} is read again, or no longer asked for")
 
     def _newer(self) -> tuple[Estate, Config] | None:
         stamp, revision = self._stamped(), self._store.revision()
@@ -302,10 +304,29 @@ class Process:
             revision=config.revision,
             estate=estate_digest(self._estate),
             behind=parts.usage.behind,
-            detail=json.dumps({"problems": self._unread, "in_flight": self._engine.in_flight()}),
+            detail=json.dumps(self._detail()),
         )
         with suppress(DatareeveError):  # the store is down: requests go on, and the next beat tells
             await asyncio.to_thread(self._store.heartbeat, self._instance)
+
+
+    def _detail(self) -> dict[str, Any]:
+        """What else a beat tells: keys that cannot be read, requests under way, what providers say is left, and who shares the limits."""
+        room, wall = self._engine.parts.room, time.time()
+        left = heapq.nsmallest(MOST_LIMITS, room.limits.left(room.meters.now()), key=lambda one: one.share)
+        return {
+            "problems": self._unread,
+            "in_flight": self._engine.in_flight(),
+            "limits": [asdict(one) for one in left],
+            "sharing": [
+                {
+                    "instances": state.instances,
+                    "alone_since": wall - state.down_seconds if state.down_seconds else None,
+                    "trouble": state.trouble if state.down_seconds else "",
+                }
+                for state in self._sharing.states()
+            ],
+        }
 
 
 def digest_key(place: Path) -> bytes:
