@@ -107,4 +107,4 @@ def test_the_ends_that_a_provider_lists_go_before_the_catalogue(tmp_path, monkey
             )
             assert [step.call.arguments["values"] for step in plan.steps] == [{"targets": ["openai/steady"]}]
             silent = world.plan("plan-model-migration")
-            assert silent.nothing_to_do == "No replacement is known: give one with to=provider/model."
+            assert silent.nothing_to_do == "No replacement is known: give one with --to provider/model."
