@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 import ai_usage_rig
@@ -106,6 +108,25 @@ def test_crowds_loops_failures_and_outages_are_counted(world):
     assert world.control.read("outages", since=at(1), until=at(4)) == {"openai": 3}
     (busy,) = world.control.read("busiest_minute", since=at(1), until=at(4))
     assert busy["requests"] == 60
+
+
+def test_all_that_repeats_is_in_one_look_what_it_is_in_several(world):
+    pick = random.Random(5)  # noqa: S311 - no secret
+    world.requests(*(
+        {
+            "at": at(2) + second * 7, "digest": pick.choice(["", "d1", "d2", "d3", f"once {second}"]), "prefix": pick.choice(["", "p1", "p2"]),
+            "prefix_tokens": pick.randint(600, 4000), "team": pick.choice(["shop", "search"]), "key_name": pick.choice("ab"),
+            "status": pick.choice(["ok", "ok", "ok", "error"]), "http_status": 400, "cached": pick.random() < 0.1,
+            "cost_microusd": pick.randint(0, 3), "stream": pick.random() < 0.2,
+        }
+        for second in range(600)
+    ))  # fmt: skip
+    span = {"since": at(1), "until": at(3)}
+    found = world.control.read("repetition", crowd=2, loop=5, fail=3, kept=60.0, **span)
+    each = {"repeats": {}, "loops": {"crowd": 5}, "failing": {"crowd": 3}, "prefixes": {"kept": 60.0}, "bulk": {"crowd": 2}}  # fmt: skip
+    assert found == {name: world.control.read(name, **span, **asked) for name, asked in each.items()}
+    assert all(len(rows) > 1 for rows in found.values())
+    assert world.control.read("repetition", crowd=2, loop=5, fail=3, kept=60.0, **span) == found
 
 
 def test_percentiles_are_of_whole_answers_and_at_most_a_fifth_too_high(world):

@@ -6,6 +6,7 @@ prompt or answer: two questions are known to be equal by a keyed digest. Sums ar
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from datareeve.systems.gateway_database import Transaction
+    from datareeve.systems.gateway_store import GatewayStore
 
 SQL = named_statements("gateway_usage.sql")
 HOUR = 3600
@@ -42,7 +44,16 @@ DIMENSIONS = {  # by what usage is summed: our word, and where it stands in `usa
 TIMES = ("hour", "day", "month")
 MOST_MOMENTS = 500_000  # that are replayed; of more the first
 CROWD_A_MINUTE = 30
+KEPT_SECONDS = 300.0  # in a provider's cache, from the last use
+REPEATS_MOST, MOST = 200, 50  # rows that are told
 Row = dict[str, Any]
+# What stands in braces in some statements: all rows, or on SQLite those of `again`, made beforehand.
+WHOLE = {"dear": f"({SQL['dear']})", "usage": "usage", "often": ""}
+AGAIN = {
+    "dear": "dear_again",
+    "usage": "again",
+    "often": "AND digest IN (SELECT digest FROM often WHERE times >= :crowd)",
+}
 
 
 class UsageReads(OpenedGateway):
@@ -94,19 +105,17 @@ class UsageReads(OpenedGateway):
 
         `asked`: [at, total_ms, cost_microusd] of each time, in order, for those of them that fit.
         """
-        found = self._rows("repeats", since=since, until=until, most=most)
-        moments = self._moments("repeated_at", ("digest", "team"), since=since, until=until, most=most)
-        return [{**row, "asked": moments.get((row["digest"], row["team"]), [])} for row in found]
+        with self._asking() as t:
+            return _repeats(t, WHOLE, since=since, until=until, most=most) if t else []
 
     @reads
-    def prefixes(self, since: float, until: float, most: int = 50) -> list[Row]:
-        """Beginnings of prompts that are sent again and again: {provider, model, prefix, prefix_tokens, requests, …, sent}; `sent`: when."""
-        found = self._rows("prefixes", since=since, until=until, most=most)
-        key = ("provider", "model", "prefix")
-        moments = self._moments("prefixed_at", key, since=since, until=until, most=most)
-        return [
-            {**row, "sent": [at for (at,) in moments.get(tuple(row[k] for k in key), [])]} for row in found
-        ]
+    def prefixes(self, since: float, until: float, kept: float = KEPT_SECONDS, most: int = 50) -> list[Row]:
+        """Beginnings of prompts that are sent again and again: {provider, model, prefix, prefix_tokens, requests, …, writes}.
+
+        `writes`: how often a provider's cache would have been written that keeps them for `kept` seconds from their last use.
+        """
+        with self._asking() as t:
+            return _prefixes(t, since=since, until=until, kept=kept, most=most) if t else []
 
     @reads
     def bulk(self, since: float, until: float, crowd: int = CROWD_A_MINUTE, most: int = 50) -> list[Row]:
@@ -122,6 +131,22 @@ class UsageReads(OpenedGateway):
     def failing(self, since: float, until: float, crowd: int = 10, most: int = 50) -> list[Row]:
         """One question of one key that was refused for its own sake, and came at least `crowd` times."""
         return self._rows("failing", since=since, until=until, crowd=crowd, most=most)
+
+    @reads
+    def repetition(  # noqa: PLR0913 - what each of them is asked with
+        self, since: float, until: float, *, crowd: int, loop: int, fail: int, kept: float
+    ) -> dict[str, list[Row]]:
+        """All of it in one look: {repeats, loops, failing, prefixes, bulk}, each as the read of its name gives it."""
+        store = self._reading
+        if store is None:
+            return {name: [] for name in ("repeats", "loops", "failing", "prefixes", "bulk")}
+        span = {"since": since, "until": until}
+        # Two halves of about one length, at once: while the database is at it, nobody needs the interpreter.
+        with ThreadPoolExecutor(1) as beside, store.reading() as t:
+            questions = beside.submit(_questions, store, loop=loop, fail=fail, **span)
+            prefixes = _prefixes(t, kept=kept, most=MOST, **span)
+            bulk = _told_rows(t, "bulk", crowd=crowd, most=MOST, since=since, until=until)
+            return {**questions.result(), "prefixes": prefixes, "bulk": bulk}
 
     @reads
     def outages(self, since: float, until: float) -> dict[str, int]:
@@ -156,20 +181,9 @@ class UsageReads(OpenedGateway):
         """How many recorded prompts there are by what they asked for: [{asked_model, provider, model, endpoint, prompts, …, latest}]."""
         return self._rows("kept_prompts", since=since, now=clock.now().timestamp())
 
-    def _moments(
-        self, name: str, key: tuple[str, ...], **values: object
-    ) -> dict[tuple[Any, ...], list[list[Any]]]:
-        """What is told of each moment, in order, by `key`: one look for all of them."""
-        found: dict[tuple[Any, ...], list[list[Any]]] = {}
-        for row in self._rows(name, moments=MOST_MOMENTS, **values):
-            found.setdefault(tuple(row[k] for k in key), []).append(
-                [v for k, v in row.items() if k not in key]
-            )
-        return found
-
     def _rows(self, name: str, **values: object) -> list[Row]:
         with self._asking() as t:
-            return [_whole(row) for row in t.rows(SQL[name], **values)] if t else []
+            return _told_rows(t, name, **values) if t else []
 
     @contextmanager
     def _asking(self) -> Iterator[Transaction | None]:
@@ -179,6 +193,68 @@ class UsageReads(OpenedGateway):
             return
         with store.reading() as transaction:
             yield transaction
+
+
+def _told_rows(
+    t: Transaction, name: str, words: Mapping[str, str] | None = None, /, **values: object
+) -> list[Row]:
+    return [_whole(row) for row in t.rows(_spelled(name, words or WHOLE), **values)]
+
+
+def _spelled(name: str, words: Mapping[str, str]) -> str:
+    """A statement with our own words for what stands in braces."""
+    statement = SQL[name]
+    for word, text in words.items():
+        statement = statement.replace(f"{{{word}}}", text)
+    return statement
+
+
+def _repeats(t: Transaction, told: Mapping[str, str], *, since: float, until: float, most: int) -> list[Row]:
+    found: dict[tuple[str, str], list[list[Any]]] = {}
+    asked = {"since": since, "until": until, "most": most}
+    for row in _told_rows(t, "repeated_at", told, moments=MOST_MOMENTS, **asked):
+        moment = [row["at"], row["total_ms"], row["cost_microusd"]]
+        found.setdefault((row["digest"], row["team"]), []).append(moment)
+    rows = _told_rows(t, "repeats", told, **asked)
+    return [{**row, "asked": found.get((row["digest"], row["team"]), [])} for row in rows]
+
+
+def _questions(
+    store: GatewayStore, *, loop: int, fail: int, since: float, until: float
+) -> dict[str, list[Row]]:
+    """Questions that came more than once: {repeats, loops, failing}."""
+    span = {"since": since, "until": until}
+    with (
+        store.reading() as t,
+        _in_passing(t, ("often", "again", "dear_again"), most=REPEATS_MOST, **span) as made,
+    ):
+        told = AGAIN if made else WHOLE
+        return {
+            "repeats": _repeats(t, told, most=REPEATS_MOST, **span),
+            "loops": _told_rows(t, "loops", told, crowd=loop, most=MOST, since=since, until=until),
+            "failing": _told_rows(t, "failing", told, crowd=fail, most=MOST, since=since, until=until),
+        }
+
+
+def _prefixes(t: Transaction, *, since: float, until: float, kept: float, most: int) -> list[Row]:
+    with _in_passing(t, ("prefix_sums",)) as made:
+        if not made:
+            return _told_rows(t, "prefixes", since=since, until=until, kept=kept, most=most)
+        t.run(SQL["add_prefixes"], since=since, until=until, kept=kept)
+        return _told_rows(t, "summed_prefixes", most=most)
+
+
+@contextmanager
+def _in_passing(t: Transaction, tables: tuple[str, ...], **values: float) -> Iterator[bool]:
+    """Temporary tables, on SQLite; PostgreSQL has its own ways to group, and makes none in a transaction that reads."""
+    if t.dialect != "sqlite":
+        yield False
+        return
+    for name in tables:
+        t.run(_spelled(name, {"dear": SQL["dear"], "usage": "again"}), **values)
+    yield True
+    for name in tables:
+        t.run(f"DROP TABLE temp.{name}")
 
 
 def _check(names: Iterable[str], kept: Mapping[str, str]) -> None:

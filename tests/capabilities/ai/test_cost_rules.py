@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import ai_usage_rig
 from ai_usage_rig import NOW, at
 from datareeve.capabilities.ai.pricing import Pricing
-from datareeve.capabilities.ai.rules.cost import cacheable_prefix, cheaper_model, duplicate_calls
+from datareeve.capabilities.ai.rules.cost import cheaper_model, duplicate_calls
 from datareeve.core import clock
 from datareeve.core.operation import Severity
 from datareeve.systems.gateway_store import StoredVirtualKey
@@ -120,7 +120,9 @@ def test_silences_longer_than_the_cache_keeps_are_writes_and_may_cost_more_than_
     }
     world.requests({**row, "at": at(18), "times": 100, "every": 600})
     assert found(world, "cacheable-prefix") == []
-    assert cacheable_prefix.written([0, 100, 401, 402, 1000]) == 3
+    world.requests(*({**row, "prefix": "p2", "at": at(20) + after} for after in (0, 100, 401, 402, 1000)))
+    (seen,) = world.control.read("prefixes", since=at(19), until=at(21))
+    assert (seen["prefix"], seen["requests"], seen["writes"]) == ("p2", 5, 3)
 
 
 def test_what_is_cached_already_or_too_short_to_be_is_left_alone(world):

@@ -10,7 +10,7 @@ from datareeve.capabilities.ai import keys, model_ends, periods
 from datareeve.capabilities.ai.costs import Seen
 from datareeve.capabilities.ai.declared import Declared, declared
 from datareeve.capabilities.ai.pricing import KINDS, Pricing, money, usd
-from datareeve.capabilities.ai.rules.cost import batchable, noticed
+from datareeve.capabilities.ai.rules.cost import batchable, cacheable_prefix, noticed
 from datareeve.core import clock
 from datareeve.core.operation import Effect, Operation, Plan, Systems
 
@@ -60,18 +60,26 @@ class AdviseCost(Operation[Seen]):
         at, pricing = period.arguments, Pricing(stands)
         where = {"asked": self.model} if self.model else {}
         by_model = reader.read("usage", by=["model"], where=where, **at)
-        bulk = reader.read("bulk", crowd=batchable.CROWD, **at)
+        again = reader.read(
+            "repetition",
+            crowd=batchable.CROWD,
+            loop=LOOP,
+            fail=FAILING,
+            kept=cacheable_prefix.KEPT_SECONDS,
+            **at,
+        )
+        bulk = again["bulk"]
         return Seen(
             declared=stands,
             period=period,
             least_usd_month=self.least_usd_month,
             cost_microusd=sum(row["cost_microusd"] for row in by_model),
-            repeats=self._only(reader.read("repeats", **at)),
-            prefixes=self._only(reader.read("prefixes", **at)),
+            repeats=self._only(again["repeats"]),
+            prefixes=self._only(again["prefixes"]),
             bulk=tuple(bulk) if not self.model else (),
             batch_share=_batch_shares(bulk, pricing),
-            loops=self._only(reader.read("loops", crowd=LOOP, **at)),
-            failing=self._only(reader.read("failing", crowd=FAILING, **at)),
+            loops=self._only(again["loops"]),
+            failing=self._only(again["failing"]),
             by_model=tuple(by_model),
             by_asked=tuple(reader.read("usage", by=["asked", "model"], where=where, **at)),
             by_hour=tuple(reader.read("usage", by=["hour", "key"], **at)) if not self.model else (),

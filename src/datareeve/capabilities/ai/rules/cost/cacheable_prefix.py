@@ -12,7 +12,7 @@ from datareeve.capabilities.ai.costs import Seen, query, saving, within
 from datareeve.capabilities.ai.rules.cost.duplicate_calls import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from datareeve.core.operation import Finding
 
@@ -33,7 +33,7 @@ def find(seen: Seen) -> Iterator[Finding]:
         prices, maker = seen.prices.get(target), seen.makers.get(row["provider"], "")
         if not prices or row["prefix_tokens"] < least(maker, row["model"]):
             continue
-        writes = written(row["sent"])
+        writes = row["writes"]
         saved = cost_now(row, prices) - cost_then(row, prices, writes, writes_cost=maker == "anthropic")
         if seen.matters(saved):
             yield _finding(seen, row, target, maker=maker, writes=writes, saved=saved)
@@ -66,13 +66,6 @@ def _finding(  # noqa: PLR0913 - what is told
             "writes": writes,
             "read_percent": round(min(share, 100.0), 1),
         },
-    )
-
-
-def written(sent: Sequence[float]) -> int:
-    """How often the cache would have been written: at first, and after each silence that is longer than it keeps."""
-    return sum(
-        1 for before, at in zip((float("-inf"), *sent), sent, strict=False) if at - before > KEPT_SECONDS
     )
 
 
