@@ -10,6 +10,7 @@ import re
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from datareeve.core import clock
 from datareeve.core.errors import BadInput, NeedsApproval, Refused
@@ -92,8 +93,6 @@ def in_window(window: str, now: datetime) -> bool:
 
     Errors: `BadInput` `authority.window`.
     """
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - slow to import, and most rules have no window
-
     found = WINDOW.match(window)
     try:
         zone = ZoneInfo(found["zone"] or "UTC") if found else None
