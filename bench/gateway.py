@@ -13,7 +13,7 @@ the first core for itself, the load (wrk) and the upstream share the second. Med
     p50_ms, added_p50_ms  at one connection; more than without anything in between
     failover_open_breaker_ms     p50 at one connection of a route whose first choice is dead and whose breaker is open, less that of the route without
     cache_hit_p50_ms      at one connection, of an answer from the memory cache
-    ready_s               from the start of the process until it answers a request
+    ready_s               from the start of the process, with its bytecode there, until it answers a request
     rss_mb, rss_growth_mb        resident memory of all its processes after a million requests (`--quick`: after all of these); since a quarter of them
     ledger_difference     rows of sent requests in the usage ledger after a clean stop, less what the upstream was asked with our key
 

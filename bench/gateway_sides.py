@@ -267,6 +267,7 @@ def datareeve(folder: Path, quick: Upstream, paced: Upstream) -> Iterator[tuple[
     wanted = estate(quick, paced)
     ai_rig.write_estate(project, wanted)
     environment = {**os.environ, **ai_rig.provider_keys(wanted)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode
     limits = {"requests_per_minute": 10_000_000, "tokens_per_minute": 10_000_000_000}
     key = ai_rig.issue(project, environment, "bench", **limits)
     running = ai_rig.start(project, environment, before=("taskset", "-c", cores()[0]))

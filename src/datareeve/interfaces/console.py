@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel
 from rich.console import Console, Group
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.progress import (
     BarColumn,
@@ -672,6 +671,8 @@ def _joined(system: Joined) -> Iterator[RenderableType]:
 
 def markdown_view(markdown: str) -> RenderableType:
     """A report as it is read in a terminal."""
+    from rich.markdown import Markdown  # noqa: PLC0415 - slow to import, and only reports need it
+
     return Markdown("".join(c if c.isprintable() or c == "\n" else " " for c in markdown))
 
 
