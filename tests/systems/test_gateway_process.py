@@ -231,3 +231,12 @@ def test_it_says_where_it_listens_and_ends_on_a_signal(process):
         assert told["listening"] == f"http://127.0.0.1:{process.read('state')['address'][1]}"
         running.send_signal(signal.SIGTERM)
         assert running.wait(15) == 0
+
+
+def test_it_is_stopped_from_the_command_line_and_stopping_nothing_is_quiet(process):
+    process.start()
+    for words in ("stopped", "no gateway of this project runs"):
+        done = command(process.project, "--stop")
+        assert done.returncode == 0
+        assert words in done.stderr
+        assert not process.read("running")

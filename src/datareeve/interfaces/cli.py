@@ -411,7 +411,9 @@ def serve(*, common: Common = COMMON) -> int:
 
 
 @cli.command(group=SERVE)
-def gateway(*, listen: str | None = None, processes: int | None = None, common: Common = COMMON) -> int:
+def gateway(
+    *, listen: str | None = None, processes: int | None = None, stop: bool = False, common: Common = COMMON
+) -> int:
     """Serve AI APIs to applications: they keep their official SDK and change its base URL. Until it is stopped; estate.yaml is taken anew by itself.
 
     Parameters
@@ -420,9 +422,13 @@ def gateway(*, listen: str | None = None, processes: int | None = None, common: 
         host:port; default: gateway.listen of estate.yaml. Port 0: the system chooses one.
     processes
         How many share the port, a processor each; default: gateway.processes of estate.yaml.
+    stop
+        End the one that runs for this project, once the requests under way have their answers.
     """
     from datareeve.interfaces import gateway as gateways  # noqa: PLC0415 - as above
 
+    if stop:
+        return gateways.stop(common.project.resolve())
     return gateways.run(
         common.project.resolve(),
         listen=listen,

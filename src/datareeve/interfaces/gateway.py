@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from datareeve.core import estate as estates
 from datareeve.core.errors import BadInput, Failed
-from datareeve.systems.gateway_process import PROCESS_VARIABLE, announced, reachable
+from datareeve.systems.gateway_process import PROCESS_VARIABLE, GatewayProcess, announced, reachable
 from datareeve.systems.gateway_saying import say
 
 if TYPE_CHECKING:
@@ -72,6 +72,17 @@ def run(
         return (
             _serve(project, address, told) if number == 1 else Supervisor(project, address, number).run(told)
         )
+
+
+def stop(project: Path) -> int:
+    """End the gateway of a project, once the requests under way have their answers; quiet where none runs. Gives the exit status."""
+    process = GatewayProcess(project)
+    if not process.read("running"):
+        say("no gateway of this project runs on this machine")
+        return 0
+    process.stop()
+    say("stopped")
+    return 0
 
 
 def told(*, as_json: bool) -> Ready:
