@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from datareeve.capabilities.ai import keys
+from datareeve.capabilities.ai import budget_alerts, keys
 from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Declared, declared
 from datareeve.capabilities.ai.gateway_findings import LOG, behind, cost_grows, growth_percent, no_price
@@ -116,6 +116,7 @@ class CheckGateway(Operation[CheckGatewayFacts]):
             **spending,
             "usd_growth_percent": growth,
             "budget_percent_most": max((b["percent"] for b in budgets), default=None),
+            **{budget_alerts.sample(name): budget["percent"] for name, budget in facts.budgets.items()},
             "budget_forecast_percent_most": max((b["forecast_percent"] for b in budgets), default=None),
             "key_days_left": facts.key_days_left,
         }

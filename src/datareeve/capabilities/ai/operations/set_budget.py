@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datareeve.capabilities.ai import periods
+from datareeve.capabilities.ai import budget_alerts, periods
 from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Change
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
 from datareeve.capabilities.ai.setting import Setting, SettingFacts
 from datareeve.core import clock
+from datareeve.core.estate_gateway import SpendBudget
 from datareeve.core.figures import money
 from datareeve.core.operation import Effect, Finding, Severity, Systems
 
@@ -58,7 +59,14 @@ class SetBudget(Setting):
 
     def observe(self, systems: Systems) -> SettingFacts:
         """And what was spent last month, where no amount is given."""
-        facts = super().observe(systems).model_copy(update={"there_are": self._there_are(systems)})
+        estate = systems["estate"]
+        watched = estate.read("get", where=["schedules", budget_alerts.SCHEDULE]) is not None
+        alerts = {one["name"]: one for one in estate.read("get", where=["alerts"]) or []} if watched else None
+        facts = (
+            super()
+            .observe(systems)
+            .model_copy(update={"there_are": self._there_are(systems), "alerts": alerts})
+        )
         if self.usd is not None or facts.set_up is not None:
             return facts
         return facts.model_copy(update={"spent_usd": systems[PROCESS].read("last_month_usd")})
@@ -136,7 +144,7 @@ class SetBudget(Setting):
         return round(facts.spent_usd * GROWTH, 2) if facts.spent_usd else USUAL_USD
 
     def changes(self, facts: SettingFacts) -> list[Change]:
-        """One entry of `gateway.budgets`."""
+        """One entry of `gateway.budgets`; where the gateway is watched, its alerts too."""
         after = self._after(facts)
         how = "is refused before it is sent" if after["hard"] else "is told of, and goes on"
         alerts = ", ".join(map(str, after["alert_percent"]))
@@ -148,8 +156,16 @@ class SetBudget(Setting):
                 before=self._standing(facts),
                 after=after,
                 why=why,
-            )
+            ),
+            *(
+                budget_alerts.changes(self._budgets(facts, after), facts.alerts)
+                if facts.alerts is not None
+                else ()
+            ),
         ]
+
+    def _budgets(self, facts: SettingFacts, after: dict[str, Any]) -> dict[str, SpendBudget]:
+        return {**facts.after.settings.budgets, self.named(): SpendBudget(**after)}
 
     def _after(self, facts: SettingFacts) -> dict[str, Any]:
         """As it shall stand: of a budget that is there only what was given changes."""
