@@ -68,12 +68,19 @@ def everything_told(app):
     return "\n".join([*entries, *samples, *files])
 
 
-def test_where_no_provider_is_declared_and_no_variable_set_every_bullet_says_what_to_paste(bare):
+def test_where_no_provider_is_declared_and_no_variable_set_it_is_said_once_what_to_paste_and_what_waits_for_it(
+    bare,
+):
     plan = planned(bare).plan
     assert list(plan.all_steps()) == []
     assert {part.serves for part in plan.parts} == set(parse(DELEGATION.read_text()).bullets)
-    for part in plan.parts:
-        assert "systems: {openai: {kind: openai, keys: [env:OPENAI_API_KEY]}}" in part.blockers[0]
+    first, *others = [part for part in plan.parts if part.blockers]
+    assert first.operation == "ai.set-up-gateway"
+    assert "systems: {openai: {kind: openai, keys: [env:OPENAI_API_KEY]}}" in first.blockers[0]
+    assert {part.blockers for part in others} == {(f"Waits for part {first.part_id}, which is blocked.",)}
+    assert all(f"{part.part_id} ({part.operation})" in first.blockers[0] for part in others)
+    looked = [part for part in plan.parts if not part.blockers]
+    assert [part.operation for part in looked] == ["ai.usage"]
 
 
 def test_every_bullet_is_carried_out_with_evidence_serves_both_sdks_and_is_taken_back(project, double):
