@@ -661,3 +661,19 @@ def test_requests_with_the_same_head_are_not_parsed_again(monkeypatch):
             assert len(headers) == 2 * 3  # of the first two requests
 
     on_loop(work())
+
+
+def test_a_body_in_crumbs_is_refused_before_it_takes_long_to_read():
+    async def work() -> None:
+        head = b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        async with served() as there:
+            status, _, body = await there.asked(head + b"1\r\nx\r\n" * (http1.MOST_CRUMBS + 1))
+            assert (status, body.startswith(b"gateway.crumbs")) == (413, True)
+            status, _, body = await there.asked(head + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
+            assert (status, body) == (200, b"POST /a " + b"x" * 1000)
+            async with there.client() as client:
+                for _ in range(2):  # each request has its own
+                    client.send(head + b"1\r\nx\r\n" * (http1.MOST_CRUMBS - 10) + b"0\r\n\r\n")
+                    assert (await client.answer())[0] == 200
+
+    on_loop(work())

@@ -26,6 +26,8 @@ HEAD_FIELDS = 128
 TARGET_BYTES = 8 * 1024
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CRUMB_BYTES = 64
+MOST_CRUMBS = 32_768  # chunks of a body that are smaller
 READ_PAST_BYTES = 1 << 20  # of a refused request's body, to keep its connection
 LINGER_SECONDS = 2.0
 LAST_CHUNK = b"0\r\n\r\n"
@@ -200,7 +202,7 @@ class Connection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
-        "_asked", "_asking", "_begins", "_current", "_deadline", "_fields", "_former", "_head", "_head_bytes", "_missing", "_parser",
+        "_asked", "_asking", "_begins", "_crumbs", "_current", "_deadline", "_fields", "_former", "_head", "_head_bytes", "_missing", "_parser",
         "_parts", "_refused", "_size", "_stalled_since", "_transport", "_unadmitted", "_waits_for", "memo", "server",
     )  # fmt: skip
 
@@ -213,6 +215,7 @@ class Connection(asyncio.Protocol):
         self._current: Exchange | None = None  # being answered
         self._parts: list[bytes] = []
         self._size = 0
+        self._crumbs = 0  # parts of it that are tiny
         self._head_bytes = 0
         self._fields = 0
         self._refused = False  # nothing more is read: the connection ends with the answer
@@ -397,6 +400,14 @@ class Connection(asyncio.Protocol):
             self._misread(503, "gateway.busy", "Too much is being sent at once: try again in a moment.")
         else:
             self._parts.append(data)
+            if len(data) < CRUMB_BYTES:
+                self._counted_crumb()
+
+    def _counted_crumb(self) -> None:
+        """A body in chunks of a byte each takes a hundred times its length to read, and all others wait."""
+        self._crumbs += 1
+        if self._crumbs > MOST_CRUMBS:
+            self._misread(413, "gateway.crumbs", f"The body comes in more than {MOST_CRUMBS} tiny chunks.")
 
     def on_message_complete(self) -> None:
         """A request is whole."""
@@ -409,6 +420,7 @@ class Connection(asyncio.Protocol):
             return self._expect("idle")
         exchange.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
+        self._crumbs = 0
         exchange.held, self._size = self._size, 0
         self._waits_for, self._deadline = "", 0.0
         self._unadmitted = False

@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from datareeve.capabilities.ai.gateway import crossing, failing, heads
+from datareeve.capabilities.ai.gateway import crossing, failing, heads, large
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
 from datareeve.capabilities.ai.gateway.dialects.base import parsed
+from datareeve.capabilities.ai.gateway.large import LARGE
 from datareeve.capabilities.ai.gateway.relay import MASK, Relay
 from datareeve.capabilities.ai.gateway.usage import Tokens
 from datareeve.systems.upstream import UpstreamError
@@ -236,12 +237,10 @@ class Walk:
         raise UpstreamError("upstream.cut", sent=True)
 
     async def _send(self, candidate: Candidate, deadline: float) -> Call:
-        engine, dialect, asked = self.engine, self.context.dialect, self.asked
-        provider = candidate.provider
-        if provider.protocol == dialect.protocol:
-            path, body = self.context.path, dialect.outgoing(asked, candidate.target.model)
-        else:
-            path, body, self.left_out = crossing.request(dialect, asked, candidate.target.model)
+        engine, provider = self.engine, candidate.provider
+        is_large = len(self.asked.raw) > LARGE
+        said = await large.apart(self._said, candidate) if is_large else self._said(candidate)
+        path, body, self.left_out = said
         if provider.protocol == "openai":  # its base URL ends with the version
             path = path.removeprefix("/v1")
         origin = engine.origin(provider)
@@ -255,6 +254,13 @@ class Walk:
             body=body,
         )
         return await origin.ask(request, engine.timeouts(provider), deadline)
+
+    def _said(self, candidate: Candidate) -> tuple[str, bytes, tuple[str, ...]]:
+        """The path and the body for a candidate, and what is left out of it. Errors: `Refusal` where it cannot be said in its protocol."""
+        dialect, asked, model = self.context.dialect, self.asked, candidate.target.model
+        if candidate.provider.protocol == dialect.protocol:
+            return self.context.path, dialect.outgoing(asked, model), ()
+        return crossing.request(dialect, asked, model)
 
     async def _whole(self, call: Call, candidate: Candidate) -> Answer | Failure:
         body = await call.whole()

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from datareeve.capabilities.ai.gateway import heads, holding, redact
+from datareeve.capabilities.ai.gateway import heads, holding, large, redact
 from datareeve.capabilities.ai.gateway.attempts import Answer, Walk
 from datareeve.capabilities.ai.gateway.cache import CACHED, Flight
 from datareeve.capabilities.ai.gateway.dialects import Asked, Problem, Refusal, meaning, references
 from datareeve.capabilities.ai.gateway.dialects.base import id_of, parsed
-from datareeve.capabilities.ai.gateway.dialects.batches import Results
+from datareeve.capabilities.ai.gateway.dialects.batches import Results, summed
 from datareeve.capabilities.ai.gateway.dialects.passing import KeptAnswer
+from datareeve.capabilities.ai.gateway.large import LARGE
 from datareeve.capabilities.ai.gateway.meters import Reservation
 from datareeve.capabilities.ai.gateway.objects import KEPT
 from datareeve.capabilities.ai.gateway.prompts import LARGEST, Exchanged
@@ -177,13 +178,15 @@ class Job:
     # -- the way -----------------------------------------------------------------------------------------------
 
     async def _served(self) -> None:
-        asked = self._asked = self._read()
+        is_large = len(self._exchange.body) > LARGE
+        asked = self._asked = await large.apart(self._read) if is_large else self._read()
         if self._context.dialect.local is not None:
             return self._tell_local(self._context.dialect.local)
         if self.config.settings.privacy.redact:
             asked = self._asked = await self._redacted(asked)
         route = await self._kept_route() or self._routed(asked)
-        if named := self._named(asked):
+        named = await large.apart(self._named, asked) if is_large else self._named(asked)
+        if named:
             common = self.config.settings.common_objects
             route = await self._engine.parts.objects.reached(named, route, self._context.key, common)
         cache = self._engine.parts.cache
@@ -210,6 +213,7 @@ class Job:
         if not dialect.reads_json:
             kind = exchange.header(b"content-type") or b""
             return dialect.asked(exchange.body, {"content-type": kind.decode("latin-1")})
+        large.bounded(exchange.body)
         try:
             body = orjson.loads(exchange.body)
         except orjson.JSONDecodeError:
@@ -315,7 +319,7 @@ class Job:
         self._batch_microusd = price.cost_microusd(answer.tokens) if price is not None else 0
 
     async def _count_batch(self, answer: Answer, dialect: Results) -> None:
-        used = dialect.by_model(answer.body)
+        used = await large.apart(dialect.by_model, answer.body)
         served = self._walk.served if self._walk is not None else None
         if (
             not used
@@ -331,6 +335,7 @@ class Job:
         for model, tokens in used.items():
             price = self._engine.price(served.provider, model)
             self._batch_microusd += price.cost_microusd(tokens, batch=True) if price is not None else 0
+        answer.tokens = summed(used.values())
 
     def _named(self, asked: Asked) -> Sequence[references.Named]:
         """What it names of what a provider keeps; and by what it is known itself."""

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from datareeve.capabilities.ai.gateway import large
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
 from datareeve.capabilities.ai.gateway.dialects.batches import Creation, Upload
 from datareeve.capabilities.ai.gateway.dialects.passing import Conversation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from datareeve.capabilities.ai.gateway.dialects import Asked, Dialect
 
@@ -35,8 +36,11 @@ WRITTEN_JSON: Final = frozenset(("arguments",))  # texts that are JSON
 OBJECTS: Final = frozenset(("input", "arguments", "args"))  # JSON of tools: no key in it is the protocol's
 IRREVERSIBLE: Final = (Creation, Upload, Conversation)  # read later, when nobody knows the placeholders
 LARGE: Final = 64 * 1024  # bytes of a body that is looked through in a thread
+PIECE: Final = 128 * 1024  # characters of a text that are looked at at once
+NEAR: Final = 4096  # before the end of a piece, where it may end between two words
 LEAST_KNOWN: Final = 4  # characters of a column's value that is looked for elsewhere too
 _WRITTEN: Final = re.compile(r"<([A-Z][A-Z0-9_]*)_(\d+)>")
+_BETWEEN: Final = re.compile(r"[^\W\d]{2}[,.;]? (?=[^\W\d]{2})")
 _NO_NAME: Final = re.compile(r"[^A-Z0-9]+")
 
 
@@ -49,9 +53,7 @@ class Placeholders:
         self.values: dict[str, str] = {}  # by placeholder
         self._names: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
-        for kind, number in (
-            _WRITTEN.findall(raw.decode("utf-8", "replace")) if b"_" in raw and b"<" in raw else ()
-        ):
+        for kind, number in _written(raw.decode("utf-8", "replace")) if b"_" in raw and b"<" in raw else ():
             self._counts[kind] = max(
                 self._counts.get(kind, 0), int(number[:9])
             )  # the client's own: not ours to put back
@@ -82,6 +84,8 @@ async def looked_through(
     """As `redacted`, which a large body is given to in a thread: others do not wait for it."""
     if len(asked.raw) < LARGE:
         return redacted(asked, dialect, columns)
+    if len(asked.raw) > large.LARGE:
+        return await large.apart(redacted, asked, dialect, columns)
     return await asyncio.to_thread(redacted, asked, dialect, columns)
 
 
@@ -182,6 +186,9 @@ class _Reader:
         return text if changed is value else orjson.dumps(changed).decode()
 
     def _text(self, text: str) -> str:
+        if len(text) > PIECE:
+            joined = "".join(map(self._text, _pieces(text)))
+            return text if joined == text else joined
         if self._known is not None:
             return self._known.sub(lambda m: self._placeholders.of(self._kinds[m[0]], m[0]), text)
         for pattern in self._in_json if '"' in text else ():
@@ -205,6 +212,30 @@ class _Reader:
             return match[0]
         kind, quote = self._columns[match["name"].lower()], match["quote"]
         return f"{match['head']}{quote}{self._stands_for(kind, value)}{quote}"
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A long text in pieces that end with a line, or between two words: no single look at it is long."""
+    start = 0
+    while len(text) - start > PIECE:
+        end = start + PIECE
+        lines = text.rfind("\n", start, end) + 1
+        words = 0 if lines else max((m.end() for m in _BETWEEN.finditer(text, end - NEAR, end)), default=0)
+        yield text[start : lines or words or end]
+        start = lines or words or end
+    yield text[start:]
+
+
+def _written(text: str) -> Iterator[tuple[str, str]]:
+    """What looks like a placeholder: its kind and its number."""
+    if len(text) <= PIECE:
+        yield from _WRITTEN.findall(text)
+        return
+    at = text.find("<")
+    while at >= 0:
+        if (found := _WRITTEN.match(text, at)) is not None:
+            yield found[1], found[2]
+        at = text.find("<", at + 1)
 
 
 def named(columns: tuple[str, ...]) -> dict[str, str]:

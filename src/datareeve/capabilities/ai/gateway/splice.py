@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SPACED = json.JSONEncoder().encode  # as Python's `json.dumps` writes, and so `requests`
 _START = 64  # bytes in which a body shows whether it is written with spaces
 _DEPTH = 24  # containers within a value that one match crosses; deeper ones are walked
+LARGE = 256 * 1024  # bytes of a body that no match crosses as a whole: it would hold up all others
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SPACE = rb"[ \t\r\n]*+"
 
@@ -37,6 +38,7 @@ _COLON = re.compile(_SPACE + b":" + _SPACE)
 _VALUE = re.compile(_STRING + rb'|[^"\[\]{},\s]++|' + _nested(_DEPTH), re.DOTALL)
 _ITEM = re.compile(_SPACE + rb",?" + _SPACE + rb"(?=[^\s\]])")
 _TOKEN = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL)
+_SIGN = re.compile(rb'["\[\]{}]')
 
 
 def members(raw: bytes, at: int = 0) -> Iterator[tuple[str, int, int]]:
@@ -115,7 +117,9 @@ def changed(raw: bytes, body: Mapping[str, Any], values: Mapping[str, Any]) -> b
 
 def plain(raw: bytes, body: object) -> bool:
     """Whether a serialiser writes `raw`, byte by byte, from its parsed form: then no key stands twice in it, at any depth."""
-    return orjson.dumps(body) == raw or (raw.find(b'": ', 0, _START) > 0 and _SPACED(body).encode() == raw)
+    if orjson.dumps(body) == raw:
+        return True
+    return len(raw) <= LARGE and raw.find(b'": ', 0, _START) > 0 and _SPACED(body).encode() == raw
 
 
 def repeated(raw: bytes, body: Mapping[str, Any]) -> str | None:
@@ -142,6 +146,8 @@ def _alone(raw: bytes, name: str) -> tuple[int, int] | None:
 
 def _end(raw: bytes, start: int) -> int:
     """Where the value that begins at `start` ends."""
+    if len(raw) > LARGE:
+        return _end_in_large(raw, start)
     found = _VALUE.match(raw, start)
     return _end_of_deep(raw, start) if found is None else found.end()
 
@@ -156,6 +162,32 @@ def _end_of_deep(raw: bytes, start: int) -> int:
         if depth == 0:
             return token.end()
     raise ValueError("a container without its end")
+
+
+def _end_in_large(raw: bytes, start: int) -> int:
+    """The same as many short looks."""
+    if raw[start : start + 1] == b'"':
+        return _end_of_string(raw, start)
+    if raw[start : start + 1] not in (b"[", b"{"):
+        found = _VALUE.match(raw, start)
+        return start if found is None else found.end()
+    depth, at = 0, start
+    while (sign := _SIGN.search(raw, at)) is not None:
+        at = _end_of_string(raw, sign.start()) if sign[0] == b'"' else sign.end()
+        depth += (sign[0] in b"[{") - (sign[0] in b"]}")
+        if depth == 0:
+            return at
+    raise ValueError("a container without its end")
+
+
+def _end_of_string(raw: bytes, start: int) -> int:
+    at = start + 1
+    while (quote := raw.find(b'"', at)) >= 0:
+        before = raw[at:quote]
+        at = quote + 1
+        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
+            return at
+    raise ValueError("a string without its end")
 
 
 def _unescaped(key: bytes) -> str:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datareeve.capabilities.ai.gateway.dialects import Refusal, form, table
+from datareeve.capabilities.ai.gateway.dialects.batches import summed
 from datareeve.capabilities.ai.gateway.usage import Tokens
 
 FILES = table.of("POST", "/v1/files")
@@ -204,7 +205,7 @@ def test_results_are_counted_by_model_and_failures_cost_nothing():
         {"result": {"type": "errored", "error": {}}}
     ]
     answer = b"\n".join(map(orjson.dumps, lines))
-    assert RESULTS.tokens(answer) == Tokens(12, 4, cache_read=2)
+    assert summed(RESULTS.by_model(answer).values()) == Tokens(12, 4, cache_read=2)
     theirs = {
         "response": {
             "status_code": 200,

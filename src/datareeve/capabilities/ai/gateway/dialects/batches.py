@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from datareeve.capabilities.ai.gateway import splice
+from datareeve.capabilities.ai.gateway import large, splice
 from datareeve.capabilities.ai.gateway.dialects import Asked, fields, form, messages, references
 from datareeve.capabilities.ai.gateway.dialects.base import Speech, parsed, text_of
 from datareeve.capabilities.ai.gateway.dialects.chat import Chat, Completions
@@ -162,6 +162,7 @@ def _lines(raw: bytes, part: form.Part) -> Iterator[tuple[int, int]]:
 
 def _read(line: bytes) -> tuple[Speech, Asked]:
     """A line of a batch's file, as the request that it is."""
+    large.bounded(line)
     request = parsed(line)
     speech = _LINES.get(str(request.get("url")))
     body = request.get("body")
@@ -219,11 +220,9 @@ class Results(Passing):
         return Asked(raw, body, "", batch=True)
 
     def tokens(self, answer: bytes) -> Tokens | None:
-        """What all its answers used together."""
-        total = Tokens()
-        for tokens in self.by_model(answer).values():
-            _add(total, tokens)
-        return total
+        """Known when they are read by model."""
+        del answer
+        return Tokens()
 
     def by_model(self, answer: bytes) -> dict[str, Tokens]:
         """What its answers used, by the model that gave them. A file that holds no results used nothing."""
@@ -236,6 +235,14 @@ class Results(Passing):
                 if tokens is not None:
                     _add(total.setdefault(str(found.get("model", "")), Tokens()), tokens)
         return total
+
+
+def summed(each: Iterable[Tokens]) -> Tokens:
+    """All of them together."""
+    total = Tokens()
+    for tokens in each:
+        _add(total, tokens)
+    return total
 
 
 _TOKENS: Final = {"openai": openai_tokens, "anthropic": anthropic_tokens}

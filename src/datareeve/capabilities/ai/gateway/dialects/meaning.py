@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,9 +25,11 @@ def meaning(asked: Asked) -> bytes:
     """A request's meaning: its JSON with keys in order, without `DELIVERY`.
 
     A key that stands twice at any depth is read by some upstreams as the first, by others as the last. Such a request means nothing but
-    itself: its own bytes are added, so that it never shares an answer with a request that is plain.
+    itself: its own bytes are added, so that it never shares an answer with a request that is plain. A large request is what its bytes are.
     """
     body = asked.body
+    if len(asked.raw) > splice.LARGE:
+        return hashlib.sha256(asked.raw).digest()
     plain = {name: value for name, value in body.items() if name not in DELIVERY}
     canonical = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
     return canonical if is_plain(asked.raw, body) else canonical + asked.raw

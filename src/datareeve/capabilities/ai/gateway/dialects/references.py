@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from datareeve.capabilities.ai.gateway.dialects import fields, meaning
+from datareeve.capabilities.ai.gateway.splice import LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +83,12 @@ def made(answer: dict[str, Any], *, items: bool) -> list[str]:
 
 
 def _marked(raw: bytes) -> bool:
-    return MARK.search(raw) is not None or (b"\\" in raw and ESCAPED in raw)
+    if b"\\" in raw and ESCAPED in raw:
+        return True
+    if len(raw) <= LARGE:
+        return MARK.search(raw) is not None
+    ends = range(LARGE, len(raw) + LARGE, LARGE)  # short looks: see `large`
+    return any(MARK.search(raw, end - LARGE, end + LONGEST) is not None for end in ends)
 
 
 def _top(body: dict[str, Any]) -> Iterator[Named]:
