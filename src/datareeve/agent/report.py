@@ -81,6 +81,10 @@ ALIASES = {
     "usd_month": "api_usd_month",
     "usd_growth_percent": "ai_cost_growth_percent",
 }
+OF_DATABASES = frozenset(
+    ("health", "queries_per_second", "transactions_per_second", "connections_used_percent", "disk_used_percent", "database_bytes",
+     "latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "growth_bytes_per_day")
+)  # fmt: skip
 STATES = ("up", "degraded", "down")
 NOT_MEASURED = "not measured"
 WHY_NOT = {
@@ -268,6 +272,10 @@ def _line(known: Mapping[str, Any], name: str, key: str) -> Line:
 
 
 def _database(known: Mapping[str, Any], parts: list[PartOutcome]) -> Iterator[Line]:
+    if "api_status" in known and not known.keys() & OF_DATABASES:
+        for name in ("Health", "Performance", "Storage"):
+            yield Line(name=name, text=f"{NOT_MEASURED} (this was no work on a database)", value=None)
+        return
     health, why = _health(known, parts)
     yield Line(name="Health", text=f"{health} ({why})" if why else health, value=health)
     rate = "queries_per_second" if "queries_per_second" in known else "transactions_per_second"
