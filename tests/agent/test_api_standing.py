@@ -74,7 +74,12 @@ def test_uptime_is_more_than_its_target_or_missed(world):
     world.requests({"at": at(21), "status": "error", "http_status": 500})
     missed = next(one for one in levels(world) if one.target == "api_uptime_percent")
     assert (missed.latest, missed.kept, missed.within) == (99.9001, True, 1000)
-    world.requests({"at": at(21), "times": 2, "status": "interrupted"})
+    world.requests(
+        {"at": at(21), "times": 2, "status": "broken", "error": "upstream.cut"},
+        # No provider's fault: ours, or that the client left. Neither missed, nor answered.
+        {"at": at(21), "times": 5, "status": "interrupted", "error": "gateway.interrupted"},
+        {"at": at(21), "times": 5, "status": "disconnected", "http_status": 499},
+    )
     missed = next(one for one in levels(world) if one.target == "api_uptime_percent")
     assert (missed.latest, missed.kept, round(missed.share, 4)) == (99.7009, False, 0.997)
 

@@ -110,6 +110,24 @@ def test_crowds_loops_failures_and_outages_are_counted(world):
     assert busy["requests"] == 60
 
 
+def test_what_is_the_gateways_own_fault_or_the_clients_wish_is_no_outage(world):
+    world.requests(
+        {"at": at(2), "status": "error", "http_status": 502, "error": "upstream.cut"},
+        {"at": at(2), "times": 2, "status": "interrupted", "http_status": 0, "error": "gateway.interrupted"},
+        {"at": at(2), "status": "interrupted", "http_status": 0, "error": "gateway.stopped"},
+        {"at": at(2), "status": "interrupted", "http_status": 500, "error": "gateway.internal"},
+        {"at": at(2), "status": "broken", "http_status": 200, "error": "gateway.internal"},
+        {"at": at(2), "times": 3, "status": "disconnected", "http_status": 499, "error": "gateway.client-left"},
+        {"at": at(2), "times": 9, "status": "refused", "http_status": 429, "error": "gateway.rate-limit", "provider": "", "model": ""},
+        {"at": at(2)},
+    )  # fmt: skip
+    span = {"since": at(1), "until": at(4)}
+    assert world.control.read("outages", **span) == {"openai": 1}
+    assert world.control.read("excused", **span) == {"openai": {"requests": 8, "own": 5}}
+    (row,) = [one for one in usage(world, by=["provider"]) if one["provider"] == "openai"]
+    assert (row["requests"], row["failed"], row["interrupted"]) == (10, 2, 4)
+
+
 def test_all_that_repeats_is_in_one_look_what_it_is_in_several(world):
     pick = random.Random(5)  # noqa: S311 - no secret
     world.requests(*(

@@ -102,6 +102,20 @@ def test_who_is_alone_with_its_limits_is_told(world):
     assert ("limits-not-shared", "gateway") in rules(plan)
 
 
+def test_a_gateway_that_was_killed_makes_no_provider_look_down_and_is_told_itself(world):
+    world.requests(
+        {"at": at(23, 11.9), "times": 5, "status": "interrupted", "http_status": 0, "error": "gateway.interrupted"},
+        {"at": at(23, 11.9), "times": 5, "status": "disconnected", "http_status": 499},
+        {"at": at(23, 11.9), "times": 10},
+    )  # fmt: skip
+    plan = world.plan("providers-status")
+    (told,) = [one for one in plan.figures["providers"] if one["provider"] == "openai"]
+    assert (told["state"], told["requests"], told["unanswered"], told["answered_percent"]) == ("up", 10, 0, 100.0)  # fmt: skip
+    assert (plan.figures["api_uptime_percent"], plan.figures["api_requests"]) == (100.0, 10)
+    assert plan.figures["api_gateway_faults"] == 5
+    assert rules(plan) == {("gateway-faults", "gateway")}
+
+
 def test_how_near_the_limits_the_busiest_minute_came(world):
     world.requests({"at": at(23, 11.9), "times": 90, "every": 0.1})
     plan = world.plan("providers-status")

@@ -108,7 +108,7 @@ def test_a_bill_is_made_of_kinds_of_token_and_what_they_do_not_explain_is_said(w
             "cost_microusd": 500_000,
         }
     )
-    made = world.plan("explain-bill").figures["made_of"]
+    made = world.plan("explain-bill").figures["usd_made_of"]
     assert made == {
         "prompts": 2.0, "answers": 1.6, "prompts read from the provider's cache": 0.5, "long prompts, batches and earlier prices": 0.9,
     }  # fmt: skip
@@ -197,3 +197,23 @@ def test_what_is_no_report_is_refused_by_name(text):
 def test_nothing_used_is_said_so(world):
     assert world.plan("explain-bill").summary == "Nothing passed through the gateway in 2026-11 so far."
     assert world.plan("usage").summary == "Nothing passed through the gateway in the last 30 days."
+
+
+@pytest.mark.parametrize("operation", ["usage", "explain-bill"])
+def test_how_many_requests_were_interrupted_is_said_and_that_their_cost_is_estimated(world, operation):
+    world.requests(
+        {"at": at(20), "times": 10},
+        {"at": at(20), "times": 2, "status": "interrupted", "estimated": True, "cost_microusd": 1500},
+    )
+    (told,) = [one for one in world.plan(operation).findings if one.rule == "interrupted"]
+    assert told.what == "2 requests were interrupted, and their cost of 0.003 USD is estimated."
+    assert told.figures == {"requests": 2, "usd": 0.003}
+
+
+def test_a_small_change_of_a_bill_is_told_without_an_exponent(world):
+    world.requests(
+        {"at": at(1, 0, month=10), "cost_microusd": 900_000}, {"at": at(2), "cost_microusd": 899_998}
+    )
+    plan = world.plan("explain-bill")
+    assert "(-0.000002 USD)" in plan.summary
+    assert "e-0" not in plan.summary
