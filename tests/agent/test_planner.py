@@ -284,8 +284,8 @@ def test_what_stands_in_the_way_of_several_parts_is_said_once_with_those_that_wa
     assert summary == blocker
     waiting = [part for part, _, _ in others]
     assert len(waiting) >= 6
-    assert blocker.startswith("no provider Parts ")
-    assert all(f"{part} (" in blocker for part in waiting)
+    assert blocker.startswith("no provider (Parts ")
+    assert all(f" {part} databases." in blocker for part in waiting)
     said = f"Waits for part {first}, which is blocked."
     assert {(text, *blockers) for _, text, blockers in others} == {(said, said)}
 

@@ -78,7 +78,7 @@ def test_where_no_provider_is_declared_and_no_variable_set_it_is_said_once_what_
     assert first.operation == "ai.set-up-gateway"
     assert "systems: {openai: {kind: openai, keys: [env:OPENAI_API_KEY]}}" in first.blockers[0]
     assert {part.blockers for part in others} == {(f"Waits for part {first.part_id}, which is blocked.",)}
-    assert all(f"{part.part_id} ({part.operation})" in first.blockers[0] for part in others)
+    assert all(f"{part.part_id} {part.operation}" in first.blockers[0] for part in others)
     looked = [part for part in plan.parts if not part.blockers]
     assert [part.operation for part in looked] == ["ai.usage"]
 

@@ -380,12 +380,12 @@ def _blocked_once(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
     for leaf in leaves:
         for blocker in leaf.blockers:
             if first.setdefault(blocker, leaf) is not leaf:
-                waiting.setdefault(blocker, []).append(f"{leaf.part_id} ({leaf.operation})")
+                waiting.setdefault(blocker, []).append(f"{leaf.part_id} {leaf.operation}")
 
     def told(leaf: Plan, blocker: str) -> str:
         if first[blocker].part_id == leaf.part_id:
             others = waiting.get(blocker, ())
-            return f"{blocker} {_waits(others)}" if others else blocker
+            return f"{blocker} ({_waits(others)})" if others else blocker
         return f"Waits for part {first[blocker].part_id}, which is blocked."
 
     def once(plan: Plan) -> Plan:
@@ -399,7 +399,7 @@ def _blocked_once(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
 
 
 def _waits(others: Sequence[str]) -> str:
-    return f"{'Part' if len(others) == 1 else 'Parts'} {', '.join(others)} wait{'s' if len(others) == 1 else ''} for it."
+    return f"{'Part' if len(others) == 1 else 'Parts'} {', '.join(others)} wait{'s' if len(others) == 1 else ''} for this."
 
 
 def _count(number: int, noun: str) -> str:

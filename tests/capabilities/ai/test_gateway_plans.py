@@ -316,7 +316,7 @@ def test_a_budget_for_a_key_that_nobody_has_is_refused_with_those_that_are():
     assert plan.steps == ()
     (blocker,) = plan.blockers
     assert "There is no virtual key named 'chekout': there are checkout, web." in blocker
-    assert "`datareeve run ai.issue-virtual-key --for-name chekout --usd-per-month 5.0`" in blocker
+    assert "`datareeve run ai.issue-virtual-key --for-name chekout --usd-per-month 5`" in blocker
     assert SetBudget(usd=5, key="checkout").plan(THERE).steps
     assert SetBudget(usd=5, key="*").plan(THERE).steps
 

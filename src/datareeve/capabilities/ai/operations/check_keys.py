@@ -122,8 +122,12 @@ class CheckKeys(Operation[CheckKeysFacts]):
                 "keys_in_use": len(active),
                 **({"keys_working": len(working)} if self.probe else {}),
                 "virtual_keys_valid": len(valid),
-                "keys": [self._row(key, seen) for key in every],
-                "virtual_keys": [self._virtual_row(key, seen) for key in seen.virtual],
+                **({"keys": [self._row(key, seen) for key in every]} if every else {}),
+                **(
+                    {"virtual_keys": [self._virtual_row(k, seen) for k in seen.virtual]}
+                    if seen.virtual
+                    else {}
+                ),
             },
         )
 

@@ -94,7 +94,9 @@ class SetBudget(Setting):
         found = []
         names = facts.there_are.get("key", ())
         if self.key not in (None, "*", *names):
-            issue = command("ai.issue-virtual-key", for_name=self.key, usd_per_month=self.amount(facts))
+            issue = command(
+                "ai.issue-virtual-key", for_name=self.key, usd_per_month=f"{self.amount(facts):g}"
+            )
             found.append(
                 f"There is no virtual key named {self.key!r}: there {_are(names)}. To issue it with a budget: `{issue}`"
             )
