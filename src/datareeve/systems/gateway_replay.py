@@ -113,7 +113,7 @@ class Replays(Following, UsageReads):
     ) -> dict[str, Any]:
         """Send recorded prompts (of one asked name, or all) to 'provider/model', compare, and keep the record. Gives its figures.
 
-        Ends early where `usd_most` is spent. Errors: `BadInput` `replay.no-prompts`; `Unreachable` `gateway.not-running`; `Failed` `gateway.behind`.
+        Ends early where `usd_most` is spent. Errors: `BadInput` `replay.no-prompts`, `replay.sealed`; `Unreachable` `gateway.not-running`; `Failed` `gateway.behind`.
         """
         address = self._address()
         prompts = self._prompts(asked, days, most)
@@ -142,7 +142,7 @@ class Replays(Following, UsageReads):
     # -- within --------------------------------------------------------------------------------------------------------------------
 
     def _prompts(self, asked: str, days: float, most: int) -> list[dict[str, Any]]:
-        """Recorded prompts that can be sent again, the newest first. Errors: `BadInput` `replay.no-prompts`."""
+        """Recorded prompts that can be sent again, the newest first. Errors: `BadInput` `replay.no-prompts`, `replay.sealed`."""
         reader = getattr(self, "recorded", None)
         found = reader(since=clock.now().timestamp() - days * 86_400, most=most * 4) if reader else []
         kept = [
@@ -152,6 +152,12 @@ class Replays(Following, UsageReads):
             and one["endpoint"] in PATHS
             and isinstance(one["body"], dict)
         ]
+        if not found and self.kept_prompts(since=clock.now().timestamp() - days * 86_400):
+            raise BadInput(
+                "replay.sealed",
+                f"No recorded prompt opens with the key at {self._settings.kek}: they were sealed with another.",
+                "Name that one under gateway.kek in estate.yaml, or record prompts anew.",
+            )
         if not kept:
             raise BadInput(
                 "replay.no-prompts",
