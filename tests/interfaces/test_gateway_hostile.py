@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ai_double import FaultDouble, fail
+from ai_double import FaultDouble, fail, ok
 from ai_rig import estate, gateway
 from ai_whole import BODIES, HELLO, Client, Inside, ask, chat, on_the_wire, request, until
 
@@ -31,7 +31,7 @@ def world(tmp_path_factory):
         wanted = estate(
             double,
             systems={"openai": {"keys": ["env:CANARY_KEY"]}},
-            gateway={"max_body_mb": 2, "header_seconds": 1, "body_seconds": 1, "models": {"cheap": {"targets": ["openai/cheap"]}, "dear": {"targets": ["openai/dear"]}}},
+            gateway={"max_body_mb": 2, "header_seconds": 1, "body_seconds": 1, "stalled_seconds": 1, "models": {"cheap": {"targets": ["openai/cheap"]}, "dear": {"targets": ["openai/dear"]}}},
         )  # fmt: skip
         folder = tmp_path_factory.mktemp("gateway")
         with (
@@ -236,6 +236,52 @@ def test_many_requests_ahead_on_one_connection_are_answered_in_order(world):
     raw = b"".join(request("GET", f"/v1/models/{name}", key=world.key) for name in ("cheap", "none", "dear"))
     said = on_the_wire(world.port, raw)
     assert [said.index(b'"cheap"') < said.index(b"404") < said.index(b'"dear"')] == [True]
+
+
+def gauge(world, name):
+    figures = world.running.get("/metrics")[1].decode().splitlines()
+    return sum(
+        float(line.rpartition(" ")[2]) for line in figures if line.startswith(f"datareeve_gateway_{name}{{")
+    )
+
+
+def test_who_never_reads_is_cut_off_its_stream_ended_and_what_it_used_counted(world):
+    key, words = world.issue("never reads"), " ".join(["w" * 2000] * 8000)
+    world.double.always(ok(text=words), model="cheap")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", world.port))
+        client.sendall(request("POST", CHAT, body(stream=True), key=key))
+        row = world.row(key_name="never reads")
+        [seen] = [one for one in world.double.seen if one.stream and one.ended in ("", "client left")][-1:]
+        world.double.wait_until(lambda: seen.ended == "client left")
+        assert 0 < seen.events < 8000, "the provider was held back, and told to end"
+        assert (row["status"], row["error"]) == ("disconnected", "gateway.client-left")
+        assert (row["estimated"], row["output"] > 0, row["output"] <= seen.events * 2000) == (1, True, True)
+        until(lambda: gauge(world, "in_flight") == 0 and gauge(world, "connections") == 1)
+        with contextlib.suppress(ConnectionResetError):
+            while client.recv(1 << 20):
+                pass
+
+
+def test_who_never_reads_a_whole_answer_is_cut_off_too(world):
+    key = world.issue("never reads all")
+    world.double.always(ok(text="w" * 12_000_000), model="cheap")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", world.port))
+        client.sendall(request("POST", CHAT, body(), key=key) * 2)
+        world.row(key_name="never reads all", status="ok")
+        until(lambda: gauge(world, "in_flight") == 0 and gauge(world, "connections") == 1)
+    assert len(world.rows(key_name="never reads all")) == 1, "nothing more is begun for it"
+
+
+@pytest.mark.parametrize("raw", [b'{"model":"cheap","messages":[' + b"{}," * 300_000 + b"{}]}", b'{"model":"cheap","metadata":{' + b'"a":1,' * 300_000 + b'"b":1}}',
+                                 b'{"model":"cheap","messages":' + b"[" * 900_000 + b"}", b'{"model":"cheap","metadata":[' + b"1," * 300_000 + b"1]}"], ids=range(4))  # fmt: skip
+def test_more_values_than_can_be_read_at_once_are_refused(world, raw):
+    seen = len(world.double.seen)
+    assert (ask(world.port, world.key, CHAT, raw).status, ask(world.port, world.key, CHAT, raw).code) == (413, "gateway.too-many-values")  # fmt: skip
+    assert len(world.double.seen) == seen
 
 
 # -- what is not told --------------------------------------------------------------------------------------------------------------

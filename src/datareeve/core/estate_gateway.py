@@ -189,6 +189,13 @@ class GatewaySettings(Value):
     keep_usage_days: int = Field(400, gt=0)
     header_seconds: float = Field(15.0, gt=0, description="for a client to send its headers")
     body_seconds: float = Field(60.0, gt=0, description="for a client to send its body")
+    stalled_seconds: float = Field(
+        60.0, gt=0, description="that a client may read nothing of its answer before it is cut off"
+    )
+    local_figures: bool = Field(
+        default=True,
+        description="/metrics and /status without a key for programs of this machine; false where a proxy on it passes requests on",
+    )
     otlp: str | None = Field(None, description="http://collector:4318: traces of every request")
 
     @field_validator("store", "shared")

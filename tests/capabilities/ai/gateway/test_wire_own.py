@@ -9,6 +9,7 @@ import pytest
 from ai_double import FaultDouble
 from ai_rig import estate, gateway
 from ai_whole import Inside, chat, on_the_wire, request
+from datareeve.systems.gateway_process import DIGEST_KEY, FOLDER, PROOF, GatewayProcess, proof
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,22 @@ def test_its_own_paths_take_no_body(world):
             assert statuses(one.recv(65536)) in ([200], [403]), path
             one.shutdown(socket.SHUT_WR)
         assert chat(world.port, world.key, "cheap").status == 200
+
+
+def test_behind_a_proxy_its_figures_take_an_admin_key_or_the_projects_own_proof(world):
+    admin, place = world.issue("admin", admin=True), world.running.project / FOLDER / DIGEST_KEY
+    shown = {PROOF.replace("-", "_"): proof(place.read_bytes())}
+    text = estate(world.double, gateway={"models": {"cheap": {"targets": ["openai/cheap"]}}})
+    world.reload({**text, "gateway": {**text["gateway"], "local_figures": False}})
+    try:
+        for path in ("/metrics", "/status"):
+            asked = [world.running.ask("GET", path, **more)[0] for more in ({}, {"key": world.key}, {PROOF.replace("-", "_"): "0" * 64}, {"key": admin}, shown)]  # fmt: skip
+            assert asked == [403, 403, 403, 200, 200]
+        assert world.running.get("/health")[0] == 200
+        assert GatewayProcess(world.running.project).status()["status"] == "ok"
+    finally:
+        world.reload(text)
+    assert world.running.get("/status")[0] == 200
 
 
 def test_its_own_paths_keep_a_connection_and_take_turns(world):

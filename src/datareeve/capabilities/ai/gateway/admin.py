@@ -1,7 +1,7 @@
 """What the gateway tells of itself over HTTP: /health to anybody, /metrics and /status to this machine and to admin keys.
 
 A request that another proxy passed on is not of this machine, whatever its address says: a gateway behind nginx would otherwise show its
-figures to the world.
+figures to the world. A proxy that says nothing of itself, and asks this machine by its own name, cannot be told: `local_figures: false` is for that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.metrics import Metrics
 
 PATHS: Final = frozenset({"/health", "/metrics", "/status"})
-PASSED_ON: Final = frozenset({"forwarded", "x-forwarded-for", "x-real-ip", "via"})
+PASSED_ON: Final = re.compile(  # headers that only a proxy adds
+    "forwarded|x-forwarded.*|x-real-ip|via|x-original-.*|x-client-ip|true-client-ip|cf-connecting-ip|x-envoy-.*"
+)
 HERE: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 JSON: Final = "application/json"
 PERCENTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -44,7 +46,9 @@ def is_local(peer: str, header_names: Iterable[str], host: str) -> bool:
     """
     try:
         return (
-            ip_address(peer).is_loopback and PASSED_ON.isdisjoint(header_names) and bool(HERE.fullmatch(host))
+            ip_address(peer).is_loopback
+            and bool(HERE.fullmatch(host))
+            and not any(map(PASSED_ON.fullmatch, header_names))
         )
     except ValueError:
         return False

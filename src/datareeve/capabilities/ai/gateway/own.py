@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import traceback
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.ai.gateway import admin
+from datareeve.systems.gateway_process import PROOF
 from datareeve.systems.gateway_saying import say
 
 if TYPE_CHECKING:
@@ -21,8 +23,10 @@ MOST_TOLD = 20  # faults that are written down in full; more only count
 class Own:
     """The gateway's own paths."""
 
-    def __init__(self, metrics: Metrics, estate: Callable[[], str]) -> None:
+    def __init__(self, metrics: Metrics, estate: Callable[[], str], proof: str = "") -> None:
+        """`proof`: what shows that somebody may read this project's files."""
         self.draining = False
+        self._proof = proof
         self._metrics = metrics
         self._estate = estate
         self._faults = 0
@@ -35,13 +39,18 @@ class Own:
     def answer(self, exchange: Exchange, path: str, config: Config, key: VirtualKey | None) -> None:
         """Answer one of its paths."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers}
-        local = admin.is_local(exchange.connection.peer, headers, headers.get("host", ""))
+        local = config.settings.local_figures and (
+            not exchange.of_http_1_0  # nginx's plain proxy_pass, whose one mark this is
+            and admin.is_local(exchange.connection.peer, headers, headers.get("host", ""))
+        )
+        shown = headers.get(PROOF, "").encode()
+        proven = bool(self._proof) and hmac.compare_digest(shown, self._proof.encode())
         told = admin.answer(
             path,
             config=config,
             metrics=self._metrics,
             estate=self._estate(),
-            local=local and not exchange.of_http_1_0,  # nginx's plain proxy_pass, whose one mark this is
+            local=local or proven,
             key=key,
             draining=self.draining,
         )

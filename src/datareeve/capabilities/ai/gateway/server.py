@@ -39,7 +39,7 @@ from datareeve.capabilities.ai.gateway.usage_log import UsageLog
 from datareeve.core import estate as estates
 from datareeve.core.errors import DatareeveError
 from datareeve.systems.gateway_keys import open_store, settings_of
-from datareeve.systems.gateway_process import FOLDER, estate_digest
+from datareeve.systems.gateway_process import DIGEST_KEY, FOLDER, estate_digest, proof
 from datareeve.systems.gateway_saying import Troubles, say
 from datareeve.systems.gateway_store import Instance
 from datareeve.systems.http1 import Bounds, Server
@@ -174,16 +174,17 @@ class Process:
         )
         await usage.start()
         self._keeping = await asyncio.to_thread(Keeping, self._store, self._resolve, config)
+        secret = await asyncio.to_thread(digest_key, folder / DIGEST_KEY)
         return Parts(
             room=Room(meters, Waiting(meters), ProviderLimits()),
             usage=usage,
             prices=PriceBook(settings.prices),
             metrics=metrics,
-            own=own.Own(metrics, lambda: estate_digest(self._estate)),
+            own=own.Own(metrics, lambda: estate_digest(self._estate), proof(secret)),
             objects=Objects(self._store),
             cache=Cache(config, time.time, self._keeping),
             prompts=self._keeping.prompts,
-            secret=await asyncio.to_thread(digest_key, folder / "digest.key"),
+            secret=secret,
         )
 
     def _gauge(self, server: Server) -> None:
@@ -309,7 +310,6 @@ class Process:
         with suppress(DatareeveError):  # the store is down: requests go on, and the next beat tells
             await asyncio.to_thread(self._store.heartbeat, self._instance)
 
-
     def _detail(self) -> dict[str, Any]:
         """What else a beat tells: keys that cannot be read, requests under way, what providers say is left, and who shares the limits."""
         room, wall = self._engine.parts.room, time.time()
@@ -348,4 +348,5 @@ def _bounds(config: Config) -> Bounds:
         held_bytes=settings.max_held_mb << 20,
         header_seconds=settings.header_seconds,
         body_seconds=settings.body_seconds,
+        stalled_seconds=settings.stalled_seconds,
     )
