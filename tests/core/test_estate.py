@@ -16,3 +16,10 @@ def test_a_password_in_any_url_is_refused_and_not_repeated(text, url):
         estate.parse(text.format(url=url))
     assert "take it out" in refused.value.what
     assert "hunter2" not in str(refused.value)
+
+
+def test_all_requests_together_have_room_for_the_largest():
+    with pytest.raises(BadInput) as refused:
+        estate.parse("gateway: {max_body_mb: 64, max_held_mb: 32}")
+    assert "max_held_mb is less than max_body_mb" in refused.value.what
+    assert estate.parse("gateway: {max_body_mb: 64, max_held_mb: 64}").gateway is not None

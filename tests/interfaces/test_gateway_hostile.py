@@ -31,7 +31,7 @@ def world(tmp_path_factory):
         wanted = estate(
             double,
             systems={"openai": {"keys": ["env:CANARY_KEY"]}},
-            gateway={"max_body_mb": 2, "header_seconds": 1, "body_seconds": 1, "stalled_seconds": 1, "models": {"cheap": {"targets": ["openai/cheap"]}, "dear": {"targets": ["openai/dear"]}}},
+            gateway={"max_body_mb": 2, "max_held_mb": 5, "header_seconds": 1, "body_seconds": 1, "stalled_seconds": 1, "models": {"cheap": {"targets": ["openai/cheap"]}, "dear": {"targets": ["openai/dear"]}}},
         )  # fmt: skip
         folder = tmp_path_factory.mktemp("gateway")
         with (
@@ -236,6 +236,20 @@ def test_many_requests_ahead_on_one_connection_are_answered_in_order(world):
     raw = b"".join(request("GET", f"/v1/models/{name}", key=world.key) for name in ("cheap", "none", "dear"))
     said = on_the_wire(world.port, raw)
     assert [said.index(b'"cheap"') < said.index(b"404") < said.index(b'"dear"')] == [True]
+
+
+def test_all_bodies_together_are_no_more_than_the_estate_says(world):
+    part = request("POST", CHAT, key=world.key, content_length="2000000") + b" " * 1_900_000
+    with contextlib.ExitStack() as stack:
+        ends = [stack.enter_context(socket.create_connection(("127.0.0.1", world.port), timeout=5)) for _ in range(3)]  # fmt: skip
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.sendall(part)
+        until(lambda: chat(world.port, world.key, "cheap").status == 200)
+        said = [end.recv(65536) for end in ends]  # two are told that they are slow, one that there is no room
+    assert sorted(map(status_of, said)) == [408, 408, 503]
+    assert [b"gateway.busy" in one for one in said].count(True) == 1
+    assert ask(world.port, world.key, CHAT, body(user="x" * 1_900_000)).status == 200
 
 
 def gauge(world, name):
