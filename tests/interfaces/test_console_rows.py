@@ -23,7 +23,7 @@ def test_rows_are_a_table_with_what_it_is_before_how_much_and_no_empty_columns()
         rows=[{"failed": 0, "model": "a", "usd": 1.5}, {"failed": 0, "model": "b", "usd": 20}], requests=7
     )
     assert "requests 7" in lines
-    assert lines[lines.index("model usd") :][:3] == ["model usd", "a 1.5", "b 20"]
+    assert lines[lines.index("model usd") :][:3] == ["model usd", "a 1.50", "b 20.00"]
 
 
 def test_an_answer_to_sql_keeps_the_columns_it_asked_for():
