@@ -480,6 +480,7 @@ def checked(**changed):
         "traffic": TRAFFIC,
         "spending": SPENDING,
         "budgets": {"all": BUDGET},
+        "unwatched": ("all",),
         "key_days_left": 2.5,
         "ending": Key(id="pk_openai_1", provider="openai", expires_at=1.0),
     }
@@ -501,7 +502,9 @@ def test_a_look_gives_findings_with_what_to_do_and_figures():
     )
     assert all(finding.instead for finding in plan.findings)
     assert plan.figures["usd_growth_percent"] == 20.0
-    assert plan.figures["budget_percent_most"] == 100.0
+    assert plan.figures["budget_percent_most"] == plan.figures["budget_unwatched_percent_most"] == 100.0
+    own = CheckGateway().plan(checked(unwatched=())).figures
+    assert (own["budget_percent_most"], own.get("budget_unwatched_percent_most")) == (100.0, None)
     assert plan.figures["api_status"].startswith("up: 20 requests a minute, 7 % errors")
 
 
@@ -520,7 +523,7 @@ def test_a_gateway_that_is_down_is_critical():
 
 def test_what_is_not_known_is_no_figure():
     plan = CheckGateway().plan(
-        checked(spending={**SPENDING, "usd_last_month": None}, budgets={}, key_days_left=None)
+        checked(spending={**SPENDING, "usd_last_month": None}, budgets={}, unwatched=(), key_days_left=None)
     )
     assert (
         not {"usd_growth_percent", "budget_percent_most", "key_days_left", "usd_last_month"}

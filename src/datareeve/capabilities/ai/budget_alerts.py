@@ -9,15 +9,14 @@ from datareeve.core.estate import AlertRule
 from datareeve.core.operation import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from datareeve.core.estate_gateway import SpendBudget
 
 SUBJECT = "gateway"
 SCHEDULE = "watch-gateway"  # it takes the samples: without it rules would be judged on nothing
 FORECAST = "gateway-budget-forecast"
-SPENT_PERCENT, ALL_SPENT_PERCENT = 80.0, 99.9  # of any budget, where none has shares of its own
-GENERAL = (("gateway-budget", SPENT_PERCENT), ("gateway-budget-spent", ALL_SPENT_PERCENT))
+SPENT_PERCENT, ALL_SPENT_PERCENT = 80.0, 99.9  # of a budget that no rule of its own watches
 ALL_OF_IT = 100  # percent
 JUST_BELOW = 0.005  # percent: the sample is rounded to two decimals, and a share that is reached is told
 
@@ -25,6 +24,12 @@ JUST_BELOW = 0.005  # percent: the sample is rounded to two decimals, and a shar
 def sample(budget: str) -> str:
     """The name of the sample that says how much of a budget is spent, in percent."""
     return f"budget_{budget}_percent"
+
+
+def unwatched(budgets: Iterable[str], standing: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The budgets that no rule of their own watches: they were written by hand, or with a key. The rules for all of them together do."""
+    samples = {rule.get("sample") for rule in standing}
+    return tuple(name for name in budgets if sample(name) not in samples)
 
 
 def prefix(budget: str) -> str:
@@ -42,15 +47,10 @@ def proposals(budgets: Mapping[str, SpendBudget]) -> dict[str, dict[str, Any]]:
 
 
 def changes(budgets: Mapping[str, SpendBudget], standing: Mapping[str, dict[str, Any]]) -> Iterator[Change]:
-    """The rules of all budgets, where the gateway is watched: an owner's as they stand, those of other shares and of all budgets together go.
-
-    Who is told of the forecast is told.
-    """
+    """The rules of all budgets: an owner's as they stand, those of other shares go. Who is told of the forecast is told."""
     rules = {f"{SUBJECT}-{key}": fields for key, fields in proposals(budgets).items()}
     ours = tuple(f"{SUBJECT}-{prefix(name)}" for name in budgets)
-    gone = [
-        one for one in standing if one not in rules and (one.startswith(ours) or _is_general(standing[one]))
-    ]
+    gone = [one for one in standing if one not in rules and one.startswith(ours)]
     told = standing.get(FORECAST, {}).get("notify", ())
     for name, fields in rules.items():
         new = AlertRule(name=name, system=SUBJECT, notify=told, **fields).model_dump(
@@ -59,11 +59,6 @@ def changes(budgets: Mapping[str, SpendBudget], standing: Mapping[str, dict[str,
         yield _change(name, standing, standing.get(name) or new, fields["advice"])
     for name in gone:
         yield _change(name, standing, None, "Each budget is watched by its own shares.")
-
-
-def _is_general(rule: Mapping[str, Any]) -> bool:
-    """Whether it is a rule for all budgets together, as `ai.watch-gateway` proposes it."""
-    return (rule["name"], rule.get("above")) in GENERAL
 
 
 def _change(

@@ -32,6 +32,7 @@ class CheckGatewayFacts(Value):
     budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     ending: keys.Key | None = None  # the key in use that ends first
     key_days_left: float | None = None
+    unwatched: tuple[str, ...] = ()  # budgets that no alert of their own watches
     not_kept: str = ""  # why prompts are not kept, where the estate asks for it
     growth_percent_most: float = 10.0  # the estate's target
 
@@ -74,6 +75,9 @@ class CheckGateway(Operation[CheckGatewayFacts]):
             ending=first,
             key_days_left=_days_left(first),
             not_kept=_why_not_kept(stands, control),
+            unwatched=budget_alerts.unwatched(
+                figures["budgets"], systems["estate"].read("get", where=["alerts"]) or []
+            ),
             **({"growth_percent_most": target} if target is not None else {}),
             **figures,
         )
@@ -116,6 +120,9 @@ class CheckGateway(Operation[CheckGatewayFacts]):
             **spending,
             "usd_growth_percent": growth,
             "budget_percent_most": max((b["percent"] for b in budgets), default=None),
+            "budget_unwatched_percent_most": max(
+                (facts.budgets[name]["percent"] for name in facts.unwatched), default=None
+            ),
             **{budget_alerts.sample(name): budget["percent"] for name, budget in facts.budgets.items()},
             "budget_forecast_percent_most": max((b["forecast_percent"] for b in budgets), default=None),
             "key_days_left": facts.key_days_left,

@@ -60,8 +60,7 @@ class SetBudget(Setting):
     def observe(self, systems: Systems) -> SettingFacts:
         """And what was spent last month, where no amount is given."""
         estate = systems["estate"]
-        watched = estate.read("get", where=["schedules", budget_alerts.SCHEDULE]) is not None
-        alerts = {one["name"]: one for one in estate.read("get", where=["alerts"]) or []} if watched else None
+        alerts = {one["name"]: one for one in estate.read("get", where=["alerts"]) or []}
         facts = (
             super()
             .observe(systems)
@@ -146,7 +145,7 @@ class SetBudget(Setting):
         return round(facts.spent_usd * GROWTH, 2) if facts.spent_usd else USUAL_USD
 
     def changes(self, facts: SettingFacts) -> list[Change]:
-        """One entry of `gateway.budgets`; where the gateway is watched, its alerts too."""
+        """One entry of `gateway.budgets`, and its alerts, which are judged once the gateway is watched."""
         after = self._after(facts)
         how = "is refused before it is sent" if after["hard"] else "is told of, and goes on"
         alerts = ", ".join(map(str, after["alert_percent"]))

@@ -63,9 +63,9 @@ def proposals(targets: Targets) -> dict[str, dict[str, Any]]:
                    "advice": f"`{command('ai.providers-status')}` shows what fails; `{command('ai.check-keys')}` whether keys are taken."},
         "behind": {"sample": "gateways_behind", "above": 0, "for_samples": 3,
                    "advice": "A gateway does not take the estate as it stands: its log says why."},
-        "budget": {"sample": "budget_percent_most", "above": budget_alerts.SPENT_PERCENT, "for_samples": 1, "tells": ("usd_month",),
+        "budget": {"sample": "budget_unwatched_percent_most", "above": budget_alerts.SPENT_PERCENT, "for_samples": 1, "tells": ("usd_month",),
                    "advice": f"`{command('ai.check-gateway')}` names the budget and how fast it is spent."},
-        "budget-spent": {"sample": "budget_percent_most", "above": budget_alerts.ALL_SPENT_PERCENT, "for_samples": 1, "severity": Severity.CRITICAL, "tells": ("usd_month",),
+        "budget-spent": {"sample": "budget_unwatched_percent_most", "above": budget_alerts.ALL_SPENT_PERCENT, "for_samples": 1, "severity": Severity.CRITICAL, "tells": ("usd_month",),
                          "advice": f"Requests under a hard budget are refused now; `{command('ai.check-gateway')}` names it, and the command that raises it."},
         "budget-forecast": {"sample": "budget_forecast_percent_most", "above": 100, "clear": 95, "for_samples": 60,
                             "advice": "At this pace the budget ends before its time: look who spends it."},
@@ -160,12 +160,7 @@ class WatchGateway(Operation[WatchGatewayFacts]):
     def rules(self, facts: WatchGatewayFacts) -> dict[str, AlertRule]:
         """The alert rules by key, as they shall stand: the owner's where there are some, else ours."""
         budgets = facts.setting.after.settings.budgets
-        # What is said of all budgets together is for an estate that has none yet: each is watched by its own shares.
-        wanted = {
-            key: fields
-            for key, fields in proposals(facts.targets).items()
-            if not (budgets and fields["sample"] == "budget_percent_most")
-        }
+        wanted = proposals(facts.targets)
         return {
             key: self._settled(key, fields, facts.alerts)
             for key, fields in {**wanted, **budget_alerts.proposals(budgets)}.items()
