@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import VERSION, BaseModel, ConfigDict
+
+# A model's schema is made when the model is first used, not when its module is loaded: a command uses few of some hundreds of models.
+# Before pydantic 2.14 two threads that used a model first could meet it half made.
+WHEN_USED = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
 
 
 class Value(BaseModel):
     """A frozen value; an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=WHEN_USED)
 
 
 def canonical(value: object) -> str:
