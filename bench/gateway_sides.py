@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import peers
 import psutil
 
 if TYPE_CHECKING:
@@ -38,8 +36,7 @@ SAID = [
     {"role": "user", "content": "What does a data engineer do on a Friday evening?"},
 ]
 CONNECTIONS = 64
-NGINX = (("nginx", ""), ("nginx default", "/default"))
-LITELLM_READY_SECONDS = 90
+NGINX = (("nginx", ""), ("nginx kept", "/kept"))
 QUIET_SECONDS = 30
 
 
@@ -107,7 +104,9 @@ class Side:
     pid: int
     key: str = "none"
     kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
-    seconds: float = 1.0  # of a load, times as long as the others': a slow one needs more to be counted
+    longer: dict[str, float] = field(
+        default_factory=dict
+    )  # at many connections, by kind: a slow one needs more to be counted
     paused: bool = False  # between its loads: it would do something of its own meanwhile
 
     def processes(self) -> list[psutil.Process]:
@@ -156,7 +155,7 @@ def direct(of: Upstream) -> Side:
 
 @contextlib.contextmanager
 def nginx(folder: Path, quick: Upstream, paced: Upstream) -> Iterator[list[Side]]:
-    """The proxy nginx: what it costs to pass bytes on. With connections to the upstream kept, and as `proxy_pass` comes."""
+    """The proxy nginx: what it costs to pass bytes on. As `proxy_pass` comes, and with connections to the upstream kept."""
     home = folder / "nginx"
     home.mkdir()
     port = ai_rig.free_port()
@@ -189,31 +188,6 @@ def nginx_kinds(prefix: str) -> dict[str, tuple[str, str]]:
         "stream": (prefix + path, body),
         "paced": (f"{prefix}/paced{path}", body),
     }
-
-
-@contextlib.contextmanager
-def litellm(folder: Path, quick: Upstream, paced: Upstream) -> Iterator[Side]:
-    """LiteLLM's proxy, one worker. Errors: `peers.NotInstalled`."""
-    program = peers.python("litellm").with_name("litellm")
-    config, port, key = folder / "litellm.yaml", ai_rig.free_port(), "sk-master"
-    values = {"upstream": quick.port, "paced": paced.port, "dead": ai_rig.free_port(), "key": key}
-    config.write_text((FILES / "litellm.yaml").read_text().format(**values))
-    command = ["taskset", "-c", cores()[0], str(program), "--config", str(config), "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--num_workers", "1", "--telemetry", "False"]
-    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
-    with (folder / "litellm.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    kinds = {name: chat(model, stream=stream) for name, model, stream in KINDS if name != "cached"}
-    side = Side("litellm", port, process.pid, key, kinds, seconds=6)
-    try:
-        wait_until_it_answers(side, LITELLM_READY_SECONDS)
-        for one in side.processes():
-            one.suspend()
-        side.paused = True
-        yield side
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 KINDS = (
@@ -323,6 +297,7 @@ class Load:
 def load(side: Side, kind: str, seconds: float, connections: int = CONNECTIONS) -> Load:
     """Ask as fast as it answers, for so long. Errors: `RuntimeError` where an answer was not a success: the figures would be of something else."""
     path, body = side.kinds[kind]
+    seconds *= side.longer.get(kind, 1.0) if connections > 1 else 1.0
     command = [
         "taskset",
         "-c",
@@ -330,7 +305,7 @@ def load(side: Side, kind: str, seconds: float, connections: int = CONNECTIONS) 
         "wrk",
         "-t1",
         f"-c{connections}",
-        f"-d{seconds * side.seconds:.0f}s",
+        f"-d{max(1.0, seconds):.0f}s",
         "--timeout",
         "120s",
     ]

@@ -1,8 +1,9 @@
-"""`script/bench [NAME ...] [--json] [--quick] [--soak]`: run measurements and print figures beside the peers'.
+"""`script/bench [NAME ...] [--json | --markdown] [--quick] [--soak [--minutes N]]`: run measurements and print figures beside the peers'.
 
 A measurement is a module `bench/NAME.py` with a docstring and `measure(*, quick: bool) -> Measured`. Medians and ratios go into
 `figures`; `peers` holds the same figures of others, measured in the same run on the same machine. A measurement that has `soak` beside
-`measure` can be left under load. `database_health.py` is published as `database-health`, and either spelling is taken.
+`measure` can be left under load; one that has `markdown` prints its table for the README. `--from FILE` prints what `--json` printed before,
+instead of measuring again. `database_health.py` is published as `database-health`, and either spelling is taken.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import platform
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-NOT_MEASUREMENTS = {"run", "peers", "gateway_sides"}
+NOT_MEASUREMENTS = {"run", "peers", "gateway_sides", "gateway_litellm"}
 
 
 class Measured(TypedDict):
@@ -27,6 +31,7 @@ class Measured(TypedDict):
     figures: dict[str, float | None]
     peers: dict[str, dict[str, float | None] | str]
     detail: NotRequired[dict[str, Any]]  # what the figures were made of
+    notes: NotRequired[dict[str, str]]  # what each side does, or what a figure means
 
 
 def names() -> list[str]:
@@ -49,33 +54,66 @@ def machine() -> dict[str, Any]:
 
 def main() -> int:
     """Run what was asked for, or all."""
+    asked = arguments()
+    for result in stored(asked) if asked.source else measured(asked):
+        print(written(result, asked), flush=True)
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
     parser = argparse.ArgumentParser(
         prog="script/bench", description="Measurements, side by side with peers."
     )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"which: {', '.join(names())} (default: all)"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a result")
-    parser.add_argument(
-        "--soak",
-        action="store_true",
-        help="half an hour of load instead, of what can be soaked: does it stay as it is?",
-    )
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help=f"which: {', '.join(names())} (default: all)")
+    add("--json", action="store_true", help="one JSON object a line")
+    add("--markdown", action="store_true", help="the table for the README, of what has one")
+    add("--from", dest="source", type=Path, metavar="FILE", help="print what --json printed into it before")
+    add("--quick", action="store_true", help="fewer repetitions: a look, not a result")
+    add("--soak", action="store_true", help="load without end, of what can be soaked: does it stay as it is?")
+    add("--minutes", type=float, metavar="N", help="of --soak; default: 30, with --quick 1")
     asked = parser.parse_args()
     asked.names = [name.replace("_", "-") for name in asked.names]
     if unknown := set(asked.names) - set(names()):
         parser.error(f"no measurement {', '.join(sorted(unknown))}; there are: {', '.join(names())}")
+    if asked.minutes is not None and not (asked.soak and asked.minutes > 0):
+        parser.error("--minutes is of --soak, and more than 0")
+    return asked
+
+
+def measured(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Each measurement's result, one after the other."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers are stopped
     for name in asked.names or names():
         measurement = importlib.import_module(name.replace("-", "_"))
         if asked.soak and not hasattr(measurement, "soak"):
             print(f"{name} has nothing to soak", file=sys.stderr)
             continue
-        measured: Measured = (measurement.soak if asked.soak else measurement.measure)(quick=asked.quick)
-        result = {"bench": name, **measured, "machine": machine()}
-        print(json.dumps(result) if asked.json else table(result), flush=True)
-    return 0
+        found: Measured = (
+            measurement.soak(quick=asked.quick, minutes=asked.minutes)
+            if asked.soak
+            else measurement.measure(quick=asked.quick)
+        )
+        yield {"bench": name, **found, "machine": machine()}
+
+
+def stored(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What `--json` printed before."""
+    for line in asked.source.read_text().splitlines():
+        result = json.loads(line)
+        if not asked.names or result["bench"] in asked.names:
+            yield result
+
+
+def written(result: dict[str, Any], asked: argparse.Namespace) -> str:
+    """As it was asked for."""
+    if asked.json:
+        return json.dumps(result)
+    measurement = importlib.import_module(result["bench"].replace("-", "_"))
+    if asked.markdown and not asked.soak and hasattr(measurement, "markdown"):
+        return str(measurement.markdown(result))
+    return table(result)
 
 
 def table(result: dict[str, Any]) -> str:
@@ -88,6 +126,7 @@ def table(result: dict[str, Any]) -> str:
         lines += [f"  {owner:<12} {name:<32} {shown(value)}" for name, value in figures.items()]
     for name, found in result.get("detail", {}).items():
         lines += detailed(name, found)
+    lines += [f"  {name}: {words}" for name, words in result.get("notes", {}).items()]
     return "\n".join(lines)
 
 
