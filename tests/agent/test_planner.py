@@ -11,6 +11,7 @@ import pytest
 
 from datareeve.agent import task as tasks
 from datareeve.agent.planner import Planner, describe
+from datareeve.agent.report import report
 from datareeve.agent.task import Task
 from datareeve.core.catalogue import Catalogue
 from datareeve.core.errors import NotOurWork
@@ -288,6 +289,9 @@ def test_what_stands_in_the_way_of_several_parts_is_said_once_with_those_that_wa
     assert all(f" {part} databases." in blocker for part in waiting)
     said = f"Waits for part {first}, which is blocked."
     assert {(text, *blockers) for _, text, blockers in others} == {(said, said)}
+    markdown = report(EXAMPLE, None, plan=made.plan).markdown()
+    assert markdown.count("no provider") == 1
+    assert said not in markdown
 
 
 def test_a_blocked_plan_is_described_with_its_blockers():

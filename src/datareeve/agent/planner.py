@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datareeve.agent import inputs, playbooks, scope
-from datareeve.agent.describe import describe
+from datareeve.agent.describe import describe, nodes
 from datareeve.agent.matching import Match, Matcher, Reading
+from datareeve.agent.report import WAITS
 from datareeve.agent.task import OUR_AGENT, Task
 from datareeve.core import clock
 from datareeve.core.errors import BadInput, DatareeveError, NotOurWork
@@ -374,26 +375,24 @@ def _without_repeats(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
 
 def _blocked_once(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
     """What stands in the way of several parts is said once, by the first, with those that wait for it; the others name that part."""
-    leaves = [leaf for part in parts for leaf in part.leaves()]
     first: dict[str, Plan] = {}
     waiting: dict[str, list[str]] = {}
-    for leaf in leaves:
-        for blocker in leaf.blockers:
-            if first.setdefault(blocker, leaf) is not leaf:
-                waiting.setdefault(blocker, []).append(f"{leaf.part_id} {leaf.operation}")
+    for plan in (node for part in parts for node in nodes(part)):
+        for blocker in plan.blockers:
+            if first.setdefault(blocker, plan) is not plan:
+                waiting.setdefault(blocker, []).append(f"{plan.part_id} {plan.operation}")
 
-    def told(leaf: Plan, blocker: str) -> str:
-        if first[blocker].part_id == leaf.part_id:
+    def told(plan: Plan, blocker: str) -> str:
+        if first[blocker].part_id == plan.part_id:
             others = waiting.get(blocker, ())
             return f"{blocker} ({_waits(others)})" if others else blocker
-        return f"Waits for part {first[blocker].part_id}, which is blocked."
+        return f"{WAITS}{first[blocker].part_id}, which is blocked."
 
     def once(plan: Plan) -> Plan:
-        if plan.parts:
-            return plan.model_copy(update={"parts": tuple(once(part) for part in plan.parts)})
         blockers = tuple(dict.fromkeys(told(plan, blocker) for blocker in plan.blockers))
         summary = told(plan, plan.summary) if plan.summary in plan.blockers else plan.summary
-        return plan.model_copy(update={"blockers": blockers, "summary": summary})
+        inner = tuple(once(part) for part in plan.parts)
+        return plan.model_copy(update={"parts": inner, "blockers": blockers, "summary": summary})
 
     return tuple(once(part) for part in parts) if waiting else parts
 

@@ -399,8 +399,16 @@ def _status(
     return "completed", f"{verified}; {waiting} waiting for a decision, see Blockers" if waiting else verified
 
 
+WAITS = "Waits for part "  # how the planner begins a blocker that an earlier part tells, with all that wait for it
+
+
 def _blockers(plan: Plan | None, parts: list[PartOutcome]) -> tuple[str, ...]:
-    found = [(node.part_id, blocker) for node in _nodes(plan, parts) for blocker in node.blockers]
+    found = [
+        (node.part_id, blocker)
+        for node in _nodes(plan, parts)
+        for blocker in node.blockers
+        if not blocker.startswith(WAITS)
+    ]
     failed = [
         (p.part_id, f"{p.operation} {p.status}: {p.reason}")
         for p in parts
