@@ -163,6 +163,44 @@ def test_who_speaks_without_being_asked_is_not_asked_again():
     on_loop(work())
 
 
+@pytest.mark.parametrize("more", [OK, OK[:20], OK[:-1], OK[:7]])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_second_answer_behind_the_first_is_nobodys(more, streamed):
+    """It would be taken for the next request's, which may be another client's."""
+
+    async def work() -> None:
+        other = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nother"
+        async with provider([OK + more], [other]) as (there, origin):
+            call = await origin.ask(request(origin), PATIENT)
+            if streamed:
+                got: list[bytes] = []
+                ended: list[object] = []
+                call.relay(got.append, ended.append)
+                await until(lambda: ended)
+                assert (b"".join(got), ended) == (b"ok", [None])
+            else:
+                assert await call.whole() == b"ok"
+            assert await asked(origin) == (200, b"other")
+            assert there.connections == 2
+
+    on_loop(work())
+
+
+def test_what_comes_together_is_handed_on_together():
+    async def work() -> None:
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        async with provider([head, b"3\r\none\r\n" * 50 + b"0\r\n\r\n"]) as (_, origin):
+            call = await origin.ask(request(origin), PATIENT)
+            assert await call.head() == 200
+            got: list[bytes] = []
+            ended: list[object] = []
+            call.relay(got.append, ended.append)
+            await until(lambda: ended)
+            assert (got, ended) == ([b"one" * 50], [None])
+
+    on_loop(work())
+
+
 def test_an_answer_without_a_length_ends_with_its_connection():
     async def work() -> None:
         async with provider([b"HTTP/1.1 200 OK\r\n\r\nall of it", None]) as (_, origin):

@@ -26,6 +26,7 @@ ANSWER_BYTES = 64 << 20  # of a whole answer that is gathered
 KEPT = 512  # idle connections
 KEPT_SECONDS = 25.0  # shorter than servers usually keep theirs, so that a request seldom meets a closing one
 SWEEP_SECONDS = 0.05
+ZIPPED = frozenset((b"gzip", b"deflate"))
 TOO_MANY = 4096  # connections at once to one origin
 
 
@@ -137,8 +138,9 @@ class Call:
         """The headers are whole."""
         self.status = status
         self.first_at = self.last_at = time.monotonic()
-        if (self.header(b"content-encoding") or b"identity").lower() in {b"gzip", b"deflate"}:
-            self._unzip = zlib.decompressobj(47)  # 32 + 15: either of both, by its own header
+        for name, value in self.headers:
+            if name == b"content-encoding" and value.lower() in ZIPPED:
+                self._unzip = zlib.decompressobj(47)  # 32 + 15: either of both, by its own header
         if self._head is not None and not self._head.done():
             self._head.set_result(status)
 
@@ -209,12 +211,13 @@ class Connection(asyncio.Protocol):
     """One connection to a provider."""
 
     __slots__ = (
+        "_bodies",
         "_call",
-        "_expects_body",
         "_fed",
         "_head_bytes",
         "_parser",
         "_transport",
+        "_unasked",
         "held",
         "loop",
         "origin",
@@ -230,9 +233,11 @@ class Connection(asyncio.Protocol):
         self.held = False  # not read on
         self._call: Call | None = None
         self._transport: asyncio.Transport | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._head_bytes = 0
         self._fed = False
+        self._bodies: list[bytes] = []  # parts of the answer that came together: they are handed on as one
+        self._unasked = False  # it has said more than it was asked
 
     @property
     def open(self) -> bool:
@@ -242,7 +247,6 @@ class Connection(asyncio.Protocol):
     def ask(self, request: bytes, timeouts: Timeouts, deadline: float) -> Call:
         """Send a whole request; one at a time."""
         call = self._call = Call(self, timeouts, deadline)
-        self._parser = httptools.HttpResponseParser(self)
         self._head_bytes = 0
         self._fed = False
         if self._transport is not None:
@@ -275,20 +279,34 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the provider."""
-        if self._call is None or self._parser is None:
+        call = self._call
+        if call is None:
             return self.cut()  # it speaks without being asked: nothing after this could be trusted
         self._fed = True
-        if not self._call.status:
+        if not call.status:
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if self._call is not None:
-                self._call.fail("upstream.garbage")
+            self._hand_on(call)
+            call.fail("upstream.garbage")
             return self.cut()
-        if self._call is not None and not self._call.status and self._head_bytes > HEAD_BYTES:
-            self._call.fail("upstream.garbage")
+        self._hand_on(call)
+        if self._unasked:
+            return self.cut()
+        if self._head_bytes > HEAD_BYTES and not call.status:
+            call.fail("upstream.garbage")
         return None
+
+    def _hand_on(self, call: Call) -> None:
+        bodies, self._bodies = self._bodies, []
+        if bodies:
+            call.got_data(bodies[0] if len(bodies) == 1 else b"".join(bodies))
+
+    def on_message_begin(self) -> None:
+        """An answer begins."""
+        if self._call is None:
+            self._unasked = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header of the answer."""
@@ -297,10 +315,10 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The headers are whole; interim answers (1xx) are read past."""
-        call, parser = self._call, self._parser
-        if call is None or parser is None:
+        call = self._call
+        if call is None:
             return
-        status = parser.get_status_code()
+        status = self._parser.get_status_code()
         if status < 200:  # noqa: PLR2004 - RFC 9110, 15.2
             call.headers.clear()
         else:
@@ -309,18 +327,21 @@ class Connection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         """Part of the body."""
         if self._call is not None:
-            self._call.got_data(data)
+            self._bodies.append(data)
 
     def on_message_complete(self) -> None:
         """The answer is whole; the connection can be used again where both sides keep it."""
-        call, parser = self._call, self._parser
-        if call is None or parser is None or not call.status:
+        call = self._call
+        if call is None or not call.status:
             return
-        keep = parser.should_keep_alive()
-        self._call, self._parser = None, None
+        self._hand_on(call)
+        if self._call is None:  # it was more than is taken
+            return
+        self._call = None
         self.used += 1
-        self.read_on(reading=True)
-        if keep:
+        if self.held:
+            self.read_on(reading=True)
+        if self._parser.should_keep_alive():
             self.origin.keep(self)
         else:
             self.cut()
@@ -367,13 +388,21 @@ class Origin:
 
     async def ask(self, request: bytes, timeouts: Timeouts, deadline: float = math.inf) -> Call:
         """Send a whole request. `deadline`: of `time.monotonic()`. Errors: `UpstreamError`: nothing was sent."""
+        call = self.ask_kept(request, timeouts, deadline)
+        if call is not None:
+            return call
+        patience = min(timeouts.connect, max(deadline - time.monotonic(), 0.001))
+        connection = await self.loop.create_task(self._connect(patience))
+        return self._watched(connection.ask(request, timeouts, deadline))
+
+    def ask_kept(self, request: bytes, timeouts: Timeouts, deadline: float = math.inf) -> Call | None:
+        """Send a whole request on a connection that is open already; None where there is none."""
         while self._idle:
             connection = self._idle.pop()
             if connection.open and self.loop.time() - connection.since < KEPT_SECONDS:
                 return self._watched(connection.ask(request, timeouts, deadline))
             connection.cut()
-        connection = await self._connect(min(timeouts.connect, max(deadline - time.monotonic(), 0.001)))
-        return self._watched(connection.ask(request, timeouts, deadline))
+        return None
 
     def keep(self, connection: Connection) -> None:
         """A connection that has answered waits for the next request."""

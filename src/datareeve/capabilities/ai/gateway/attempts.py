@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.ai.gateway import crossing, failing, heads, large
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
@@ -20,6 +20,8 @@ from datareeve.capabilities.ai.gateway.usage import Tokens
 from datareeve.systems.upstream import UpstreamError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from datareeve.capabilities.ai.gateway.cache import Stored
     from datareeve.capabilities.ai.gateway.config import Route, Target
     from datareeve.capabilities.ai.gateway.dialects import Asked, Dialect
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.ai.gateway.meters import Reservation
     from datareeve.capabilities.ai.gateway.targets import Candidate
     from datareeve.systems.http1 import Exchange, Headers
-    from datareeve.systems.upstream import Call
+    from datareeve.systems.upstream import Call, Origin, Timeouts
 
 OK = 200
 BAD_GATEWAY = 502
@@ -95,11 +97,11 @@ class Walk:
     _held: list[Reservation] = field(
         default_factory=list
     )  # of providers' limits; the last is of who answered
-    _calls: list[Call] = field(default_factory=list)
+    _calls: tuple[Call, ...] = ()
     _last: Failure | None = None
     _impatient: bool = False  # the client waits less than the route would
-    _tried: set[Candidate] = field(default_factory=set)  # in this round
-    _out: set[Candidate] = field(default_factory=set)  # asking them again would change nothing
+    _tried: tuple[Candidate, ...] = ()  # in this round
+    _out: frozenset[Candidate] = frozenset()  # asking them again would change nothing
 
     async def answer(self) -> Answer:
         """The first good answer, else the last candidate's error. Errors: `Refusal` where nobody could be asked."""
@@ -133,7 +135,7 @@ class Walk:
 
     async def _round(self, candidates: tuple[Candidate, ...], deadline: float) -> Answer | None:
         """Each candidate once. A candidate that only the key was wrong for does not rule out its target's other keys."""
-        self._tried.clear()
+        self._tried = ()
         for place, candidate in enumerate(candidates):
             now = self.engine.loop.time()
             if self.exchange.gone:
@@ -155,7 +157,7 @@ class Walk:
             if found.fate == "final" and found.answer is not None:
                 return found.answer
             if found.fate == "other-target":
-                self._out.update(other for other in candidates if other.target is candidate.target)
+                self._out |= {other for other in candidates if other.target is candidate.target}
         return None
 
     def _client_left(self) -> Answer:
@@ -173,19 +175,19 @@ class Walk:
 
     # -- one attempt -------------------------------------------------------------------------------------------
 
-    async def _asked(
+    def _asked(
         self, candidate: Candidate, others: tuple[Candidate, ...], deadline: float
-    ) -> Answer | Failure:
+    ) -> Coroutine[Any, Any, Answer | Failure]:
         hedge = self.route.settings.hedge_after_ms
         if hedge is None or not others:
-            return await self._attempt(candidate, deadline)
-        return await self._hedged(candidate, others, hedge / 1000, deadline)
+            return self._attempt(candidate, deadline)
+        return self._hedged(candidate, others, hedge / 1000, deadline)
 
     async def _attempt(self, candidate: Candidate, deadline: float) -> Answer | Failure:
         before = self.served
         self.attempts += 1
         self.served = candidate
-        self._tried.add(candidate)
+        self._tried += (candidate,)
         loop = self.engine.loop
         try:
             found = await self._exchanged(candidate, deadline)
@@ -209,25 +211,28 @@ class Walk:
         ):  # that one could not be asked does not explain why another failed
             self._last = found
         if found.fate == "other-target" or (found.fate == "other-key" and found.code != LIMITED):
-            self._out.add(candidate)
+            self._out |= {candidate}
 
     async def _exchanged(self, candidate: Candidate, deadline: float) -> Answer | Failure:
         """Ask a candidate, once more where a kept connection turned out to be closed."""
         for _ in range(2):
-            call = await self._send(candidate, deadline)
+            is_large = len(self.asked.raw) > LARGE
+            said = await large.apart(self._said, candidate) if is_large else self._said(candidate)
+            origin, request, timeouts = self._request(candidate, said)
+            call = origin.ask_kept(request, timeouts, deadline) or await origin.ask(
+                request, timeouts, deadline
+            )
             if (
                 self.asked.stream
             ):  # whole answers are paid for in any case: they are waited for, and counted exactly
-                self._calls.append(call)
+                self._calls += (call,)
                 self.exchange.on_gone = self._left
                 if self.exchange.gone:  # while it was being connected
                     call.cancel()
             try:
-                return (
-                    await self._stream(call, candidate)
-                    if self.asked.stream
-                    else await self._whole(call, candidate)
-                )
+                if self.asked.stream:
+                    return await self._stream(call, candidate)
+                return self._taken(call, candidate, await call.whole())
             except UpstreamError as error:
                 if not error.stale:
                     raise
@@ -236,10 +241,11 @@ class Walk:
                 raise
         raise UpstreamError("upstream.cut", sent=True)
 
-    async def _send(self, candidate: Candidate, deadline: float) -> Call:
+    def _request(
+        self, candidate: Candidate, said: tuple[str, bytes, tuple[str, ...]]
+    ) -> tuple[Origin, bytes, Timeouts]:
+        """Where to ask a candidate, and with what bytes."""
         engine, provider = self.engine, candidate.provider
-        is_large = len(self.asked.raw) > LARGE
-        said = await large.apart(self._said, candidate) if is_large else self._said(candidate)
         path, body, self.left_out = said
         if provider.protocol == "openai":  # its base URL ends with the version
             path = path.removeprefix("/v1")
@@ -253,7 +259,7 @@ class Walk:
             passed=self.context.passed,
             body=body,
         )
-        return await origin.ask(request, engine.timeouts(provider), deadline)
+        return origin, request, engine.timeouts(provider)
 
     def _said(self, candidate: Candidate) -> tuple[str, bytes, tuple[str, ...]]:
         """The path and the body for a candidate, and what is left out of it. Errors: `Refusal` where it cannot be said in its protocol."""
@@ -261,10 +267,6 @@ class Walk:
         if candidate.provider.protocol == dialect.protocol:
             return self.context.path, dialect.outgoing(asked, model), ()
         return crossing.request(dialect, asked, model)
-
-    async def _whole(self, call: Call, candidate: Candidate) -> Answer | Failure:
-        body = await call.whole()
-        return self._taken(call, candidate, body)
 
     async def _stream(self, call: Call, candidate: Candidate) -> Answer | Failure:
         if await call.head() != OK or not _is_stream(call):

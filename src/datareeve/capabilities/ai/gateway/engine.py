@@ -17,6 +17,7 @@ from datareeve.capabilities.ai.gateway import compile as compiling
 from datareeve.capabilities.ai.gateway import heads
 from datareeve.capabilities.ai.gateway.dialects import Problem, table
 from datareeve.capabilities.ai.gateway.failing import RetryBudget
+from datareeve.capabilities.ai.gateway.going import Going
 from datareeve.capabilities.ai.gateway.job import JSON, REQUEST_ID, Client, Context, Job
 from datareeve.capabilities.ai.gateway.targets import Targets
 from datareeve.systems.upstream import Origin, Timeouts
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from datareeve.systems.http1 import Exchange, Headers
 
 DRAIN_SECONDS = 30.0
+LOOK_SECONDS = 0.02
 ENCODED = Problem(
     415,
     "bad_request",
@@ -165,7 +167,7 @@ class Engine:
                 return
         job = Job(self, exchange, exchange.context)  # type: ignore[arg-type]
         self.under_way.add(job)
-        job.task = self.loop.create_task(job.run())
+        job.going = Going(job.run())
         return
 
     def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[Headers, bytes]:
@@ -243,15 +245,19 @@ class Engine:
 
     async def close(self) -> None:
         """Wait for the requests on their way, then end all connections."""
-        if tasks := {job.task for job in self.under_way if job.task is not None}:
-            await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
-        if tasks := {job.task for job in self.under_way if job.task is not None}:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=1.0)
+        await self._emptied(DRAIN_SECONDS)
+        for job in tuple(self.under_way):
+            if job.going is not None:
+                job.going.cancel()
+        await self._emptied(1.0)
         await self.parts.objects.close()
         for origin in self._origins.values():
             origin.close()
+
+    async def _emptied(self, seconds: float) -> None:
+        until = self.loop.time() + seconds
+        while self.under_way and self.loop.time() < until:  # noqa: ASYNC110 - an event would be set with every request
+            await asyncio.sleep(LOOK_SECONDS)
 
     def in_flight(self) -> dict[str, int]:
         """Requests under way by the provider's key that they were sent with: a key is drained when there are none."""

@@ -32,10 +32,11 @@ from datareeve.systems.gateway_store import REPLAY
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from datareeve.capabilities.ai.gateway.cache import Cache, Stored
+    from datareeve.capabilities.ai.gateway.cache import Cache, Place, Stored
     from datareeve.capabilities.ai.gateway.config import Config, Route, VirtualKey
     from datareeve.capabilities.ai.gateway.dialects import Dialect
     from datareeve.capabilities.ai.gateway.engine import Engine
+    from datareeve.capabilities.ai.gateway.going import Going
     from datareeve.capabilities.ai.gateway.holding import Making
     from datareeve.systems.gateway_batches import KeptBatch
     from datareeve.systems.gateway_objects import KeptObject
@@ -116,8 +117,7 @@ class Job:
 
     __slots__ = (
         "_answer", "_asked", "_batch_microusd", "_context", "_digest", "_engine", "_error", "_exchange", "_first", "_flight",
-        "_http", "_making", "_meaning", "_object", "_owed", "_prefix", "_reservation", "_restorer", "_said", "_status", "_walk", "config",
-        "task",
+        "_http", "_making", "_meaning", "_object", "_owed", "_prefix", "_reservation", "_restorer", "_said", "_status", "_walk", "config", "going",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, exchange: Exchange, context: Context) -> None:
@@ -130,7 +130,7 @@ class Job:
         self._restorer: Restorer | None = None  # where personal data was taken out of the prompt
         self._said = b""  # the whole answer as it came: nothing is put back in it
         self._walk: Walk | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.going: Going | None = None
         self._answer: Answer | None = None
         self._flight: Flight | None = None
         self._meaning = b""
@@ -184,13 +184,15 @@ class Job:
             return self._tell_local(self._context.dialect.local)
         if self.config.settings.privacy.redact:
             asked = self._asked = await self._redacted(asked)
-        route = await self._kept_route() or self._routed(asked)
+        kept = await self._kept_route() if self._context.dialect.name in KEPT else None
+        route = kept or self._routed(asked)
         named = await large.apart(self._named, asked) if is_large else self._named(asked)
         if named:
             common = self.config.settings.common_objects
             route = await self._engine.parts.objects.reached(named, route, self._context.key, common)
         cache = self._engine.parts.cache
-        if cache is not None and (found := await self._earlier(cache, asked, route)) is not None:
+        place = self._place(cache, asked, route) if cache is not None else None
+        if place is not None and (found := await self._earlier(place, route)) is not None:
             return self._tell_stored(found)
         await self._reserve(asked, route)
         self._walk = Walk(self._engine, self._exchange, self._context, asked, route)
@@ -198,9 +200,9 @@ class Job:
         answer = self._answer = await self._walk.answer()
         self._first = answer.first_at or None
         if answer.ok:
-            if kept := self._context.dialect.kept(asked):
+            if stored := self._context.dialect.kept(asked):
                 await self._learn_stored(answer, asked)
-            if self._context.dialect.name in MAKING and (kept or b'"container' in answer.body):
+            if self._context.dialect.name in MAKING and (stored or b'"container' in answer.body):
                 self._learn_parts(parsed(answer.body), asked)
         if answer.relay is not None:
             return await self._tell_stream(answer)
@@ -244,10 +246,8 @@ class Job:
         return route
 
     async def _kept_route(self) -> Route | None:
-        """Where a file or a batch lies, if the request is about one."""
+        """Where the file or batch lies that the request is about; None where it is about none."""
         context, objects = self._context, self._engine.parts.objects
-        if context.dialect.name not in KEPT:
-            return None
         method = self._exchange.method.decode("ascii")
         body = self._asked.body if self._asked is not None else {}
         route, self._object = await objects.route(method, context.path, body, context.key)
@@ -352,10 +352,10 @@ class Job:
         if asked.prefix_estimate >= LEAST_PREFIX:
             self._prefix = self._engine.digest(meaning.prefix(asked))
 
-    async def _earlier(self, cache: Cache, asked: Asked, route: Route) -> Stored | None:
-        """An earlier answer to the same question; where another request is just asking it, its answer."""
+    def _place(self, cache: Cache, asked: Asked, route: Route) -> Place | None:
+        """Where an earlier answer would be; None where none is wanted."""
         context = self._context
-        place = cache.place(
+        return cache.place(
             asked,
             self._meaning,
             dialect=context.dialect,
@@ -364,8 +364,11 @@ class Job:
             headers=self._exchange.headers,
             query=context.query,
         )
-        if place is None:
-            return None
+
+    async def _earlier(self, place: Place, route: Route) -> Stored | None:
+        """An earlier answer to the same question; where another request is just asking it, its answer."""
+        context, cache = self._context, self._engine.parts.cache
+        assert cache is not None  # noqa: S101 - it gave the place; for the type checker
         patience = min(route.settings.deadline_seconds, context.client.patience)
         found = await cache.look(place, deadline=context.began + patience, gone=lambda: self._exchange.gone)
         if isinstance(found, Flight):

@@ -52,13 +52,16 @@ class Completions(Speech):
 
     def _common(self, raw: bytes, body: dict[str, Any]) -> Asked:
         fields.unambiguous(raw, body)
-        fields.unambiguous_within(raw, body, "stream_options")
+        if "stream_options" in body:
+            fields.unambiguous_within(raw, body, "stream_options")
         stream = fields.flag(body, "stream")
         most = fields.count(body, "max_tokens")
-        newer = fields.count(body, "max_completion_tokens")
+        newer = fields.count(body, "max_completion_tokens") if "max_completion_tokens" in body else None
         if most is None or (newer is not None and newer > most):
             most = newer
-        choices = max(1, fields.count(body, "n") or 1, fields.count(body, "best_of") or 1)
+        choices = 1
+        if "n" in body or "best_of" in body:
+            choices = max(1, fields.count(body, "n") or 1, fields.count(body, "best_of") or 1)
         return Asked(
             raw,
             body,
