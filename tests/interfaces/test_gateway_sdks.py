@@ -714,7 +714,7 @@ def test_anthropic_a_spent_budget_is_not_tried_again(running, provider):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("top_k", 5), ("container", "c_1")],
+    [("top_k", 5), ("container", {"skills": [{"type": "anthropic", "skill_id": "xlsx"}]})],
 )
 def test_anthropic_what_cannot_be_said_in_the_other_protocol_is_refused_by_name(ant, provider, field, value):
     with pytest.raises(anthropic.BadRequestError, match=field):
