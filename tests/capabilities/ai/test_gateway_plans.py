@@ -228,15 +228,15 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(operation):
     ],
 )
 def test_each_is_quiet_where_it_is_so_already(operation):
-    gateway, providers = deepcopy(BOTH.gateway), deepcopy(BOTH.providers)
+    gateway, providers, alerts = deepcopy(BOTH.gateway), deepcopy(BOTH.providers), {}
     for change in operation.changes(SET):
-        place = {"gateway": gateway, "systems": providers}
+        place = {"gateway": gateway, "systems": providers, "alerts": alerts}
         for key in change.where[:-1]:
             place = place.setdefault(key, {})
         standing = place.setdefault(change.where[-1], {})
         standing.update({key: value for key, value in change.after.items() if value is not None})
-    again = SET.model_copy(update={"declared": Declared(providers=providers, gateway=gateway)})
-    plan = operation.plan(again)
+    stands = {"declared": Declared(providers=providers, gateway=gateway), "alerts": alerts}
+    plan = operation.plan(SET.model_copy(update=stands))
     assert plan.steps == ()
     assert plan.nothing_to_do
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from datareeve.core.estate_gateway import SpendBudget
 
 SUBJECT = "gateway"
-SCHEDULE = "watch-gateway"  # it takes the samples: without it rules would be judged on nothing
 FORECAST = "gateway-budget-forecast"
-SPENT_PERCENT, ALL_SPENT_PERCENT = 80.0, 99.9  # of a budget that no rule of its own watches
 ALL_OF_IT = 100  # percent
 JUST_BELOW = 0.005  # percent: the sample is rounded to two decimals, and a share that is reached is told
 
@@ -46,25 +44,33 @@ def proposals(budgets: Mapping[str, SpendBudget]) -> dict[str, dict[str, Any]]:
     }
 
 
-def changes(budgets: Mapping[str, SpendBudget], standing: Mapping[str, dict[str, Any]]) -> Iterator[Change]:
-    """The rules of all budgets: an owner's as they stand, those of other shares go. Who is told of the forecast is told."""
-    rules = {f"{SUBJECT}-{key}": fields for key, fields in proposals(budgets).items()}
-    ours = tuple(f"{SUBJECT}-{prefix(name)}" for name in budgets)
-    gone = [one for one in standing if one not in rules and one.startswith(ours)]
+def changes(name: str, budget: SpendBudget, standing: Mapping[str, dict[str, Any]]) -> Iterator[Change]:
+    """The rules of a budget: its owner's as they stand; those of other shares go. Who is told of the forecast is told of them."""
+    rules = {f"{SUBJECT}-{key}": fields for key, fields in proposals({name: budget}).items()}
     told = standing.get(FORECAST, {}).get("notify", ())
-    for name, fields in rules.items():
-        new = AlertRule(name=name, system=SUBJECT, notify=told, **fields).model_dump(
-            mode="json", exclude_defaults=True
+    for rule in dict.fromkeys(
+        (*rules, *(one for one in standing if one.startswith(f"{SUBJECT}-{prefix(name)}")))
+    ):
+        made, why = None, "Nobody is told of this share any more."
+        if fields := rules.get(rule):
+            new = AlertRule(name=rule, system=SUBJECT, notify=told, **fields)
+            made, why = (
+                standing.get(rule) or new.model_dump(mode="json", exclude_defaults=True),
+                fields["advice"],
+            )
+        yield Change(
+            id=f"alert {rule}", where=("alerts", rule), before=standing.get(rule), after=made, why=why
         )
-        yield _change(name, standing, standing.get(name) or new, fields["advice"])
-    for name in gone:
-        yield _change(name, standing, None, "Each budget is watched by its own shares.")
 
 
-def _change(
-    name: str, standing: Mapping[str, dict[str, Any]], after: dict[str, Any] | None, why: str
-) -> Change:
-    return Change(id=f"alert {name}", where=("alerts", name), before=standing.get(name), after=after, why=why)
+def is_of_a_budget(rule: str) -> bool:
+    """Whether it is a rule of one budget's share."""
+    return rule.startswith(f"{SUBJECT}-budget-") and "-at-" in rule
+
+
+def has_own(budget: str, rules: Iterable[str]) -> bool:
+    """Whether a budget has a rule for a share of its own, among the names of all rules."""
+    return any(rule.startswith(f"{SUBJECT}-{prefix(budget)}") for rule in rules)
 
 
 def _rule(name: str, budget: SpendBudget, percent: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class SettingFacts(Value):
         default_factory=dict
     )  # by field: names, where it asks for them
     spent_usd: float | None = None  # in the last whole month, where the operation asks for it
-    alerts: dict[str, dict[str, Any]] | None = None  # by name, where the operation asks for them
+    alerts: dict[str, dict[str, Any]] = Field(default_factory=dict)  # by name, where the operation asks
 
     @property
     def after(self) -> Declared:

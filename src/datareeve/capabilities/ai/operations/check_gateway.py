@@ -35,6 +35,7 @@ class CheckGatewayFacts(Value):
     unwatched: tuple[str, ...] = ()  # budgets that no alert of their own watches
     not_kept: str = ""  # why prompts are not kept, where the estate asks for it
     growth_percent_most: float = 10.0  # the estate's target
+    alerts: tuple[str, ...] = ()  # names of the estate's rules
 
 
 class CheckGateway(Operation[CheckGatewayFacts]):
@@ -122,6 +123,14 @@ class CheckGateway(Operation[CheckGatewayFacts]):
             "budget_percent_most": max((b["percent"] for b in budgets), default=None),
             "budget_unwatched_percent_most": max(
                 (facts.budgets[name]["percent"] for name in facts.unwatched), default=None
+            ),
+            "other_budgets_percent_most": max(
+                (
+                    budget["percent"]
+                    for name, budget in facts.budgets.items()
+                    if not budget_alerts.has_own(name, facts.alerts)
+                ),
+                default=0.0 if facts.budgets else None,
             ),
             **{budget_alerts.sample(name): budget["percent"] for name, budget in facts.budgets.items()},
             "budget_forecast_percent_most": max((b["forecast_percent"] for b in budgets), default=None),

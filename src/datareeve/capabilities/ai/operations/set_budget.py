@@ -59,8 +59,7 @@ class SetBudget(Setting):
 
     def observe(self, systems: Systems) -> SettingFacts:
         """And what was spent last month, where no amount is given."""
-        estate = systems["estate"]
-        alerts = {one["name"]: one for one in estate.read("get", where=["alerts"]) or []}
+        alerts = {one["name"]: one for one in systems["estate"].read("get", where=["alerts"]) or []}
         facts = (
             super()
             .observe(systems)
@@ -158,15 +157,8 @@ class SetBudget(Setting):
                 after=after,
                 why=why,
             ),
-            *(
-                budget_alerts.changes(self._budgets(facts, after), facts.alerts)
-                if facts.alerts is not None
-                else ()
-            ),
+            *budget_alerts.changes(self.named(), SpendBudget(**after), facts.alerts),
         ]
-
-    def _budgets(self, facts: SettingFacts, after: dict[str, Any]) -> dict[str, SpendBudget]:
-        return {**facts.after.settings.budgets, self.named(): SpendBudget(**after)}
 
     def _after(self, facts: SettingFacts) -> dict[str, Any]:
         """As it shall stand: of a budget that is there only what was given changes."""

@@ -13,6 +13,7 @@ from datareeve.capabilities.ai.gateway_findings import LOG
 from datareeve.capabilities.ai.operations.check_gateway import (
     ERROR_PERCENT,
     EXPIRY_DAYS,
+    SPENT_PERCENT,
     CheckGateway,
 )
 from datareeve.capabilities.ai.operations.providers_status import ProvidersStatus
@@ -32,7 +33,7 @@ EVERY_TEN_MINUTES = "*/10 * * * *"  # for what is looked at over 30 days
 MODEL_DAYS = 30.0
 SILENT_SECONDS = 600.0  # ten looks that did not come
 SUBJECT = CheckGateway.sampled_as
-SCHEDULE = budget_alerts.SCHEDULE
+SCHEDULE = "watch-gateway"
 PROVIDERS = "watch-providers"
 LOOKS = {  # by schedule: what looks, when, and why
     SCHEDULE: (CheckGateway.name, EVERY_MINUTE, "The alerts are judged on samples that check-gateway takes every minute."),
@@ -63,9 +64,9 @@ def proposals(targets: Targets) -> dict[str, dict[str, Any]]:
                    "advice": f"`{command('ai.providers-status')}` shows what fails; `{command('ai.check-keys')}` whether keys are taken."},
         "behind": {"sample": "gateways_behind", "above": 0, "for_samples": 3,
                    "advice": "A gateway does not take the estate as it stands: its log says why."},
-        "budget": {"sample": "budget_unwatched_percent_most", "above": budget_alerts.SPENT_PERCENT, "for_samples": 1, "tells": ("usd_month",),
+        "budget": {"sample": "budget_unwatched_percent_most", "above": SPENT_PERCENT, "for_samples": 1, "tells": ("usd_month",),
                    "advice": f"`{command('ai.check-gateway')}` names the budget and how fast it is spent."},
-        "budget-spent": {"sample": "budget_unwatched_percent_most", "above": budget_alerts.ALL_SPENT_PERCENT, "for_samples": 1, "severity": Severity.CRITICAL, "tells": ("usd_month",),
+        "budget-spent": {"sample": "budget_unwatched_percent_most", "above": 99.9, "for_samples": 1, "severity": Severity.CRITICAL, "tells": ("usd_month",),
                          "advice": f"Requests under a hard budget are refused now; `{command('ai.check-gateway')}` names it, and the command that raises it."},
         "budget-forecast": {"sample": "budget_forecast_percent_most", "above": 100, "clear": 95, "for_samples": 60,
                             "advice": "At this pace the budget ends before its time: look who spends it."},
@@ -159,11 +160,14 @@ class WatchGateway(Operation[WatchGatewayFacts]):
 
     def rules(self, facts: WatchGatewayFacts) -> dict[str, AlertRule]:
         """The alert rules by key, as they shall stand: the owner's where there are some, else ours."""
-        budgets = facts.setting.after.settings.budgets
-        wanted = proposals(facts.targets)
+        shares: dict[str, dict[str, Any]] = {
+            name.removeprefix(f"{SUBJECT}-"): {}
+            for name in facts.alerts
+            if budget_alerts.is_of_a_budget(name)
+        }
         return {
             key: self._settled(key, fields, facts.alerts)
-            for key, fields in {**wanted, **budget_alerts.proposals(budgets)}.items()
+            for key, fields in {**proposals(facts.targets), **shares}.items()
         }
 
     def _settled(self, key: str, fields: dict[str, Any], standing: Mapping[str, dict[str, Any]]) -> AlertRule:
@@ -171,7 +175,7 @@ class WatchGateway(Operation[WatchGatewayFacts]):
         rule = standing.get(name) or {"name": name, "system": SUBJECT, **fields}
         if key in self.thresholds:
             # It ends at the threshold itself: our distance between the two may make no sense at another level.
-            level = next(level for level in ("above", "below", "silent_seconds") if level in fields)
+            level = next(level for level in ("above", "below", "silent_seconds") if level in rule)
             rule = {**rule, level: self.thresholds[key], "clear": None}
         return AlertRule(**{**rule, **({"notify": self.notify} if self.notify else {})})
 
