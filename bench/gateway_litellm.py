@@ -170,7 +170,8 @@ def prove_breaker(headers: Callable[[], dict[str, str]], seconds: float = PATIEN
         return UNTRIED.items() <= last.items()
 
     if not until(left_alone, seconds):
-        raise NotTheSame(f"LiteLLM goes on asking a dead provider: {last}")
+        tried = {name: last.get(name) for name in UNTRIED}
+        raise NotTheSame(f"LiteLLM goes on asking a dead provider: {tried}")
 
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:
