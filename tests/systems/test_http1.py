@@ -677,3 +677,51 @@ def test_a_body_in_crumbs_is_refused_before_it_takes_long_to_read():
                     assert (await client.answer())[0] == 200
 
     on_loop(work())
+
+
+def test_however_many_requests_come_together_each_is_answered():
+    """Read one within the other they would reach the bound of Python's stack, wherever that meets the gateway."""
+
+    async def work() -> None:
+        one = post(b"x", b"x-a: 1")
+        app, _ = read_by([one, one, one * 2000], later=False, bounds=Bounds())
+        assert len(app.asked) == 2002
+
+    on_loop(work())
+
+
+def test_a_request_refused_when_its_turn_comes_leaves_nothing_of_its_body():
+    """Its half that had come before would stand in front of the next one's, which behind a proxy may be another client's."""
+
+    async def work() -> None:
+        app, wire = Recorded(later=True), Wire()
+        server = Server(app)
+        connection = http1.Connection(server)
+        connection.connection_made(wire)
+        connection.data_received(post(b"first"))
+        connection.data_received(b"POST /no HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nother")
+        app.waiting.pop().respond(200, [], b"")
+        connection.data_received(b"other")
+        connection.data_received(post(b"third"))
+        app.waiting.pop().respond(200, [], b"")
+        assert [body for *_, body, _ in app.asked] == [b"first", b"", b"third"]
+        assert server._held == 0
+        server._sweeper.cancel()
+
+    on_loop(work())
+
+
+def test_a_body_that_is_too_large_counts_as_what_of_it_was_kept():
+    async def work() -> None:
+        app, wire = Recorded(later=False), Wire()
+        server = Server(app, Bounds(body_bytes=8))
+        connection = http1.Connection(server)
+        connection.connection_made(wire)
+        head = b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        connection.data_received(head + b"5\r\nfirst\r\n6\r\nsecond\r\n")
+        connection.connection_lost(None)
+        assert app.misreadings == ["gateway.too-large"]
+        assert server._held == 0
+        server._sweeper.cancel()
+
+    on_loop(work())

@@ -259,8 +259,14 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a client."""
+        rest = self._read(data)
+        while rest:  # requests that came together are read one after the other, not one within the other
+            rest = self._read(rest)
+
+    def _read(self, data: bytes) -> bytes:
+        """Read a request whose head is known, to its end; anything else as far as it goes. Gives the rest."""
         if self._refused:
-            return None
+            return b""
         if self._missing:
             return self._read_body(data)
         if self._waits_for == "idle":
@@ -268,6 +274,10 @@ class Connection(asyncio.Protocol):
                 return self._read_known(self._head, length, data)
             self._begins = data
             self._expect("header")
+        self._parse(data)
+        return b""
+
+    def _parse(self, data: bytes) -> None:
         self._head_bytes += len(
             data
         )  # the parser keeps an unfinished header, or trailer, without a bound of its own
@@ -280,7 +290,6 @@ class Connection(asyncio.Protocol):
         else:
             if self._head_bytes > HEAD_BYTES:
                 self._misread(431, "gateway.headers", f"The headers exceed {HEAD_BYTES // 1024} KiB.")
-        return None
 
     def pause_writing(self) -> None:
         """The client does not read: nothing more of it is begun, or read."""
@@ -298,26 +307,27 @@ class Connection(asyncio.Protocol):
 
     # -- a head that is known ----------------------------------------------------------------------------------
 
-    def _read_known(self, head: Head, length: bytes, data: bytes) -> None:
-        """A request whose head came before; it goes past the parser, which stands between two requests."""
+    def _read_known(self, head: Head, length: bytes, data: bytes) -> bytes:
+        """A request whose head came before; it goes past the parser, which stands between two requests. Gives what came behind it."""
         exchange = self._asking = Exchange(self)
         exchange.method, exchange.target, exchange.headers = head.method, head.target, head.headers
         exchange.lengths.append(length)
         self._missing = int(length)
         if self._missing > self.server.bounds.body_bytes:
-            return self._too_large()
+            self._too_large()
+            return b""
         self._admit_in_turn(exchange)
         return self._read_body(data[len(head.before) + len(length) + len(head.behind) :])
 
-    def _read_body(self, data: bytes) -> None:
+    def _read_body(self, data: bytes) -> bytes:
         missing = self._missing
         self._missing = max(missing - len(data), 0)
         if data:
             self.on_body(data if len(data) <= missing else data[:missing])
-        if not self._missing:
-            self.on_message_complete()
-            if len(data) > missing:
-                self.data_received(data[missing:])
+        if self._missing:
+            return b""
+        self.on_message_complete()
+        return data[missing:]
 
     # -- the parser's calls ------------------------------------------------------------------------------------
 
@@ -392,13 +402,12 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         if self._asking is None or self._refused or self._asking.state == "answered":
             return
-        self._size += len(data)
-        if self._size > self.server.bounds.body_bytes:
+        if self._size + len(data) > self.server.bounds.body_bytes:
             self._too_large()
         elif not self.server.holds(len(data)):
-            self._size -= len(data)
             self._misread(503, "gateway.busy", "Too much is being sent at once: try again in a moment.")
         else:
+            self._size += len(data)
             self._parts.append(data)
             if len(data) < CRUMB_BYTES:
                 self._counted_crumb()
@@ -450,6 +459,7 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write(last)
         if exchange is self._asking:
+            self._drop_body()
             if not exchange.keep_alive or not 0 <= _length(exchange) <= READ_PAST_BYTES:
                 self._linger()
             return
@@ -543,6 +553,13 @@ class Connection(asyncio.Protocol):
         headers, body = self.server.application.misread(status, code, message, exchange.target)
         exchange.respond(status, headers, body)
         return None
+
+    def _drop_body(self) -> None:
+        """What has come of the body of a request that is refused by its head: its turn came late, and the next request begins with none of it."""
+        self._parts.clear()
+        self._crumbs = 0
+        self.server.lets_go(self._size)
+        self._size = 0
 
     def _linger(self) -> None:
         """End the connection so that the answer is read: what the client still sends is read past for a moment (RFC 9112, 9.6)."""
