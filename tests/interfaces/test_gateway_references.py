@@ -63,6 +63,8 @@ PLACES = {
     "mask": lambda name: responses(tools=[{"type": "image_generation", "input_image_mask": {"file_id": name}}]),
     "item": lambda name: responses({"type": "item_reference", "id": name}),
     "bare item": lambda name: responses({"id": name}),
+    "reasoning": lambda name: responses({"type": "reasoning", "id": name, "summary": [], "encrypted_content": None}),
+    "picture": lambda name: responses({"type": "image_generation_call", "id": name, "status": "completed"}),
     "earlier answer": lambda name: responses(previous_response_id=name),
     "conversation": lambda name: responses(conversation={"id": name}),
     "document": lambda name: (MESSAGES, {"model": "claude", "max_tokens": 9, "messages": said({"type": "document", "source": {"type": "file", "file_id": name}})}),
@@ -131,6 +133,9 @@ def test_what_is_the_clients_own_is_no_name(world):
     cited = {"type": "output_text", "text": "x", "annotations": [{"type": "file_citation", "file_id": "f", "index": 1}]}  # fmt: skip
     path, body = responses({"type": "message", "id": "msg_f", "role": "assistant", "content": [cited]})
     assert ask(world.port, world.theirs, path, body).status == 200
+    whole = ({"type": "reasoning", "id": "rs_f", "summary": [], "encrypted_content": "x"}, {"type": "image_generation_call", "id": "ig_f", "result": "aW1hZ2U="},
+             {"type": "reasoning", "summary": []}, {"type": "web_search_call", "id": "ws_f", "action": {"type": "search"}})  # fmt: skip
+    assert ask(world.port, world.theirs, *responses(*whole)).status == 200
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -142,6 +147,18 @@ def test_items_of_an_answer_are_its_keys_own(world, stream):
         assert ask(world.port, world.mine, *responses(body)).status == 200
         assert ask(world.port, world.ours, *responses(body)).status == 200
         assert ask(world.port, world.theirs, *responses(body)).status == 404
+
+
+def test_items_of_an_answer_made_in_the_background_are_its_keys_own(world):
+    made = {"id": "resp_behind", "object": "response", "status": "queued", "model": "cheap", "output": []}
+    ended = {**made, "status": "completed", "output": [{"type": "reasoning", "id": "rs_behind", "summary": []}], "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
+    world.double.next(ok(body=json.dumps(made).encode()), path=RESPONSES)
+    asked = {"model": "cheap", "input": "hello", "background": True}
+    assert ask(world.port, world.mine, RESPONSES, asked).status == 200
+    world.double.always(ok(body=json.dumps(ended).encode()), path=f"{RESPONSES}/{made['id']}")
+    assert world.running.ask("GET", f"{RESPONSES}/{made['id']}", None, key=world.mine)[0] == 200
+    for key, status in ((world.theirs, 404), (world.ours, 200)):
+        assert ask(world.port, key, *responses(ended["output"][0])).status == status
 
 
 @pytest.mark.parametrize("stream", [False, True])

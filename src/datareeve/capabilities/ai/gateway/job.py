@@ -261,6 +261,7 @@ class Job:
         if isinstance(dialect, Results):
             await self._count_batch(answer, dialect)
         elif isinstance(dialect, KeptAnswer):
+            self._learn_items(parsed(answer.body), items=True)  # of one made in the background
             await self._count_owed(answer, dialect)
         elif engine.parts.objects.is_list(method, context.path):
             if not context.key.admin:
@@ -301,10 +302,13 @@ class Job:
 
     def _learn_parts(self, answer: dict[str, Any], asked: Asked) -> None:
         """Whose the items and containers are that an answer brings."""
+        self._learn_items(answer, items=self._context.dialect.kept(asked))
+
+    def _learn_items(self, answer: dict[str, Any], *, items: bool) -> None:
         served = self._walk.served if self._walk is not None else None
         if served is None or served.provider.protocol != self._context.dialect.protocol:
             return
-        for name in references.made(answer, items=self._context.dialect.kept(asked)):
+        for name in references.made(answer, items=items):
             self._engine.parts.objects.stored(name, self._context.key, served)
 
     async def _count_owed(self, answer: Answer, dialect: KeptAnswer) -> None:

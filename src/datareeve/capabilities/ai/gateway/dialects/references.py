@@ -38,6 +38,10 @@ TOLD: Final = frozenset(
     """file_citation container_file_citation file_path file_search_call code_interpreter_call code_execution_output
     bash_code_execution_output""".split()
 )  # the provider reads no file because of them
+SAYING: Final = {  # items that the provider looks up by their id, but where one of these says what they are
+    "reasoning": ("encrypted_content", "content"),
+    "image_generation_call": ("result",),
+}
 MOST: Final = 100  # names in one request; in one line of a batch's file
 MOST_MADE: Final = 1000  # in one answer
 LONGEST: Final = 200  # characters of an id
@@ -104,16 +108,20 @@ def _top(body: dict[str, Any]) -> Iterator[Named]:
 
 
 def _bare(body: dict[str, Any]) -> list[Named]:
-    """Items that are an id and nothing else: they need not say that they are references."""
+    """Items that are an id and nothing of their own: they need not say that they are references."""
     items = body.get("input", body.get("items"))
     if type(items) is not list:
         return []
-    bare = (
-        item
-        for item in items
-        if type(item) is dict and "id" in item and not item.get("type") and "content" not in item
-    )
+    bare = (item for item in items if type(item) is dict and "id" in item and _is_bare(item))
     return [("input", item["id"] if type(item["id"]) is str else "") for item in bare]
+
+
+def _is_bare(item: dict[str, Any]) -> bool:
+    kind = item.get("type")
+    if not kind:
+        return "content" not in item
+    said = SAYING.get(kind) if type(kind) is str else None
+    return said is not None and item["id"] is not None and not any(map(item.get, said))
 
 
 def _walked(body: dict[str, Any]) -> Iterator[Named]:
