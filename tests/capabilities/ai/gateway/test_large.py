@@ -50,6 +50,12 @@ def test_a_body_of_too_many_values_is_refused_unread(body, least):
     assert (refused.value.problem.status, refused.value.problem.code) == (413, "gateway.too-many-values")
 
 
+def test_the_most_that_is_embedded_at_once_is_taken():
+    """OpenAI: 300,000 tokens of 2,048 texts; clients send them as numbers."""
+    tokens = [[100_000] * 147 for _ in range(2048)]
+    large.bounded(orjson.dumps({"model": "m", "input": tokens, "encoding_format": "base64"}))
+
+
 def test_signs_within_texts_are_no_values():
     text = 'Well, "this": [that], {and} so on\\; \\" '
     body = orjson.dumps({"messages": [{"role": "user", "content": text * MOST_VALUES}]})
