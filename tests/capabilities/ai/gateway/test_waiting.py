@@ -114,6 +114,44 @@ def test_who_comes_new_does_not_pass_those_that_wait():
     run(main)
 
 
+def test_a_budget_that_is_waited_for_does_not_close_its_route_to_others():
+    async def main():
+        loop, meters, queue = world()
+        route = meters.of("model:chat:requests", 100, "minute", REQUESTS)
+        team, other = (meters.of(f"budget:{name}:", 10, "month", MICROUSD) for name in ("team", "other"))
+        held = meters.reserve([(route, 1), (team, 8)])
+        waits = asyncio.create_task(queue.wait([(route, 1), (team, 8)], "a", loop.time() + 600))
+        await asyncio.sleep(0.01)
+        assert isinstance(meters.reserve([(route, 1), (other, 8)]), Reservation)
+        assert meters.reserve([(route, 1), (team, 1)]).meter is team, (
+            "told by what it lacks, not by the route"
+        )
+        assert (route.queued, team.queued) == (0, 1)
+        held.release()
+        assert isinstance(await waits, Reservation)
+        assert (route.queued, team.queued) == (0, 0)
+
+    run(main)
+
+
+def test_who_waits_for_one_limit_and_then_for_another_stands_in_the_way_of_that_one_only():
+    async def main():
+        loop, meters, queue = world()
+        one, two = (meters.of(name, 1, "parallel", AT_ONCE) for name in ("one", "two"))
+        first, second = meters.reserve([(one, 1)]), meters.reserve([(two, 1)])
+        waits = asyncio.create_task(queue.wait([(one, 1), (two, 1)], "a", loop.time() + 600))
+        await asyncio.sleep(0.01)
+        assert (one.queued, two.queued) == (1, 0)
+        first.release()
+        await asyncio.sleep(0.01)
+        assert (one.queued, two.queued) == (0, 1)
+        second.release()
+        (await waits).release()
+        assert (one.queued, two.queued) == (0, 0)
+
+    run(main)
+
+
 def test_who_waits_for_another_limit_is_not_held_up():
     async def main():
         loop, meters, queue = world()

@@ -1,7 +1,8 @@
 """A short queue instead of an error 429: requests wait for room under a limit, each virtual key in its turn, until their deadline.
 
 The rule: keys take turns, and within a key the first come is first. A request that is next and finds too little of a meter keeps all others from that
-meter, so that large requests are not passed for ever by small ones; what waits for other meters goes on. Nobody who comes new passes the queue.
+meter, so that large requests are not passed for ever by small ones; what waits for other meters goes on. Nobody who comes new passes those that wait
+for a meter it needs; what they wait for, not what else they need, keeps it back: a team whose budget is held does not close a route to the others.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ class _Waiter:
     __slots__ = ("demands", "future", "gone", "key", "short")
 
     def __init__(
-        self, demands: Demands, key: str, future: asyncio.Future[Reservation], gone: Callable[[], bool] | None
+        self,
+        demands: Demands,
+        key: str,
+        short: Short,
+        future: asyncio.Future[Reservation],
+        gone: Callable[[], bool] | None,
     ) -> None:
         self.demands = demands
         self.key = key
         self.future = future
         self.gone = gone
-        self.short: Short | None = None
+        self.short = short  # whose meter is kept from who comes new: that one alone
 
 
 class Waiting:
@@ -68,8 +74,7 @@ class Waiting:
         now = self._meters.now()
         if isinstance(found, Reservation) or now >= deadline or self._in_vain(found, now) or self._full(key):
             return found
-        waiter = _Waiter(demands, key, asyncio.get_running_loop().create_future(), gone)
-        waiter.short = found
+        waiter = _Waiter(demands, key, found, asyncio.get_running_loop().create_future(), gone)
         self._enter(waiter)
         self._look_in(PAUSE_SECONDS)
         try:
@@ -83,7 +88,7 @@ class Waiting:
                 waiter.future.cancel()
                 self._leave(waiter)
                 self._look_in(PAUSE_SECONDS)
-        return waiter.short or found if waiter.future.cancelled() else waiter.future.result()
+        return waiter.short if waiter.future.cancelled() else waiter.future.result()
 
     # -- within ------------------------------------------------------------------------------------------------------------------
 
@@ -98,8 +103,7 @@ class Waiting:
     def _enter(self, waiter: _Waiter) -> None:
         self._queues.setdefault(waiter.key, deque()).append(waiter)
         self._count += 1
-        for meter, _ in waiter.demands:
-            meter.queued += 1
+        waiter.short.meter.queued += 1
 
     def _leave(self, waiter: _Waiter) -> None:
         queue = self._queues[waiter.key]
@@ -107,8 +111,14 @@ class Waiting:
         if not queue:
             del self._queues[waiter.key]
         self._count -= 1
-        for meter, _ in waiter.demands:
-            meter.queued -= 1
+        waiter.short.meter.queued -= 1
+
+    @staticmethod
+    def _still(waiter: _Waiter, short: Short) -> None:
+        """It waits on, for this."""
+        waiter.short.meter.queued -= 1
+        waiter.short = short
+        short.meter.queued += 1
 
     def _room(self) -> None:
         """Something was given back."""
@@ -163,7 +173,7 @@ class Waiting:
                 self._idle.clear()
                 waiter.future.set_result(found)
                 return waiter
-            waiter.short = found
+            self._still(waiter, found)
             if self._hopeless(found.meter):
                 waiter.future.cancel()
                 return waiter
