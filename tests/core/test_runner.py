@@ -31,6 +31,8 @@ def test_a_plan_is_applied_verified_and_undone(rigged, tmp_path):
     assert all(check.verdict == "holds" for check in rigged.recheck(outcome.run))
     undone = rigged.undo(outcome.run, by="ann")
     assert undone.status == "undone"
+    assert (outcome.undo_at, undone.started_at) == ("", outcome.started_at)
+    assert outcome.ended_at <= undone.undo_at <= undone.ended_at
     assert rig.truth(rigged.url, tmp_path) == rig.BEFORE
     assert all(check.verdict == "holds" for part in undone.parts for check in part.checks)
     assert {check.verdict for check in rigged.recheck(outcome.run)} == {"fails", "holds"}

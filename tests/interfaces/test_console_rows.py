@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from datareeve.core.operation import Finding, Plan
+from datareeve.core.operation import Finding, Outcome, Plan
 from datareeve.interfaces import console
 
 
@@ -47,3 +47,14 @@ def test_a_findings_computation_and_proof_are_shown():
     Console(file=out, width=120).print(console.plan_view(plan))
     assert "Computed: by hand" in out.getvalue()
     assert "Proof: look again" in out.getvalue()
+
+
+@pytest.mark.parametrize(("undo_at", "seconds"), [("", "60.0 s"), ("2026-11-23T09:00:00+00:00", "3.0 s")])
+def test_a_run_that_was_taken_back_tells_how_long_that_took(undo_at, seconds):
+    out = io.StringIO()
+    ended = "2026-11-23T09:00:03+00:00" if undo_at else "2026-11-22T20:01:00+00:00"
+    times = {"started_at": "2026-11-22T20:00:00+00:00", "undo_at": undo_at, "ended_at": ended}
+    Console(file=out, width=120).print(
+        console.outcome_view(Outcome(run="r", plan="f" * 64, status="undone", **times))
+    )
+    assert out.getvalue().split("run r")[1].strip() == seconds

@@ -256,6 +256,7 @@ class Outcome(Value):
     status: Literal["done", "nothing to do", "failed", "undone", "partly done"]
     parts: tuple[PartOutcome, ...] = ()
     started_at: str = ""
+    undo_at: str = ""  # when it was last begun to be taken back; '' where nobody asked for that
     ended_at: str = ""
 
 

@@ -187,6 +187,9 @@ class Runner:
             status=last.body["status"] if last else "failed",
             parts=journal.parts(),
             started_at=entries[0].at,
+            undo_at=max(
+                (e.at for e in entries if e.kind == "run" and e.body["state"] == "undoing"), default=""
+            ),
             ended_at=last.at if last else "",
         )
 

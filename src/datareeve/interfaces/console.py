@@ -388,10 +388,9 @@ def outcome_view(outcome: Outcome, plan: Plan | None = None) -> RenderableType:
 
 
 def _took(outcome: Outcome) -> Iterable[tuple[str, str]]:
-    if outcome.started_at and outcome.ended_at:
-        seconds = (
-            datetime.fromisoformat(outcome.ended_at) - datetime.fromisoformat(outcome.started_at)
-        ).total_seconds()
+    began = outcome.undo_at or outcome.started_at  # an undo took its own time, not that since the run began
+    if began and outcome.ended_at:
+        seconds = (datetime.fromisoformat(outcome.ended_at) - datetime.fromisoformat(began)).total_seconds()
         yield f"   {seconds:,.1f} s", "dim"
 
 
