@@ -37,6 +37,7 @@ DEADLINE_SECONDS = 20.0
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}")
 DAY = re.compile(r"20\d\d-[01]\d-[0-3]\d")
 LIMIT_HEADERS = ("x-ratelimit-", "anthropic-ratelimit-", "retry-after")
+UNREACHABLE, NOT_WELL = "unreachable", "not well"  # verdicts on the provider, not on the key
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"}
 
 
@@ -86,7 +87,7 @@ class AiProvider(Adapter):
         try:
             status, headers, data = self._exchange(method, path, body, secret)
         except (OSError, http.client.HTTPException, _TooLong) as error:
-            return _answer(None, "unreachable", began, problem=type(error).__name__)
+            return _answer(None, UNREACHABLE, began, problem=type(error).__name__)
         verdict, ok = judged(status, data)
         return _answer(
             ok,
@@ -233,7 +234,7 @@ def judged(status: int, data: bytes) -> tuple[str, bool | None]:
         405: ("lists no models", None),
         429: ("throttled", None),
     }
-    return words.get(status, ("not well" if status >= 500 else "unclear", None))  # noqa: PLR2004 - RFC 9110, 15.6
+    return words.get(status, (NOT_WELL if status >= 500 else "unclear", None))  # noqa: PLR2004 - RFC 9110, 15.6
 
 
 def error_name(data: bytes) -> str:

@@ -8,6 +8,8 @@ import pytest
 
 import ai_usage_rig
 from ai_usage_rig import NOW, at
+from datareeve.capabilities.ai.declared import Answered
+from datareeve.capabilities.ai.operations import providers_status
 from datareeve.core import clock
 from datareeve.core.operation import Severity
 from datareeve.systems.gateway_store import Instance
@@ -154,6 +156,19 @@ def test_idle_providers_are_not_called_up_and_nothing_is_made_up(world):
     assert plan.figures["api_availability"] == "up"
     world.store.instance_stopped("gw-1", behind=0)
     assert world.plan("providers-status").figures["api_availability"] == "down"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"), [("not well", "down"), ("unreachable", "down"), ("throttled", "up")]
+)
+def test_a_provider_that_is_ill_now_is_not_called_up_for_what_it_answered_before(
+    world, monkeypatch, verdict, state
+):
+    world.requests({"at": at(23, 11.9), "times": 100, "every": 0.1})
+    monkeypatch.setattr(providers_status, "answered", lambda _systems, _name: Answered(verdict=verdict))
+    plan = world.plan("providers-status", probe=True)
+    assert next(one for one in plan.figures["providers"] if one["provider"] == "openai")["state"] == state
+    assert (("provider-down", "openai") in rules(plan)) is (state == "down")
 
 
 def test_without_a_gateway_it_says_so(tmp_path):

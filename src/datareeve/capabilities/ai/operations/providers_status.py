@@ -18,6 +18,7 @@ from datareeve.core.estate import Targets
 from datareeve.core.figures import percent
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value
+from datareeve.systems.ai_provider import NOT_WELL, UNREACHABLE
 
 WINDOW_DAYS = 30.0  # of the service levels
 LEAST_ANSWERED = 95.0  # percent; below it a provider is degraded
@@ -76,9 +77,14 @@ class Standing(Value):
         return round(100 * (1 - self.unanswered / self.requests), 3) if self.requests else None
 
     @property
+    def is_ill(self) -> bool:
+        """It was asked now, and does not answer or with an error of its own: what was answered before, or by a fallback, does not hide that."""
+        return self.key in (UNREACHABLE, NOT_WELL)
+
+    @property
     def state(self) -> str:
         """up, degraded, down, or idle: nothing was sent to it and nobody asked it."""
-        if self.key_ok is False or (self.requests and self.unanswered >= self.requests):
+        if self.key_ok is False or self.is_ill or (self.requests and self.unanswered >= self.requests):
             return DOWN
         if (self.answered_percent or 100.0) < LEAST_ANSWERED:
             return DEGRADED
@@ -379,7 +385,13 @@ def _findings(facts: ProvidersStatusFacts) -> list[Finding]:
 
 
 def _not_well(one: Standing, words: str) -> Finding:
-    said = f", and does not take its key ({one.key})" if one.key_ok is False else ""
+    said = (
+        f", and does not take its key ({one.key})"
+        if one.key_ok is False
+        else f"; asked now, it is {one.key}"
+        if one.is_ill
+        else ""
+    )
     return Finding(
         rule=f"provider-{one.state}",
         subject=one.provider,
