@@ -109,8 +109,18 @@ def test_what_two_readers_could_read_as_two_names_is_refused(world):
         assert ask(world.port, world.theirs, CHAT, raw % world.file.encode()).code == "gateway.repeated-field"
     raw = b'{"model":"cheap","input":[{"id":"%b","id":null}]}' % world.file.encode()
     assert ask(world.port, world.theirs, RESPONSES, raw).code == "gateway.repeated-field"
-    many = responses(tools=[{"type": "file_search", "vector_store_ids": [COMMON] * 101}])[1]
-    assert ask(world.port, world.mine, RESPONSES, many).code == "gateway.too-many-names"
+
+
+def test_a_request_names_a_thousand_things_at_most(world):
+    """A session of an agent comes to hundreds, which some clients send as references each time."""
+    names = [f"item_{n}" for n in range(1001)]
+    for many in (
+        responses(tools=[{"type": "file_search", "vector_store_ids": names}]),
+        responses(*({"id": name} for name in names)),
+    ):
+        assert ask(world.port, world.mine, *many).code == "gateway.too-many-names"
+    again = responses(*({"type": "item_reference", "id": world.file} for _ in names))
+    assert ask(world.port, world.mine, *again).status == 200
 
 
 def test_what_is_the_clients_own_is_no_name(world):

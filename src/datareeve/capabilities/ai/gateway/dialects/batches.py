@@ -182,7 +182,7 @@ def _named(read: tuple[Speech, Asked], named: set[references.Named]) -> Asked:
     if len(named) > references.MOST:
         raise fields.refusal(
             "gateway.too-many-names",
-            f"The file names more than {references.MOST} files or the like. Name fewer.",
+            f"The file names more than {references.MOST:,} files or the like. Name fewer.",
         )
     return asked
 

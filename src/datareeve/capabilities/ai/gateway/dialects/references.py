@@ -8,6 +8,7 @@ metadata) and in what only tells what came of an earlier turn (citations, result
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from datareeve.capabilities.ai.gateway.dialects import fields, meaning
@@ -42,7 +43,9 @@ SAYING: Final = {  # items that the provider looks up by their id, but where one
     "reasoning": ("encrypted_content", "content"),
     "image_generation_call": ("result",),
 }
-MOST: Final = 100  # names in one request; in one line of a batch's file
+MOST: Final = (
+    1000  # names in one request (some clients send a session's items as references), in a batch's file
+)
 MOST_MADE: Final = 1000  # in one answer
 LONGEST: Final = 200  # characters of an id
 
@@ -64,14 +67,15 @@ def within(raw: bytes, body: dict[str, Any], *, itemed: bool) -> list[Named]:
             "gateway.repeated-field",
             "A key stands twice in one object of a body that names files or the like. Give each key once.",
         )
-    found = [*bare, *(_top(body) if itemed else ())]
-    for named in _walked(body):
-        found.append(named)
+    found: dict[Named, None] = {}  # each once, in order
+    for named in chain(bare, _top(body) if itemed else (), _walked(body)):
+        found[named] = None
         if len(found) > MOST:
             raise fields.refusal(
-                "gateway.too-many-names", f"The request names more than {MOST} files or the like. Name fewer."
+                "gateway.too-many-names",
+                f"The request names more than {MOST:,} files or the like. Name fewer.",
             )
-    return found
+    return list(found)
 
 
 def made(answer: dict[str, Any], *, items: bool) -> list[str]:
