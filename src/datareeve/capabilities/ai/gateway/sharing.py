@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.ai.gateway.leasing import Leasing
 from datareeve.capabilities.ai.gateway.meters import Meters
+from datareeve.systems.answers import missing_driver
 from datareeve.systems.gateway_database import named_statements
 from datareeve.systems.lease_pool import SqlPool
 
@@ -86,7 +87,10 @@ def _begins(period: str) -> int:
 def _redis(settings: GatewaySettings, instance: str, resolve: Callable[[str], Secret]) -> RedisPool | None:
     if settings.shared is None:
         return None
-    from datareeve.systems.lease_pool_redis import RedisPool  # noqa: PLC0415 - an extra
+    try:
+        from datareeve.systems.lease_pool_redis import RedisPool  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise missing_driver("redis", "A shared Redis", "redis") from None
 
     password = resolve(settings.shared_password) if settings.shared_password else None
     return RedisPool(settings.shared, instance, password=password)
