@@ -1,6 +1,8 @@
 """Large bodies: how many values they have is known before they are read, and they are read in short looks that find what long ones do."""
 
+import asyncio
 import json
+import threading
 
 import orjson
 import pytest
@@ -61,6 +63,21 @@ def test_signs_within_texts_are_no_values():
     body = orjson.dumps({"messages": [{"role": "user", "content": text * MOST_VALUES}]})
     assert large.values(body) == 7
     large.bounded(body)
+
+
+def test_a_picture_does_not_wait_for_a_file_of_many_lines():
+    gate = threading.Event()
+
+    async def work():
+        lines = asyncio.ensure_future(large.apart(gate.wait, 60, lines=True))
+        try:
+            assert await asyncio.wait_for(large.apart(lambda: "seen"), 30) == "seen"
+            assert not lines.done()
+        finally:
+            gate.set()
+        assert await lines
+
+    asyncio.run(work())
 
 
 def test_a_large_request_is_what_its_bytes_are():

@@ -216,8 +216,10 @@ class Walk:
     async def _exchanged(self, candidate: Candidate, deadline: float) -> Answer | Failure:
         """Ask a candidate, once more where a kept connection turned out to be closed."""
         for _ in range(2):
-            is_large = len(self.asked.raw) > LARGE
-            said = await large.apart(self._said, candidate) if is_large else self._said(candidate)
+            is_large, lines = len(self.asked.raw) > LARGE, self.context.dialect.name == "files"
+            said = (
+                await large.apart(self._said, candidate, lines=lines) if is_large else self._said(candidate)
+            )
             origin, request, timeouts = self._request(candidate, said)
             call = origin.ask_kept(request, timeouts, deadline) or await origin.ask(
                 request, timeouts, deadline

@@ -179,14 +179,15 @@ class Job:
 
     async def _served(self) -> None:
         is_large = len(self._exchange.body) > LARGE
-        asked = self._asked = await large.apart(self._read) if is_large else self._read()
+        lines = self._context.dialect.name == "files"
+        asked = self._asked = await large.apart(self._read, lines=lines) if is_large else self._read()
         if self._context.dialect.local is not None:
             return self._tell_local(self._context.dialect.local)
         if self.config.settings.privacy.redact:
             asked = self._asked = await self._redacted(asked)
         kept = await self._kept_route() if self._context.dialect.name in KEPT else None
         route = kept or self._routed(asked)
-        named = await large.apart(self._named, asked) if is_large else self._named(asked)
+        named = await large.apart(self._named, asked, lines=lines) if is_large else self._named(asked)
         if named:
             common = self.config.settings.common_objects
             route = await self._engine.parts.objects.reached(named, route, self._context.key, common)
@@ -323,7 +324,7 @@ class Job:
         self._batch_microusd = price.cost_microusd(answer.tokens) if price is not None else 0
 
     async def _count_batch(self, answer: Answer, dialect: Results) -> None:
-        used = await large.apart(dialect.by_model, answer.body)
+        used = await large.apart(dialect.by_model, answer.body, lines=True)
         served = self._walk.served if self._walk is not None else None
         if (
             not used

@@ -2,7 +2,7 @@
 
 A thread alone would help nobody: what reads JSON keeps the interpreter until it is done, which takes as long as there are values in it, however
 short. So these are bounded before anything reads them; all other looks at a large body are made of many short ones. There is one thread
-for it, since two would not be faster, only more in the way.
+for it, since two would not be faster, only more in the way; files of many lines have another, for they take seconds, and a picture does not.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ MOST_VALUES: Final = (
 )
 MOST_ESCAPES: Final = 6_000_000  # signs of it that are written in escapes: 32 MB of \uXXXX
 _SIGNS: Final = (b",", b":", b"[", b"{")  # before each of them stands one
-_THREAD: Final = ThreadPoolExecutor(1, "large-bodies")
+_BODIES: Final = ThreadPoolExecutor(1, "large-bodies")
+_FILES: Final = ThreadPoolExecutor(1, "large-files")
 _Found = TypeVar("_Found")
 
 
-async def apart(look: Callable[..., _Found], *at: object) -> _Found:
-    """What a look gives, while the loop goes on. Errors: its own."""
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, look, *at)
+async def apart(look: Callable[..., _Found], *at: object, lines: bool = False) -> _Found:
+    """What a look gives, while the loop goes on; `lines`: at a file of many requests or results. Errors: its own."""
+    return await asyncio.get_running_loop().run_in_executor(_FILES if lines else _BODIES, look, *at)
 
 
 def bounded(raw: bytes) -> None:
