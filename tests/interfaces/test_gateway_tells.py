@@ -56,6 +56,16 @@ def test_a_broken_estate_is_told_once_when_it_begins_and_once_when_it_is_over(wo
     assert "estate.syntax" in lines(world, STAYS)[-1]
 
 
+def test_a_change_that_waits_for_a_restart_is_told_and_when_it_is_taken_back(world):
+    waits, again = "gateway.max_body_mb is read when the gateway starts", "gateway.max_body_mb is again"
+    world.running.rewrite({**world.text, "gateway": {**world.text["gateway"], "max_body_mb": 16}})
+    until(lambda: lines(world, waits))
+    assert ask(world.port, world.key, "/v1/chat/completions", CHAT).status == 200
+    world.running.rewrite(world.text)
+    until(lambda: lines(world, again))
+    assert (len(lines(world, waits)), len(lines(world, again))) == (1, 1)
+
+
 def test_what_a_provider_says_of_its_limits_comes_with_the_beat(world):
     world.double.next(ok(headers=SAID), path="/v1/chat/completions")
     assert ask(world.port, world.key, "/v1/chat/completions", CHAT).status == 200

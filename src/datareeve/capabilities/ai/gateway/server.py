@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from datareeve.capabilities.ai.gateway.config import Config
     from datareeve.core.estate import Estate
+    from datareeve.core.estate_gateway import GatewaySettings
     from datareeve.systems.gateway_store import GatewayStore
 
 LOOK_SECONDS = 0.2  # between two looks at estate.yaml and the store's revision
@@ -58,6 +59,10 @@ BEAT_SECONDS = 3.0
 SPILL_SECONDS = 1.0  # between two accounts to the other processes
 MOST_LIMITS = 50  # of providers that a beat tells: those with the least left
 DRAIN_SECONDS = 30.0  # for requests under way, when it stops
+AT_START = (  # of the gateway's settings: what is read when it starts, and not again
+    "listen", "processes", "store", "store_password", "shared", "shared_password", "max_body_mb", "max_held_mb", "header_seconds", "body_seconds",
+    "stalled_seconds", "keep_usage_days", "otlp",
+)  # fmt: skip
 
 
 def serve(
@@ -84,6 +89,7 @@ class Process:
         self._resolve = resolver(project)
         self._store: GatewayStore
         self._estate: Estate
+        self._began: GatewaySettings
         self._engine: Engine
         self._sharing: Sharing
         self._keeping: Keeping
@@ -157,6 +163,7 @@ class Process:
         self._store, self._stamp = store, self._stamped()
         self._estate, config = compiling.current(place, store, self._resolve, problems=self._unread)
         self._tell_unread()
+        self._began = config.settings
         return config
 
     async def _parts(self, config: Config) -> Parts:
@@ -261,6 +268,7 @@ class Process:
             return False
         self._estate, config = found
         self._tell_unread()
+        self._tell_waiting(config.settings)
         self._sharing.config = config
         self._engine.adopt(config)
         self._engine.parts.objects.batches.applied()
@@ -275,6 +283,12 @@ class Process:
     def _tell_unread(self) -> None:
         now = {key: f"{key} cannot be read: {why}" for key, why in self._unread.items()}
         self._troubles.are("keys", now, "{} is read again, or no longer asked for")
+
+    def _tell_waiting(self, settings: GatewaySettings) -> None:
+        """Another store, above all: whoever issues or revokes keys works in it, and this process in the former."""
+        changed = [name for name in AT_START if getattr(settings, name) != getattr(self._began, name)]
+        now = {name: f"gateway.{name} is read when the gateway starts: it works by the former until it is started anew" for name in changed}  # fmt: skip
+        self._troubles.are("start", now, "gateway.{} is again as the gateway started with")
 
     def _newer(self) -> tuple[Estate, Config] | None:
         stamp, revision = self._stamped(), self._store.revision()
