@@ -5,7 +5,7 @@ import rig
 from datareeve.core.authority import Gate
 from datareeve.core.errors import DatareeveError, LeaseLost, NeedsApproval, Refused, StalePlan
 from datareeve.core.estate import Authority, Rule
-from datareeve.core.operation import Plan
+from datareeve.core.operation import Effect, Plan
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -145,6 +145,20 @@ def test_an_approval_is_for_one_fingerprint_and_needs_a_person(rigged):
     with pytest.raises(NeedsApproval):
         rigged.apply(other, by="ann")
     assert rigged.apply(plan, by="ann").status == "done"
+
+
+def test_each_rule_that_asks_for_a_person_is_told_and_once(rigged):
+    gated(rigged)
+    plan = rig.Some(wanted=("a", "index", "file")).plan(rig.NoFacts())
+    grave = plan.steps[-1].model_copy(
+        update={"effect": Effect.IRREVERSIBLE, "undo": (), "no_undo": "It is gone."}
+    )
+    with pytest.raises(NeedsApproval) as told:
+        rigged.apply(plan.model_copy(update={"steps": (*plan.steps[:-1], grave)}), by="ann")
+    assert told.value.what == (
+        "3 of 3 steps need a person's approval (reversible effects need an approval by default; "
+        "irreversible effects need an approval by default)."
+    )
 
 
 def test_four_eyes_means_another_pair(rigged):

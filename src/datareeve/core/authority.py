@@ -148,9 +148,10 @@ class Gate:
             return "the estate's authority"
         if (by := self.approved_by(plan.fingerprint)) is not None:
             return f"approval by {by}"
+        rules = "; ".join(dict.fromkeys(one.rule for one in waiting))
         raise NeedsApproval(
             "approval.needed",
-            f"{len(waiting)} of {len(decisions)} steps need a person's approval ({waiting[0].rule}).",
+            f"{len(waiting)} of {len(decisions)} steps need a person's approval ({rules}).",
             f"Read the plan, then run: datareeve approve {plan.fingerprint}",
             fingerprint=plan.fingerprint,
         )
