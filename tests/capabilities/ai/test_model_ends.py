@@ -301,6 +301,15 @@ def on_azure(folder, model="gpt-4", **more):
     )
 
 
+def test_requests_for_a_file_or_a_batch_name_no_model_that_might_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    with on_azure(tmp_path) as estate:
+        estate.requests({"at": at(23), "provider": "azure", "model": "-", "asked_model": "", "times": 3})
+        plan = estate.plan("plan-model-migration", ask=False)
+        assert plan.figures["models_not_known"] == 1  # the route's
+        assert "azure/-" not in plan.summary
+
+
 @pytest.mark.parametrize("inputs", [{}, {"model": "chat"}, {"model": "azure/gpt-4"}, {"model": "gpt-4"}])
 def test_of_another_servers_models_it_says_that_their_end_is_not_known(tmp_path, now, inputs):
     with on_azure(tmp_path) as estate:

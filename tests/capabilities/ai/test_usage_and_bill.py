@@ -110,7 +110,7 @@ def test_a_bill_is_made_of_kinds_of_token_and_what_they_do_not_explain_is_said(w
     )
     made = world.plan("explain-bill").figures["usd_made_of"]
     assert made == {
-        "prompts": 2.0, "answers": 1.6, "prompts read from the provider's cache": 0.5, "long prompts, batches and earlier prices": 0.9,
+        "prompts": 2.0, "answers": 1.6, "prompts read from the provider's cache": 0.5, "long prompts, batches, and what had another price or none": 0.9,
     }  # fmt: skip
     assert sum(made.values()) == pytest.approx(5.0)
 

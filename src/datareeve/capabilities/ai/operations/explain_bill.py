@@ -27,7 +27,7 @@ APART_PERCENT = 1.0  # a difference to the provider's own count that is told
 MUCH_ESTIMATED = 1.0  # percent of the bill
 KIND_NAMES = {
     "input": "prompts", "output": "answers", "cache_read": "prompts read from the provider's cache", "cache_write": "prompts written to it",
-    "cache_write_1h": "prompts written to it for an hour", "reasoning": "reasoning", "other": "long prompts, batches and earlier prices",
+    "cache_write_1h": "prompts written to it for an hour", "reasoning": "reasoning", "other": "long prompts, batches, and what had another price or none",
 }  # fmt: skip
 
 

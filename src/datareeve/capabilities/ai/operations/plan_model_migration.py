@@ -227,6 +227,8 @@ def _key(one: Moving) -> tuple[str, str]:
 def _uses(systems: Systems) -> Iterator[Use]:
     period = periods.last_days(USED_DAYS, clock.now())
     for row in systems[keys.SYSTEM].read("usage", by=["asked", "model"], **period.arguments):
+        if row["model"].endswith("/-"):
+            continue  # for a file or a batch: of no model
         yield Use(
             asked=row["asked"],
             target=row["model"],
