@@ -8,14 +8,14 @@ import json
 
 import pytest
 
-from ai_double import FaultDouble
+from ai_double import FaultDouble, cut
 from ai_rig import estate, gateway
 from ai_whole import HELLO, Inside, ask, chat, on_the_wire, request, until
 
 MOST = 600  # tokens of each batch's answer, and about what it may cost in micro-dollars
 BUDGET = 1000
 PRICE = {"input": 1, "output": 2}
-NAMES = ("one", "again", "counted", "cancelled", "deleted", "refused", "anthropic")
+NAMES = ("one", "again", "counted", "cancelled", "deleted", "refused", "anthropic", "unheard")
 MODELS = {"plain": "openai/plain", "dear": "openai/dear", "apart": "openai/apart", "sonnet": "claude/sonnet"}
 ALL_ANSWERED, NONE = {"total": 1, "completed": 1, "failed": 0}, {"total": 1, "completed": 0, "failed": 0}
 
@@ -178,6 +178,16 @@ def test_anthropics_batches_are_held_and_counted_too(pair):
     assert [ask(one.port, key, path, messages(MOST)).status for one in (pair.here, pair.there)] == [429, 429]
     assert read(pair.there, key, f"{path}/{made.json['id']}/results")[0] == 200
     until(lambda: ask(pair.there.port, key, path, messages(MOST)).status == 200, 5)
+
+
+def test_a_batch_that_may_have_been_made_is_not_made_again_and_is_held(pair):
+    """The provider was sent it, and nobody heard more: a second one would be paid for too."""
+    key, path = pair.inside.issue("unheard"), "/v1/messages/batches"
+    seen = len(pair.double.seen)
+    pair.double.next(cut(10), path=path)
+    assert ask(pair.here.port, key, path, messages(MOST)).status == 502
+    assert len(pair.double.seen) == seen + 1
+    assert [ask(one.port, key, path, messages(MOST)).status for one in (pair.here, pair.there)] == [429, 429]
 
 
 def test_results_that_are_deleted_unread_are_counted_as_they_were_held(pair):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from datareeve.capabilities.ai.gateway import crossing, failing, heads, large
 from datareeve.capabilities.ai.gateway.dialects import Problem, Refusal
 from datareeve.capabilities.ai.gateway.dialects.base import parsed
+from datareeve.capabilities.ai.gateway.holding import may_be_made
 from datareeve.capabilities.ai.gateway.large import LARGE
 from datareeve.capabilities.ai.gateway.relay import MASK, Relay
 from datareeve.capabilities.ai.gateway.usage import Tokens
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from datareeve.systems.http1 import Exchange, Headers
     from datareeve.systems.upstream import Call, Origin, Timeouts
 
+MADE = frozenset(("batches", "message-batches"))  # dialects whose requests make what costs much
 OK = 200
 BAD_GATEWAY = 502
 NOT_OURS_TO_TELL = frozenset((401, 402, 403))  # they are about the provider's key, which is not the client's
@@ -156,9 +158,18 @@ class Walk:
                 return self._client_left()
             if found.fate == "final" and found.answer is not None:
                 return found.answer
-            if found.fate == "other-target":
-                self._out |= {other for other in candidates if other.target is candidate.target}
+            self._out |= self._ruled_out(found, candidate, candidates)
         return None
+
+    def _ruled_out(
+        self, found: Failure, candidate: Candidate, candidates: tuple[Candidate, ...]
+    ) -> set[Candidate]:
+        """Who else need not be asked after that failure."""
+        if self.asked.batch and self.context.dialect.name in MADE and may_be_made("error", found.code):
+            return set(candidates)  # a second one would be paid for too
+        if found.fate == "other-target":
+            return {other for other in candidates if other.target is candidate.target}
+        return set()
 
     def _client_left(self) -> Answer:
         """Nobody waits for it any more. What was sent is paid for: by what the provider said of it, else by the prompt."""
