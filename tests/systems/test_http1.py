@@ -565,15 +565,22 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.told = b""
         self.ended = False
+        self.reading = True
 
     def write(self, data: Any) -> None:
         self.told += data
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
     def is_closing(self) -> bool:
         return self.ended
 
     def is_reading(self) -> bool:
-        return True
+        return self.reading
 
     def can_write_eof(self) -> bool:
         return False
