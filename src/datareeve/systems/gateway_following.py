@@ -26,9 +26,10 @@ class Following(OpenedGateway):
 
     @reads
     def gateways(self) -> list[dict[str, Any]]:
-        """Gateway processes that run: [{id, host, pid, address, revision, current, in_flight, problems, limits, sharing}].
+        """Gateway processes that run: [{id, host, pid, address, revision, current, in_flight, problems, providers, in_trouble, limits, sharing}].
 
         `current`: works by the estate as it stands; `in_flight` by provider key; `problems`: keys it cannot read, with the reason;
+        `providers`: how each has done lately, of those that were asked; `in_trouble`: their models by key that failed or are left alone, the worst first;
         `limits`: what providers say is left of theirs; `sharing`: by how many processes limits are shared, or since when it is alone.
         """
         digest = estate_digest(self._estate)
@@ -42,6 +43,8 @@ class Following(OpenedGateway):
                 "current": one.estate == digest,
                 "in_flight": _part(one, "in_flight"),
                 "problems": _part(one, "problems"),
+                "providers": _rows(one, "providers"),
+                "in_trouble": _rows(one, "in_trouble"),
                 "limits": _rows(one, "limits"),
                 "sharing": _rows(one, "sharing"),
             }

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.ai.advice import command
+from datareeve.capabilities.ai.providers_seen import DOWN, SUMS
 from datareeve.core import figures
 from datareeve.core.operation import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from datareeve.capabilities.ai.providers_seen import Seen
 
 GATEWAY = "gateway"
 LOG = ".datareeve/gateway/log"
@@ -24,6 +27,23 @@ def behind(sentence: str, severity: Severity = Severity.WARNING) -> Finding:
         instead=f"Its log says why: {LOG} on its machine.",
         severity=severity,
     )
+
+
+def provider_not_well(seen: Seen) -> Finding:
+    """A provider that gateways leave alone, or whose attempts fail, whoever answers in its place."""
+    return Finding(
+        rule=f"provider-{seen.state}",
+        subject=seen.provider,
+        what=f"{seen.provider} is {seen.state}: {seen.words}.",
+        instead=provider_advice(seen.provider),
+        severity=Severity.CRITICAL if seen.state == DOWN else Severity.WARNING,
+        figures={name: getattr(seen, name) for name in SUMS},
+    )
+
+
+def provider_advice(provider: str) -> str:
+    """What to do about a provider that is not well."""
+    return f"Look at its status page; `{command('ai.set-fallback')}` gives routes a second provider, `{command('ai.check-keys', provider=provider)}` tries its keys."
 
 
 def cost_grows(percent: float, most: float, spending: Mapping[str, Any]) -> Finding:

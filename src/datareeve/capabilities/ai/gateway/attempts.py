@@ -153,6 +153,8 @@ class Walk:
             self._held.append(held)
             found = await self._asked(candidate, candidates[place + 1 :], deadline)
             if isinstance(found, Answer):
+                if place and candidates[0].target != candidate.target:
+                    candidates[0].standing.stood_in(candidate.target)
                 return found
             if self.exchange.gone and self.asked.stream:
                 return self._client_left()

@@ -23,6 +23,7 @@ RETRY_SHARE = 0.2  # repeated attempts at most this share of requests ...
 RETRY_RESERVE = 100.0  # ... and so many at once
 RETRY_REFILL = 10.0  # and so many a second, that a quiet gateway may repeat too (Finagle's default)
 LEAST_SAMPLES = 10  # before a share of failures says anything
+LATELY = 300.0  # seconds that what a candidate did is told; what is longer ago says nothing of now
 
 Fate = Literal["ok", "try-again", "other-key", "other-target", "final"]
 
@@ -51,6 +52,7 @@ class Breaker:
     """One target's circuit: closed, open for a while, then half-open for one probe at a time."""
 
     __slots__ = (
+        "_before",
         "_failed",
         "_in_a_row",
         "_open_for",
@@ -59,9 +61,11 @@ class Breaker:
         "_settings",
         "_window_began",
         "asked",
+        "failed_at",
         "opened_at",
         "opens",
         "reason",
+        "since",
     )
 
     def __init__(self, settings: BreakerSettings) -> None:
@@ -70,12 +74,15 @@ class Breaker:
         self._failed = 0
         self._seen = 0
         self._window_began = 0.0
+        self._before = (0.0, 0, 0)  # the window before: when it began, attempts, and those that failed
         self._open_for = 0.0  # seconds; 0: closed
         self._probing = False
         self.asked = False  # open only because it asked to be left alone: it may be waited for
         self.opened_at = 0.0
         self.opens = 0  # how often it opened
         self.reason = ""  # the last failure's code
+        self.failed_at = float("-inf")
+        self.since = 0.0  # when the trouble began that it is in, or was in last
 
     def allows(self, now: float) -> bool:
         """Whether a request may go there. When half-open, asking takes the one probe: `ok`, `failed` or `spared` must follow."""
@@ -98,11 +105,13 @@ class Breaker:
             self._open_for = 0.0
             self._probing = False
             self._failed = self._seen = 0
+            self._before, self.failed_at = (0.0, 0, 0), float("-inf")  # that trouble is over
         self._count(now, failed=0)
 
     def failed(self, now: float, reason: str = "", seconds: float | None = None) -> None:
         """It did not answer, or not usably. `seconds`: how long it asks to be left alone (Retry-After)."""
-        self.reason = reason
+        self._begins(now)
+        self.reason, self.failed_at = reason, now
         self._in_a_row += 1
         self._count(now, failed=1)
         least = 0.0
@@ -120,6 +129,7 @@ class Breaker:
 
     def rests(self, now: float, reason: str, seconds: float) -> None:
         """It asks to be left alone for so long, which is no failure: it answered."""
+        self._begins(now)
         self.reason, self._in_a_row = reason, 0
         self._open(now, seconds)
         self.asked = True
@@ -138,12 +148,27 @@ class Breaker:
             return "closed"
         return "open" if now - self.opened_at < self._open_for else "half-open"
 
+    def left_alone(self, now: float) -> bool:
+        """Whether it was closed off for its failures and has not answered since: not where nobody has asked it for long."""
+        return self._open_for > 0 and not self.asked and now - self.opened_at - self._open_for <= LATELY
+
+    def lately(self, now: float) -> tuple[int, int]:
+        """Its attempts of the last minutes, and how many of them failed. A rest that it asked for is neither."""
+        windows = ((self._window_began, self._seen, self._failed), self._before)
+        told = [(seen, failed) for began, seen, failed in windows if now - began <= LATELY]
+        return sum(seen for seen, _ in told), sum(failed for _, failed in told)
+
+    def _begins(self, now: float) -> None:
+        if not self._open_for and now - self.failed_at > LATELY:
+            self.since = now
+
     def _open(self, now: float, seconds: float) -> None:
         self.opened_at, self._open_for, self._probing = now, max(seconds, 0.001), False
         self.opens += 1
 
     def _count(self, now: float, *, failed: int) -> None:
         if now - self._window_began > self._settings.window_seconds:
+            self._before = (self._window_began, self._seen, self._failed)
             self._window_began, self._seen, self._failed = now, 0, 0
         self._seen += 1
         self._failed += failed

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from datareeve import __version__
-from datareeve.capabilities.ai.gateway import admin, holding, own
+from datareeve.capabilities.ai.gateway import admin, holding, own, standings
 from datareeve.capabilities.ai.gateway import compile as compiling
 from datareeve.capabilities.ai.gateway.cache import Cache
 from datareeve.capabilities.ai.gateway.engine import Engine, Parts
@@ -229,7 +229,7 @@ class Process:
     async def _follow(self) -> None:
         """Look for changes; say that we live."""
         loop = asyncio.get_running_loop()
-        beaten, told = loop.time(), self._leaving()
+        beaten, told = loop.time(), self._urgent()
         spilled = beaten
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -238,9 +238,9 @@ class Process:
             if changed or loop.time() - spilled > SPILL_SECONDS:
                 spilled = loop.time()
                 await self._tell_siblings()
-            leaving = self._leaving()  # a rotation waits for these: it is told at once
-            if changed or leaving != told or loop.time() - beaten > BEAT_SECONDS:
-                beaten, told = loop.time(), leaving
+            urgent = self._urgent()
+            if changed or urgent != told or loop.time() - beaten > BEAT_SECONDS:
+                beaten, told = loop.time(), urgent
                 await self._beat()
 
     async def _tell_siblings(self) -> None:
@@ -249,6 +249,10 @@ class Process:
         if metrics.has_siblings:
             told = metrics.snapshot(admin.about(self._engine.config, estate_digest(self._estate)))
             await asyncio.to_thread(metrics.spill, told)
+
+    def _urgent(self) -> tuple[object, ...]:
+        """What is told at once where it changes: a rotation waits for requests with its key, people for who is left alone."""
+        return self._leaving(), standings.left_alone(self._engine.standings, time.monotonic())
 
     def _leaving(self) -> dict[str, int]:
         """Requests under way with keys that are given no new ones."""
@@ -325,12 +329,13 @@ class Process:
             await asyncio.to_thread(self._store.heartbeat, self._instance)
 
     def _detail(self) -> dict[str, Any]:
-        """What else a beat tells: keys that cannot be read, requests under way, what providers say is left, and who shares the limits."""
+        """What else a beat tells: keys that cannot be read, requests under way, how providers do, what they say is left, and who shares the limits."""
         room, wall = self._engine.parts.room, time.time()
         left = heapq.nsmallest(MOST_LIMITS, room.limits.left(room.meters.now()), key=lambda one: one.share)
         return {
             "problems": self._unread,
             "in_flight": self._engine.in_flight(),
+            **standings.told(self._engine.standings, time.monotonic(), wall),
             "limits": [asdict(one) for one in left],
             "sharing": [
                 {

@@ -28,6 +28,9 @@ class Standing:
 
     breaker: Breaker
     escalating: Escalating = field(default_factory=Escalating)
+    saved: int = 0  # requests that another target answered in its place, since its trouble began
+    instead: Target | None = None  # the one that answered last
+    _counted_since: float = 0.0
 
     def ok(self, now: float) -> None:
         """It answered."""
@@ -39,6 +42,15 @@ class Standing:
         seconds = self.escalating.refused(now, asked)
         self.breaker.rests(now, RATE_LIMIT, seconds)
         return seconds
+
+    def stood_in(self, other: Target) -> None:
+        """Another target answered a request that was to go here, while this one is in trouble."""
+        if not self.breaker.is_open:
+            return
+        if self._counted_since != self.breaker.since:
+            self._counted_since, self.saved = self.breaker.since, 0
+        self.saved += 1
+        self.instead = other
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,16 @@ from pydantic import Field
 from datareeve.capabilities.ai import budget_alerts, keys
 from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Declared, declared
-from datareeve.capabilities.ai.gateway_findings import LOG, behind, cost_grows, growth_percent, no_price
+from datareeve.capabilities.ai.gateway_findings import (
+    LOG,
+    behind,
+    cost_grows,
+    growth_percent,
+    no_price,
+    provider_not_well,
+)
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
+from datareeve.capabilities.ai.providers_seen import DOWN, Seen, availability, seen
 from datareeve.core import clock, figures
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value
@@ -27,6 +35,7 @@ class CheckGatewayFacts(Value):
     gateways: int = 0  # processes that were heard of lately, on any machine
     answers: bool = False  # the one of this machine, over HTTP
     behind: tuple[str, ...] = ()  # gateways that do not work by the estate as it stands
+    seen: tuple[Seen, ...] = ()  # how providers did in the last minutes, whoever answered in their place
     traffic: dict[str, Any] = Field(default_factory=dict)
     spending: dict[str, Any] = Field(default_factory=dict)
     budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -41,8 +50,9 @@ class CheckGatewayFacts(Value):
 class CheckGateway(Operation[CheckGatewayFacts]):
     """Check the AI gateway: is it up, do providers answer, what is spent.
 
-    Looks at the running gateways and at what they counted: availability, errors and response times of the last minutes, requests that limits
-    refused, cache hits, spending of the day and the month with its forecast, how much of each budget is used, and keys that end soon.
+    Looks at the running gateways and at what they counted: providers that are left alone or whose attempts failed, also where a fallback
+    answered in their place; availability, errors and response times of the last minutes, requests that limits refused, cache hits, spending
+    of the day and the month with its forecast, how much of each budget is used, and keys that end soon.
     Nothing is changed and no provider is asked.
     """
 
@@ -68,9 +78,11 @@ class CheckGateway(Operation[CheckGatewayFacts]):
         target = systems["estate"].read("get", where=["targets", "ai_cost_growth_percent"])
         stands = declared(systems)
         first = _first_to_end(control.read("provider_keys"))
+        gateways = control.read("gateways")
         return CheckGatewayFacts(
             declared=stands,
-            gateways=len(control.read("gateways")),
+            gateways=len(gateways),
+            seen=tuple(seen(gateways, stands.providers).values()),
             answers=process.read("answers"),
             behind=tuple(control.read("behind", estate=True)),
             ending=first,
@@ -106,6 +118,9 @@ class CheckGateway(Operation[CheckGatewayFacts]):
             "up": int(self._is_up(facts)),
             "gateways": facts.gateways,
             "gateways_behind": len(facts.behind),
+            "providers_down": sum(one.state == DOWN for one in facts.seen),
+            "providers_not_well": sum(one.is_ill for one in facts.seen),
+            "saved_by_fallback": sum(one.saved for one in facts.seen),
             **{
                 name: traffic.get(name)
                 for name in (
@@ -155,9 +170,10 @@ class CheckGateway(Operation[CheckGatewayFacts]):
         slow = (
             f", p95 {traffic['latency_ms_p95']:,.0f} ms" if traffic.get("latency_ms_p95") is not None else ""
         )
+        ill = "".join(f"; {one.provider} {one.state} ({one.briefly})" for one in facts.seen if one.is_ill)
         return (
-            f"up: {figures.number(traffic['requests_per_minute'])} requests a minute, {figures.percent(traffic['error_percent'])} % errors, "
-            f"{traffic['throttled']:,} met a limit{slow}; {figures.money(facts.spending['usd_month'])} this month"
+            f"{availability(one.state for one in facts.seen)}: {figures.number(traffic['requests_per_minute'])} requests a minute, {figures.percent(traffic['error_percent'])} % errors, "
+            f"{traffic['throttled']:,} met a limit{slow}; {figures.money(facts.spending['usd_month'])} this month{ill}"
         )
 
     def _findings(self, facts: CheckGatewayFacts) -> list[Finding]:
@@ -165,6 +181,7 @@ class CheckGateway(Operation[CheckGatewayFacts]):
             return []
         found = [] if self._is_up(facts) else [_down()]
         found += [behind(sentence) for sentence in facts.behind]
+        found += [provider_not_well(one) for one in facts.seen if one.is_ill]
         if facts.traffic.get("error_percent", 0.0) > ERROR_PERCENT:
             found.append(_failing(facts.traffic))
         if facts.traffic.get("unpriced"):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date  # noqa: TC003 - the type of a field, which pydantic reads
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from datareeve.capabilities.ai import keys, model_ends, periods
+from datareeve.capabilities.ai import keys, model_ends, periods, providers_seen
 from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Declared, declared
-from datareeve.capabilities.ai.gateway_findings import cost_grows, growth_percent
+from datareeve.capabilities.ai.gateway_findings import cost_grows, growth_percent, provider_advice
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS, answered
 from datareeve.capabilities.ai.pricing import usd
+from datareeve.capabilities.ai.providers_seen import DEGRADED, DOWN, IDLE, LEAST_ANSWERED, UP, Seen
 from datareeve.core import clock
 from datareeve.core.estate import Targets
 from datareeve.core.figures import percent
@@ -21,11 +22,9 @@ from datareeve.core.value import Value
 from datareeve.systems.ai_provider import NOT_WELL, UNREACHABLE
 
 WINDOW_DAYS = 30.0  # of the service levels
-LEAST_ANSWERED = 95.0  # percent; below it a provider is degraded
 FULL_PERCENT = 80.0  # of a rate limit
 SOON_DAYS = 30  # a model that ends sooner is told here
 FAR_DAYS = 3650  # as far ahead as ends are looked at: said where no end is announced
-UP, DEGRADED, DOWN, IDLE = "up", "degraded", "down", "idle"
 
 
 class Limit(Value):
@@ -61,6 +60,7 @@ class Standing(Value):
     limits: tuple[Limit, ...] = ()  # as its own headers told them
     key: str = ""  # what the provider said to it, where it was asked
     key_ok: bool | None = None
+    seen: Seen = Seen(provider="")  # what running gateways tell of the last minutes
 
     @property
     def used_percent(self) -> float | None:
@@ -83,12 +83,13 @@ class Standing(Value):
 
     @property
     def state(self) -> str:
-        """up, degraded, down, or idle: nothing was sent to it and nobody asked it."""
-        if self.key_ok is False or self.is_ill or (self.requests and self.unanswered >= self.requests):
+        """up, degraded, down, or idle: nothing was sent to it and nobody asked it. Answers of a fallback are not its own."""
+        unanswered = self.requests and self.unanswered >= self.requests
+        if self.key_ok is False or self.is_ill or unanswered or self.seen.state == DOWN:
             return DOWN
-        if (self.answered_percent or 100.0) < LEAST_ANSWERED:
+        if (self.answered_percent or 100.0) < LEAST_ANSWERED or self.seen.state == DEGRADED:
             return DEGRADED
-        return UP if self.requests or self.key_ok else IDLE
+        return UP if self.requests or self.key_ok or self.seen.state == UP else IDLE
 
 
 class ProvidersStatusFacts(Value):
@@ -104,6 +105,9 @@ class ProvidersStatusFacts(Value):
     own_faults: int = 0  # in that time, of the gateway itself: nobody's outage, but told
     spending: dict[str, Any] = Field(default_factory=dict)
     ends: tuple[model_ends.ModelEnd, ...] = ()  # of all models in use whose end is announced
+    in_trouble: tuple[
+        dict[str, Any], ...
+    ] = ()  # models by key that failed lately or are left alone, by gateway
     sharing: tuple[dict[str, Any], ...] = ()  # how each running gateway stands with the others over limits
     today: date | None = None
 
@@ -123,10 +127,11 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
     """Show the status of the AI providers: availability, rate limits, response time, cost.
 
     For each provider: whether it answers, the share of requests it answered, how near its busiest key came to its limits, response times and
-    cost; over 30 days the share of requests that were answered (the service level is 99.9 %) with its error budget, and the growth of cost beside
-    last month (at most 10 %). Requests that were refused for their own sake, whose client left or that the gateway itself ended are no
-    provider's outage; how many the gateway ended is told. Names models that end soon. Changes
-    nothing; with `probe` each provider is asked for its list of models, which costs nothing.
+    cost. One that the gateway leaves alone, or whose attempts failed in the last minutes, is down or degraded also where a fallback answered in
+    its place: with the reason, since when, and how many requests were answered by what instead. Over 30 days the share of requests that were
+    answered (the service level is 99.9 %) with its error budget, and the growth of cost beside last month (at most 10 %). Requests that were
+    refused for their own sake, whose client left or that the gateway itself ended are no provider's outage; how many the gateway ended is
+    told. Names models that end soon. Changes nothing; with `probe` each provider is asked for its list of models, which costs nothing.
     """
 
     name: ClassVar[str] = "ai.providers-status"
@@ -171,7 +176,8 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
             declared=stands,
             targets=Targets(**(systems["estate"].read("get", where=["targets"]) or {})),
             up=bool(gateways) or systems[PROCESS].read("answers"),
-            providers=tuple(self._standings(systems, stands, period, _heard(gateways))),
+            providers=tuple(self._standings(systems, stands, period, gateways)),
+            in_trouble=tuple({"gateway": one["id"], **row} for one in gateways for row in one["in_trouble"]),
             sharing=tuple({"gateway": one["id"], **row} for one in gateways for row in one["sharing"]),
             words=period.words,
             answered=max(sent - unanswered, 0),
@@ -183,9 +189,10 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
         )
 
     def _standings(
-        self, systems: Systems, stands: Declared, period: periods.Period, heard: list[Limit]
+        self, systems: Systems, stands: Declared, period: periods.Period, gateways: list[dict[str, Any]]
     ) -> list[Standing]:
-        reader = systems[keys.SYSTEM]
+        reader, heard = systems[keys.SYSTEM], _heard(gateways)
+        lately = providers_seen.seen(gateways, stands.providers)
         rows = {row["provider"]: row for row in reader.read("usage", by=["provider"], **period.arguments)}
         outages, slow = (
             reader.read("outages", **period.arguments),
@@ -210,6 +217,7 @@ class ProvidersStatus(Operation[ProvidersStatusFacts]):
                 limits=tuple(one for one in heard if one.provider == name),
                 key=said.verdict if said else "",
                 key_ok=said.ok if said else None,
+                seen=lately.get(name, Seen(provider=name)),
             ))  # fmt: skip
         return found
 
@@ -270,12 +278,8 @@ def _limit(row: dict[str, Any]) -> Limit:
         left=row["left"],
         limit=row["limit"],
         full_in_seconds=row["full_in"],
-        heard_at=_iso(row["heard_at"]),
+        heard_at=providers_seen.iso(row["heard_at"]),
     )
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
@@ -292,6 +296,7 @@ def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
         "api_requests": facts.answered + facts.unanswered,
         "api_errors": facts.unanswered,
         "api_gateway_faults": facts.own_faults,
+        "api_saved_by_fallback": sum(one.seen.saved for one in facts.providers) or None,
         "api_limit_used_percent": max(limits, default=None),
         "api_response_ms": round(sum((one.ms_mean or 0) * one.requests for one in asked) / total, 1)
         if total
@@ -302,7 +307,8 @@ def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
         "limits_shared": _shared(facts),
         "providers": [
             {
-                **one.model_dump(exclude={"limits"}),
+                **one.model_dump(exclude={"limits", "seen"}),
+                **_lately(one),
                 "state": one.state,
                 "answered_percent": one.answered_percent,
             }
@@ -314,8 +320,28 @@ def figures(facts: ProvidersStatusFacts) -> dict[str, Any]:
             for limit in one.limits
         ]
         or None,
+        "in_trouble": [_trouble(row) for row in facts.in_trouble] or None,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _lately(one: Standing) -> dict[str, Any]:
+    """What gateways have seen of it in the last minutes; nothing where they did not ask it."""
+    if one.seen.state == IDLE:
+        return {}
+    told: dict[str, Any] = {"attempts": one.seen.attempts, "attempts_failed": one.seen.failed}
+    if one.seen.is_ill:
+        told |= {"reason": one.seen.reason, "left_alone": one.seen.alone, "answered_instead": one.seen.instead, "saved_by_fallback": one.seen.saved}  # fmt: skip
+        told |= {"since": providers_seen.iso(one.seen.since)} if one.seen.since else {}
+    return told
+
+
+def _trouble(row: dict[str, Any]) -> dict[str, Any]:
+    """A model by key as people read it."""
+    since = {"since": providers_seen.iso(row["since"])} if row.get("since") else {}
+    told = ("gateway", "provider", "model", "key", "reason", "attempts", "failed", "instead", "saved")
+    state = "left alone" if row.get("alone") else "resting" if row.get("resting") else "failing"
+    return {**{name: row.get(name) for name in told}, "state": state, **since}
 
 
 def _days_left(facts: ProvidersStatusFacts) -> int | None:
@@ -335,19 +361,16 @@ def _alone(facts: ProvidersStatusFacts) -> list[dict[str, Any]]:
 def _shared(facts: ProvidersStatusFacts) -> str | None:
     """By how many processes limits are shared, or since when one is alone; None where no gateway said so."""
     if alone := _alone(facts):
-        since = _iso(min(one["alone_since"] for one in alone))
+        since = providers_seen.iso(min(one["alone_since"] for one in alone))
         return f"{len(alone)} of {len(facts.sharing)} alone since {since}: each goes on with its part of every limit"
     most = max((one.get("instances", 1) for one in facts.sharing), default=None)
     return None if most is None else f"by {most} process{'es' if most != 1 else ''}"
 
 
 def _availability(facts: ProvidersStatusFacts) -> str:
-    states = [one.state for one in facts.providers if one.state != IDLE]
     if not facts.declared.providers or facts.declared.gateway is None:
         return "not configured"
-    if not facts.up or (states and all(state == DOWN for state in states)):
-        return DOWN
-    return DEGRADED if any(state in (DOWN, DEGRADED) for state in states) else UP
+    return providers_seen.availability(one.state for one in facts.providers) if facts.up else DOWN
 
 
 def _summary(facts: ProvidersStatusFacts) -> str:
@@ -355,17 +378,20 @@ def _summary(facts: ProvidersStatusFacts) -> str:
         return "No AI provider is behind a gateway here: `datareeve run ai.set-up-gateway` sets one up."
     if not facts.up:
         return f"{DOWN}: no gateway runs"
-    parts = [
-        f"{one.provider} {one.state}"
-        + (f" ({percent(one.answered_percent)} % answered)" if one.answered_percent is not None else "")
-        for one in facts.providers
-    ]
+    parts = [f"{one.provider} {one.state}{_in_brackets(one)}" for one in facts.providers]
     uptime = (
         f"; {percent(facts.uptime_percent)} % of requests answered in {WINDOW_DAYS:g} days"
         if facts.uptime_percent is not None
         else ""
     )
     return f"{_availability(facts)}: {', '.join(parts)}{uptime}"
+
+
+def _in_brackets(one: Standing) -> str:
+    """What its state rests on: what is going on now, else the share that was answered."""
+    if one.seen.is_ill:
+        return f" ({one.seen.briefly})"
+    return f" ({percent(one.answered_percent)} % answered)" if one.answered_percent is not None else ""
 
 
 def _findings(facts: ProvidersStatusFacts) -> list[Finding]:
@@ -392,13 +418,15 @@ def _not_well(one: Standing, words: str) -> Finding:
         if one.is_ill
         else ""
     )
+    counted = f"{one.unanswered:,} of {one.requests:,} requests of {words} were not answered"
+    parts = [one.seen.words] * one.seen.is_ill + [counted] * bool(one.requests or not one.seen.is_ill)
     return Finding(
         rule=f"provider-{one.state}",
         subject=one.provider,
-        what=f"{one.provider} is {one.state}: {one.unanswered:,} of {one.requests:,} requests of {words} were not answered{said}.",
-        instead=f"Look at its status page; `{command('ai.set-fallback')}` gives routes a second provider, `{command('ai.check-keys', provider=one.provider)}` tries its keys.",
+        what=f"{one.provider} is {one.state}: {'. '.join(parts)}{said}.",
+        instead=provider_advice(one.provider),
         severity=Severity.CRITICAL if one.state == DOWN else Severity.WARNING,
-        figures={"requests": one.requests, "unanswered": one.unanswered},
+        figures={"requests": one.requests, "unanswered": one.unanswered, **_lately(one)},
     )
 
 

@@ -80,16 +80,20 @@ def proposals(targets: Targets) -> dict[str, dict[str, Any]]:
                        "advice": f"A model in use ends: `{command('ai.plan-model-migration')}` puts its replacement into the routes."},
         "key-expiry": {"sample": "key_days_left", "below": EXPIRY_DAYS, "for_samples": 1,
                        "advice": f"`{command('ai.check-keys')}` names it, and the command that puts another in its place."},
+        "provider-down": {"sample": "providers_down", "above": 0, "for_samples": 3, "severity": Severity.CRITICAL, "tells": ("providers_not_well", "saved_by_fallback"),
+                          "advice": f"`{command('ai.check-gateway')}` names it, why, since when, and what answers in its place; `{command('ai.check-keys')}` tries its keys."},
+        "provider-not-well": {"sample": "providers_not_well", "above": 0, "for_samples": 10, "tells": ("providers_down", "saved_by_fallback"),
+                              "advice": f"Attempts fail, or some of a provider's models or keys are left alone: `{command('ai.check-gateway')}` says which and why."},
     }  # fmt: skip
 
 
 class WatchGateway(Operation[WatchGatewayFacts]):
     """Watch the AI gateway: usage, billing, outages.
 
-    Writes alert rules into estate.yaml (outage, errors, fewer requests answered than the target asks for, budgets used up or about to be,
-    costs that grow beyond the target, a key or a model that ends, a model without a price) and two schedules: the gateway is checked every
-    minute, its providers every ten, while `datareeve serve` runs; records the first sample. An
-    alert that stands there already is left as its owner set it, unless `thresholds` names it. Undo takes it out again.
+    Writes alert rules into estate.yaml (outage, errors, a provider that is down or not well also where a fallback answers in its place, fewer
+    requests answered than the target asks for, budgets used up or about to be, costs that grow beyond the target, a key or a model that ends,
+    a model without a price) and two schedules: the gateway is checked every minute, its providers every ten, while `datareeve serve` runs;
+    records the first sample. An alert that stands there already is left as its owner set it, unless `thresholds` names it. Undo takes it out again.
     """
 
     name: ClassVar[str] = "ai.watch-gateway"
