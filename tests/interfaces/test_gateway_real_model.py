@@ -48,7 +48,8 @@ def test_openai_hears_the_same_whole_and_streamed(oai, model):
 
 @both
 def test_anthropic_hears_the_same_whole_and_streamed(ant, model):
-    asked = {"model": model, "messages": SAID, "max_tokens": 8}
+    # Where an answer begins with a sign of several tokens, llama.cpp leaves out message_start: the same words, each time.
+    asked = {"model": model, "messages": SAID, "max_tokens": 8, "temperature": 0}
     whole = ant.messages.create(**asked)
     with ant.messages.stream(**asked) as stream:
         streamed = stream.get_final_message()
