@@ -49,7 +49,7 @@ def test_openai_hears_the_same_whole_and_streamed(oai, model):
 @both
 def test_anthropic_hears_the_same_whole_and_streamed(ant, model):
     # Where an answer begins with a sign of several tokens, llama.cpp leaves out message_start: the same words, each time.
-    asked = {"model": model, "messages": SAID, "max_tokens": 8, "temperature": 0}
+    asked = {"model": model, "messages": SAID, "max_tokens": 8, "extra_body": {"temperature": 0}}
     whole = ant.messages.create(**asked)
     with ant.messages.stream(**asked) as stream:
         streamed = stream.get_final_message()
