@@ -177,3 +177,27 @@ def test_a_setting_asked_for_on_a_bare_project_sets_the_gateway_up_first_and_und
     )
     assert project.undo(outcome.run, by="test").status == "undone"
     assert (project.project / "estate.yaml").read_text() == before
+
+
+def test_undo_of_the_set_up_takes_out_what_it_put_and_leaves_what_a_person_added(project):
+    estate, path = project.systems["estate"], project.project / "estate.yaml"
+    before = path.read_text()
+
+    def set_up_and_then(where, value):
+        done = project.apply(project.preview(project.catalogue.make("ai.set-up-gateway", {})), by="test")
+        assert done.status == "done", ai_keys_rig.told(done)
+        estate.perform("put", run="by-hand", where=where, value=value)
+        return project.undo(done.run, by="test")
+
+    price = {"openai/gpt-4.1": {"input": 2.0, "output": 8.0}}
+    assert set_up_and_then(["gateway", "prices"], price).status == "undone"
+    assert estate.read("get", where=["gateway"]) == {"prices": price}
+    estate.perform("put", run="by-hand", where=["gateway"], value=None)
+    assert path.read_text() == before
+    changed = {"targets": ["openai/gpt-4.1"], "retries": 1}
+    outcome = set_up_and_then(["gateway", "models", "chat"], changed)
+    assert outcome.status != "undone"  # the route is a person's now, and needs its provider
+    told = str(ai_keys_rig.told(outcome))
+    assert "'openai/gpt-4.1' names no provider of `systems`" in told, told
+    assert estate.read("get", where=["gateway"]) == {"models": {"chat": changed}}
+    assert estate.read("get", where=["systems", "openai", "kind"]) == "openai"

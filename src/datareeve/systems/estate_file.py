@@ -52,6 +52,27 @@ class EstateFile(Adapter):
         self._replace(text)
         return {}
 
+    @reads
+    def lacks(self, where: list[str], value: Any, depth: int = 0) -> bool:
+        """Whether nothing of `value` has its place taken; mappings are looked into `depth` levels deep, what else they have does not matter."""
+        return _lacks(self.get(where), value, depth)
+
+    @reads
+    def holds(self, where: list[str], value: Any, depth: int = 0) -> bool:
+        """Whether all of `value` stands there, looked at as `lacks` does."""
+        standing = self.get(where)
+        return bool(_with(standing, value, depth) == standing)
+
+    @effects
+    def add(self, where: list[str], value: Any, depth: int = 0) -> dict[str, Any]:
+        """Put `value` to what stands at `where`, into mappings `depth` levels deep: what else they have stays."""
+        return self.put(where, _with(self.get(where), value, depth))
+
+    @effects
+    def take_out(self, where: list[str], value: Any, depth: int = 0) -> dict[str, Any]:
+        """Take out of what stands at `where` what `add` put: what was added or changed since stays. Errors: where the estate does not hold without it."""
+        return self.put(where, _without(self.get(where), value, depth))
+
     @effects
     def put(self, where: list[str], value: Any, keep: int = 0) -> dict[str, Any]:
         """Set what stands at `where` (None takes it out), validated as a whole before the file is replaced.
@@ -121,6 +142,30 @@ def _section_anew(text: str, where: list[str], value: Any, keep: int) -> str:
         yaml.dump(section, buffer)
     blocks[found : found + 1] = [buffer.getvalue(), whole[len(body) :]]
     return "".join(blocks)
+
+
+def _lacks(standing: Any, value: Any, depth: int) -> bool:
+    if standing is None:
+        return True
+    if not (depth and isinstance(standing, dict) and isinstance(value, dict)):
+        return False
+    return all(_lacks(standing.get(key), below, depth - 1) for key, below in value.items())
+
+
+def _with(standing: Any, value: Any, depth: int) -> Any:
+    if not (depth and isinstance(standing, dict) and isinstance(value, dict)):
+        return value
+    return {**standing, **{key: _with(standing.get(key), below, depth - 1) for key, below in value.items()}}
+
+
+def _without(standing: Any, value: Any, depth: int) -> Any:
+    """What is left of `standing`; None where that is nothing."""
+    if standing == value:
+        return None
+    if not (depth and isinstance(standing, dict) and isinstance(value, dict)):
+        return standing
+    left = {key: _without(below, value[key], depth - 1) if key in value else below for key, below in standing.items()}  # fmt: skip
+    return {key: below for key, below in left.items() if below is not None} or None
 
 
 def _child(node: Any, key: str) -> Any:

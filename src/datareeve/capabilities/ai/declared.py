@@ -199,6 +199,39 @@ class Change(Value):
         return Call(system="estate", action="put", arguments={"where": list(self.where), "value": value})
 
 
+class Addition(Change):
+    """Something new at a place. Its undo takes out what it put and leaves what somebody added or changed there since, which is told.
+
+    `depth`: how many levels of mappings are looked into; what is deeper is one thing, taken out only as it was put.
+    """
+
+    depth: int = 0
+
+    def stands(self) -> Claim:
+        """That all of it stands there."""
+        return Claim(
+            text=f"{'.'.join(self.where)} stands in estate.yaml as planned",
+            call=self._of("holds"),
+            expected=True,
+        )
+
+    def stood(self) -> Claim:
+        """That nobody has put anything in its place."""
+        return Claim(
+            text=f"nothing of what is put at {'.'.join(self.where)} stands in estate.yaml otherwise",
+            call=self._of("lacks"),
+            expected=True,
+        )
+
+    def step(self) -> Step:
+        """The step that adds it."""
+        return super().step().model_copy(update={"call": self._of("add"), "undo": (self._of("take_out"),)})
+
+    def _of(self, action: str) -> Call:
+        arguments = {"where": list(self.where), "value": self.after, "depth": self.depth}
+        return Call(system="estate", action=action, arguments=arguments)
+
+
 class Merge(Change):
     """Some keys of one place, the others stay as whoever else sets them: `before` and `after` have the same keys, None where there is none.
 

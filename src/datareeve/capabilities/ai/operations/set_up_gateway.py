@@ -10,6 +10,7 @@ from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import (
     USUAL_ADDRESSES,
     USUAL_KEYS,
+    Addition,
     Answered,
     Change,
     Declared,
@@ -53,7 +54,8 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
     Declares the providers whose usual key variable is set here (OPENAI_API_KEY, ANTHROPIC_API_KEY) where estate.yaml declares none, gives
     applications the names `chat` and `embeddings` instead of a provider's dated models, starts the gateway on this machine, and asks it
     whether it is well. Each provider's key is tried beforehand by listing its models, which costs nothing; a key that is refused stops the
-    plan. Applications keep their official SDK and change its base URL. Undo stops the gateway and takes out what was put in.
+    plan. Applications keep their official SDK and change its base URL. Undo stops the gateway and takes out what was put in:
+    what a person added there since stays, and so does what one changed, which is told.
     """
 
     name: ClassVar[str] = "ai.set-up-gateway"
@@ -158,8 +160,8 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
     def changes(self, facts: SetUpGatewayFacts) -> list[Change]:
         """What is put into estate.yaml."""
         after, stands = self.after(facts), facts.declared
-        found = [
-            Change(
+        found: list[Change] = [
+            (Change if name in stands.providers else Addition)(
                 id=f"provider {name}",
                 where=("systems", name),
                 before=stands.providers.get(name),
@@ -171,7 +173,7 @@ class SetUpGateway(Operation[SetUpGatewayFacts]):
         why = "Applications ask for a name such as `chat`; which provider and model answers is decided here, in one place."
         wanted = after.gateway or {}
         if stands.gateway is None:
-            return [*found, Change(id="gateway", where=("gateway",), after=wanted, why=why)]
+            return [*found, Addition(id="gateway", where=("gateway",), after=wanted, why=why, depth=2)]
         new = {key: value for key, value in wanted.items() if stands.gateway.get(key) != value}
         return [*found, fields("gateway", ("gateway",), stands.gateway, new, why)] if new else found
 
