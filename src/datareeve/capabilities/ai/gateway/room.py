@@ -338,7 +338,7 @@ class Room:
         wait = meter.free_in(short.amount, self.meters.now())
         if meter.unit == MICROUSD:
             name = meter.name.split(":")[1]
-            raise_it = command("ai.set-budget", budget=name, usd=round(meter.limit * 2e-6, 2))
+            raise_it = command("ai.set-budget", budget=name, usd=max(round(meter.limit * 2e-6, 2), 0.01))
             message = f"The budget {name!r} is spent until its {meter.window} ends. Its owner may raise it: `{raise_it}`"
             return Problem(429, "budget", "gateway.budget", message, headers=NEVER_AGAIN)
         what = {REQUESTS: "requests a minute", TOKENS: "tokens a minute", AT_ONCE: "requests at one time"}[
