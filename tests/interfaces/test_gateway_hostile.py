@@ -290,8 +290,8 @@ def test_who_never_reads_a_whole_answer_is_cut_off_too(world):
     assert len(world.rows(key_name="never reads all")) == 1, "nothing more is begun for it"
 
 
-@pytest.mark.parametrize("raw", [b'{"model":"cheap","messages":[' + b"{}," * 300_000 + b"{}]}", b'{"model":"cheap","metadata":{' + b'"a":1,' * 300_000 + b'"b":1}}',
-                                 b'{"model":"cheap","messages":' + b"[" * 900_000 + b"}", b'{"model":"cheap","metadata":[' + b"1," * 300_000 + b"1]}"], ids=range(4))  # fmt: skip
+@pytest.mark.parametrize("raw", [b'{"model":"cheap","messages":[' + b"{}," * 320_000 + b"{}]}", b'{"model":"cheap","metadata":{' + b'"a":1,' * 320_000 + b'"b":1}}',
+                                 b'{"model":"cheap","messages":' + b"[" * 900_000 + b"}", b'{"model":"cheap","metadata":[' + b"1," * 320_000 + b"1]}"], ids=range(4))  # fmt: skip
 def test_more_values_than_can_be_read_at_once_are_refused(world, raw):
     seen = len(world.double.seen)
     assert (ask(world.port, world.key, CHAT, raw).status, ask(world.port, world.key, CHAT, raw).code) == (413, "gateway.too-many-values")  # fmt: skip

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.ai.gateway.leasing import Leasing
 from datareeve.capabilities.ai.gateway.meters import Meters
-from datareeve.systems.answers import missing_driver
 from datareeve.systems.gateway_database import named_statements
 from datareeve.systems.lease_pool import SqlPool
 
@@ -90,6 +89,8 @@ def _redis(settings: GatewaySettings, instance: str, resolve: Callable[[str], Se
     try:
         from datareeve.systems.lease_pool_redis import RedisPool  # noqa: PLC0415 - an extra
     except ImportError:
+        from datareeve.systems.answers import missing_driver  # noqa: PLC0415 - it loads PostgreSQL's driver
+
         raise missing_driver("redis", "A shared Redis", "redis") from None
 
     password = resolve(settings.shared_password) if settings.shared_password else None
