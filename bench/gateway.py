@@ -71,7 +71,7 @@ Result = dict[str, Any]
 
 def measure(*, quick: bool) -> Result:
     """All sides in turn, then what is asked of ours alone."""
-    rounds, seconds = (1, 2.0) if quick else (5, 5.0)
+    rounds, seconds = (1, 2.0) if quick else (5, 3.0)
     with scratch() as folder, ExitStack() as stack:
         fast, paced = (stack.enter_context(upstream(folder, pace)) for pace in (0, PACE_US))
         ours, running = stack.enter_context(datareeve(folder, fast, paced))
@@ -113,7 +113,7 @@ def scratch() -> Iterator[Path]:
 
 
 def progress(text: str) -> None:
-    """A line for whoever waits: this takes half an hour."""
+    """A line for whoever waits: this takes a quarter of an hour and more."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
