@@ -107,7 +107,7 @@ class Call:
         for part in parts:
             on_data(part)
         if self._ended:
-            on_end(self.error)
+            self._tell_end()
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, `name` in lower case."""
@@ -184,7 +184,13 @@ class Call:
         if error is not None and self._head is not None and not self._head.done():
             self._head.set_exception(error)
         if self.on_end is not None:
-            self.on_end(error)
+            self._tell_end()
+
+    def _tell_end(self) -> None:
+        """Say how it ended, and let go of whom it was handed to: each knows the other, which only the collector would see."""
+        on_end, self.on_data, self.on_end = self.on_end, None, None
+        if on_end is not None:
+            on_end(self.error)
 
     def _unzipped(self, data: bytes) -> bytes:
         try:

@@ -133,7 +133,7 @@ class Process:
         await asyncio.to_thread(parts.prices.load)  # a quarter of a second, which no request shall wait for
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not look at it with every few hundred requests
-        gc.set_threshold(20_000, 20, 50)
+        gc.set_threshold(20_000, 10, 5)  # what ends in a circle is found before it is much
         await self._stop.wait()
         parts.own.draining = True
         await server.close(DRAIN_SECONDS)
