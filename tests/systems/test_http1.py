@@ -35,8 +35,11 @@ class Echo:
     def __init__(self) -> None:
         self.seen: list[Exchange] = []
         self.left: list[Exchange] = []
+        self.faults: list[Exception] = []
 
     def admit(self, exchange: Exchange) -> None:
+        if exchange.target == b"/fault":
+            raise ZeroDivisionError
         if exchange.target == b"/no":
             exchange.respond(401, [], b"no")
 
@@ -56,6 +59,9 @@ class Echo:
 
     def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[http1.Headers, bytes]:
         return [], f"{code}: {message}".encode()
+
+    def crashed(self, error: Exception) -> None:
+        self.faults.append(error)
 
 
 class Client:
@@ -530,6 +536,27 @@ def test_whatever_is_sent_the_next_client_is_served(noise):
     on_loop(work())
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_a_fault_of_ours_ends_that_connection_and_is_written_down(known):
+    async def work() -> None:
+        fault = post(b"x").replace(b"/a", b"/fault", 1)
+        async with served() as there:
+            async with there.client() as client:
+                if known:
+                    other = http1.Exchange(None)
+                    other.method, other.target, other.lengths = b"POST", b"/fault", [b"1"]
+                    client.send(GET)
+                    await client.answer()
+                    next(iter(there.server._connections))._head = http1.Head.of(other, fault)
+                client.send(fault)
+                with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                    await client.answer()
+            assert [type(error) for error in there.app.faults] == [ZeroDivisionError]
+            assert (await there.asked(post(b"x")))[0] == 200
+
+    on_loop(work())
+
+
 class Recorded:
     """Answers at once or later, and writes down what it was asked."""
 
@@ -556,6 +583,9 @@ class Recorded:
     def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[http1.Headers, bytes]:
         self.misreadings.append(code)
         return [], code.encode()
+
+    def crashed(self, error: Exception) -> None:
+        raise error
 
 
 class Wire(asyncio.Transport):

@@ -61,6 +61,9 @@ class Application(Protocol):
     def misread(self, status: int, code: str, message: str, target: bytes) -> tuple[Headers, bytes]:
         """The headers and body of an error that is found before there is a request."""
 
+    def crashed(self, error: Exception) -> None:
+        """A fault of ours, which ended a connection: it is written down."""
+
 
 class Exchange:
     """One request and its answer: `respond` at once, or `start`, `write` ..., `end`."""
@@ -259,9 +262,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a client."""
-        rest = self._read(data)
-        while rest:  # requests that came together are read one after the other, not one within the other
-            rest = self._read(rest)
+        try:
+            rest = self._read(data)
+            while rest:  # requests that came together are read one after the other, not one within the other
+                rest = self._read(rest)
+        except Exception as error:  # noqa: BLE001 - the boundary to the wire: a fault of ours ends this connection, and no other
+            self.server.application.crashed(error)
+            self.abort()
 
     def _read(self, data: bytes) -> bytes:
         """Read a request whose head is known, to its end; anything else as far as it goes. Gives the rest."""
@@ -285,6 +292,8 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._refused = True  # answered as plain HTTP/1.1, and nothing after it is read (RFC 9110, 7.8)
+        except httptools.HttpParserCallbackError as error:  # how the parser tells that it was us
+            raise error.__context__ or error from None
         except httptools.HttpParserError:
             self._misread(400, "gateway.http", "This is not a valid HTTP/1.1 request.")
         else:
@@ -453,6 +462,7 @@ class Connection(asyncio.Protocol):
 
     def answered(self, exchange: Exchange, last: bytes) -> None:
         """The answer's last bytes; the next request's turn."""
+        exchange.on_gone = exchange.on_resume = None  # who worked for it knows it too: a circle
         if exchange.held:
             exchange.release()
         if self._transport is None:

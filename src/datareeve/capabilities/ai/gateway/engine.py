@@ -177,6 +177,10 @@ class Engine:
         self.parts.metrics.count_refused(code)
         return self.told(problem, table.shape_of(target.decode("latin-1")), self._ids.next(time.time()))
 
+    def crashed(self, error: Exception) -> None:
+        """A fault of ours on the wire."""
+        self.parts.own.crashed(error)
+
     # -- for jobs ----------------------------------------------------------------------------------------------
 
     def told(self, problem: Problem, dialect: Dialect, request_id: str) -> tuple[Headers, bytes]:
