@@ -29,20 +29,25 @@ def behind(sentence: str, severity: Severity = Severity.WARNING) -> Finding:
     )
 
 
-def provider_not_well(seen: Seen) -> Finding:
+def provider_seen(seen: Seen) -> Finding:
     """A provider that gateways leave alone, or whose attempts fail, whoever answers in its place."""
+    figures = {name: getattr(seen, name) for name in SUMS}
+    return provider_not_well(seen.provider, seen.state, seen.words, figures)
+
+
+def provider_not_well(provider: str, state: str, words: str, figures: Mapping[str, Any]) -> Finding:
+    """A provider that is down or degraded, as `words` say."""
     return Finding(
-        rule=f"provider-{seen.state}",
-        subject=seen.provider,
-        what=f"{seen.provider} is {seen.state}: {seen.words}.",
-        instead=provider_advice(seen.provider),
-        severity=Severity.CRITICAL if seen.state == DOWN else Severity.WARNING,
-        figures={name: getattr(seen, name) for name in SUMS},
+        rule=f"provider-{state}",
+        subject=provider,
+        what=f"{provider} is {state}: {words}.",
+        instead=_provider_advice(provider),
+        severity=Severity.CRITICAL if state == DOWN else Severity.WARNING,
+        figures=dict(figures),
     )
 
 
-def provider_advice(provider: str) -> str:
-    """What to do about a provider that is not well."""
+def _provider_advice(provider: str) -> str:
     return f"Look at its status page; `{command('ai.set-fallback')}` gives routes a second provider, `{command('ai.check-keys', provider=provider)}` tries its keys."
 
 

@@ -229,7 +229,7 @@ class Walk:
     async def _exchanged(self, candidate: Candidate, deadline: float) -> Answer | Failure:
         """Ask a candidate, once more where a kept connection turned out to be closed."""
         for _ in range(2):
-            is_large, lines = len(self.asked.raw) > LARGE, self.context.dialect.name == "files"
+            is_large, lines = len(self.asked.raw) > LARGE, self.context.of_lines
             said = (
                 await large.apart(self._said, candidate, lines=lines) if is_large else self._said(candidate)
             )

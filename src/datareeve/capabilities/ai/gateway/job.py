@@ -107,6 +107,11 @@ class Context:
         return self.client.key
 
     @property
+    def of_lines(self) -> bool:
+        """Whether its body is a file of many requests, a line each."""
+        return self.dialect.name == "files"
+
+    @property
     def passed(self) -> bytes:
         """The lines of its headers that go on to a provider."""
         return self.client.passed_with_json if self.dialect.reads_json else self.client.passed
@@ -179,7 +184,7 @@ class Job:
 
     async def _served(self) -> None:
         is_large = len(self._exchange.body) > LARGE
-        lines = self._context.dialect.name == "files"
+        lines = self._context.of_lines
         asked = self._asked = await large.apart(self._read, lines=lines) if is_large else self._read()
         if self._context.dialect.local is not None:
             return self._tell_local(self._context.dialect.local)

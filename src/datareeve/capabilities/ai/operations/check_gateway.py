@@ -15,7 +15,7 @@ from datareeve.capabilities.ai.gateway_findings import (
     cost_grows,
     growth_percent,
     no_price,
-    provider_not_well,
+    provider_seen,
 )
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS
 from datareeve.capabilities.ai.providers_seen import DOWN, Seen, availability, seen
@@ -181,7 +181,7 @@ class CheckGateway(Operation[CheckGatewayFacts]):
             return []
         found = [] if self._is_up(facts) else [_down()]
         found += [behind(sentence) for sentence in facts.behind]
-        found += [provider_not_well(one) for one in facts.seen if one.is_ill]
+        found += [provider_seen(one) for one in facts.seen if one.is_ill]
         if facts.traffic.get("error_percent", 0.0) > ERROR_PERCENT:
             found.append(_failing(facts.traffic))
         if facts.traffic.get("unpriced"):

@@ -10,7 +10,7 @@ from pydantic import Field
 from datareeve.capabilities.ai import keys, model_ends, periods, providers_seen
 from datareeve.capabilities.ai.advice import command
 from datareeve.capabilities.ai.declared import Declared, declared
-from datareeve.capabilities.ai.gateway_findings import cost_grows, growth_percent, provider_advice
+from datareeve.capabilities.ai.gateway_findings import cost_grows, growth_percent, provider_not_well
 from datareeve.capabilities.ai.operations.set_up_gateway import PROCESS, answered
 from datareeve.capabilities.ai.pricing import usd
 from datareeve.capabilities.ai.providers_seen import DEGRADED, DOWN, IDLE, LEAST_ANSWERED, UP, Seen
@@ -420,14 +420,8 @@ def _not_well(one: Standing, words: str) -> Finding:
     )
     counted = f"{one.unanswered:,} of {one.requests:,} requests of {words} were not answered"
     parts = [one.seen.words] * one.seen.is_ill + [counted] * bool(one.requests or not one.seen.is_ill)
-    return Finding(
-        rule=f"provider-{one.state}",
-        subject=one.provider,
-        what=f"{one.provider} is {one.state}: {'. '.join(parts)}{said}.",
-        instead=provider_advice(one.provider),
-        severity=Severity.CRITICAL if one.state == DOWN else Severity.WARNING,
-        figures={"requests": one.requests, "unanswered": one.unanswered, **_lately(one)},
-    )
+    figures = {"requests": one.requests, "unanswered": one.unanswered, **_lately(one)}
+    return provider_not_well(one.provider, one.state, f"{'. '.join(parts)}{said}", figures)
 
 
 def _near(one: Standing) -> Finding:
