@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+import ai_rig
 from datareeve.systems.gateway_store import GatewayStore, StoredVirtualKey
 from datareeve.systems.usage_table import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from ai_rig import Gateway
 
@@ -105,6 +107,28 @@ class Inside:
     @property
     def log(self) -> str:
         return self.running.log.read_text(errors="replace")[-3000:]
+
+
+@contextlib.contextmanager
+def whole(folder: Path, *, environment: dict[str, str] | None = None, **changed: Any) -> Iterator[Any]:
+    """A double, a gateway in front of it with the estate changed so, and its store."""
+    with ai_rig.FaultDouble() as double:
+        wanted = ai_rig.estate(double, **changed)
+        with ai_rig.gateway(folder, wanted, environment=environment) as running, Inside(running) as inside:
+            inside.port, inside.double = running.port, double
+            yield inside
+
+
+def give_keys(inside: Any) -> None:
+    """Keys of one team, of another, of the first again, and of an admin."""
+    for name, key, team in (("mine", "a", "red"), ("theirs", "b", "blue"), ("ours", "c", "red")):
+        setattr(inside, name, inside.issue(key, team=team))
+    inside.admin = inside.issue("admin", admin=True)
+
+
+def statuses_in(said: bytes) -> list[int]:
+    """Of the answers that came one behind the other."""
+    return [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
 
 
 def virtual_key(name: str, **limits: Any) -> tuple[str, StoredVirtualKey]:

@@ -11,7 +11,7 @@ import pytest
 
 from ai_double import FaultDouble, fail, ok
 from ai_rig import estate, gateway
-from ai_whole import BODIES, HELLO, Client, Inside, ask, chat, on_the_wire, request, until
+from ai_whole import BODIES, HELLO, Client, Inside, ask, chat, on_the_wire, request, until, whole
 
 CHAT = "/v1/chat/completions"
 CANARY = "canary7f3a"
@@ -27,20 +27,24 @@ time.time = _shifted
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    with FaultDouble() as double:
-        wanted = estate(
-            double,
-            systems={"openai": {"keys": ["env:CANARY_KEY"]}},
-            gateway={"max_body_mb": 2, "max_held_mb": 5, "header_seconds": 1, "body_seconds": 1, "stalled_seconds": 1, "models": {"cheap": {"targets": ["openai/cheap"]}, "dear": {"targets": ["openai/dear"]}}},
-        )  # fmt: skip
-        folder = tmp_path_factory.mktemp("gateway")
-        with (
-            gateway(folder, wanted, environment={"CANARY_KEY": f"sk-{CANARY}-key"}) as running,
-            Inside(running) as inside,
-        ):
-            inside.port, inside.double = running.port, double
-            inside.key = inside.issue("app")
-            yield inside
+    bounds = {
+        "max_body_mb": 2,
+        "max_held_mb": 5,
+        "header_seconds": 1,
+        "body_seconds": 1,
+        "stalled_seconds": 1,
+    }
+    with whole(
+        tmp_path_factory.mktemp("gateway"),
+        environment={"CANARY_KEY": f"sk-{CANARY}-key"},
+        systems={"openai": {"keys": ["env:CANARY_KEY"]}},
+        gateway={
+            **bounds,
+            "models": {"cheap": {"targets": ["openai/cheap"]}, "dear": {"targets": ["openai/dear"]}},
+        },
+    ) as inside:
+        inside.key = inside.issue("app")
+        yield inside
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from ai_double import FaultDouble, ok
-from ai_rig import estate, gateway
-from ai_whole import HELLO, Inside, ask, on_the_wire, request, until
+from ai_double import ok
+from ai_whole import HELLO, ask, give_keys, on_the_wire, request, until, whole
 
 CHAT = "/v1/chat/completions"
 PRICES = {
@@ -18,19 +17,14 @@ PRICES = {
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    with FaultDouble() as double:
-        settings = {
-            "models": {"cheap": {"targets": ["openai/cheap"]}, "dear": {"targets": ["openai/dear"]}, "claude": {"targets": ["claude/dear"]}},
-            "prices": PRICES,
-            "budgets": {"daily": {"usd": 200, "key": "poor", "period": "day"}},
-        }  # fmt: skip
-        with gateway(tmp_path_factory.mktemp("gateway"), estate(double, gateway=settings)) as running, Inside(running) as inside:  # fmt: skip
-            inside.port, inside.double = running.port, double
-            inside.mine, inside.theirs, inside.ours = (
-                inside.issue(name, team=team) for name, team in (("a", "red"), ("b", "blue"), ("c", "red"))
-            )
-            inside.admin = inside.issue("admin", admin=True)
-            yield inside
+    settings = {
+        "models": {"cheap": {"targets": ["openai/cheap"]}, "dear": {"targets": ["openai/dear"]}, "claude": {"targets": ["claude/dear"]}},
+        "prices": PRICES,
+        "budgets": {"daily": {"usd": 200, "key": "poor", "period": "day"}},
+    }  # fmt: skip
+    with whole(tmp_path_factory.mktemp("gateway"), gateway=settings) as inside:
+        give_keys(inside)
+        yield inside
 
 
 @pytest.fixture(autouse=True)

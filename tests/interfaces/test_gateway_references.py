@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from ai_double import FaultDouble, ok
-from ai_rig import estate, gateway
-from ai_whole import HELLO, Inside, ask, on_the_wire, request
+from ai_double import ok
+from ai_whole import HELLO, ask, give_keys, on_the_wire, request, whole
 
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 COMMON = "vs_common"
@@ -14,19 +13,14 @@ COMMON = "vs_common"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    with FaultDouble() as double:
-        settings = {
-            "models": {"cheap": {"targets": ["openai/cheap"]}, "claude": {"targets": ["claude/cheap"]}},
-            "common_objects": [COMMON],
-        }
-        with gateway(tmp_path_factory.mktemp("gateway"), estate(double, gateway=settings)) as running, Inside(running) as inside:  # fmt: skip
-            inside.port, inside.double = running.port, double
-            inside.mine, inside.theirs, inside.ours = (
-                inside.issue(name, team=team) for name, team in (("a", "red"), ("b", "blue"), ("c", "red"))
-            )
-            inside.admin = inside.issue("admin", admin=True)
-            inside.file = uploaded(inside, inside.mine)["id"]
-            yield inside
+    settings = {
+        "models": {"cheap": {"targets": ["openai/cheap"]}, "claude": {"targets": ["claude/cheap"]}},
+        "common_objects": [COMMON],
+    }
+    with whole(tmp_path_factory.mktemp("gateway"), gateway=settings) as inside:
+        give_keys(inside)
+        inside.file = uploaded(inside, inside.mine)["id"]
+        yield inside
 
 
 @pytest.fixture(autouse=True)

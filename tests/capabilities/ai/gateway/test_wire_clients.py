@@ -4,9 +4,7 @@ import socket
 
 import pytest
 
-from ai_double import FaultDouble
-from ai_rig import estate, gateway
-from ai_whole import Inside, on_the_wire, request
+from ai_whole import on_the_wire, request, statuses_in, whole
 
 CHAT = "/v1/chat/completions"
 BODY = b'{"model":"cheap","messages":[{"role":"user","content":"hello"}]}'
@@ -14,16 +12,9 @@ BODY = b'{"model":"cheap","messages":[{"role":"user","content":"hello"}]}'
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    with FaultDouble() as double:
-        wanted = estate(double, gateway={"models": {"cheap": {"targets": ["openai/cheap"]}}})
-        folder = tmp_path_factory.mktemp("gateway")
-        with gateway(folder, wanted) as running, Inside(running) as inside:
-            inside.port, inside.double = running.port, double
-            yield inside
-
-
-def statuses(said):
-    return [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
+    models = {"cheap": {"targets": ["openai/cheap"]}}
+    with whole(tmp_path_factory.mktemp("gateway"), gateway={"models": models}) as inside:
+        yield inside
 
 
 def test_each_of_several_requests_sent_at_once_is_its_own_keys(world):
@@ -36,7 +27,7 @@ def test_each_of_several_requests_sent_at_once_is_its_own_keys(world):
         + request("POST", CHAT, BODY),
         quiet=1.0,
     )
-    assert statuses(said) == [200, 200, 200, 401]
+    assert statuses_in(said) == [200, 200, 200, 401]
     assert len(world.rows(2, key_name="pipelined one")) == 2
     assert len(world.rows(1, key_name="pipelined other")) == 1
 
@@ -54,5 +45,5 @@ def test_a_key_that_is_revoked_while_a_body_comes_is_not_served(world):
         world.heard()
         one.sendall(raw[revoked][-10:])
         other.sendall(raw[kept][-10:])
-        assert statuses(one.recv(65536)) == [401]
-        assert statuses(other.recv(65536)) == [200]
+        assert statuses_in(one.recv(65536)) == [401]
+        assert statuses_in(other.recv(65536)) == [200]

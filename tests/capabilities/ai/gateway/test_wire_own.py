@@ -6,25 +6,17 @@ import time
 
 import pytest
 
-from ai_double import FaultDouble
-from ai_rig import estate, gateway
-from ai_whole import Inside, chat, on_the_wire, request
+from ai_rig import estate
+from ai_whole import chat, on_the_wire, request, statuses_in, whole
 from datareeve.systems.gateway_process import DIGEST_KEY, FOLDER, PROOF, GatewayProcess, proof
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    with FaultDouble() as double:
-        wanted = estate(double, gateway={"models": {"cheap": {"targets": ["openai/cheap"]}}})
-        folder = tmp_path_factory.mktemp("gateway")
-        with gateway(folder, wanted) as running, Inside(running) as inside:
-            inside.port, inside.double = running.port, double
-            inside.key = inside.issue("app")
-            yield inside
-
-
-def statuses(said):
-    return [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
+    models = {"cheap": {"targets": ["openai/cheap"]}}
+    with whole(tmp_path_factory.mktemp("gateway"), gateway={"models": models}) as inside:
+        inside.key = inside.issue("app")
+        yield inside
 
 
 def test_its_own_paths_take_no_body(world):
@@ -33,7 +25,7 @@ def test_its_own_paths_take_no_body(world):
         for path in ("/health", "/metrics", "/status", "/health?a=b"):
             one = stack.enter_context(socket.create_connection(("127.0.0.1", world.port), timeout=5))
             one.sendall(request("GET", path, content_length="30000000"))
-            assert statuses(one.recv(65536)) in ([200], [403]), path
+            assert statuses_in(one.recv(65536)) in ([200], [403]), path
             one.shutdown(socket.SHUT_WR)
         assert chat(world.port, world.key, "cheap").status == 200
 
@@ -56,14 +48,14 @@ def test_behind_a_proxy_its_figures_take_an_admin_key_or_the_projects_own_proof(
 
 def test_its_own_paths_keep_a_connection_and_take_turns(world):
     said = on_the_wire(world.port, request("GET", "/health") * 3 + request("GET", "/health", b"body") * 2)
-    assert statuses(said) == [200] * 5
+    assert statuses_in(said) == [200] * 5
 
 
 def test_what_comes_after_the_last_chunk_is_bounded(world):
     head = request("GET", "/v1/models", key=world.key, transfer_encoding="chunked")
     began = time.monotonic()
     said = on_the_wire(world.port, head + b"0\r\nx: " + b"a" * 20_000_000)
-    assert statuses(said) in ([431], [])
+    assert statuses_in(said) in ([431], [])
     assert time.monotonic() - began < 5
     assert chat(world.port, world.key, "cheap").status == 200
 
@@ -81,4 +73,4 @@ def test_what_comes_after_the_last_chunk_is_bounded(world):
 @pytest.mark.parametrize("path", [b"/metrics", b"/status"])
 def test_its_figures_are_not_shown_through_a_proxy(world, path, head, status):
     head = head.replace(b"%d", b"%d" % world.port)
-    assert statuses(on_the_wire(world.port, b"GET " + path + b" " + head + b"\r\n\r\n")) == [status]
+    assert statuses_in(on_the_wire(world.port, b"GET " + path + b" " + head + b"\r\n\r\n")) == [status]
