@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from datareeve.core.errors import BadInput
+from datareeve.core.estate_data import DataSettings, FolderSystem, QualitySettings, SparkSystem
 from datareeve.core.estate_gateway import AnthropicSystem, GatewaySettings, OpenaiSystem, SecretReference
 from datareeve.core.operation import Effect, Severity
 from datareeve.core.value import Value
@@ -166,6 +167,8 @@ SystemEntry = Annotated[
     | MysqlSystem
     | SqliteSystem
     | DuckdbSystem
+    | FolderSystem
+    | SparkSystem
     | OpenaiSystem
     | AnthropicSystem,
     Field(discriminator="kind"),
@@ -258,7 +261,7 @@ class Targets(Value):
     ai_cost_growth_percent: float = Field(10.0, ge=0, description="month over month, at most")
 
 
-class Estate(Value):
+class Estate(DataSettings):
     """Everything the owner declared."""
 
     version: Literal[1] = 1
@@ -273,6 +276,7 @@ class Estate(Value):
     schedules: dict[str, Schedule] = Field(default_factory=dict)
     alerts: tuple[AlertRule, ...] = ()
     targets: Targets = Targets()
+    quality: QualitySettings = QualitySettings()
 
     @model_validator(mode="after")
     def _targets_are_providers(self) -> Estate:

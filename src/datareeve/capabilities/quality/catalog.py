@@ -1,0 +1,69 @@
+"""What an engine's catalog tells of the tables that a contract names: what is there, what it guarantees, what may be read.
+
+What a catalog guarantees costs no scan: a valid NOT NULL, a primary or unique key, a validated foreign key, a CHECK.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from datareeve.core.value import Value
+
+# The type of a column in words that all engines share. `text` that holds numbers is still text.
+Family = Literal["integer", "decimal", "float", "text", "date", "timestamp", "timestamptz", "time", "boolean", "uuid", "json", "binary", "other"]  # fmt: skip
+
+
+class CatalogColumn(Value):
+    """A column as the engine has it."""
+
+    name: str
+    type: str  # the engine's own word: 'numeric(10,2)'
+    family: Family
+    not_null: bool = False  # guaranteed: validated, and kept by the engine
+    readable: bool = True  # may this role read it?
+    comment: str = ""
+    max_length: int | None = None  # characters, guaranteed
+    collation: str = (
+        ""  # '' where it compares code points, else its name: equality of patterns then needs care
+    )
+
+
+class ForeignKey(Value):
+    """A validated reference that the engine keeps."""
+
+    columns: tuple[str, ...]
+    table: str  # as `CatalogTable.name` of the other
+    references: tuple[str, ...]
+
+
+class CatalogTable(Value):
+    """A table, view, partitioned table or set of files."""
+
+    name: str  # qualified as the engine would print it: 'public.flights'
+    kind: Literal["table", "view", "partitioned", "foreign", "files"]
+    columns: tuple[CatalogColumn, ...] = ()
+    keys: tuple[tuple[str, ...], ...] = ()  # unique and valid sets of columns, primary key first
+    nulls_distinct: bool = True  # of unique keys whose columns may be NULL
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[str, ...] = ()  # the conditions of validated CHECK constraints, as SQL of the engine
+    indexed: tuple[tuple[str, ...], ...] = ()  # the columns of usable whole-table indexes, in order
+    estimated_rows: int | None = None
+    bytes: int | None = None
+    why_not: str = ""  # why it cannot be read at all: 'permission denied', 'a foreign server does not answer'
+
+    def column(self, name: str) -> CatalogColumn | None:
+        """The column of that name."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+class Catalog(Value):
+    """The tables of one system that were asked about. A table that is not there is not in it."""
+
+    system: str
+    kind: str  # of the system: postgresql, mysql, sqlite, duckdb, folder, spark
+    version: str = ""
+    tables: dict[str, CatalogTable] = Field(default_factory=dict)  # by the physical name that was asked for
+    down: str = ""  # why the system does not answer; then nothing is in `tables`
