@@ -10,7 +10,7 @@ import pytest
 NOT_YET = """
     alembic duckdb genai_prices http.client jinja2 keyring mcp psutil psycopg pymysql redis rich sqlalchemy sqlglot
     datareeve.app datareeve.agent datareeve.core.ledger datareeve.core.runner datareeve.capabilities.databases
-    datareeve.capabilities.ai.operations datareeve.capabilities.ai.gateway.personal_data
+    datareeve.capabilities.ai.operations datareeve.core.personal_data.text
     datareeve.systems.ai_provider datareeve.systems.gateway_control datareeve.systems.gateway_replay datareeve.systems.otlp
     datareeve.systems.registry
 """.split()
@@ -64,4 +64,4 @@ def test_a_gateway_listens_before_it_loads_what_it_does_not_need_for_that(loaded
 
 def test_what_every_prompt_is_looked_through_with_is_there_before_the_first_one(loaded):
     listening, _ = loaded(redact=True)
-    assert "datareeve.capabilities.ai.gateway.personal_data" in listening
+    assert "datareeve.core.personal_data.text" in listening

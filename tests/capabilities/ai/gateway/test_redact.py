@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datareeve.capabilities.ai.gateway import personal_data, redact
+from datareeve.capabilities.ai.gateway import redact
 from datareeve.capabilities.ai.gateway.dialects import Refusal, table
 from datareeve.capabilities.ai.gateway.redact import LARGE, Placeholders, redacted
 from datareeve.capabilities.ai.gateway.restoring import Restorer
+from datareeve.core.personal_data import text as personal_data
 
 MAIL = "ann.lee@example.org"
 COLUMNS = ("customers.full_name", "salary")

@@ -75,7 +75,7 @@ class Placeholders:
 
 def load() -> None:
     """Load what finds personal data: many patterns, which take a moment, before the first prompt is looked through."""
-    from datareeve.capabilities.ai.gateway import personal_data  # noqa: F401, PLC0415 - only where an estate redacts
+    from datareeve.core.personal_data import text  # noqa: F401, PLC0415 - only where an estate redacts
 
 
 async def looked_through(
@@ -109,7 +109,7 @@ class _Reader:
     """Goes through one body. What has nothing personal in it comes back as the same object."""
 
     def __init__(self, placeholders: Placeholders, columns: tuple[str, ...]) -> None:
-        from datareeve.capabilities.ai.gateway.personal_data import find  # noqa: PLC0415 - see `load`
+        from datareeve.core.personal_data.text import find  # noqa: PLC0415 - see `load`
 
         self._find = find
         self._placeholders = placeholders

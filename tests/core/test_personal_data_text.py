@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datareeve.capabilities.ai.gateway import checksums
-from datareeve.capabilities.ai.gateway.personal_data import find
+from datareeve.core.personal_data import checksums
+from datareeve.core.personal_data.text import find
 
 LABEL = re.compile(r"«(.+?)\|([A-Z]+)»", re.DOTALL)
 PERSONAL = """

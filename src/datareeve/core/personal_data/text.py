@@ -12,7 +12,7 @@ import re
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from datareeve.capabilities.ai.gateway import checksums
+from datareeve.core.personal_data import checksums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
