@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from datareeve.core.errors import Unreachable
 from datareeve.systems import gateway_kept
-from datareeve.systems.gateway_database import text_of
 from datareeve.systems.gateway_store import SQL
+from datareeve.systems.store_database import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

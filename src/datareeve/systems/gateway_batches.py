@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from datareeve.systems.gateway_database import named_statements
+from datareeve.systems.store_database import named_statements
 
 if TYPE_CHECKING:
-    from datareeve.systems.gateway_database import Transaction
     from datareeve.systems.gateway_store import GatewayStore
+    from datareeve.systems.store_database import Transaction
 
 SQL = named_statements("gateway_batches.sql")
 UNNAMED_SECONDS = (

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from datareeve.core.errors import DatareeveError, Failed
 from datareeve.core.secrets import Secret
 from datareeve.systems import sealing
-from datareeve.systems.gateway_database import named_statements
+from datareeve.systems.store_database import named_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable

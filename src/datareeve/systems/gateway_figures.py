@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from datareeve.core import clock, secrets
 from datareeve.core import estate as estates
 from datareeve.core.estate import ESTATE_FILE
-from datareeve.systems.gateway_database import named_statements
 from datareeve.systems.gateway_keys import open_store, settings_of
+from datareeve.systems.store_database import named_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from datareeve.core.estate_gateway import GatewaySettings, SpendBudget
-    from datareeve.systems.gateway_database import Transaction
+    from datareeve.systems.store_database import Transaction
 
 SQL = named_statements("gateway_figures.sql")
 USD = 1e-6

@@ -12,10 +12,10 @@ from datareeve.core.errors import BadInput, Failed
 from datareeve.systems import gateway_keys, sealing
 from datareeve.systems.adapter import effects, reads
 from datareeve.systems.ai_provider import AiProvider, provider_of
-from datareeve.systems.gateway_database import named_statements
 from datareeve.systems.gateway_keys import IN_ESTATE, KeyRing, ProviderEntry, estate_key_id, wraps_of
 from datareeve.systems.gateway_opened import OpenedGateway
 from datareeve.systems.gateway_store import StoredProviderKey
+from datareeve.systems.store_database import named_statements
 
 if TYPE_CHECKING:
     from datareeve.core.secrets import Secret

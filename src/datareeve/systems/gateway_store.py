@@ -14,15 +14,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from datareeve.core.errors import BadInput
-from datareeve.systems import gateway_database
-from datareeve.systems.gateway_database import SCHEMA, Database, named_statements
+from datareeve.systems import store_database
+from datareeve.systems.store_database import GATEWAY, Database, named_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from datareeve.core.secrets import Secret
-    from datareeve.systems.gateway_database import Dialect, Transaction
+    from datareeve.systems.store_database import Dialect, Transaction
 
 VERSION = 2  # of the tables
 KEY_STATES = ("active", "draining", "retired", "revoked")
@@ -90,7 +90,7 @@ class Instance:
 
 
 class GatewayStore:
-    """An open store. Every method is one transaction and may be called from any thread; all raise the errors of `gateway_database.translated`."""
+    """An open store. Every method is one transaction and may be called from any thread; all raise the errors of `store_database.translated`."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -253,8 +253,8 @@ class GatewayStore:
         with self.transaction() as t:
             if t.dialect == "postgresql":
                 t.run(f"SELECT pg_advisory_xact_lock({OPENING})")
-                if not t.rows("SELECT 1 FROM pg_namespace WHERE nspname = :schema", schema=SCHEMA):
-                    t.run(f"CREATE SCHEMA {SCHEMA}")
+                if not t.rows("SELECT 1 FROM pg_namespace WHERE nspname = :schema", schema=GATEWAY.schema):
+                    t.run(f"CREATE SCHEMA {GATEWAY.schema}")
             found = _schema_version(t)
             if found > VERSION:
                 raise BadInput(
@@ -294,7 +294,7 @@ def _schema_version(t: Transaction) -> int:
     there = (
         "SELECT 1 FROM sqlite_master WHERE name = 'meta'"
         if t.dialect == "sqlite"
-        else f"SELECT 1 WHERE to_regclass('{SCHEMA}.meta') IS NOT NULL"
+        else f"SELECT 1 WHERE to_regclass('{GATEWAY.schema}.meta') IS NOT NULL"
     )
     if not t.rows(there):
         return 0
@@ -303,7 +303,7 @@ def _schema_version(t: Transaction) -> int:
 
 
 def _make_tables(t: Transaction) -> None:
-    text = gateway_database.text_of("gateway_schema.sql")
+    text = store_database.text_of("gateway_schema.sql")
     options = " WITHOUT ROWID" if t.dialect == "sqlite" else ""
     for statement in text.replace("{table_options}", options).split(";\n"):
         if statement.strip():

@@ -16,14 +16,14 @@ from datareeve.core import clock
 from datareeve.core.errors import BadInput
 from datareeve.systems import usage_sql
 from datareeve.systems.adapter import reads
-from datareeve.systems.gateway_database import named_statements
 from datareeve.systems.gateway_opened import OpenedGateway
+from datareeve.systems.store_database import named_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from datareeve.systems.gateway_database import Transaction
     from datareeve.systems.gateway_store import GatewayStore
+    from datareeve.systems.store_database import Transaction
 
 SQL = named_statements("gateway_usage.sql")
 HOUR = 3600

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from datareeve.core.errors import DatareeveError, Unreachable
-from datareeve.systems.gateway_database import named_statements
 from datareeve.systems.lease_rules import (
     BOOKS_CLOSE_SECONDS,
     REAP_SECONDS,
@@ -25,12 +24,13 @@ from datareeve.systems.lease_rules import (
     Share,
     decide,
 )
+from datareeve.systems.store_database import named_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
-    from datareeve.systems.gateway_database import Transaction
+    from datareeve.systems.store_database import Transaction
 
 SQL = named_statements("lease_pool.sql")
 TABLES = ("counters", "holders", "shares", "shares_by_instance", "shares_needed")

@@ -10,7 +10,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from datareeve.core.errors import Unreachable
-from datareeve.systems.gateway_database import text_of
 from datareeve.systems.lease_rules import (
     BOOKS_CLOSE_SECONDS,
     REAP_SECONDS,
@@ -20,6 +19,7 @@ from datareeve.systems.lease_rules import (
     Grant,
     Reply,
 )
+from datareeve.systems.store_database import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core.errors import BadInput, Failed
-from datareeve.systems.gateway_database import translated
+from datareeve.systems.store_database import translated
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,8 +25,8 @@ from datareeve.systems.gateway_store import SQL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from datareeve.systems.gateway_database import Transaction
     from datareeve.systems.gateway_store import GatewayStore
+    from datareeve.systems.store_database import Transaction
 
 UsageTuple = tuple[Any, ...]
 
@@ -81,7 +81,7 @@ def write_usage(store: GatewayStore, rows: Sequence[UsageTuple], move: Move) -> 
     """Add rows and their sums, and say how far their spool has come, in one transaction.
 
     Errors: `Failed` `gateway-store.spool-moved` where the spool stood elsewhere (another process drains it, or this very batch is in
-    already); those of `gateway_database.translated`.
+    already); those of `store_database.translated`.
     """
     try:
         _write(store, rows, move)

@@ -20,6 +20,7 @@ class CatalogColumn(Value):
 
     name: str
     type: str  # the engine's own word: 'numeric(10,2)'
+    values: tuple[str, ...] = ()  # of an enumeration type
     family: Family
     not_null: bool = False  # guaranteed: validated, and kept by the engine
     readable: bool = True  # may this role read it?
@@ -41,7 +42,8 @@ class ForeignKey(Value):
 class CatalogTable(Value):
     """A table, view, partitioned table or set of files."""
 
-    name: str  # qualified as the engine would print it: 'public.flights'
+    name: str  # qualified, for people: 'public.flights'
+    place: tuple[str, ...]  # schema and name, unquoted, as the engine has them: ('public', 'flights')
     kind: Literal["table", "view", "partitioned", "foreign", "files"]
     columns: tuple[CatalogColumn, ...] = ()
     keys: tuple[tuple[str, ...], ...] = ()  # unique and valid sets of columns, primary key first

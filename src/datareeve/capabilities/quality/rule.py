@@ -6,6 +6,7 @@ metric itself. NULL breaks `not-null` and nothing else: a range, a set, a patter
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -67,17 +68,13 @@ class Bounds(Value):
     def hold(self, figure: float) -> bool:
         """Whether a figure is good. NaN never is, where there is a bound."""
         tests = (
-            (self.equal_to, lambda bound: figure == bound),
-            (self.not_equal_to, lambda bound: figure != bound),
-            (self.at_least, lambda bound: figure >= bound),
-            (self.at_most, lambda bound: figure <= bound),
-            (self.above, lambda bound: figure > bound),
-            (self.below, lambda bound: figure < bound),
-        )
+            (self.equal_to, operator.eq), (self.not_equal_to, operator.ne), (self.at_least, operator.ge),
+            (self.at_most, operator.le), (self.above, operator.gt), (self.below, operator.lt),
+        )  # fmt: skip
         within = self.not_within is not None and not (
             figure < self.not_within[0] or figure > self.not_within[1]
         )
-        return not within and all(bound is None or test(bound) for bound, test in tests)
+        return not within and all(bound is None or test(figure, bound) for bound, test in tests)
 
     @property
     def words(self) -> str:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.ai.gateway.leasing import Leasing
 from datareeve.capabilities.ai.gateway.meters import Meters
-from datareeve.systems.gateway_database import named_statements
 from datareeve.systems.lease_pool import SqlPool
+from datareeve.systems.store_database import named_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable

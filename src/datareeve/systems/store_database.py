@@ -1,4 +1,4 @@
-"""The database under the gateway's store: SQLite (a file) or PostgreSQL (a URL), spoken to in one SQL with `:name` parameters.
+"""The database under a store of ours (the gateway's, quality's): SQLite (a file) or PostgreSQL (a URL), spoken to in one SQL with `:name` parameters.
 
 The one idea: everything is done in `transaction()` or `reading()`, on a connection of a small pool. A connection that failed is thrown away;
 one that has gone stale is replaced before anything was done on it. Safe to use from several threads.
@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from datareeve.core.secrets import Secret
 
-SCHEMA = "datareeve_gateway"  # where the tables live on PostgreSQL
 POSTGRESQL = ("postgresql://", "postgres://")
 DISK_FULL = ("53100", "53400", "58030")  # disk full, configuration limit exceeded, I/O error
 MOMENTARY = ("40001", "40P01", "55P03")  # serialization failure, deadlock, lock not available
@@ -36,6 +36,30 @@ SQLITE_WAIT_SECONDS = 20.0
 
 Dialect = Literal["sqlite", "postgresql"]
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Which store it is: how its errors are called, and where its tables live."""
+
+    code: str  # of its errors: 'gateway-store'
+    words: str  # 'gateway's store'
+    setting: str  # in estate.yaml: 'gateway: store:'
+    schema: str  # on PostgreSQL
+    file: str  # where it lies without that setting
+
+    @property
+    def application(self) -> str:
+        """What its sessions are called on PostgreSQL: 'datareeve/gateway'."""
+        return f"datareeve/{self.code.removesuffix('-store')}"
+
+
+GATEWAY = Store(
+    "gateway-store", "gateway's store", "gateway: store:", "datareeve_gateway", ".datareeve/gateway.sqlite"
+)
+QUALITY = Store(
+    "quality-store", "quality store", "quality: store:", "datareeve_quality", ".datareeve/quality.sqlite"
+)
 
 
 class Transaction:
@@ -83,13 +107,14 @@ class Transaction:
 class Database:
     """A pool of connections to one database. `path`: the file, on SQLite."""
 
-    def __init__(self, where: str, password: Secret | None = None) -> None:
+    def __init__(self, where: str, password: Secret | None = None, store: Store = GATEWAY) -> None:
+        self.store = store
         self.dialect: Dialect = "postgresql" if where.startswith(POSTGRESQL) else "sqlite"
-        self.path = None if self.dialect == "postgresql" else _sqlite_path(where)
+        self.path = None if self.dialect == "postgresql" else _sqlite_path(where, store)
         self._connect: Callable[[], Any] = (
             (lambda: _connect_sqlite(self.path))
             if self.path
-            else (lambda: _connect_postgres(where, password))
+            else (lambda: _connect_postgres(where, password, store))
         )
         self._idle: list[Any] = []
         self._lock = threading.Lock()
@@ -115,7 +140,7 @@ class Database:
 
     @contextmanager
     def _begun(self, begin: str) -> Iterator[Transaction]:
-        with translated():
+        with translated(self.store):
             connection = self._take(begin)
             try:
                 yield Transaction(connection, self.dialect)
@@ -165,13 +190,13 @@ class Database:
                 connection.close()
 
 
-def _sqlite_path(where: str) -> Path:
+def _sqlite_path(where: str, store: Store) -> Path:
     path = where.removeprefix("sqlite:///")
     if "://" in path or not path:
         raise BadInput(
-            "gateway-store.url",
-            "The gateway's store is a file, sqlite:///path or postgresql://user@host/database.",
-            "Correct `gateway: store:` in estate.yaml, or leave it out: .datareeve/gateway.sqlite.",
+            f"{store.code}.url",
+            f"The {store.words} is a file, sqlite:///path or postgresql://user@host/database.",
+            f"Correct `{store.setting}` in estate.yaml, or leave it out: {store.file}.",
         )
     return Path(path)
 
@@ -196,7 +221,7 @@ def driver_errors() -> tuple[type[Exception], ...]:
     return (sqlite3.Error,) if loaded is None else (sqlite3.Error, loaded.Error)
 
 
-def _connect_postgres(url: str, password: Secret | None) -> psycopg.Connection[Any]:
+def _connect_postgres(url: str, password: Secret | None, store: Store) -> psycopg.Connection[Any]:
     import psycopg  # noqa: PLC0415 - as `driver_errors` says
 
     return psycopg.connect(
@@ -204,8 +229,8 @@ def _connect_postgres(url: str, password: Secret | None) -> psycopg.Connection[A
         autocommit=True,
         password=password.reveal() if password else None,
         connect_timeout=10,
-        application_name="datareeve/gateway",
-        options=f"-c search_path={SCHEMA} -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s",
+        application_name=store.application,
+        options=f"-c search_path={store.schema} -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s",
         # A machine that vanished is noticed in about a minute, not in two hours.
         keepalives_idle=20,
         keepalives_interval=10,
@@ -233,48 +258,48 @@ def named_statements(file: str) -> dict[str, str]:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Errors of the drivers as the project's: `gateway-store.full`, `.busy`, `.read-only`, `.damaged`, `.unreachable`, `.statement`."""
+def translated(store: Store = GATEWAY) -> Iterator[None]:
+    """Errors of the drivers as the project's: `<store>.full`, `.busy`, `.read-only`, `.damaged`, `.unreachable`, `.statement`."""
     try:
         yield
     except driver_errors() as error:
-        raise _error_of(error) from None
+        raise _error_of(error, store) from None
 
 
-def _error_of(error: Exception) -> Failed:
+def _error_of(error: Exception, store: Store) -> Failed:
     name = str(getattr(error, "sqlite_errorname", ""))
     state = str(getattr(error, "sqlstate", None) or "")
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) or state in DISK_FULL:
         return Failed(
-            "gateway-store.full",
-            "The disk of the gateway's store is full or failing: nothing can be written to it.",
+            f"{store.code}.full",
+            f"The disk of the {store.words} is full or failing: nothing can be written to it.",
             "Free space; what waits is written by itself then.",
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or state in MOMENTARY:
-        return Failed("gateway-store.busy", "The gateway's store was locked for too long.", "Try again.")
+        return Failed(f"{store.code}.busy", f"The {store.words} was locked for too long.", "Try again.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")) or state in ("25006", "42501"):
         return Failed(
-            "gateway-store.read-only",
-            "The gateway's store cannot be written by this user.",
+            f"{store.code}.read-only",
+            f"The {store.words} cannot be written by this user.",
             "Mend the rights of .datareeve/, or those of the store's database role.",
         )
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or state.startswith("XX"):
         return Failed(
-            "gateway-store.damaged",
-            "The gateway's store is damaged.",
+            f"{store.code}.damaged",
+            f"The {store.words} is damaged.",
             "Restore it from a copy, or move it away to begin a new one.",
         )
     if _is_connection(name, state, error):
         return Unreachable(
-            "gateway-store.unreachable",
-            f"The gateway's store cannot be used ({type(error).__name__}).",
-            "Check `gateway: store:` in estate.yaml, its password, and that its server runs.",
+            f"{store.code}.unreachable",
+            f"The {store.words} cannot be used ({type(error).__name__}).",
+            f"Check `{store.setting}` in estate.yaml, its password, and that its server runs.",
         )
     kind = name or state or type(error).__name__
     return Failed(
-        "gateway-store.statement",
-        f"The gateway's store refused a statement ({kind}).",
-        "Its tables are not those of this version of Datareeve: compare `datareeve --version` of all gateways.",
+        f"{store.code}.statement",
+        f"The {store.words} refused a statement ({kind}).",
+        "Its tables are not those of this version of Datareeve: compare `datareeve --version` of all machines that use it.",
     )
 
 
