@@ -51,6 +51,9 @@ class CatalogTable(Value):
     primary_key: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     checks: tuple[str, ...] = ()  # the conditions of validated CHECK constraints, as SQL of the engine
+    kept: bool = (
+        True  # are references and conditions guaranteed? MariaDB and SQLite let any session switch them off
+    )
     indexed: tuple[tuple[str, ...], ...] = ()  # the columns of usable whole-table indexes, in order
     estimated_rows: int | None = None
     bytes: int | None = None

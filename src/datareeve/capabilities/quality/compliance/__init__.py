@@ -1,0 +1,1 @@
+"""Whose data it is, why it is kept, and how it goes."""

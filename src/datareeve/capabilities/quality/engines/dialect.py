@@ -1,0 +1,221 @@
+"""How an engine says what rules need. What stands here is what standard SQL says; an engine's own file says what it says otherwise.
+
+Every text that leaves here is SQL: names are quoted, values are literals of the engine, whoever wrote the contract.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from datareeve.capabilities.quality.regexes import Syntax
+from datareeve.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from datareeve.capabilities.quality.catalog import CatalogColumn, CatalogTable
+
+TEXTUAL = ("text", "uuid", "json", "other")
+NUMERIC = ("integer", "decimal", "float")
+MOMENTS = ("date", "timestamp", "timestamptz")
+SECONDS_OF = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+
+
+class Dialect:
+    """Standard SQL."""
+
+    kind: ClassVar[str] = ""  # of the system
+    sqlglot: ClassVar[str] = ""  # how sqlglot calls it
+    quote: ClassVar[str] = '"'
+    backtracks: ClassVar[bool] = False  # may a regex take exponential time?
+    syntax: ClassVar[Syntax] = Syntax()  # of its regexes
+    text_type: ClassVar[str] = "text"
+    integer_type: ClassVar[str] = "integer"
+    casts_round: ClassVar[bool] = False  # does a cast to an integer round, rather than cut?
+    most_aggregates: ClassVar[int] = 400  # in one statement
+
+    # -- names and values ----------------------------------------------------------------------------------------------------------
+
+    def name(self, name: str) -> str:
+        """A quoted identifier."""
+        return f"{self.quote}{name.replace(self.quote, self.quote * 2)}{self.quote}"
+
+    def table(self, table: CatalogTable) -> str:
+        """A quoted, qualified table."""
+        return ".".join(self.name(part) for part in table.place)
+
+    def text(self, value: str) -> str:
+        """A text literal. Errors: `BadInput` `rule.value` for a value that no engine can hold."""
+        if "\0" in value:
+            raise BadInput(
+                "rule.value", "A value of a rule holds a NUL character.", "Take it out of the contract."
+            )
+        return "'" + value.replace("'", "''") + "'"
+
+    def value(self, value: Any, family: str) -> str:
+        """A literal for a column of that family. Errors: `BadInput` `rule.value` where it is none."""
+        if isinstance(value, bool):
+            return self.boolean(value=value)
+        if family in NUMERIC:
+            return _number(value)
+        if family in MOMENTS:
+            return self.moment(str(value), family)
+        return self.text(str(value))
+
+    def boolean(self, *, value: bool) -> str:
+        """TRUE or FALSE."""
+        return "TRUE" if value else "FALSE"
+
+    def comparable(self, column: str, family: str) -> str:
+        """A column as it is compared with `value`'s literals."""
+        del family
+        return column
+
+    def moment(self, value: str, family: str) -> str:
+        """A date or timestamp literal."""
+        return f"{'DATE' if family == 'date' else 'TIMESTAMP'} {self.text(_moment(value, family))}"
+
+    # -- counting ------------------------------------------------------------------------------------------------------------------
+
+    def count_where(self, condition: str) -> str:
+        """How many rows a condition is true of."""
+        return f"count(*) FILTER (WHERE {condition})"
+
+    def all_of(self, conditions: Iterable[str]) -> str:
+        """Conditions, all of which must be true; '' where there are none."""
+        return " AND ".join(f"({condition})" for condition in conditions if condition)
+
+    def is_nan(self, column: str, family: str) -> str:
+        """Whether a number is none; '' where the engine or the type knows no such thing."""
+        del column, family
+        return ""
+
+    # -- text ----------------------------------------------------------------------------------------------------------------------
+
+    def as_text(self, column: str, family: str) -> str:
+        """A column as text."""
+        return column if family == "text" else f"CAST({column} AS {self.text_type})"
+
+    def length(self, column: str) -> str:
+        """Characters."""
+        return f"char_length({column})"
+
+    def matches(self, column: str, regex: str) -> str:
+        """Whether a regex, written in `syntax`, is found within a text."""
+        raise NotImplementedError
+
+    def equal(self, column: str, text: str) -> str:
+        """Whether a text is that one, sign by sign, whatever its collation."""
+        return f"{column} = {self.text(text)}"
+
+    def among(self, column: str, texts: Iterable[str]) -> str:
+        """Whether a text is one of those, sign by sign."""
+        return f"{column} IN ({', '.join(map(self.text, texts))})"
+
+    def starts(self, column: str, prefix: str) -> str:
+        """Whether a text begins so."""
+        return self.equal(f"left({column}, {len(prefix)})", prefix)
+
+    def ends(self, column: str, suffix: str) -> str:
+        """Whether a text ends so."""
+        return self.equal(f"right({column}, {len(suffix)})", suffix)
+
+    def contains(self, column: str, part: str) -> str:
+        """Whether a text has that in it."""
+        return f"position({self.text(part)} IN {column}) > 0"
+
+    def translated(self, column: str, from_: str, to: str) -> str:
+        """A text with each sign of `from_` replaced by that of `to`; '' where the engine cannot."""
+        del column, from_, to
+        return ""
+
+    def folded(self, column: str, family: str) -> str:
+        """A text as near-duplicates are compared: lower case, without spaces and punctuation."""
+        text = f"lower({self.as_text(column, family)})"
+        for sign in " .,-_/'":
+            text = f"replace({text}, {self.text(sign)}, '')"
+        return text
+
+    # -- metrics -------------------------------------------------------------------------------------------------------------------
+
+    def quantile(self, column: str, q: float) -> str:
+        """An exact quantile (continuous) as an aggregate; '' where there is none, and it takes `quantile_query`."""
+        return f"percentile_cont({q:.15g}) WITHIN GROUP (ORDER BY {column})"
+
+    def quantile_query(self, table: str, column: str, q: float, where: str) -> str:
+        """The quantile by numbering the rows: Hyndman and Fan's definition 7, as `percentile_cont`."""
+        at = f"(1 + {q:.15g} * (n - 1))"
+        whole = (
+            f"CAST({at} - 0.5 AS {self.integer_type})"
+            if self.casts_round
+            else f"CAST({at} AS {self.integer_type})"
+        )
+        return (
+            f"SELECT min(x) + (max(x) - min(x)) * (max({at}) - max({whole})) AS figure FROM (SELECT {self.real(column)} AS x,"
+            f" row_number() OVER (ORDER BY {column}) AS rn, count(*) OVER () AS n FROM {table} WHERE {self.all_of([f'{column} IS NOT NULL', where])}) AS numbered"
+            f" WHERE rn IN ({whole}, {whole} + 1)"
+        )
+
+    def stddev(self, column: str) -> str:
+        """The standard deviation of the sample."""
+        return f"stddev_samp({column})"
+
+    def real(self, expression: str) -> str:
+        """As a double."""
+        return f"CAST({expression} AS double precision)"
+
+    def epoch(self, expression: str, family: str) -> str:
+        """Seconds since 1970 UTC; a date or a timestamp without zone is taken as UTC."""
+        del family
+        return f"extract(epoch FROM {expression})"
+
+    def now(self) -> str:
+        """The engine's clock, in seconds since 1970."""
+        return "extract(epoch FROM clock_timestamp())"
+
+    def bucket(self, column: str, edges: Sequence[float]) -> str:
+        """In which of the ranges between `edges` a number lies: 0 below the first, len(edges) from the last on."""
+        cases = " ".join(f"WHEN {column} < {_number(edge)} THEN {n}" for n, edge in enumerate(edges))
+        return f"CASE {cases} ELSE {len(edges)} END"
+
+    def sampled(self, table: CatalogTable, rows: int) -> str:
+        """The table, as a sample of about so many rows; the whole where it has no more."""
+        share = rows / max(table.estimated_rows or 0, 1)
+        return self.table(table) if share >= 1 else self._sample(self.table(table), share)
+
+    def _sample(self, table: str, share: float) -> str:
+        return f"{table} TABLESAMPLE BERNOULLI ({100 * share:.6f})"
+
+    def distinct_count(self, columns: Sequence[CatalogColumn]) -> str:
+        """How many distinct values together, NULLs left out."""
+        named = [self.name(column.name) for column in columns]
+        return f"count(DISTINCT {named[0]})" if len(named) == 1 else f"count(DISTINCT ({', '.join(named)}))"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int):
+        return str(value)
+    try:
+        number = Decimal(str(value))
+    except ArithmeticError:
+        raise BadInput("rule.value", "A rule about a number is given a value that is none.", "Correct the contract: a number without quotes or units.") from None  # fmt: skip
+    if not math.isfinite(number):
+        raise BadInput("rule.value", "A rule is given NaN or infinity as a bound.", "Leave the bound out.")
+    return f"{number:f}"
+
+
+def _moment(value: str, family: str) -> str:
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except ValueError:
+        raise BadInput("rule.value", "A rule about a date or moment is given a value that is none.", "Write it as 2026-11-23 or 2026-11-23T08:00:00+00:00.") from None  # fmt: skip
+    if family == "date":
+        return moment.date().isoformat()
+    if family == "timestamp" and moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+    if family == "timestamptz" and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return moment.isoformat(sep=" ")

@@ -1,0 +1,155 @@
+"""DuckDB: its files, and folders of Parquet, CSV and JSON, which it reads as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable, ForeignKey
+from datareeve.capabilities.quality.engines.dialect import Dialect
+from datareeve.capabilities.quality.engines.places import choose
+from datareeve.capabilities.quality.regexes import Syntax
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datareeve.capabilities.quality.catalog import Family
+    from datareeve.core.operation import Reader
+
+FAMILIES: dict[str, Family] = {
+    **dict.fromkeys("TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT".split(), "integer"),
+    "DECIMAL": "decimal", "FLOAT": "float", "DOUBLE": "float", "VARCHAR": "text", "ENUM": "text", "DATE": "date", "TIME": "time",
+    "TIMESTAMP": "timestamp", "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
+    "TIMESTAMP WITH TIME ZONE": "timestamptz", "BOOLEAN": "boolean", "UUID": "uuid", "JSON": "json", "BLOB": "binary",
+}  # fmt: skip
+TABLES = """
+SELECT schema_name, table_name, 'table' AS kind, estimated_size AS estimated_rows FROM duckdb_tables() WHERE NOT internal
+UNION ALL SELECT schema_name, view_name, 'view', NULL FROM duckdb_views() WHERE NOT internal
+"""
+COLUMNS = "SELECT schema_name, table_name, column_name, data_type, NOT is_nullable AS not_null, comment FROM duckdb_columns() WHERE NOT internal ORDER BY schema_name, table_name, column_index"
+CONSTRAINTS = "SELECT schema_name, table_name, constraint_type, constraint_column_names AS columns, referenced_table, referenced_column_names AS referenced_columns, expression FROM duckdb_constraints()"
+
+
+class DuckdbDialect(Dialect):
+    """DuckDB's SQL."""
+
+    kind: ClassVar[str] = "duckdb"
+    sqlglot: ClassVar[str] = "duckdb"
+    text_type: ClassVar[str] = "VARCHAR"
+    syntax: ClassVar[Syntax] = Syntax(lookaround=False)  # RE2: linear time
+
+    def is_nan(self, column: str, family: str) -> str:
+        """Floats only."""
+        return f"isnan({column})" if family == "float" else ""
+
+    def length(self, column: str) -> str:
+        """Code points."""
+        return f"length({column})"
+
+    def matches(self, column: str, regex: str) -> str:
+        """RE2, anywhere within."""
+        return f"regexp_matches({column}, {self.text(regex)})"
+
+    def contains(self, column: str, part: str) -> str:
+        """A function of its own."""
+        return f"contains({column}, {self.text(part)})"
+
+    def starts(self, column: str, prefix: str) -> str:
+        """A function of its own."""
+        return f"starts_with({column}, {self.text(prefix)})"
+
+    def ends(self, column: str, suffix: str) -> str:
+        """A function of its own."""
+        return f"ends_with({column}, {self.text(suffix)})"
+
+    def quantile(self, column: str, q: float) -> str:
+        """The continuous quantile."""
+        return f"quantile_cont({column}, {q:.15g})"
+
+    def epoch(self, expression: str, family: str) -> str:
+        """As a double, to the microsecond."""
+        del family
+        return f"epoch({expression})"
+
+    def now(self) -> str:
+        """The clock of this machine, which is the one that DuckDB runs on."""
+        return "epoch(get_current_timestamp())"
+
+    def _sample(self, table: str, share: float) -> str:
+        return f"{table} TABLESAMPLE {100 * share:.6f} PERCENT (system, 7)"
+
+
+class FolderDialect(DuckdbDialect):
+    """The same, of views over files: only their rows can be sampled."""
+
+    kind: ClassVar[str] = "folder"
+
+    def _sample(self, table: str, share: float) -> str:
+        return f"{table} TABLESAMPLE {100 * share:.6f} PERCENT (bernoulli, 7)"
+
+
+def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
+    """The tables that were asked for, in at most three reads."""
+    asked = reader.read("ask", statements={"tables": TABLES, "columns": COLUMNS, "constraints": CONSTRAINTS})
+    tables = {(row["schema_name"], row["table_name"]): row for row in asked["tables"]}
+    found = choose(names, tables, prefer=("main",))
+    wanted = set(found.values())
+    columns, keys = _by_place(asked["columns"], wanted), _by_place(asked["constraints"] or [], wanted)
+    made = {
+        place: _table(
+            tables[place], columns.get(place, []), keys.get(place, []), files=reader.kind == "folder"
+        )
+        for place in wanted
+    }
+    return Catalog(
+        system=reader.name, kind=reader.kind, tables={name: made[place] for name, place in found.items()}
+    )
+
+
+def _by_place(
+    rows: list[dict[str, Any]], wanted: set[tuple[str, str]]
+) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        if (place := (row["schema_name"], row["table_name"])) in wanted:
+            found.setdefault(place, []).append(row)
+    return found
+
+
+def _table(
+    row: dict[str, Any], columns: list[dict[str, Any]], constraints: list[dict[str, Any]], *, files: bool
+) -> CatalogTable:
+    of = {
+        kind: [one for one in constraints if one["constraint_type"] == kind]
+        for kind in ("PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "CHECK")
+    }
+    place = (row["schema_name"], row["table_name"])
+    primary = tuple(of["PRIMARY KEY"][0]["columns"]) if of["PRIMARY KEY"] else ()
+    return CatalogTable(
+        name=".".join(place if place[0] != "main" else place[1:]),
+        place=place,
+        kind="files" if files else row["kind"],
+        columns=tuple(_column(one, primary) for one in columns),
+        keys=(*([primary] if primary else []), *(tuple(one["columns"]) for one in of["UNIQUE"])),
+        primary_key=primary,
+        foreign_keys=tuple(
+            ForeignKey(
+                columns=tuple(one["columns"]),
+                table=one["referenced_table"],
+                references=tuple(one["referenced_columns"]),
+            )
+            for one in of["FOREIGN KEY"]
+        ),
+        checks=tuple(one["expression"] for one in of["CHECK"] if one["expression"]),
+        estimated_rows=row["estimated_rows"],
+    )
+
+
+def _column(row: dict[str, Any], primary: tuple[str, ...]) -> CatalogColumn:
+    base = str(row["data_type"]).partition("(")[0]
+    return CatalogColumn(
+        name=row["column_name"],
+        type=row["data_type"],
+        family=FAMILIES.get(base, "other"),
+        not_null=bool(row["not_null"]) or row["column_name"] in primary,
+        comment=row["comment"] or "",
+    )

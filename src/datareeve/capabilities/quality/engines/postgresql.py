@@ -1,0 +1,141 @@
+"""PostgreSQL 13 and newer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable, ForeignKey
+from datareeve.capabilities.quality.engines import queries
+from datareeve.capabilities.quality.engines.dialect import Dialect
+from datareeve.capabilities.quality.engines.places import choose
+from datareeve.capabilities.quality.regexes import Syntax, by_u
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from datareeve.capabilities.quality.catalog import Family
+    from datareeve.core.operation import Reader
+
+FAMILIES: dict[str, Family] = {
+    "int2": "integer", "int4": "integer", "int8": "integer", "oid": "integer", "numeric": "decimal", "money": "other", "float4": "float",
+    "float8": "float", "text": "text", "varchar": "text", "bpchar": "text", "citext": "text", "name": "text", "date": "date", "timestamp": "timestamp",
+    "timestamptz": "timestamptz", "time": "time", "timetz": "time", "bool": "boolean", "uuid": "uuid", "json": "json", "jsonb": "json", "bytea": "binary",
+}  # fmt: skip
+KINDS = {"r": "table", "v": "view", "m": "view", "p": "partitioned", "f": "foreign"}
+
+
+class PostgresqlDialect(Dialect):
+    """PostgreSQL's SQL."""
+
+    kind: ClassVar[str] = "postgresql"
+    sqlglot: ClassVar[str] = "postgres"
+    integer_type: ClassVar[str] = "bigint"
+    casts_round: ClassVar[bool] = True
+    syntax: ClassVar[Syntax] = Syntax(end=r"\Z", hexadecimal=by_u)
+
+    def is_nan(self, column: str, family: str) -> str:
+        """PostgreSQL's NaN equals itself, and is greater than any number."""
+        return f"{column} = 'NaN'" if family in ("float", "decimal") else ""
+
+    def matches(self, column: str, regex: str) -> str:
+        """An advanced regular expression; under the collation C classes are what they say."""
+        return f'({column}) COLLATE "C" ~ {self.text(regex)}'
+
+    def equal(self, column: str, text: str) -> str:
+        """Byte by byte, under a nondeterministic collation too."""
+        return f'({column}) COLLATE "C" = {self.text(text)}'
+
+    def among(self, column: str, texts: Iterable[str]) -> str:
+        """As `equal`."""
+        return f'({column}) COLLATE "C" IN ({", ".join(map(self.text, texts))})'
+
+    def moment(self, value: str, family: str) -> str:
+        """With its zone, where the column has one."""
+        said = super().moment(value, family)
+        return f"TIMESTAMPTZ{said.removeprefix('TIMESTAMP')}" if family == "timestamptz" else said
+
+    def epoch(self, expression: str, family: str) -> str:
+        """As a double."""
+        del family
+        return f"extract(epoch FROM {expression})::float8"
+
+    def _sample(self, table: str, share: float) -> str:
+        return f"{table} TABLESAMPLE SYSTEM ({100 * share:.6f}) REPEATABLE (7)"
+
+
+def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
+    """The tables that were asked for, in three reads."""
+    relations = reader.read("query", sql=queries.load("postgresql_tables"))
+    found = choose(names, [(row["schema"], row["name"]) for row in relations], prefer=_path(reader))
+    by_place = {(row["schema"], row["name"]): row for row in relations}
+    oids = {"oids": [by_place[place]["oid"] for place in set(found.values())]}
+    columns = (
+        _grouped(reader.read("query", sql=queries.load("postgresql_columns"), parameters=oids))
+        if found
+        else {}
+    )
+    constraints = (
+        _grouped(reader.read("query", sql=queries.load("postgresql_constraints"), parameters=oids))
+        if found
+        else {}
+    )
+    made = {place: _table(by_place[place], columns, constraints) for place in set(found.values())}
+    return Catalog(
+        system=reader.name, kind="postgresql", tables={name: made[place] for name, place in found.items()}
+    )
+
+
+def _path(reader: Reader) -> list[str]:
+    return list(reader.read("query", sql="SELECT unnest(current_schemas(false))", shape="column"))
+
+
+def _grouped(rows: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["oid"], []).append(row)
+    return found
+
+
+def _table(
+    row: dict[str, Any],
+    columns: dict[int, list[dict[str, Any]]],
+    constraints: dict[int, list[dict[str, Any]]],
+) -> CatalogTable:
+    own = constraints.get(row["oid"], [])
+    primary = next((tuple(one["columns"]) for one in own if one["kind"] == "p"), ())
+    return CatalogTable(
+        name=f"{row['schema']}.{row['name']}",
+        place=(row["schema"], row["name"]),
+        kind=KINDS[row["kind"]],
+        columns=tuple(_column(one) for one in columns.get(row["oid"], [])),
+        keys=(*([primary] if primary else []), *(tuple(one["columns"]) for one in own if one["kind"] == "u")),
+        nulls_distinct=not any(one["kind"] == "u" and one["nulls_equal"] for one in own),
+        primary_key=primary,
+        foreign_keys=tuple(_foreign_key(one) for one in own if one["kind"] == "f"),
+        checks=tuple(one["expression"] for one in own if one["kind"] == "c"),
+        indexed=tuple(tuple(one["columns"]) for one in own if one["kind"] == "i"),
+        estimated_rows=max(int(row["rows"]), 0) if row["rows"] >= 0 else None,
+        bytes=row["bytes"],
+        why_not="" if row["may_use"] else f"no right to use the schema {row['schema']}",
+    )
+
+
+def _column(row: dict[str, Any]) -> CatalogColumn:
+    return CatalogColumn(
+        name=row["name"],
+        type=row["type"],
+        values=tuple(row["labels"] or ()),
+        family="text" if row["labels"] else FAMILIES.get(row["base"], "other"),
+        not_null=row["not_null"],
+        readable=row["readable"],
+        comment=row["comment"] or "",
+        max_length=row["max_length"],
+    )
+
+
+def _foreign_key(row: dict[str, Any]) -> ForeignKey:
+    return ForeignKey(
+        columns=tuple(row["columns"]),
+        table=row["references_table"],
+        references=tuple(row["references_columns"]),
+    )

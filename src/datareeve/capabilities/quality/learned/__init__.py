@@ -1,0 +1,1 @@
+"""What a table's own history lets one expect of it."""

@@ -1,0 +1,1 @@
+"""Operations of data quality and compliance, one a file."""

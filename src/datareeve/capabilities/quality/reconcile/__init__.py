@@ -1,0 +1,1 @@
+"""Whether a table is the same in two systems."""
