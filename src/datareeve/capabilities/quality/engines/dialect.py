@@ -163,6 +163,18 @@ class Dialect:
         """The standard deviation of the sample."""
         return f"stddev_samp({column})"
 
+    def orphans(self, child: str, parent: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
+        """What to select from, and the condition of rows of `child` (alias c) that have none in `parent`: an anti-join.
+
+        `pairs`: the child's column, and the parent's that it names.
+        """
+        joined = " AND ".join(f"p.{theirs} = {ours}" for ours, theirs in pairs)
+        return child, f"NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {joined})"
+
+    def floored(self, expression: str) -> str:
+        """The greatest whole number that is not greater."""
+        return f"floor({expression})"
+
     def real(self, expression: str) -> str:
         """As a double."""
         return f"CAST({expression} AS double precision)"

@@ -65,6 +65,15 @@ class MysqlDialect(Dialect):
         """As `equal`."""
         return f"locate({self.text(part)}, CAST(CONVERT({column} USING utf8mb4) AS BINARY)) > 0"
 
+    def orphans(self, child: str, parent: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
+        """Against the parent's distinct keys: they are put in order once, where NOT EXISTS reads a parent without an index for every row."""
+        theirs = ", ".join(name for _, name in pairs)
+        joined = " AND ".join(f"p.{name} = {ours}" for ours, name in pairs)
+        return (
+            f"{child} LEFT JOIN (SELECT DISTINCT {theirs} FROM {parent}) AS p ON {joined}",
+            f"p.{pairs[0][1]} IS NULL",
+        )
+
     def real(self, expression: str) -> str:
         """As a double."""
         return f"({expression} + 0.0E0)"

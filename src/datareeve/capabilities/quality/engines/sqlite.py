@@ -61,6 +61,17 @@ class SqliteDialect(Dialect):
         """By code point."""
         return f"instr({column}, {self.text(part)}) > 0"
 
+    def orphans(self, child: str, parent: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
+        """By NOT IN, for which SQLite builds an index by itself."""
+        ours, theirs = ", ".join(column for column, _ in pairs), ", ".join(name for _, name in pairs)
+        there = self.all_of(f"{name} IS NOT NULL" for _, name in pairs)
+        left = ours if len(pairs) == 1 else f"({ours})"
+        return child, f"{left} NOT IN (SELECT {theirs} FROM {parent} WHERE {there})"
+
+    def floored(self, expression: str) -> str:
+        """There is no floor() in every build; a cast cuts."""
+        return f"CAST({expression} AS integer)"
+
     def real(self, expression: str) -> str:
         """As a double."""
         return f"CAST({expression} AS real)"

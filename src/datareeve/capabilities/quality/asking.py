@@ -1,0 +1,583 @@
+"""What an engine is asked for each rule: aggregates that one pass answers together, statements of their own, or nothing where the catalog proves it.
+
+Pure: a rule, the table as the catalog has it and the engine's dialect give an `Ask`. What cannot be asked says why (`not_run`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from datareeve.capabilities.quality import proofs, regexes
+from datareeve.capabilities.quality.engines.dialect import MOMENTS, NUMERIC, SECONDS_OF, TEXTUAL
+from datareeve.capabilities.quality.statement_sql import condition_sql, query_sql
+from datareeve.capabilities.quality.verdicts import KEYS_SHOWN
+from datareeve.core.errors import BadInput
+from datareeve.core.value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable
+    from datareeve.capabilities.quality.engines.dialect import Dialect
+    from datareeve.capabilities.quality.rule import Contract, Rule
+
+# Text that is to be read as a type: the same on every engine, whatever its casts would take.
+READABLE = {
+    "integer": r"^[+-]?[0-9]{1,18}$",
+    "number": r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$",
+    "boolean": r"^(?:true|false|TRUE|FALSE|True|False|t|f|T|F|0|1|yes|no|YES|NO|Yes|No|y|n|Y|N)$",
+    "uuid": r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+}
+READABLE_BY_FORMAT = {"date": "date-iso", "timestamp": "datetime-iso", "json": "json"}
+FAMILIES_OF = {
+    "integer": ("integer",), "number": NUMERIC, "date": ("date",), "timestamp": ("timestamp", "timestamptz"), "boolean": ("boolean",),
+    "uuid": ("uuid",), "json": ("json",), "string": ("text", "uuid"), "time": ("time",),
+}  # fmt: skip
+
+
+class Check(Value):
+    """Values that the adapter tests itself: `sql` gives (value, times)."""
+
+    sql: str
+    format: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Ask(Value):
+    """What is asked for one rule. Names are those that `judging` knows: failing, checked, figure, newest, b0 ..."""
+
+    rule: str
+    table: str  # physical name
+    aggregates: dict[str, str] = Field(default_factory=dict)  # name -> expression over the table's rows
+    queries: dict[str, str] = Field(
+        default_factory=dict
+    )  # name of the statement -> SQL of one row; its columns are names
+    check: Check | None = None
+    known: dict[str, float] = Field(default_factory=dict)  # what the catalog says already
+    proof: str = ""
+    not_run: str = ""
+    keys: str = ""  # SQL: the keys of some rows that break the rule
+    keys_left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a rule is asked in: its table, the others, the engine, and which columns are personal."""
+
+    rule: Rule
+    table: CatalogTable
+    catalog: Catalog
+    contract: Contract
+    dialect: Dialect
+    key: tuple[str, ...]
+    personal: frozenset[str]
+
+    @property
+    def columns(self) -> tuple[CatalogColumn, ...]:
+        """The rule's columns. Errors: `BadInput` `rule.column`, `rule.rights`."""
+        return tuple(self.column(name) for name in self.rule.columns)
+
+    def column(self, name: str) -> CatalogColumn:
+        """A column that is there and may be read."""
+        found = self.table.column(name) or next(
+            (c for c in self.table.columns if c.name.lower() == name.lower()), None
+        )
+        if found is None:
+            raise BadInput("rule.column", f"{self.table.name} has no column {name}.")
+        if not found.readable:
+            raise BadInput("rule.rights", f"This role may not read {self.table.name}.{name}.")
+        return found
+
+    @property
+    def only(self) -> CatalogColumn:
+        """The rule's one column. Errors: as `columns`, and `BadInput` `rule.columns`."""
+        if len(self.rule.columns) != 1:
+            raise BadInput("rule.columns", f"A rule of kind {self.rule.kind} is about one column.")
+        return self.columns[0]
+
+    def named(self, column: CatalogColumn) -> str:
+        """A column, quoted."""
+        return self.dialect.name(column.name)
+
+    @property
+    def source(self) -> str:
+        """The table, quoted."""
+        return self.dialect.table(self.table)
+
+    @property
+    def where(self) -> str:
+        """The rule's own condition in the engine's SQL; '' where it has none."""
+        return condition_sql(self.rule.where, self.rule.dialect, self.dialect) if self.rule.where else ""
+
+    def fits(self, column: CatalogColumn, families: Sequence[str], what: str) -> CatalogColumn:
+        """The column, if it is of one of those families. Errors: `BadInput` `rule.does-not-fit`."""
+        if column.family not in families:
+            raise BadInput("rule.does-not-fit", f"{what} does not fit {self.table.name}.{column.name}, which is {column.type or 'of no declared type'}.")  # fmt: skip
+        return column
+
+
+def ask(context: Context) -> Ask:
+    """What is asked for a rule; where it cannot be, why."""
+    proof = proofs.prove(context)
+    if proof:
+        return Ask(rule=context.rule.id, table=context.table.name, proof=proof)
+    try:
+        return KINDS[context.rule.kind](context)
+    except BadInput as error:
+        return Ask(rule=context.rule.id, table=context.table.name, not_run=error.what)
+
+
+def _ask(context: Context, **asked: Any) -> Ask:
+    return Ask(rule=context.rule.id, table=context.table.name, **asked)
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------------------------
+
+
+def _rows(context: Context, holds: str, *, checked: str = "") -> Ask:
+    """Rows of which `holds` is false; of NULL it is neither true nor false, and they are not counted."""
+    d, where = context.dialect, context.where
+    breaks = d.all_of([f"NOT ({holds})", where])
+    columns = context.columns
+    counted = checked or (
+        d.all_of([*(f"{context.named(c)} IS NOT NULL" for c in columns), where]) if columns else where
+    )
+    simple = len(columns) == 1 and not where and not checked
+    asked = (
+        f"count({context.named(columns[0])})" if simple else d.count_where(counted) if counted else "count(*)"
+    )
+    return _ask(
+        context, aggregates={"failing": d.count_where(breaks), "checked": asked}, **_keys(context, breaks)
+    )
+
+
+def _keys(context: Context, breaks: str) -> dict[str, str]:
+    """The statement that names rows by their key, or why there is none."""
+    if not context.key:
+        return {"keys_left_out": "the table has no key"}
+    if context.personal & set(context.key):
+        return {"keys_left_out": "its key is personal data"}
+    named = ", ".join(context.dialect.name(name) for name in context.key)
+    return {"keys": f"SELECT {named} FROM {context.source} WHERE {breaks} LIMIT {KEYS_SHOWN}"}
+
+
+def _not_null(context: Context) -> Ask:
+    column, d = context.only, context.dialect
+    missing = [str(value) for value in context.rule.arguments.get("missing", ()) if value is not None]
+    holds = f"{context.named(column)} IS NOT NULL"
+    if missing:
+        text = d.as_text(context.named(column), column.family)
+        holds += f" AND NOT {d.among(text, missing)}"
+    if (
+        column.family in ("float", "decimal")
+        and context.rule.arguments.get("nan")
+        and (nan := d.is_nan(context.named(column), column.family))
+    ):
+        holds += f" AND NOT {nan}"
+    return _rows(context, holds, checked=context.where or "1 = 1")
+
+
+def _set(context: Context) -> Ask:
+    column, d = context.only, context.dialect
+    values = [value for value in context.rule.arguments.get("values", ()) if value is not None]
+    if not values:
+        raise BadInput("rule.arguments", "A set is given without values.")
+    named = context.named(column)
+    if column.family in ("text", "uuid", "other", "json"):
+        among = d.among(d.as_text(named, column.family), [str(value) for value in values])
+    else:
+        among = f"{d.comparable(named, column.family)} IN ({', '.join(d.value(value, column.family) for value in values)})"
+    return _rows(context, f"NOT ({among})" if context.rule.arguments.get("negated") else among)
+
+
+BOUNDS = {"at_least": ">=", "at_most": "<=", "above": ">", "below": "<"}
+
+
+def _range(context: Context) -> Ask:
+    column, d = context.fits(context.only, (*NUMERIC, *MOMENTS), "A range"), context.dialect
+    named = d.comparable(context.named(column), column.family)
+    given = {
+        key: context.rule.arguments[key] for key in BOUNDS if context.rule.arguments.get(key) is not None
+    }
+    if not given:
+        raise BadInput("rule.arguments", "A range is given without bounds.")
+    tests = [f"{named} {BOUNDS[key]} {d.value(value, column.family)}" for key, value in given.items()]
+    nan = d.is_nan(context.named(column), column.family)
+    return _rows(context, d.all_of([*tests, f"NOT {nan}" if nan else ""]))
+
+
+def _pattern(context: Context) -> Ask:
+    column, d = context.fits(context.only, ("text", "uuid"), "A pattern"), context.dialect
+    matches = regexes.condition(
+        d,
+        d.as_text(context.named(column), column.family),
+        str(context.rule.arguments.get("regex", "")),
+        d.syntax,
+    )
+    return _rows(context, f"NOT ({matches})" if context.rule.arguments.get("negated") else matches)
+
+
+def _length(context: Context) -> Ask:
+    column, d = context.fits(context.only, ("text", "uuid"), "A length"), context.dialect
+    length = d.length(d.as_text(context.named(column), column.family))
+    given = {
+        key: context.rule.arguments[key] for key in BOUNDS if context.rule.arguments.get(key) is not None
+    }
+    if not given:
+        raise BadInput("rule.arguments", "A length is given without bounds.")
+    return _rows(
+        context,
+        d.all_of(f"{length} {BOUNDS[key]} {d.value(value, 'integer')}" for key, value in given.items()),
+    )
+
+
+def _type(context: Context) -> Ask:
+    column, type_ = (
+        context.fits(context.only, TEXTUAL, "A rule about what text can be read as"),
+        str(context.rule.arguments.get("type")),
+    )
+    if type_ in READABLE_BY_FORMAT:
+        return _values(context, column, READABLE_BY_FORMAT[type_], {})
+    if type_ not in READABLE:
+        raise BadInput(
+            "rule.arguments",
+            f"Text cannot be read as {type_}: it is one of {', '.join((*READABLE, *READABLE_BY_FORMAT))}.",
+        )
+    d = context.dialect
+    return _rows(
+        context,
+        regexes.condition(d, d.as_text(context.named(column), column.family), READABLE[type_], d.syntax),
+    )
+
+
+def _format(context: Context) -> Ask:
+    column = context.fits(context.only, (*TEXTUAL, "integer"), "A format")
+    arguments = {key: value for key, value in context.rule.arguments.items() if key != "format"}
+    return _values(context, column, str(context.rule.arguments.get("format", "")), arguments)
+
+
+def _values(context: Context, column: CatalogColumn, format_: str, arguments: dict[str, Any]) -> Ask:
+    """Distinct values, tested one by one beside the engine: they stay in the adapter, and only counts leave it."""
+    d = context.dialect
+    named = d.as_text(context.named(column), column.family)
+    where = d.all_of([f"{context.named(column)} IS NOT NULL", context.where])
+    sql = f"SELECT {named} AS value, count(*) AS times FROM {context.source} WHERE {where} GROUP BY {named}"
+    left_out = "the rows are tested outside the engine, by their distinct values"
+    return _ask(context, check=Check(sql=sql, format=format_, arguments=arguments), keys_left_out=left_out)
+
+
+def _condition(context: Context) -> Ask:
+    holds = condition_sql(str(context.rule.arguments.get("sql", "")), context.rule.dialect, context.dialect)
+    return _rows(context, holds, checked=context.where or "1 = 1")
+
+
+# -- rows together ---------------------------------------------------------------------------------------------------------------------
+
+
+def _there(context: Context, columns: Sequence[CatalogColumn]) -> str:
+    return context.dialect.all_of([*(f"{context.named(c)} IS NOT NULL" for c in columns), context.where])
+
+
+def _grouped(context: Context, by: Sequence[str], where: str, *, personal: bool) -> Ask:
+    """Rows beyond the first of each group."""
+    listed, condition = ", ".join(by), f" WHERE {where}" if where else ""
+    sql = f"SELECT coalesce(sum(n - 1), 0) AS failing, coalesce(sum(n), 0) AS checked FROM (SELECT count(*) AS n FROM {context.source}{condition} GROUP BY {listed}) AS groups_of"
+    keys = f"SELECT {listed}, count(*) AS times FROM {context.source}{condition} GROUP BY {listed} HAVING count(*) > 1 ORDER BY times DESC LIMIT {KEYS_SHOWN}"
+    shown = {"keys_left_out": "its columns are personal data"} if personal else {"keys": keys}
+    return _ask(context, queries={"groups": sql}, **shown)
+
+
+def _unique(context: Context) -> Ask:
+    columns = context.columns or tuple(context.column(name) for name in context.key)
+    if not columns:
+        raise BadInput(
+            "rule.columns", "It is not said which columns together are unique, and the table has no key."
+        )
+    where = context.where if context.rule.arguments.get("nulls") == "equal" else _there(context, columns)
+    personal = bool(context.personal & {c.name for c in columns})
+    return _grouped(context, [context.named(c) for c in columns], where, personal=personal)
+
+
+def _near_duplicates(context: Context) -> Ask:
+    columns, d = context.columns, context.dialect
+    if not columns:
+        raise BadInput("rule.columns", "It is not said which columns are compared.")
+    folded = [d.folded(context.named(c), c.family) for c in columns]
+    asked = _grouped(context, folded, _there(context, columns), personal=True)
+    return asked.model_copy(
+        update={
+            "keys_left_out": "near-duplicates are told by their number: quality.find-duplicates shows them"
+        }
+    )
+
+
+def _foreign_key(context: Context) -> Ask:
+    other = _other(context, str(context.rule.arguments.get("table", "")))
+    names = [str(name) for name in context.rule.arguments.get("columns", ())] or list(other.primary_key)
+    theirs = [found for name in names if (found := other.column(name))]
+    ours, d = context.columns, context.dialect
+    if not ours or len(ours) != len(theirs) or len(theirs) != len(names):
+        raise BadInput(
+            "rule.columns",
+            f"A foreign key pairs columns of {context.table.name} with as many of {other.name}, and not all are there.",
+        )
+    if unreadable := [column.name for column in theirs if not column.readable]:
+        raise BadInput("rule.rights", f"This role may not read {other.name}.{unreadable[0]}.")
+    child = (
+        f"(SELECT * FROM {context.source} WHERE {context.where}) AS c"
+        if context.where
+        else f"{context.source} AS c"
+    )
+    pairs = [(f"c.{context.named(o)}", d.name(t.name)) for o, t in zip(ours, theirs, strict=True)]
+    source, orphan = d.orphans(child, d.table(other), pairs)
+    orphan = d.all_of([*(f"{column} IS NOT NULL" for column, _ in pairs), orphan])
+    simple = len(ours) == 1 and not context.where
+    checked = f"count({context.named(ours[0])})" if simple else d.count_where(_there(context, ours))
+    failing = f"SELECT count(*) AS failing FROM {source} WHERE {orphan}"
+    return _ask(
+        context,
+        aggregates={"checked": checked},
+        queries={"orphans": failing},
+        **_orphan_keys(context, source, orphan),
+    )
+
+
+def _orphan_keys(context: Context, source: str, orphan: str) -> dict[str, str]:
+    """The rows by their key, with the values that lead nowhere, where they are not personal."""
+    shown = dict.fromkeys(
+        (*context.key, *(name for name in context.rule.columns if name not in context.personal))
+    )
+    if not shown or context.personal & set(context.key):
+        return {
+            "keys_left_out": "its key is personal data"
+            if context.personal & set(context.key)
+            else "the table has no key"
+        }
+    named = ", ".join(f"c.{context.dialect.name(name)}" for name in shown)
+    return {"keys": f"SELECT {named} FROM {source} WHERE {orphan} LIMIT {KEYS_SHOWN}"}
+
+
+def _other(context: Context, name: str) -> CatalogTable:
+    physical = next((t.physical_name for t in context.contract.tables if t.name == name), name)
+    found = context.catalog.tables.get(physical)
+    if found is None or found.why_not:
+        raise BadInput(
+            "rule.table",
+            f"There is no table {name} that this role may read."
+            if found is None
+            else f"{name} cannot be read: {found.why_not}.",
+        )
+    return found
+
+
+def _gaps(context: Context) -> Ask:
+    column, d = context.fits(context.only, ("integer", "decimal"), "A sequence"), context.dialect
+    step = context.rule.arguments.get("step", 1)
+    return _series(context, context.named(column), d.value(step, "integer"), column)
+
+
+def _continuity(context: Context) -> Ask:
+    column, d = context.fits(context.only, MOMENTS, "A time series"), context.dialect
+    seconds = seconds_of(str(context.rule.arguments.get("every", "1 day")))
+    return _series(
+        context, d.floored(f"{d.epoch(context.named(column), column.family)} / {seconds}"), "1", column
+    )
+
+
+def _series(context: Context, number: str, step: str, column: CatalogColumn) -> Ask:
+    """Numbers that are missing between the least and the greatest, in each group."""
+    d = context.dialect
+    by = [d.name(context.column(name).name) for name in context.rule.arguments.get("by", ())]
+    group = f" GROUP BY {', '.join(by)}" if by else ""
+    where = _there(context, [column])
+    sql = (
+        f"SELECT coalesce(sum(missing), 0) AS failing, coalesce(sum(there), 0) AS checked FROM (SELECT (max({number}) - min({number})) / {step} + 1 - count(DISTINCT {number}) AS missing,"
+        f" count(DISTINCT {number}) AS there FROM {context.source} WHERE {where}{group}) AS runs"
+    )
+    return _ask(context, queries={"series": sql}, keys_left_out="what is missing has no key")
+
+
+# -- metrics ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _row_count(context: Context) -> Ask:
+    where = context.where
+    return _ask(context, aggregates={"figure": context.dialect.count_where(where) if where else "count(*)"})
+
+
+def metric(
+    context: Context, function: str, column: CatalogColumn | None, *, q: float = 0.5
+) -> dict[str, Any]:
+    """A metric as an aggregate or a query of its own. Errors: `BadInput` `rule.arguments`, `rule.does-not-fit`."""
+    d, where = context.dialect, context.where
+    if function == "row-count" or column is None:
+        return {"aggregates": {"figure": d.count_where(where) if where else "count(*)"}}
+    named = context.named(column)
+    value = f"CASE WHEN {where} THEN {named} END" if where else named
+    if function in ("median", "quantile"):
+        context.fits(column, NUMERIC, f"A {function}")
+        q = 0.5 if function == "median" else q
+        if whole := d.quantile(value, q):
+            return {"aggregates": {"figure": whole}}
+        return {"queries": {"figure": d.quantile_query(context.source, named, q, where)}}
+    made = _expression(context, function, column, value)
+    return {"aggregates": {"figure": made}}
+
+
+def _expression(context: Context, function: str, column: CatalogColumn, value: str) -> str:
+    d = context.dialect
+    total = d.count_where(context.where) if context.where else "count(*)"
+    everywhere = {
+        "count": f"count({value})",
+        "distinct": f"count(DISTINCT {value})",
+        "null-count": f"{total} - count({value})",
+        "null-percent": f"100.0 * ({total} - count({value})) / nullif({total}, 0)",
+        "distinct-percent": f"100.0 * count(DISTINCT {value}) / nullif(count({value}), 0)",
+    }
+    if function in everywhere:
+        return everywhere[function]
+    text = {"min-length": "min", "max-length": "max", "mean-length": "avg"}
+    if function in text:
+        context.fits(column, ("text", "uuid"), f"A {function}")
+        return f"{text[function]}({d.length(d.as_text(value, column.family))})"
+    if function in ("min", "max") and column.family in MOMENTS:
+        return d.epoch(f"{function}({value})", column.family)
+    numbers = {
+        "min": f"min({value})",
+        "max": f"max({value})",
+        "sum": f"sum({value})",
+        "mean": f"avg({d.real(value)})",
+        "stddev": d.stddev(value),
+    }
+    if function not in numbers:
+        raise BadInput("rule.arguments", f"There is no metric {function}: it is one of {', '.join((*everywhere, *numbers, *text, 'median', 'quantile', 'row-count'))}.")  # fmt: skip
+    context.fits(column, NUMERIC, f"A {function}")
+    return numbers[function]
+
+
+def _aggregate(context: Context) -> Ask:
+    arguments = context.rule.arguments
+    column = context.only if context.rule.columns else None
+    return _ask(
+        context,
+        **metric(context, str(arguments.get("function", "")), column, q=float(arguments.get("q", 0.5))),
+    )
+
+
+def _freshness(context: Context) -> Ask:
+    column, d = context.fits(context.only, MOMENTS, "Freshness"), context.dialect
+    value = (
+        f"CASE WHEN {context.where} THEN {context.named(column)} END"
+        if context.where
+        else context.named(column)
+    )
+    newest = d.epoch(f"max({value})", column.family)
+    if not context.where and any(index[:1] == (column.name,) for index in context.table.indexed):
+        return _ask(
+            context, queries={"newest": f"SELECT {newest} AS newest FROM {context.source}"}
+        )  # read from the index's end
+    return _ask(context, aggregates={"newest": newest})
+
+
+def _learned(context: Context) -> Ask:
+    arguments = context.rule.arguments
+    column = context.only if context.rule.columns else None
+    return _ask(
+        context,
+        **metric(
+            context,
+            str(arguments.get("metric") or arguments.get("function") or "row-count"),
+            column,
+            q=float(arguments.get("q", 0.5)),
+        ),
+    )
+
+
+def _distribution(context: Context) -> Ask:
+    """How many rows lie in each part of the reference: `b0` ... for numbers, and `nulls`."""
+    column, d = context.only, context.dialect
+    reference = context.rule.arguments.get("reference") or {}
+    named = context.named(column)
+    total = d.count_where(context.where) if context.where else "count(*)"
+    if edges := reference.get("edges"):
+        context.fits(column, (*NUMERIC, *MOMENTS), "A distribution over ranges")
+        number = d.epoch(named, column.family) if column.family in MOMENTS else named
+        lower = [None, *edges]
+        parts = [d.all_of([f"{number} >= {d.value(low, 'float')}" if low is not None else "", f"{number} < {d.value(high, 'float')}" if high is not None else ""])
+                 for low, high in zip(lower, [*edges, None], strict=True)]  # fmt: skip
+    elif categories := reference.get("categories"):
+        parts = [d.equal(d.as_text(named, column.family), str(one)) for one in categories]
+    else:
+        raise BadInput(
+            "rule.arguments",
+            "A distribution is given without a reference: {edges, counts} or {categories, counts}.",
+        )
+    counted = {f"b{n}": d.count_where(d.all_of([part, context.where])) for n, part in enumerate(parts)}
+    there = f"count(CASE WHEN {context.where} THEN {named} END)" if context.where else f"count({named})"
+    return _ask(context, aggregates={**counted, "checked": there, "rows": total})
+
+
+def _agreement(context: Context) -> Ask:
+    arguments = context.rule.arguments
+    with_ = arguments.get("with") or {}
+    other_table = _other(context, str(with_.get("table", "")))
+    column = context.only if context.rule.columns else None
+    ours = metric(context, str(arguments.get("function", "row-count")), column)
+    rule = context.rule.model_copy(
+        update={"where": str(with_.get("where", "")), "columns": tuple(filter(None, [with_.get("column")]))}
+    )
+    there = Context(
+        rule, other_table, context.catalog, context.contract, context.dialect, (), context.personal
+    )
+    theirs = metric(
+        there,
+        str(with_.get("function") or arguments.get("function", "row-count")),
+        there.only if rule.columns else None,
+    )
+    asked = {"ours": (context, ours), "theirs": (there, theirs)}
+    queries = {}
+    for name, (where, made) in asked.items():
+        (expression,) = made.get("aggregates", {}).values() or (None,)
+        whole = next(iter(made.get("queries", {}).values()), "")
+        queries[name] = (
+            f"SELECT {expression} AS {name} FROM {where.source}"
+            if expression
+            else f"SELECT figure AS {name} FROM ({whole}) AS q"
+        )
+    return _ask(context, queries=queries)
+
+
+def _sql(context: Context) -> Ask:
+    asked = query_sql(str(context.rule.arguments.get("query", "")), context.rule.dialect, context.dialect)
+    return _ask(context, queries={"figure": asked})
+
+
+def _schema(context: Context) -> Ask:
+    wrong = proofs.schema_differences(context)
+    return _ask(
+        context,
+        known={
+            "failing": float(len(wrong)),
+            "checked": float(len(context.rule.arguments.get("columns", ()))),
+        },
+        keys_left_out="; ".join(wrong),
+    )
+
+
+def seconds_of(every: str) -> int:
+    """'15 minutes' as seconds. Errors: `BadInput` `rule.arguments`."""
+    number, _, unit = every.strip().partition(" ")
+    if not number.isdigit() or int(number) < 1 or unit.rstrip("s") not in SECONDS_OF:
+        raise BadInput("rule.arguments", f"{every!r} is no interval: write '1 hour', '15 minutes', '1 day'.")
+    return int(number) * SECONDS_OF[unit.rstrip("s")]
+
+
+KINDS: dict[str, Callable[[Context], Ask]] = {
+    "not-null": _not_null, "set": _set, "range": _range, "pattern": _pattern, "length": _length, "type": _type, "format": _format,
+    "condition": _condition, "unique": _unique, "foreign-key": _foreign_key, "near-duplicates": _near_duplicates, "gaps": _gaps,
+    "continuity": _continuity, "row-count": _row_count, "aggregate": _aggregate, "freshness": _freshness, "volume": _row_count,
+    "distribution": _distribution, "learned": _learned, "agreement": _agreement, "sql": _sql, "schema": _schema,
+}  # fmt: skip

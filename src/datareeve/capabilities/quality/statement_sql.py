@@ -1,0 +1,90 @@
+"""A contract's own SQL in the words of an engine: parsed, one expression or one query that only reads, and written out again.
+
+Parsing is what keeps a contract's text within the place that it is put in: what is not one whole condition does not parse as one.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from datareeve.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from datareeve.capabilities.quality.engines.dialect import Dialect
+
+LONGEST = 20_000
+NO_EXPRESSIONS = (
+    exp.Insert,
+    exp.Update,
+    exp.Delete,
+    exp.Merge,
+    exp.Create,
+    exp.Drop,
+    exp.Alter,
+    exp.Command,
+    exp.Set,
+    exp.Into,
+    exp.Lock,
+)
+
+
+def condition_sql(text: str, written_for: str, dialect: Dialect) -> str:
+    """One condition. Errors: `BadInput` `rule.sql`."""
+    return f"({_written(text, written_for, dialect.sqlglot, whole=False)})"
+
+
+def query_sql(text: str, written_for: str, dialect: Dialect) -> str:
+    """One query of one row. Errors: `BadInput` `rule.sql`."""
+    return _written(text.strip().rstrip(";"), written_for, dialect.sqlglot, whole=True)
+
+
+@lru_cache(maxsize=2048)
+def _written(text: str, written_for: str, engine: str, *, whole: bool) -> str:
+    what = "query" if whole else "condition"
+    if not text.strip() or len(text) > LONGEST:
+        raise BadInput(
+            "rule.sql",
+            f"A rule's {what} is {'empty' if not text.strip() else 'too long'}.",
+            "Correct the contract.",
+        )
+    try:
+        asked = text if whole else f"SELECT 1 WHERE ({text}\n)"
+        (tree,) = sqlglot.parse(asked, read=written_for or engine)
+        if not isinstance(tree, exp.Query) or any(True for _ in tree.find_all(*NO_EXPRESSIONS)):
+            raise BadInput(
+                "rule.sql", f"A rule's {what} does more than read.", "Give one SELECT, or one condition."
+            )
+        made = tree if whole else _only_condition(tree)
+        return made.sql(dialect=engine, comments=False)
+    except (SqlglotError, ValueError, RecursionError):
+        raise BadInput(
+            "rule.sql",
+            f"A rule's {what} is not SQL{f' of {written_for}' if written_for else ''}.",
+            "Correct the contract.",
+        ) from None
+
+
+def _only_condition(tree: exp.Query) -> exp.Expr:
+    """The condition, if the query is nothing but the `SELECT 1 WHERE (...)` that was put around it."""
+    where = tree.args.get("where")
+    others = {
+        key for key, value in tree.args.items() if value and key not in ("expressions", "where", "kind")
+    }
+    if (
+        not isinstance(tree, exp.Select)
+        or not isinstance(where, exp.Where)
+        or others
+        or not isinstance(where.this, exp.Paren)
+    ):
+        raise BadInput(
+            "rule.sql",
+            "A rule's condition is more than one condition.",
+            "Give one condition; a whole query is a rule of kind sql.",
+        )
+    condition: exp.Expr = where.this.this
+    return condition
