@@ -1,0 +1,109 @@
+"""Rules in the making: from whatever they are read, with ids that are unique and stay."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from sqlglot import exp
+
+from datareeve.capabilities.quality.contracts import kinds
+from datareeve.capabilities.quality.rule import DIMENSIONS, Bounds, Rule, rule_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from datareeve.capabilities.quality.rule import Dimension
+
+SHORT_DIMENSIONS = {"ac": "accuracy", "cp": "completeness", "cf": "conformity", "cs": "consistency", "cv": "coverage", "tm": "timeliness", "uq": "uniqueness"}  # fmt: skip
+MILD = frozenset(("warn", "warning", "info", "information", "low", "minor", "notice"))
+
+
+def draft(  # noqa: PLR0913 - a rule's own fields
+    kind: str,
+    table: str,
+    columns: Iterable[str] = (),
+    arguments: dict[str, Any] | None = None,
+    *,
+    bounds: Bounds | None = None,
+    unit: str = "",
+    where: str = "",
+    at: str = "",
+    **more: Any,
+) -> Rule:
+    """A rule with an id made of what it says."""
+    named, said = (
+        tuple(columns),
+        {key: value for key, value in (arguments or {}).items() if value is not None},
+    )
+    return Rule(
+        id=rule_id(kind, table, named, said, where),
+        kind=cast("Any", kind),
+        table=table,
+        columns=named,
+        arguments=said,
+        where=where,
+        bounds=kinds.default_bounds(kind) if bounds is None else bounds,
+        unit=cast("Any", unit or kinds.default_unit(kind)),
+        at=at,
+        **more,
+    )
+
+
+def share(most_percent: float) -> dict[str, Any]:
+    """At most that share of the rows may break it: no tolerance at all is said in rows."""
+    if most_percent <= 0:
+        return {}
+    return {"bounds": Bounds(at_most=round(most_percent, 9)), "unit": "percent"}
+
+
+def with_ids(drafts: Iterable[tuple[str, Rule]]) -> tuple[Rule, ...]:
+    """The rules with their ids, unique: an id that several share is qualified by table and columns, then counted."""
+    told = [(given or rule.id, rule) for given, rule in drafts]
+    often = Counter(name for name, _ in told)
+    wider = [name if often[name] == 1 else "-".join((rule.table, *rule.columns, name)) for name, rule in told]
+    rules, seen = [], set(often)
+    for (own, rule), name in zip(told, wider, strict=True):
+        unique, number = name, 2
+        while unique in seen and not (unique == own and often[own] == 1):
+            unique, number = f"{name}-{number}", number + 1
+        seen.add(unique)
+        rules.append(rule.model_copy(update={"id": unique}))
+    return tuple(rules)
+
+
+def severity_of(word: Any) -> Literal["error", "warning"]:
+    """A severity by the word that a contract or suite uses."""
+    return "warning" if str(word or "").lower() in MILD else "error"
+
+
+def dimension_of(word: Any, kind: str) -> Dimension:
+    """A dimension by its name or its short form; else the kind's own."""
+    text = str(word or "").lower()
+    found = SHORT_DIMENSIONS.get(text, text)
+    return cast(
+        "Dimension", found if found in SHORT_DIMENSIONS.values() else DIMENSIONS.get(kind, "accuracy")
+    )
+
+
+def quoted(name: str, dialect: str = "") -> str:
+    """An identifier for SQL of a dialect, whatever signs it has; a qualified one part by part."""
+    return ".".join(
+        exp.to_identifier(part, quoted=True).sql(dialect=dialect or None) for part in name.split(".")
+    )
+
+
+def column(name: str, dialect: str = "") -> str:
+    """A column for SQL: one identifier, also where its name has a dot."""
+    return str(exp.to_identifier(name, quoted=True).sql(dialect=dialect or None))
+
+
+def literal(value: Any) -> str:
+    """A value as a SQL literal."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return str(exp.Literal.string(str(value)).sql())

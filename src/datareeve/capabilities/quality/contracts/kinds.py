@@ -1,0 +1,148 @@
+"""What each kind of rule takes, and which columns it is about: how a contract's own rules are checked before any engine sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datareeve.capabilities.quality.contracts.standard import nearest
+from datareeve.capabilities.quality.rule import COUNTING_KINDS, NONE_BREAK, Bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NUMBER, TEXT, LIST, FLAG, WHOLE, KEYS = (int, float), (str,), (list, tuple), (bool,), (int,), (dict,)
+SCALAR = (int, float, str)
+# By kind: the arguments it takes, with the types they may have. The first of `NEEDED` are asked for.
+ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
+    "not-null": {"missing": LIST},
+    "set": {"values": LIST, "negated": FLAG},
+    "range": dict.fromkeys(("at_least", "at_most", "above", "below"), SCALAR),
+    "pattern": {"regex": TEXT, "negated": FLAG},
+    "length": {"at_least": WHOLE, "at_most": WHOLE},
+    "type": {"type": TEXT},
+    "format": {"format": TEXT},
+    "condition": {"sql": TEXT},
+    "unique": {"nulls": TEXT},
+    "foreign-key": {"table": TEXT, "columns": LIST},
+    "near-duplicates": {"keys": LIST},
+    "gaps": {"by": LIST, "step": NUMBER},
+    "continuity": {"every": TEXT, "by": LIST, "at_least": SCALAR, "at_most": SCALAR},
+    "row-count": {},
+    "aggregate": {"function": TEXT, "q": NUMBER},
+    "freshness": {},
+    "volume": {},
+    "distribution": {"method": TEXT, "reference": (*KEYS, *TEXT, *LIST)},
+    "learned": {"of": TEXT},
+    "agreement": {"function": TEXT, "with": KEYS},
+    "sql": {"query": TEXT},
+    "schema": {"columns": LIST, "more": FLAG},
+}
+NEEDED: dict[str, tuple[str, ...]] = {
+    "set": ("values",), "pattern": ("regex",), "type": ("type",), "format": ("format",), "condition": ("sql",),
+    "foreign-key": ("table", "columns"), "continuity": ("every",), "aggregate": ("function",), "learned": ("of",),
+    "agreement": ("function", "with"), "sql": ("query",), "schema": ("columns",),
+}  # fmt: skip
+OPEN_KINDS = frozenset(
+    ("format", "volume", "distribution", "learned", "agreement", "near-duplicates")
+)  # which take more of their own
+ONE_COLUMN = frozenset(
+    ("range", "length", "pattern", "type", "format", "set", "gaps", "continuity", "freshness", "distribution")
+)
+NEEDS_BOUNDS = frozenset(("row-count", "aggregate", "freshness", "sql", "agreement"))
+NEEDS_COLUMNS = ONE_COLUMN | {"not-null", "unique", "foreign-key"}
+UNITS = {kind: "rows" for kind in COUNTING_KINDS} | {
+    "row-count": "rows",
+    "schema": "value",
+    "freshness": "seconds",
+    "volume": "percent",
+}
+NUMERIC, TEXTUAL, TEMPORAL = {"number", "integer"}, {"string"}, {"date", "timestamp"}
+# By kind, the ODCS types that a column may have. A text may hold anything; a kind that is not here fits every type.
+FITS: dict[str, set[str]] = {
+    "range": NUMERIC | TEMPORAL | TEXTUAL | {"time"},
+    "length": TEXTUAL,
+    "pattern": TEXTUAL,
+    "type": TEXTUAL,
+    "format": TEXTUAL | NUMERIC,
+    "gaps": NUMERIC,
+    "continuity": TEMPORAL | TEXTUAL,
+    "freshness": TEMPORAL | TEXTUAL,
+    "near-duplicates": TEXTUAL | NUMERIC | TEMPORAL,
+}
+OF_NUMBERS = frozenset(("mean", "sum", "stddev", "median", "quantile", "variance"))
+
+
+def default_bounds(kind: str) -> Bounds:
+    """The bounds of a rule that is given none: a counted row breaks it."""
+    return NONE_BREAK if kind in COUNTING_KINDS or kind == "schema" else Bounds()
+
+
+def default_unit(kind: str) -> str:
+    """What a kind's figure is counted in."""
+    return UNITS.get(kind, "value")
+
+
+def argument_problems(kind: str, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(argument, what is wrong with it): unknown ones, missing ones, wrong types."""
+    known = ARGUMENTS[kind]
+    for name in NEEDED.get(kind, ()):
+        if name not in arguments:
+            yield "", f'lacks "{name}", which {kind} needs'
+    for name, value in arguments.items():
+        if name in known and not _is(value, known[name]):
+            yield name, f"is not what {kind} takes: {_said(known[name])}"
+        elif name not in known and kind not in OPEN_KINDS:
+            yield name, f"is no argument of {kind}{nearest(name, known)}"
+    if kind in ("range", "length") and not arguments:
+        yield "", f"gives {kind} no bound: {', '.join(known)}"
+
+
+def _is(value: Any, types: tuple[type, ...]) -> bool:
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
+
+
+def _said(types: tuple[type, ...]) -> str:
+    words = {
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        bool: "true or false",
+        dict: "keys with values",
+    }
+    return " or ".join(dict.fromkeys(words[one] for one in types if one in words))
+
+
+def misfit(kind: str, logical_type: str, arguments: dict[str, Any]) -> str:
+    """Why a rule cannot be about a column of that ODCS type; '' where it can, or where the type is not said."""
+    if not logical_type:
+        return ""
+    if kind in FITS and logical_type not in FITS[kind]:
+        return f"asks for {kind} of a column of type {logical_type}"
+    if kind == "aggregate" and arguments.get("function") in OF_NUMBERS and logical_type not in NUMERIC:
+        return f"asks for the {arguments['function']} of a column of type {logical_type}"
+    if logical_type in NUMERIC and any(
+        isinstance(one, str) and not _is_number(one) for one in _values(kind, arguments)
+    ):
+        return f"compares a column of type {logical_type} with text"
+    if (
+        kind == "range"
+        and logical_type in TEMPORAL
+        and any(not isinstance(one, str) for one in arguments.values())
+    ):
+        return f"compares a column of type {logical_type} with a number"
+    return ""
+
+
+def _values(kind: str, arguments: dict[str, Any]) -> list[Any]:
+    if kind == "range":
+        return list(arguments.values())
+    return list(arguments.get("values", ())) if kind == "set" else []
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
