@@ -58,7 +58,7 @@ class Reading:
     dialect: str = ""
     problems: list[Problem] = field(default_factory=list)
     unsupported: list[Unsupported] = field(default_factory=list)
-    translate: Callable[[str, Any, Place], tuple[tuple[Rule, ...], str]] | None = None
+    translate: Callable[[str, Any, Place, Reading], tuple[tuple[Rule, ...], str]] | None = None
 
     def wrong(self, path: Path, what: str) -> None:
         """A mistake."""
@@ -87,4 +87,4 @@ class Reading:
 
     def foreign(self, engine: str, implementation: Any, place: Place) -> tuple[tuple[Rule, ...], str]:
         """Another engine's check as rules, or why it is none."""
-        return self.translate(engine, implementation, place) if self.translate else ((), "")
+        return self.translate(engine, implementation, place, self) if self.translate else ((), "")
