@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from datareeve.core.ledger import Ledger
     from datareeve.core.operation import Check, Copy, Operation, Outcome, Plan
     from datareeve.core.runner import Progress, RunSummary
+    from datareeve.systems.compliance_desk import ComplianceDesk
+    from datareeve.systems.quality_desk import QualityDesk
 
 
 def catalogue() -> Catalogue:
@@ -175,6 +177,8 @@ class App:
         self.systems.add_lazily(
             "documenter", lambda: Documenter(self.systems, self.systems["files"], render_schema_documents)
         )
+        self.systems.add_lazily("compliance", self._compliance)
+        self.systems.add_lazily("quality", self._quality_desk)
         self.systems.add_lazily(
             "ledger",
             lambda: LedgerSystem(
@@ -183,6 +187,19 @@ class App:
                 self.systems,
             ),
         )
+
+    def _compliance(self) -> ComplianceDesk:
+        from datareeve.systems.compliance_desk import ComplianceDesk  # noqa: PLC0415 - where subjects are sought
+
+        return ComplianceDesk(
+            self.systems, lambda: self.ledger, self.project, self.estate.authority.file_paths
+        )
+
+    def _quality_desk(self) -> QualityDesk:
+        from datareeve.capabilities.quality.work import WORK  # noqa: PLC0415 - loaded when quality is worked on
+        from datareeve.systems.quality_desk import QualityDesk  # noqa: PLC0415
+
+        return QualityDesk(self.systems, self.estate, self.project, WORK)
 
 
 @contextmanager

@@ -58,6 +58,23 @@ class Dataset(Value):
     retention_column: str | None = Field(None, description="the moment that a row's age is counted from")
     location: str | None = Field(None, description="where it lies: EU, DE, US")
     encrypted: Literal["at rest", "by column", "no"] | None = None
+    erasure: Literal["delete", "anonymise", "keep"] | None = Field(
+        None,
+        description="what an erasure does to a subject's rows; default: delete, and redact within lines of text",
+    )
+    anonymise: dict[Name, Annotated[str, Field(pattern=r"^(null|token|text:.*)$")]] = Field(
+        default_factory=dict,
+        description="what takes a value's place, by column: null, token, text:…; default: every personal column, null where it may be",
+    )
+    kept_because: str = Field(
+        "", description="the law that has rows kept where erasure is `keep`: tax law, ten years"
+    )
+
+    @model_validator(mode="after")
+    def _kept_for_a_reason(self) -> Dataset:
+        if self.erasure == "keep" and not self.kept_because:
+            raise ValueError("erasure: keep needs kept_because: the law that has it kept")
+        return self
 
 
 class Processing(Value):

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unreachable
-from datareeve.systems.adapter import Adapter, reads
+from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, missing_driver, shaped
+from datareeve.systems.erasing import Subjects
 from datareeve.systems.mysql_text import only_reading
 from datareeve.systems.postgres import ROW_CAP
 
@@ -35,7 +36,7 @@ OLDEST = {"MariaDB": (10, 5), "MySQL": (8, 0)}
 SETTINGS = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', SESSION lock_wait_timeout = %d, SESSION innodb_lock_wait_timeout = %d"
 
 
-class Mysql(Adapter):
+class Mysql(Subjects):
     """One database on one MariaDB or MySQL server."""
 
     kind = "mysql"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datareeve.systems.adapter import Adapter
+from datareeve.systems.erasing import Subjects
 
 if TYPE_CHECKING:
     from datareeve.core.estate import DuckdbSystem, SqliteSystem
 
 
-class OneFile(Adapter):
+class OneFile(Subjects):
     """A database that is one file. A relative path starts at the project."""
 
     def __init__(self, name: str, entry: SqliteSystem | DuckdbSystem, project: Path | None = None) -> None:

@@ -23,7 +23,8 @@ from psycopg.rows import dict_row
 
 from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unreachable
 from datareeve.systems import pg_backup, pg_dependencies, pg_maintenance, pg_repack, pg_restore
-from datareeve.systems.adapter import Adapter, effects, reads
+from datareeve.systems.adapter import effects, reads
+from datareeve.systems.erasing import Subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ EXACT = 2**53  # whole numbers below it survive any JSON reader
 CLASSES_WITH_VALUES = {"21", "22", "23", "P0", "HV", "XX", "44"}
 
 
-class Postgres(Adapter):
+class Postgres(Subjects):
     """One database on one server."""
 
     kind = "postgresql"

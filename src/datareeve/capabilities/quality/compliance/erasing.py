@@ -1,0 +1,375 @@
+"""What an erasure does, in which order, and what it says beforehand: pure, of what was seen.
+
+Files first: they can be put back as long as no row of a database is gone. Then rows, each table after those that refer to it. Then the files
+that stood beside, what the server remembers in statistics, and the proof.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datareeve.capabilities.quality.compliance.looking import values_of
+from datareeve.capabilities.quality.compliance.places import WRITTEN
+from datareeve.core.operation import Call, Claim, Effect, Finding, Prediction, Severity, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from datareeve.capabilities.quality.compliance.looking import Counted, SubjectFacts
+
+NO_WAY_BACK = "What is erased is erased: that is what was asked for."
+LOGGED = {"mod", "all"}
+
+
+def plain(one: Counted, *, expected: bool = True) -> dict[str, Any]:
+    """A store as an argument of a call."""
+    store = one.store if expected else one.place.store
+    return store.model_dump(mode="json", exclude_defaults=True)
+
+
+def meant(facts: SubjectFacts, held: set[str]) -> list[Counted]:
+    """The places with rows of the subject that are to be erased, in the order it is done."""
+    wanted = [
+        one
+        for one in facts.counted
+        if one.rows and one.place.store.mode != "keep" and one.place.name not in held
+    ]
+    files = [one for one in wanted if one.place.kind != "postgresql"]
+    return [*sorted(files, key=lambda one: one.place.name), *_children_first([one for one in wanted if one.place.kind == "postgresql"])]  # fmt: skip
+
+
+def _children_first(wanted: list[Counted]) -> list[Counted]:
+    """Tables after those that refer to them, by name where it does not matter."""
+    left, ordered = sorted(wanted, key=lambda one: one.place.name), []
+    while left:
+        referred = {(one.place.system, parent) for one in left for parent in one.place.parents}
+        ready = [one for one in left if (one.place.system, one.place.table) not in referred] or left[:1]
+        ordered += ready
+        left = [one for one in left if one not in ready]
+    return ordered
+
+
+# -- steps -----------------------------------------------------------------------------------------------------------------------------
+
+
+def steps(facts: SubjectFacts, wanted: list[Counted], *, vacuum: bool) -> list[Step]:
+    """Everything but the proof, in order."""
+    return [
+        *_rewriting(facts, [one for one in wanted if one.place.kind != "postgresql"]),
+        *(_erase_rows(facts, one) for one in wanted if one.place.kind == "postgresql"),
+        *_removing(facts, wanted),
+        *(_clearing(facts, one) for one in wanted if vacuum and one.place.kind == "postgresql"),
+    ]
+
+
+def nothing_left(facts: SubjectFacts, some: Iterable[Counted]) -> Claim:
+    """No row of the subject in some places of one system, found by digests alone: it can be asked when the key is long gone."""
+    places = list(some)
+    alone = facts.sought.model_copy(update={"reference": None}).model_dump(mode="json")
+    arguments = {"stores": [plain(one, expected=False) for one in places], "sought": alone}
+    names = ", ".join(one.place.name for one in places)
+    return Claim(
+        text=f"{names} of {places[0].place.system}: no row of {facts.who} is left",
+        call=Call(system=places[0].place.system, action="subject_counts", arguments=arguments),
+        expected={one.place.name: 0 for one in places},
+        remedy="Something wrote it again: stop that, and plan again.",
+    )
+
+
+def still_as_counted(facts: SubjectFacts, one: Counted) -> Claim:
+    """As many rows as the plan was made of."""
+    arguments = {"stores": [plain(one, expected=False)], "sought": facts.sought.model_dump(mode="json")}
+    return Claim(
+        text=f"{one.place.name} holds {one.rows:,} rows of {facts.who}",
+        call=Call(system=one.place.system, action="subject_counts", arguments=arguments),
+        expected={one.place.name: one.rows},
+        remedy="The data changed since the plan was made: plan again.",
+    )
+
+
+def _rewriting(facts: SubjectFacts, some: list[Counted]) -> list[Step]:
+    """One step for each folder's dataset, one for each DuckDB file: it is written anew once."""
+    groups: dict[tuple[str, str], list[Counted]] = {}
+    for one in some:
+        groups.setdefault(
+            (one.place.system, "" if one.place.kind == "duckdb" else one.place.name), []
+        ).append(one)
+    return [_rewrite(facts, system, name or system, group) for (system, name), group in groups.items()]
+
+
+def _rewrite(facts: SubjectFacts, system: str, name: str, group: list[Counted]) -> Step:
+    stores, tables = [plain(one) for one in group], [one.place.store.table for one in group]
+    sought = facts.sought.model_dump(mode="json")
+    back = {"tables": tables, "stores": [plain(one, expected=True) for one in group], "sought": sought}
+    return Step(
+        id=f"rewrite {name}",
+        call=Call(system=system, action="rewrite_files", arguments={"stores": stores, "sought": sought}),
+        why=f"{_total(group):,} rows of {facts.who} are in files, which are written anew without them; the former ones stay beside until the end.",
+        effect=Effect.REVERSIBLE,
+        probe=nothing_left(facts, group),
+        undo=(Call(system=system, action="put_back_files", arguments=back),),
+        predicted=Prediction(rows=_total(group), basis="counted"),
+        touches=tuple(f"{system}:{table}" for table in tables),
+        needs_person=True,
+    )
+
+
+def _erase_rows(facts: SubjectFacts, one: Counted) -> Step:
+    doing = "deleted" if one.place.store.mode == "delete" else "made anonymous"
+    schema = one.place.table.split(".", 1)[0]
+    return Step(
+        id=f"erase {one.place.name}",
+        call=Call(
+            system=one.place.system,
+            action="erase_rows",
+            arguments={"store": plain(one), "sought": facts.sought.model_dump(mode="json")},
+        ),
+        why=f"{one.rows:,} rows of {facts.who}, found {one.place.found}, are {doing}, all or none of them.",
+        effect=Effect.IRREVERSIBLE,
+        probe=nothing_left(facts, [one]),
+        no_undo=NO_WAY_BACK,
+        predicted=Prediction(rows=one.rows, lock="ROW EXCLUSIVE", basis="counted"),
+        touches=(f"{one.place.system}:{one.place.table}",),
+        schemas=(schema,),
+        needs_person=True,
+    )
+
+
+def _removing(facts: SubjectFacts, wanted: list[Counted]) -> list[Step]:
+    tables: dict[str, list[str]] = {}
+    for one in wanted:
+        if one.place.kind != "postgresql":
+            tables.setdefault(one.place.system, []).append(one.place.store.table)
+    for one in facts.counted:
+        if one.place.system in facts.left and one.place.kind != "postgresql":
+            tables.setdefault(one.place.system, []).append(one.place.store.table)
+    return [_remove_formers(system, sorted(set(names))) for system, names in sorted(tables.items())]
+
+
+def _remove_formers(system: str, tables: list[str]) -> Step:
+    arguments = {"tables": tables}
+    return Step(
+        id=f"remove former files of {system}",
+        call=Call(system=system, action="remove_former_files", arguments=arguments),
+        why="The former files still hold the subject; they were the way back, and go last.",
+        effect=Effect.IRREVERSIBLE,
+        probe=Claim(text=f"no former file stands beside its successor in {system}", call=Call(system=system, action="former_files", arguments=arguments), expected=0),
+        no_undo=NO_WAY_BACK,
+        touches=tuple(f"{system}:{table}" for table in tables),
+        needs_person=True,
+    )  # fmt: skip
+
+
+def _clearing(facts: SubjectFacts, one: Counted) -> Step:
+    columns = sorted(
+        {*one.place.store.identifying, *one.place.store.set, *filter(None, [one.place.store.match.column])}
+    )
+    return Step(
+        id=f"clear {one.place.name}",
+        call=Call(system=one.place.system, action="clear_statistics", arguments={"table": one.place.table, "columns": columns}),
+        why="Deleted rows stay in their pages until VACUUM, and frequent values in the planner's statistics until they are gathered anew.",
+        effect=Effect.REVERSIBLE,
+        probe=statistics_clean(facts, one),
+        no_undo="There is nothing to take back: statistics are gathered anew at any time.",
+        touches=(f"{one.place.system}:{one.place.table}",),
+        schemas=(one.place.table.split(".", 1)[0],),
+    )  # fmt: skip
+
+
+def statistics_clean(facts: SubjectFacts, one: Counted) -> Claim:
+    """The planner's statistics hold no value that tells the subject, unless others share it."""
+    columns = sorted(one.place.store.identifying)
+    alone = facts.sought.model_copy(update={"reference": None}).model_dump(mode="json")
+    return Claim(
+        text=f"the statistics of {one.place.name} hold nothing that tells {facts.who}",
+        call=Call(system=one.place.system, action="statistics_remain", arguments={"table": one.place.table, "columns": columns, "sought": alone}),
+        expected=len(columns) if one.others else 0,
+        comparison="at_most",
+    )  # fmt: skip
+
+
+def proof(facts: SubjectFacts, wanted: list[Counted], path: str) -> Step:
+    """The document, written when everything is searched once more."""
+    about = {
+        "what": "erasure",
+        "subject": facts.sought.subject,
+        "subject_digest": facts.sought.digest,
+        "unreached": [*(f"{one.dataset}: {one.why}" for one in facts.unreached), *(f"{one.system}: {one.what}, {one.until}" for one in facts.backups)],
+        "holds": [f"{one.name}: {one.why}" for one in facts.holds],
+    }  # fmt: skip
+    stores = [
+        {"system": one.place.system, "store": plain(one, expected=False), "told": {"dataset": one.place.name, "system": one.place.system, "mode": one.place.store.mode, "found": one.place.found, "before": one.rows, "statement": statement(one)}}
+        for one in wanted
+    ]  # fmt: skip
+    arguments = {"path": path, "about": about, "stores": stores, "sought": facts.sought.model_copy(update={"reference": None}).model_dump(mode="json")}  # fmt: skip
+    return Step(
+        id="write the proof",
+        call=Call(system="compliance", action="write_proof", arguments=arguments),
+        why="Whoever answers for it can show what was erased, where it was searched, by whose approval, and what remains until when.",
+        effect=Effect.REVERSIBLE,
+        probe=proof_stands(path),
+        no_undo="A proof of what was done stays.",
+        touches=(f"files:{path}",),
+        paths=(path, path.removesuffix(".json") + ".md"),
+    )
+
+
+def proof_stands(path: str) -> Claim:
+    """Signed, clean, and the ledger agrees."""
+    return Claim(
+        text=f"{path} is signed by this project, and the ledger holds the steps that it names",
+        call=Call(system="compliance", action="proof_stands", arguments={"path": path}),
+    )
+
+
+def nobody_by_value(facts: SubjectFacts, one: Counted) -> Claim | None:
+    """No row holds what told the subject, whatever its key; but those of others who share it."""
+    by_value = values_of(one.place)
+    if by_value is None:
+        return None
+    alone = facts.sought.model_copy(update={"reference": None}).model_dump(mode="json")
+    stores = [by_value.model_dump(mode="json", exclude_defaults=True)]
+    return Claim(
+        text=f"{one.place.name}: at most {one.others:,} rows, which are others', hold what told {facts.who}",
+        call=Call(
+            system=one.place.system, action="subject_counts", arguments={"stores": stores, "sought": alone}
+        ),
+        expected={one.place.name: one.others},
+    )
+
+
+def statement(one: Counted) -> str:
+    """The statement's shape, without a value."""
+    store, table = one.place.store, one.place.table or one.place.store.table
+    if (
+        one.place.kind == "folder"
+        and store.form == "lines"
+        and not store.match.column
+        and not store.match.values
+    ):
+        return f"{'lines with it are left out' if store.mode == 'delete' else 'what tells the subject is replaced by [erased]'} in {table}"  # fmt: skip
+    where = condition(store.match)
+    if store.mode == "delete":
+        return f"DELETE FROM {table} WHERE {where}"
+    return f"UPDATE {table} SET {', '.join(f'{column} = {how}' for column, how in sorted(store.set.items()))} WHERE {where}"
+
+
+def condition(match: Any) -> str:
+    """A match in words of SQL, with `:key` for the subject."""
+    if match.within is not None:
+        return f"{match.column} IN (SELECT {match.within.column} FROM {match.within.table} WHERE {condition(match.within.match)})"
+    if match.values:
+        return " OR ".join(f"{column} = :{column}_of_the_subject" for column in match.values)
+    return f"{match.column} = :key"
+
+
+# -- what stands in the way, and what is to be known --------------------------------------------------------------------------------------
+
+
+def blockers(facts: SubjectFacts, held: set[str], *, leave_held: bool) -> list[str]:
+    """What keeps the whole erasure from being planned, each with what would unblock it."""
+    found = [
+        f"Legal hold {hold.name!r} forbids it{f' until {hold.until}' if hold.until else ''}: {hold.why}. Whoever set it ends it in estate.yaml under holds; "
+        + (
+            "leave_held erases what it does not name."
+            if hold.datasets
+            else "it names no dataset, so it holds all."
+        )
+        for hold in facts.holds
+        if not leave_held or not hold.datasets
+    ]
+    found += [f"{one.dataset}: {one.why}. {one.instead}" for one in facts.unreached if one.blocks]
+    for one in facts.counted:
+        if not one.rows or one.place.store.mode == "keep" or one.place.name in held:
+            continue
+        if one.place.kind not in WRITTEN:
+            found.append(
+                f"{one.place.name}: {one.rows:,} rows in {one.place.system}, which Datareeve only reads. As its owner, with the key in place of :key: {statement(one)};"
+            )
+        elif not one.may:
+            found.append(
+                f"{one.place.name}: our role may not {'DELETE' if one.place.store.mode == 'delete' else 'UPDATE'} there. GRANT SELECT, DELETE, UPDATE ON {one.place.table} TO it."
+            )
+    return [*found, *_in_the_way(facts, held), *_standbys(facts)]  # fmt: skip
+
+
+def _in_the_way(facts: SubjectFacts, held: set[str]) -> list[str]:
+    """Rows that stay and refer to rows that are to go."""
+    going = {
+        (one.place.system, one.place.table) for one in meant(facts, held) if one.place.store.mode == "delete"
+    }
+    found = []
+    for one in facts.counted:
+        store = one.place.store
+        if not one.rows or not one.place.table or (store.mode == "delete" and one.place.name not in held):
+            continue
+        for key in facts.tables[one.place.system][one.place.table]["keys"]:
+            column = key["columns"][0]
+            stays = one.place.name in held or store.mode == "keep" or column not in store.set
+            if (
+                stays
+                and (one.place.system, key["table"]) in going
+                and key["on_delete"] in ("no action", "restrict")
+            ):
+                found.append(
+                    f"{one.place.name}: {one.rows:,} rows stay and refer to {key['table']}, whose rows are to go. Give {one.place.name} an erasure (estate.yaml datasets), or {key['table']} erasure: anonymise."
+                )
+    return found  # fmt: skip
+
+
+def _standbys(facts: SubjectFacts) -> list[str]:
+    return [f"{name} is a standby: give the primary's URL." for name, server in facts.servers.items() if server["in_recovery"]]  # fmt: skip
+
+
+def findings(facts: SubjectFacts, wanted: list[Counted]) -> list[Finding]:
+    """What is to be known before it is approved."""
+    return [
+        *(_not_reached(one.dataset, one.why, one.instead) for one in facts.unreached),
+        *(
+            _info("in-backups", one.system, f"{one.what} holds what is erased; gone {one.until}.")
+            for one in facts.backups
+        ),
+        *(_kept(facts, one) for one in facts.counted if one.rows and one.place.store.mode == "keep"),
+        *(_trigger(one) for one in wanted if one.place.triggers),
+        *(_others(one) for one in wanted if one.others),
+        *(finding for name, server in facts.servers.items() for finding in _server(name, server)),
+    ]
+
+
+def _not_reached(dataset: str, why: str, instead: str) -> Finding:
+    return Finding(rule="subject-not-reached", subject=dataset, what=f"{dataset} is not searched: {why}.", instead=instead)  # fmt: skip
+
+
+def _info(rule: str, subject: str, what: str, instead: str = "") -> Finding:
+    return Finding(rule=rule, subject=subject, what=what, instead=instead, severity=Severity.INFO)
+
+
+def _kept(facts: SubjectFacts, one: Counted) -> Finding:
+    del facts
+    return _info("subject-kept", one.place.name, f"{one.rows:,} rows are kept, as the estate says (kept_because).", "GDPR article 17(3)(b): a legal obligation.")  # fmt: skip
+
+
+def _trigger(one: Counted) -> Finding:
+    return Finding(rule="trigger-may-copy", subject=one.place.name, what=f"{one.place.table} has triggers on deleting or updating ({', '.join(one.place.triggers)}): they may write the rows elsewhere.", instead="Declare the table that they write to as a dataset.")  # fmt: skip
+
+
+def _others(one: Counted) -> Finding:
+    return _info("shared-identifiers", one.place.name, f"{one.others:,} other rows of {one.place.name} hold the same identifying values, and stay: another account, or somebody who shares them.", "Erase those accounts too, where they are the same person's.")  # fmt: skip
+
+
+def _server(name: str, server: dict[str, Any]) -> list[Finding]:
+    found = []
+    logs = server["log_statement"] in LOGGED or server["log_min_duration"] not in ("-1", -1)
+    if logs and not server["superuser"]:
+        found.append(Finding(rule="parameters-are-logged", subject=name, what=f"{name} may write the statements' parameters, the key among them, into its own log.", instead="ALTER SYSTEM SET log_parameter_max_length = 0, or erase as a superuser, who can switch it off."))  # fmt: skip
+    if server["statements"]:
+        found.append(_info("statements-are-kept", name, f"pg_stat_statements of {name} keeps texts of statements; constants in utility statements stay in it.", "SELECT pg_stat_statements_reset()"))  # fmt: skip
+    if server["standbys"] or server["slots"]:
+        found.append(_info("replicas-follow", name, f"{server['standbys']} standbys follow at once; {server['slots']} replication slots keep WAL until it is read."))  # fmt: skip
+    if server["publications"]:
+        found.append(_info("subscribers-follow", name, f"Publications {', '.join(server['publications'])} pass deletions on, where they publish them; subscribers' own copies are theirs to erase."))  # fmt: skip
+    return found
+
+
+def _total(group: list[Counted]) -> int:
+    return sum(one.rows for one in group)

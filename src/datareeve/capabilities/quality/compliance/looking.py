@@ -1,0 +1,268 @@
+"""Looking for a subject: who is meant, where its data may be, and how many rows of it there are. Reads only, and digests only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from datareeve.capabilities.quality.compliance import declared as estate
+from datareeve.capabilities.quality.compliance.places import (
+    TABLES,
+    TELLING,
+    Place,
+    Places,
+    Surroundings,
+    Unreached,
+    find,
+)
+from datareeve.core.errors import BadInput, DatareeveError
+from datareeve.core.value import Value
+from datareeve.systems.subject_shapes import Match, Sought, Store, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from datareeve.core.estate_data import DataSettings
+    from datareeve.core.operation import Systems
+
+SHOWN = 12  # digits of a digest that are shown
+
+SERVER_SQL = """
+SELECT current_setting('server_version_num')::int AS version_num, current_setting('log_statement') AS log_statement,
+       current_setting('log_min_duration_statement') AS log_min_duration, current_setting('archive_mode') AS archive_mode,
+       pg_is_in_recovery() AS in_recovery, (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) AS superuser,
+       (SELECT count(*) FROM pg_stat_replication)::int AS standbys, (SELECT count(*) FROM pg_replication_slots)::int AS slots,
+       (SELECT coalesce(array_agg(pubname ORDER BY pubname), '{}') FROM pg_publication)::text[] AS publications,
+       EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements') AS statements
+"""
+RIGHT_SQL = "SELECT has_table_privilege(session_user, %(table)s, 'SELECT') AND has_table_privilege(session_user, %(table)s, %(right)s) AS may"
+
+
+class Counted(Value):
+    """A place with how many rows of the subject it holds."""
+
+    place: Place
+    rows: int
+    others: int = 0  # rows that hold the same identifying values and are not the subject's
+    may: bool = True  # has our role the rights?
+
+    @property
+    def store(self) -> Store:
+        """As it is sent to the adapter: with what was counted."""
+        return self.place.store.model_copy(update={"expected": self.rows})
+
+
+class Hold(Value):
+    """A legal hold that is about this subject."""
+
+    name: str
+    why: str
+    until: str | None = None
+    datasets: tuple[str, ...] = ()  # none: all
+
+
+class Backup(Value):
+    """Where a system's former state is kept, and until when."""
+
+    system: str
+    what: str
+    until: str
+
+
+class SubjectFacts(Value):
+    """A subject, and everything that is known of where it is."""
+
+    sought: Sought
+    counted: tuple[Counted, ...] = ()
+    unreached: tuple[Unreached, ...] = ()
+    tables: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    holds: tuple[Hold, ...] = ()
+    backups: tuple[Backup, ...] = ()
+    servers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    left: dict[str, dict[str, int]] = Field(default_factory=dict)  # system: dataset's table: former files
+    registered: dict[str, dict[str, Any]] = Field(
+        default_factory=dict
+    )  # dataset: what the register of processing says
+
+    @property
+    def who(self) -> str:
+        """'customer 3f2a91c0d4e5': for people, without the key."""
+        return f"{self.sought.subject} {self.sought.digest[:SHOWN]}"
+
+    @property
+    def rows(self) -> int:
+        """Of the subject, in all places."""
+        return sum(one.rows for one in self.counted)
+
+
+def look(systems: Systems, declared: DataSettings, subject: str, reference: str) -> SubjectFacts:
+    """Everything about one subject. Errors: `BadInput` `subject.unknown`, `secret.missing`."""
+    estate.refuse_unknown_subject(declared, subject)
+    seen = surroundings(systems, declared)
+    found = find(declared, seen, subject)
+    sought = _who(systems, found, subject, reference, _names(declared, subject))
+    counted = tuple(_counted(systems, place, sought) for place in found.places)
+    return SubjectFacts(
+        sought=sought,
+        counted=counted,
+        unreached=found.unreached,
+        tables={name: tables for name, tables in seen.tables.items() if found.of(name)},
+        registered=register_of(declared, [one.place.name for one in counted]),
+        left={
+            one.system: {name: len(seen.files[name]["left"])}
+            for name, one in declared.datasets.items()
+            if seen.files.get(name, {}).get("left")
+        },
+    )
+
+
+def surroundings(systems: Systems, declared: DataSettings) -> Surroundings:
+    """The systems of the datasets, their tables and files. What does not answer says why, and stops nothing."""
+    kinds, tables, files, down = {}, {}, {}, {}
+    for name in dict.fromkeys(one.system for one in declared.datasets.values()):
+        try:
+            kinds[name] = systems[name].kind
+            if kinds[name] in TABLES:
+                tables[name] = systems[name].read("subject_tables")
+        except BadInput as error:
+            if error.code != "system.unknown":
+                down[name] = error.what
+        except DatareeveError as error:
+            down[name] = error.what
+    for name, one in declared.datasets.items():
+        if kinds.get(one.system) == "folder" and one.system not in down:
+            files[name] = systems[one.system].read("subject_files", table=one.table)
+    return Surroundings(kinds=kinds, tables=tables, files=files, down=down)
+
+
+def _names(declared: DataSettings, subject: str) -> list[str]:
+    keys = [
+        one.subject_key for one in declared.datasets.values() if one.subject == subject and one.subject_key
+    ]
+    ids = [f"{subject}_id", f"{subject}_no", f"{subject}_number"]
+    return sorted({subject, *(key for key in keys if key.lower() != "id"), *ids})
+
+
+def _who(systems: Systems, found: Places, subject: str, reference: str, names: list[str]) -> Sought:
+    """The subject by its key, and by whatever its rows tell it by."""
+    first = Sought.model_validate(
+        systems["compliance"].read("sought", subject=subject, reference=reference, names=names)
+    )
+    traces = {trace.digest: trace for trace in first.traces}
+    for place in found.places:
+        if place.store.identifying and not place.store.match.values:
+            told = systems[place.system].read("subject_identifiers", store=_plain(place.store), sought=first.model_dump(mode="json"))  # fmt: skip
+            traces |= {one["digest"]: Trace.model_validate(one) for one in told}
+    return first.model_copy(update={"traces": tuple(traces[digest] for digest in sorted(traces))})
+
+
+def _counted(systems: Systems, place: Place, sought: Sought) -> Counted:
+    asked = sought.model_dump(mode="json")
+    rows = count(systems, place.system, place.store, asked)
+    by_value = values_of(place)
+    others = 0
+    if by_value is not None:
+        both = place.store.model_copy(update={"match": place.store.match.model_copy(update={"values": by_value.match.values}), "mode": "delete"})  # fmt: skip
+        others = count(systems, place.system, by_value, asked) - count(systems, place.system, both, asked)
+    return Counted(place=place, rows=rows, others=max(others, 0), may=_may(systems, place))
+
+
+def values_of(place: Place) -> Store | None:
+    """A store's rows by what tells the subject, whatever their key; None where it has no such columns, or goes by them already."""
+    columns = tuple(c for c, category in place.store.identifying.items() if category in TELLING)
+    if not columns or place.store.match.values or place.store.form == "lines":
+        return None
+    return place.store.model_copy(update={"match": Match(values=columns), "mode": "delete", "set": {}})
+
+
+def count(systems: Systems, system: str, store: Store, sought: dict[str, Any]) -> int:
+    """How many rows a store holds."""
+    found = systems[system].read("subject_counts", stores=[_plain(store)], sought=sought)
+    return int(found[store.dataset])
+
+
+def _plain(store: Store) -> dict[str, Any]:
+    return store.model_dump(mode="json", exclude_defaults=True)
+
+
+def _may(systems: Systems, place: Place) -> bool:
+    if place.kind != "postgresql" or place.store.mode == "keep":
+        return True
+    right = "DELETE" if place.store.mode == "delete" else "UPDATE"
+    source = ".".join(f'"{part}"' for part in place.table.split(".", 1))
+    return bool(systems[place.system].read("query", sql=RIGHT_SQL, parameters={"table": source, "right": right}, shape="scalar"))  # fmt: skip
+
+
+def register_of(declared: DataSettings, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What the register of processing says of datasets: purposes, bases, recipients, retention."""
+    found = {}
+    for name in names:
+        entries = {key: one for key, one in declared.processing.items() if name in one.datasets}
+        dataset = declared.datasets.get(name)
+        found[name] = {
+            "purposes": [one.purpose for one in entries.values()],
+            "bases": sorted({one.basis for one in entries.values()}),
+            "recipients": sorted({who for one in entries.values() for who in one.recipients}),
+            "transfers": sorted({to for one in entries.values() for to in one.transfers}),
+            "retention_days": dataset.retention_days if dataset else None,
+            "categories": sorted(set(dataset.personal.values()) - {"no"}) if dataset else [],
+            "source": list(dataset.derived_from) if dataset else [],
+        }
+    return found
+
+
+# -- what an erasure must know besides -------------------------------------------------------------------------------------------------
+
+
+def with_circumstances(systems: Systems, facts: SubjectFacts, declared: DataSettings) -> SubjectFacts:
+    """The facts with holds, backups and the servers' own traces."""
+    names = {one.place.name for one in facts.counted}
+    used = dict.fromkeys(one.place.system for one in facts.counted)
+    postgres = [name for name in used if systems[name].kind == "postgresql"]
+    left = dict(facts.left)
+    for name in used:
+        if systems[name].kind == "duckdb" and (some := systems[name].read("former_files", tables=[""])):
+            left[name] = {"": some}
+    return facts.model_copy(
+        update={
+            "holds": holds_on(declared, facts.sought.subject, facts.sought.digest, names),
+            "backups": tuple(one for name in used for one in _backups(systems, name)),
+            "servers": {name: systems[name].read("query", sql=SERVER_SQL, shape="row") for name in postgres},
+            "left": left,
+        }
+    )
+
+
+def holds_on(declared: DataSettings, subject: str, digest: str, names: set[str]) -> tuple[Hold, ...]:
+    """The holds that are about a subject and have not ended."""
+    from datareeve.core import clock  # noqa: PLC0415 - the day of today
+
+    today = clock.stamp()[:10]
+    return tuple(
+        Hold(name=name, why=one.why, until=one.until, datasets=tuple(d for d in one.datasets if d in names))
+        for name, one in declared.holds.items()
+        if one.subject in (None, subject)
+        and (not one.keys or digest in one.keys)
+        and (not one.datasets or names & set(one.datasets))
+        and (one.until is None or one.until >= today)
+    )
+
+
+def _backups(systems: Systems, name: str) -> list[Backup]:
+    """Backups that hold what is erased, and when the newest of them will be gone, as far as the estate tells."""
+    if systems[name].kind != "postgresql":
+        return [Backup(system=name, what="backups of it, if there are any, are not known to the estate", until="whoever makes them knows")]  # fmt: skip
+    settings = estate.entry(systems, name).get("backups") or {}
+    keep = int(settings.get("keep", 7))
+    try:
+        known = systems[name].read("backups")
+    except (DatareeveError, OSError) as error:
+        return [Backup(system=name, what=f"its backups cannot be read: {getattr(error, 'what', 'no access')}", until="not known")]  # fmt: skip
+    if not known:
+        return [Backup(system=name, what="no base backup is in the catalogue of Datareeve; others may make some", until="not known")]  # fmt: skip
+    until = f"when {keep} newer ones have been taken and databases.prune-backups has run"
+    found = [Backup(system=name, what=f"base backup {one['label']} of {one['finished'][:10]}", until=until) for one in known]  # fmt: skip
+    if any(one.get("archived") for one in known):
+        found.append(Backup(system=name, what="the archived WAL since the oldest of them", until="with that backup"))  # fmt: skip
+    return found

@@ -1,0 +1,88 @@
+"""`compliance.erase-subject`: a person's data taken out of every store, with a proof."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from datareeve.capabilities.quality.compliance import declared as estate
+from datareeve.capabilities.quality.compliance import erasing
+from datareeve.capabilities.quality.compliance.inputs import KeyReference  # noqa: TC001 - a field's type
+from datareeve.capabilities.quality.compliance.looking import Counted, SubjectFacts, look, with_circumstances
+from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Systems
+
+
+class EraseSubject(Operation[SubjectFacts]):
+    """Erase a person's data everywhere, and prove it.
+
+    Finds the subject in every dataset that names it: by key, by references in the catalog, by lineage, by the values that tell it, in text.
+    Rows are deleted or made anonymous as the estate says, tables in the order of their references, each in one transaction; DuckDB files,
+    Parquet, CSV, JSON lines and logs are written anew. Then every store is searched again, by the key and by what told the person, and a
+    signed proof is written. The key is given by reference and stands nowhere else: plans and ledger hold keyed digests. Legal holds forbid it.
+    There is no way back: a person approves it. Backups keep what they have until they expire, which is said.
+    """
+
+    name: ClassVar[str] = "compliance.erase-subject"
+    effect: ClassVar[Effect] = Effect.IRREVERSIBLE
+    examples: ClassVar[tuple[str, ...]] = (
+        "erase a customer's data everywhere",
+        "a user asks for deletion under GDPR article 17",
+        "right to be forgotten request",
+        "delete all personal data of one person and prove it",
+        "anonymise a data subject in every database and log",
+        "CCPA deletion request",
+    )
+
+    subject: str = Field(description="whose data: customer, as the datasets of the estate call it")
+    key: KeyReference
+    proof_folder: str = Field("data/proofs", description="where the proof is written, below the project")
+    leave_held: bool = Field(default=False, description="erase what no legal hold names, leave the rest")
+    vacuum: bool = Field(default=True, description="PostgreSQL: VACUUM and new statistics for the tables concerned")  # fmt: skip
+
+    def observe(self, systems: Systems) -> SubjectFacts:
+        """Who it is, where it is, how many rows, what forbids it, what keeps copies. Digests only."""
+        declared = estate.settings(systems)
+        return with_circumstances(systems, look(systems, declared, self.subject, self.key), declared)
+
+    def plan(self, facts: SubjectFacts) -> Plan:
+        """Files, then rows, then what stood beside, then the proof."""
+        held = {name for hold in facts.holds for name in hold.datasets} if self.leave_held else set()
+        wanted, blockers = (
+            erasing.meant(facts, held),
+            erasing.blockers(facts, held, leave_held=self.leave_held),
+        )
+        quiet = "" if wanted or blockers or facts.left else f"No store holds anything of {facts.who} that is to be erased."  # fmt: skip
+        acting = not blockers and not quiet
+        path = f"{self.proof_folder.rstrip('/')}/erasure-{facts.sought.digest[:12]}-{{run}}.json"
+        steps = (*erasing.steps(facts, wanted, vacuum=self.vacuum), erasing.proof(facts, wanted, path)) if acting else ()  # fmt: skip
+        rows = sum(one.rows for one in wanted)
+        return Plan(
+            operation=self.name,
+            inputs=self.inputs(),
+            summary=quiet or f"Erase {facts.who}: {rows:,} rows in {len(wanted)} datasets.",
+            nothing_to_do=quiet,
+            requirements=(self._the_same(facts), *(erasing.still_as_counted(facts, one) for one in wanted)) if steps else (),
+            steps=steps,
+            checks=self._checks(facts, wanted, path) if steps else (),
+            findings=tuple(erasing.findings(facts, wanted)),
+            figures={"rows_found": facts.rows, "datasets_searched": len(facts.counted), "identifiers": len(facts.sought.traces), **{f"rows_{one.place.name}": one.rows for one in facts.counted}},
+            blockers=tuple(blockers),
+        )  # fmt: skip
+
+    def _the_same(self, facts: SubjectFacts) -> Claim:
+        arguments = {"subject": self.subject, "reference": self.key, "digest": facts.sought.digest}
+        return Claim(
+            text=f"{self.key} leads to {facts.who}",
+            call=Call(system="compliance", action="names_still", arguments=arguments),
+            remedy="Another key stands there now: plan again.",
+        )
+
+    @staticmethod
+    def _checks(facts: SubjectFacts, wanted: list[Counted], path: str) -> tuple[Claim, ...]:
+        by_value = (erasing.nobody_by_value(facts, one) for one in facts.counted if one in wanted)
+        return (
+            *(erasing.nothing_left(facts, [one]) for one in wanted),
+            *(claim for claim in by_value if claim is not None),
+            erasing.proof_stands(path),
+        )

@@ -1,0 +1,197 @@
+"""What is written about subjects: the bundle of one's own data, and the proof of an erasure. A built-in system, `compliance`.
+
+It follows the reference to a subject's key; nothing it answers holds the key itself. A bundle is a file for the subject alone, and the only
+thing that holds values; a proof holds counts, digests and the signature of this project.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+from datareeve.core import clock
+from datareeve.core.errors import BadInput, Failed
+from datareeve.core.value import canonical
+from datareeve.systems import proof_page
+from datareeve.systems.adapter import Adapter, effects, reads
+from datareeve.systems.files import allowed_path, inside_path, replace_file
+from datareeve.systems.keyed import Keyed
+from datareeve.systems.secret_references import resolver
+from datareeve.systems.subject_shapes import Sought, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from datareeve.core.ledger import Ledger
+    from datareeve.core.operation import Systems
+
+OWNER_ONLY = 0o600
+ABOUT = "about.json"
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # a bundle of the same data is the same bytes
+
+
+class ComplianceDesk(Adapter):
+    """Bundles and proofs of one project."""
+
+    kind = "compliance"
+
+    def __init__(
+        self, systems: Systems, ledger: Callable[[], Ledger], project: Path, allowed: tuple[str, ...]
+    ) -> None:
+        super().__init__("compliance")
+        self._systems = systems
+        self._ledger = ledger
+        self._project = project.resolve()
+        self._allowed = allowed
+        self._keyed = Keyed(project)
+
+    # -- the subject ---------------------------------------------------------------------------------------------------------------
+
+    @reads
+    def sought(self, subject: str, reference: str, names: list[str]) -> dict[str, Any]:
+        """Who a reference leads to, as keyed digests. Errors: `BadInput` `secret.missing`, naming the reference."""
+        key = resolver(self._project)(reference).reveal().strip()
+        if not key:
+            raise BadInput("secret.missing", f"Nothing is stored at {reference}.", "Put the subject's key there.")  # fmt: skip
+        found = Sought(
+            subject=subject,
+            digest=self._keyed.subject(subject, key),
+            reference=reference,
+            traces=(self._keyed.key_trace(key),),
+            names=tuple(names),
+        )
+        return found.model_dump(mode="json")
+
+    @reads
+    def names_still(self, subject: str, reference: str, digest: str) -> bool:
+        """Whether the reference leads to that subject."""
+        return bool(self.sought(subject, reference, [])["digest"] == digest)
+
+    # -- the bundle ----------------------------------------------------------------------------------------------------------------
+
+    @reads
+    def bundle(self, path: str) -> dict[str, Any] | None:
+        """What a bundle is of: {subject, datasets: {name: rows}, mode, bytes}; None where there is none; {} where another file stands there."""
+        where = self._project / inside_path(self._project, path)
+        if not where.is_file():
+            return None
+        try:
+            with zipfile.ZipFile(where) as packed:
+                about = json.loads(packed.read(ABOUT))
+        except (zipfile.BadZipFile, KeyError, ValueError):
+            return {}
+        counts = {one["dataset"]: one["rows"] for one in about["datasets"]}
+        found = where.stat()
+        return {"subject": about["subject_digest"], "datasets": counts, "mode": f"{found.st_mode & 0o777:o}", "bytes": found.st_size}  # fmt: skip
+
+    @effects
+    def write_bundle(
+        self, path: str, stores: list[dict[str, Any]], sought: dict[str, Any], about: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Write a subject's own data into a file that only its owner reads. Gives {rows, bytes}."""
+        where = self._project / allowed_path(self._project, path, self._allowed)
+        one = Sought.model_validate(sought)
+        counted, parts = [], {}
+        for place in stores:
+            store = Store.model_validate(place["store"])
+            rows = self._systems[place["system"]].subject_rows(store, one)  # type: ignore[attr-defined]
+            counted.append({**about["datasets"][store.dataset], "dataset": store.dataset, "rows": len(rows)})
+            parts[store.dataset] = rows
+        told = {**about, "datasets": counted, "subject_digest": one.digest}
+        data = _packed(told, parts)
+        where.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(where, data, OWNER_ONLY)
+        return {"rows": sum(map(len, parts.values())), "bytes": len(data)}
+
+    @effects
+    def remove_bundle(self, path: str) -> dict[str, Any]:
+        """Take a bundle away; quiet where there is none."""
+        (self._project / allowed_path(self._project, path, self._allowed)).unlink(missing_ok=True)
+        return {}
+
+    # -- the proof -----------------------------------------------------------------------------------------------------------------
+
+    @reads
+    def proof_stands(self, path: str) -> bool:
+        """Whether a proof is there, signed by this project, with nothing left anywhere, and the ledger still holds what it names."""
+        where = self._project / inside_path(self._project, path)
+        if not where.is_file():
+            return False
+        document = json.loads(where.read_text(encoding="utf-8"))
+        signature = document.pop("signature", {}).get("value", "")
+        if not self._keyed.is_signed(canonical(document), signature):
+            return False
+        clean = all(one["after"] == 0 for one in document["datasets"])
+        known = {entry.seq: entry.hash for entry in self._ledger().entries(run=document["run"])}
+        return clean and all(known.get(one["entry"]) == one["hash"] for one in document["steps"])
+
+    @effects
+    def write_proof(self, path: str, about: dict[str, Any], stores: list[dict[str, Any]], sought: dict[str, Any], *, run: str) -> dict[str, Any]:  # fmt: skip
+        """Search every store again, by digests alone, and write what was erased and found. Errors: `Failed` `erasure.left`."""
+        where = self._project / allowed_path(self._project, path, self._allowed)
+        datasets = [self._searched(place, sought) for place in stores]
+        if left := [one["dataset"] for one in datasets if one["after"]]:
+            raise Failed("erasure.left", f"Rows of the subject are in {', '.join(left)} again.", "Something writes them: stop it, and plan again.")  # fmt: skip
+        document = {**about, **self._from_ledger(run), "datasets": datasets, "written_at": clock.stamp()}
+        document["signature"] = {"algorithm": "HMAC-SHA-256", "by": "the key of this project, .datareeve/compliance.key", "value": self._keyed.signature(canonical(document))}  # fmt: skip
+        text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+        where.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(where, text.encode(), OWNER_ONLY)
+        page = proof_page.render(document, hashlib.sha256(text.encode()).hexdigest())
+        replace_file(where.with_suffix(".md"), page.encode(), OWNER_ONLY)
+        return {"proof": path, "bytes": len(text)}
+
+    def _searched(self, place: dict[str, Any], sought: dict[str, Any]) -> dict[str, Any]:
+        """A dataset with how many rows are left: found by digests, for the reference may be gone tomorrow."""
+        alone = {**sought, "reference": None}
+        counts = self._systems[place["system"]].read("subject_counts", stores=[place["store"]], sought=alone)
+        return {**place["told"], "after": counts[place["store"]["dataset"]]}
+
+    def _from_ledger(self, run: str) -> dict[str, Any]:
+        """Who allowed it, and what became of each step, with the entries of the hash chain that say so."""
+        entries = self._ledger().entries(run=run)
+        started = next((e.body for e in entries if e.kind == "run" and e.body.get("state") == "started"), {})
+        done = [e for e in entries if e.kind == "step" and e.body.get("moment") == "outcome"]
+        return {
+            "run": run,
+            "evidence": f"datareeve evidence {run} --recheck",
+            "plan": started.get("plan", ""),
+            "asked_by": started.get("by", ""),
+            "allowed": started.get("allowed", ""),
+            "steps": [{"step": e.body["step"], "at": e.at, "entry": e.seq, "hash": e.hash, "result": e.body["result"]} for e in done],
+        }  # fmt: skip
+
+
+def _packed(about: dict[str, Any], parts: dict[str, list[dict[str, Any]]]) -> bytes:
+    """A ZIP of JSON and CSV, the same bytes for the same data."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+
+        def add(name: str, text: str) -> None:
+            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
+            entry.external_attr = OWNER_ONLY << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(entry, text)
+
+        add(ABOUT, json.dumps(about, indent=1, ensure_ascii=False, sort_keys=True))
+        for name, rows in parts.items():
+            safe = name.replace("/", "_").replace("\\", "_")
+            add(f"{safe}.json", json.dumps(rows, indent=1, ensure_ascii=False, default=str))
+            add(f"{safe}.csv", _as_csv(rows))
+    return buffer.getvalue()
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, list(rows[0]) if rows else [], extrasaction="ignore")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {k: json.dumps(v, default=str) if isinstance(v, (dict, list)) else v for k, v in row.items()}
+        )
+    return out.getvalue()

@@ -1,0 +1,105 @@
+"""Erasing rows in PostgreSQL: one transaction a dataset, its rows locked and counted first; and what its rows leave behind.
+
+A deleted row stays in its page until VACUUM, and the most common values of a column stay in pg_statistic until ANALYZE, or for ever where the
+table has become empty: PostgreSQL 18 can clear them.
+"""
+
+# ruff: noqa: S608 - identifiers are quoted as the engine does it, values are parameters
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql as pgsql
+
+from datareeve.core.errors import Failed
+from datareeve.systems.subject_files import changed
+
+if TYPE_CHECKING:
+    from datareeve.systems.postgres import Postgres
+    from datareeve.systems.subject_shapes import Store
+    from datareeve.systems.subject_sql import Condition, Looking
+
+LOCK_SECONDS = 10
+BATCH = 5_000
+CLEARS_STATISTICS = 180000
+
+
+def erase(system: Postgres, store: Store, source: str, looking: Looking, run: str) -> dict[str, Any]:
+    """Delete or anonymise a subject's rows of one table, all or none. Errors: `Failed` `erasure.changed` where there are more than planned."""
+    where = looking.where(store, source)
+    with system._acting(run) as connection:  # noqa: SLF001 - of its own package
+        _log_no_parameters(connection)
+        with connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            rows = _count(connection, source, where, lock=True)
+            if store.expected is not None and rows > store.expected:
+                raise changed(store.dataset, store.expected, rows)
+            _change(connection, store, source, looking, where)
+            if left := _count(connection, source, where):
+                raise Failed("erasure.left", f"{store.dataset}: {left:,} rows are still there after the statement.", "A trigger or a rule puts them back: look at the table's.")  # fmt: skip
+    return {"rows": rows}
+
+
+def shape(store: Store, source: str, condition: str) -> str:
+    """The statement as it is told: with placeholders, without a value."""
+    if store.mode == "delete":
+        return f"DELETE FROM {source} WHERE {condition}"
+    puts = ", ".join(f'"{column}" = %s' for column in store.set)
+    return f"UPDATE {source} SET {puts} WHERE {condition}"
+
+
+def _change(connection: Any, store: Store, source: str, looking: Looking, where: Condition) -> None:
+    if store.mode == "delete":
+        connection.execute(f"DELETE FROM {source} WHERE {where.sql}", where.parameters)
+        return
+    puts = [looking.put(store, column, how) for column, how in store.set.items()]
+    statement = shape(store, source, where.sql)
+    connection.execute(statement, [*puts, *where.parameters])
+
+
+def _count(connection: Any, source: str, where: Condition, *, lock: bool = False) -> int:
+    rows = f"SELECT 1 FROM {source} WHERE {where.sql}{' FOR UPDATE' if lock else ''}"
+    found = connection.execute(f"SELECT count(*) AS n FROM ({rows}) AS r", where.parameters).fetchone()
+    return int(found["n"])
+
+
+def remove_batches(system: Postgres, store: Store, source: str, looking: Looking, run: str) -> dict[str, Any]:
+    """Delete old rows, some thousand in a transaction, so that no lock and no WAL peak lasts; at most as many as planned and a tenth more."""
+    where = looking.where(store, source)
+    statement = f"DELETE FROM {source} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {source} WHERE {where.sql} LIMIT {BATCH}))"
+    rows = batches = 0
+    with system._acting(run) as connection:  # noqa: SLF001 - as above
+        _log_no_parameters(connection)
+        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        while gone := connection.execute(statement, where.parameters).rowcount:
+            rows, batches = rows + gone, batches + 1
+    return {"rows": rows, "batches": batches}
+
+
+def clear_statistics(system: Postgres, table: str, columns: list[str], run: str) -> dict[str, Any]:
+    """Forget what pg_statistic keeps of some columns, where the server can (18), and gather the table's anew."""
+    schema, name = table.split(".", 1)
+    with system._acting(run) as connection:  # noqa: SLF001 - as above
+        if connection.info.server_version >= CLEARS_STATISTICS:
+            for column in columns:
+                connection.execute(
+                    "SELECT pg_clear_attribute_stats(%s, %s, %s, false)", (schema, name, column)
+                )
+        connection.execute(pgsql.SQL("VACUUM (ANALYZE) {}").format(pgsql.Identifier(schema, name)), prepare=False)  # fmt: skip
+    return {}
+
+
+STATISTICS_SQL = """
+SELECT coalesce(most_common_vals::text, '') || ' ' || coalesce(histogram_bounds::text, '') || ' ' || coalesce(most_common_elems::text, '') AS kept
+  FROM pg_stats WHERE schemaname = %s AND tablename = %s AND attname = ANY(%s)
+"""
+
+
+def _log_no_parameters(connection: Any) -> None:
+    """Ask the server to write no parameters of ours into its log; only a superuser may, others are told of it in the plan."""
+    for setting in ("log_parameter_max_length", "log_parameter_max_length_on_error"):
+        try:
+            connection.execute(f"SET {setting} = 0")
+        except psycopg.errors.InsufficientPrivilege:
+            continue

@@ -1,0 +1,496 @@
+"""A subject's lines and rows in files: Parquet, CSV, JSON lines, logs. A file is written anew beside, and takes its place whole.
+
+What was there before stays beside it under a hidden name, until the last step of an erasure removes it: a step that fails later can be taken
+back. Lines that are not meant are passed on byte for byte; a Parquet file's dictionaries and statistics are made anew of the rows that stay.
+"""
+
+# ruff: noqa: S608 - identifiers are quoted as the engine does it, values are parameters
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from datareeve.core.errors import BadInput, Failed, Refused
+from datareeve.systems.keyed import Finder, written
+from datareeve.systems.subject_sql import DUCKDB, Condition, Looking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from datareeve.systems.keyed import Keyed
+    from datareeve.systems.subject_shapes import Sought, Store
+
+PARTIAL, FORMER = ".datareeve-erasing", ".datareeve-former"
+MARK = "[erased]"
+PARQUET = (".parquet", ".pq")
+JSON_LINES = (".jsonl", ".ndjson")
+CSV = (".csv", ".tsv")
+MOST_LINES = 100_000  # of one subject, that are shown at once
+MOST_JOINED = 1_000  # lines that one quoted CSV record may span
+MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}")  # ISO 8601: as text it stands in the order of time
+CODECS = {"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD", "BROTLI", "LZ4", "LZ4_RAW"}
+
+
+class Source(NamedTuple):
+    """Where the files of a dataset lie."""
+
+    folder: Path
+    pattern: str
+
+    def files(self) -> list[Path]:
+        """The files, in order; hidden ones are ours or an editor's."""
+        below = self.folder / self.pattern
+        if below.is_dir():
+            found = (path for path in below.rglob("*"))
+        elif below.is_file():
+            return [below]
+        else:
+            found = self.folder.glob(self.pattern)
+        return sorted(
+            path
+            for path in found
+            if path.is_file() and not path.name.startswith(".") and not path.is_symlink()
+        )
+
+    def formers(self) -> list[Path]:
+        """What an erasure left beside them."""
+        return sorted({path for file in self._folders() for path in file.glob(f".*{FORMER}")})
+
+    def partials(self) -> list[Path]:
+        """What an interrupted rewriting left."""
+        return sorted({path for file in self._folders() for path in file.glob(f".*{PARTIAL}*")})
+
+    def _folders(self) -> set[Path]:
+        below = self.folder / self.pattern
+        return {path.parent for path in self.files()} | {below if below.is_dir() else below.parent}
+
+
+def form_of(path: Path) -> str:
+    """parquet, csv, json or text."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    last = suffixes[-1] if suffixes else ""
+    if last in PARQUET:
+        return "parquet"
+    return "csv" if last in CSV else "json" if last in JSON_LINES else "text"
+
+
+def former_of(path: Path) -> Path:
+    """Where the former file stays."""
+    return path.with_name(f".{path.name}{FORMER}")
+
+
+# -- lines -------------------------------------------------------------------------------------------------------------------------
+
+
+class Lines:
+    """Which lines of a file are a subject's, and what becomes of them."""
+
+    def __init__(self, store: Store, sought: Sought | None, keyed: Keyed, looking: Looking) -> None:
+        self.store = store
+        self.looking = looking
+        self._keyed = keyed
+        self._sought = sought
+        self._finder = Finder(keyed, sought.traces, sought.names) if sought else Finder(keyed, ())
+        self._clear = looking.clear()
+
+    def each(self, path: Path) -> Iterator[tuple[bytes, bytes | None]]:
+        """Every record as it stands, and what it becomes: itself, another, or nothing (None)."""
+        form = form_of(path)
+        with _open(path, "rb") as file:
+            if form == "csv":
+                yield from self._csv(file, path)
+            elif form == "json" and self.store.match.column:
+                yield from ((raw, self._json(raw)) for raw in file)
+            else:
+                yield from ((raw, self._text(raw)) for raw in file)
+
+    def _text(self, raw: bytes) -> bytes | None:
+        text = raw.decode("utf-8", errors="surrogateescape")
+        if not self._finder.is_in(text):
+            return raw
+        if self.store.mode == "delete":
+            return None
+        return self._finder.redacted(text, MARK).encode("utf-8", errors="surrogateescape")
+
+    def _json(self, raw: bytes) -> bytes | None:
+        try:
+            row = json.loads(raw)
+        except ValueError:
+            return self._text(raw)
+        if not isinstance(row, dict) or not self._is_meant(row):
+            return raw
+        if self.store.mode == "delete":
+            return None
+        put = {c: self.looking.put(self.store, c, how) for c, how in self.store.set.items() if c in row}
+        if all(row[column] == value for column, value in put.items()):
+            return raw
+        return json.dumps({**row, **put}, ensure_ascii=False).encode() + b"\n"
+
+    def _csv(self, file: Any, path: Path) -> Iterator[tuple[bytes, bytes | None]]:
+        head = file.readline()
+        yield head, head
+        delimiter = _delimiter(head, path)
+        names = next(
+            csv.reader([head.decode("utf-8-sig", errors="surrogateescape")], delimiter=delimiter), []
+        )
+        for raw in _records(file):
+            yield raw, self._csv_record(raw, names, delimiter)
+
+    def _csv_record(self, raw: bytes, names: list[str], delimiter: str) -> bytes | None:
+        if not self.store.match.column and not self.store.match.older and not self.store.match.values:
+            return self._text(raw)
+        text = raw.decode("utf-8", errors="surrogateescape")
+        fields = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        if len(fields) != len(names) or not self._is_meant(dict(zip(names, fields, strict=True))):
+            return raw
+        if self.store.mode == "delete":
+            return None
+        put = {c: self.looking.put(self.store, c, how) or "" for c, how in self.store.set.items()}
+        after = [put.get(name, field) for name, field in zip(names, fields, strict=True)]
+        if after == fields:
+            return raw
+        out = io.StringIO(newline="")
+        ending = "\r\n" if raw.endswith(b"\r\n") else "\n"
+        csv.writer(out, delimiter=delimiter, lineterminator=ending).writerow(after)
+        return out.getvalue().encode("utf-8", errors="surrogateescape")
+
+    def _is_meant(self, row: dict[str, Any]) -> bool:
+        match = self.store.match
+        if match.older and not _is_older(row.get(match.older), match.before):
+            return False
+        if (
+            match.spared
+            and self._keyed.subject(match.spared_subject, row.get(match.column, "")) in match.spared
+        ):
+            return False
+        if self._sought is None:
+            return bool(match.older)
+        if match.column and self._is_key(row.get(match.column)):
+            return True
+        traces = {trace.digest for trace in self._sought.traces if not trace.weak}
+        return any(
+            self._keyed.of_value(row[c]) & traces for c in match.values if row.get(c) not in (None, "")
+        )
+
+    def _is_key(self, value: Any) -> bool:
+        if value is None or self._sought is None:
+            return False
+        if self._clear is not None:
+            return written(value) == self._clear
+        return self._keyed.subject(self._sought.subject, value) == self._sought.digest
+
+
+def _is_older(value: Any, before: str) -> bool:
+    """Whether a moment as text lies before another; what is no moment is not old."""
+    text = "" if value is None else written(value)
+    return bool(MOMENT.match(text)) and text < before
+
+
+def _records(file: Any) -> Iterator[bytes]:
+    """Whole CSV records, line breaks within quotes included."""
+    record, lines = b"", 0
+    for raw in file:
+        record, lines = record + raw, lines + 1
+        if record.count(b'"') % 2 == 0 or lines >= MOST_JOINED:
+            yield record
+            record, lines = b"", 0
+    if record:
+        yield record
+
+
+def _delimiter(head: bytes, path: Path) -> str:
+    if ".tsv" in path.suffixes:
+        return "\t"
+    return max(",;\t|", key=lambda sign: head.count(sign.encode()))
+
+
+# -- counting and rewriting ----------------------------------------------------------------------------------------------------------
+
+
+class Files:
+    """The files of one dataset, for one subject or one age."""
+
+    def __init__(
+        self, source: Source, store: Store, sought: Sought | None, keyed: Keyed, project: Path
+    ) -> None:
+        self.source = source
+        self.store = store
+        self._looking = Looking(DUCKDB, _nothing, keyed, project, sought)
+        self._lines = Lines(store, sought, keyed, self._looking)
+
+    def count(self) -> int:
+        """Rows or lines that are meant."""
+        return sum(self._count(path) for path in self.source.files())
+
+    def rewrite(self, most: int | None) -> dict[str, Any]:
+        """Write each file that holds some anew, and put it in the former's place. Gives {rows, files: [{path, before, after, rows}]}."""
+        _remove(self.source.partials())
+        told = []
+        for path in self.source.files():
+            if (rows := self._count(path)) > 0:
+                told.append(  # noqa: PERF401 - it acts
+                    {
+                        "path": path.relative_to(self.source.folder).as_posix(),
+                        "rows": rows,
+                        **self._replace(path),
+                    }
+                )
+        total = sum(one["rows"] for one in told)
+        if most is not None and total > most:
+            self.put_back()
+            raise changed(self.store.dataset, most, total)
+        return {"rows": total, "files": told}
+
+    def put_back(self) -> None:
+        """Put the former files in their places again; quiet where there are none."""
+        _remove(self.source.partials())
+        for former in self.source.formers():
+            former.replace(former.with_name(former.name[1:].removesuffix(FORMER)))
+
+    def shown(self) -> list[dict[str, Any]]:
+        """The rows or lines themselves, for the subject alone."""
+        found: list[dict[str, Any]] = []
+        for path in self.source.files():
+            found.extend(self._shown(path))
+            if len(found) > MOST_LINES:
+                raise BadInput("subject.too-many", f"{self.store.dataset} holds more than {MOST_LINES:,} rows of one subject.", "Export it by its own tools.")  # fmt: skip
+        return found
+
+    def _shown(self, path: Path) -> Iterator[dict[str, Any]]:
+        name = path.relative_to(self.source.folder).as_posix()
+        if form_of(path) == "parquet":
+            with _parquet(path) as table:
+                condition = self._where(table)
+                yield from table.rows(
+                    f"SELECT * FROM {table.source} WHERE {condition.sql}", condition.parameters
+                )
+            return
+        for number, (raw, after) in enumerate(self._lines.each(path), 1):
+            if after != raw:
+                yield {
+                    "file": name,
+                    "line": number,
+                    "text": raw.decode("utf-8", errors="replace").rstrip("\r\n"),
+                }
+
+    def _count(self, path: Path) -> int:
+        if form_of(path) == "parquet":
+            with _parquet(path) as table:
+                condition = self._where(table)
+                counted = table.rows(
+                    f"SELECT count(*) AS n FROM {table.source} WHERE {condition.sql}", condition.parameters
+                )
+                return int(counted[0]["n"])
+        return sum(after != raw for raw, after in self._lines.each(path))
+
+    def _where(self, table: Any) -> Condition:
+        self._looking.rows = table.rows
+        return self._looking.where(self.store, table.source)
+
+    def _replace(self, path: Path) -> dict[str, Any]:
+        if busy := writers(path):
+            raise Refused(
+                "erasure.open-file",
+                f"{self.store.dataset}: {path.name} is open for writing by process {busy[0]}: what it writes next would go to the former file.",
+                "Let that program close or rotate it first; then erase again.",
+            )
+        partial, seen = path.with_name(f".{path.name}{PARTIAL}{path.suffix}"), path.stat()
+        try:
+            self._write(path, partial)
+            if _changed(seen, path.stat()):
+                raise Failed("erasure.changed", f"{self.store.dataset}: {path.name} was written to in the meantime.", "Plan again when it is at rest.")  # fmt: skip
+            return take_place(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _write(self, path: Path, partial: Path) -> None:
+        if form_of(path) == "parquet":
+            with _parquet(path) as table:
+                table.write(self._kept(table), partial)
+            return
+        with _open(partial, "wb", like=path) as out:
+            for _, after in self._lines.each(path):
+                if after is not None:
+                    out.write(after)
+
+    def _kept(self, table: Any) -> Condition:
+        condition = self._where(table)
+        if self.store.mode == "delete":
+            return Condition(
+                f"SELECT * FROM {table.source} WHERE ({condition.sql}) IS NOT TRUE", condition.parameters
+            )
+        replaced, parameters = [], []
+        for column, how in self.store.set.items():
+            name = DUCKDB.name(column)
+            replaced.append(f"CASE WHEN {condition.sql} THEN ? ELSE {name} END AS {name}")
+            parameters += [*condition.parameters, self._looking.put(self.store, column, how)]
+        return Condition(f"SELECT * REPLACE ({', '.join(replaced)}) FROM {table.source}", parameters)
+
+
+def take_place(new: Path, path: Path) -> dict[str, Any]:
+    """Put a finished file in the place of another, which stays beside it. Gives {before, after}: SHA-256 of both."""
+    seen, former = path.stat(), former_of(path)
+    new.chmod(seen.st_mode & 0o777)
+    with suppress(PermissionError):
+        os.chown(new, seen.st_uid, seen.st_gid)
+    before, after = digest(path), digest(new)
+    _sync(new)
+    if former.exists():
+        raise Failed("erasure.former", f"{former.name} stands beside {path.name} already.", "An earlier erasure was not ended: resume it, or look at that file and remove it.")  # fmt: skip
+    os.link(path, former)
+    new.replace(path)
+    former.chmod(0o600)
+    _sync(path.parent)
+    return {"before": before, "after": after}
+
+
+def remove_formers(source: Source) -> int:
+    """Remove what stands beside the files; gives how many there were."""
+    return _remove(source.formers())
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def writers(path: Path) -> list[int]:
+    """The processes of this machine that have the file open for writing, as far as we may see."""
+    wanted = str(path.resolve())
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError, ValueError):
+            if str(link.readlink()) == wanted:
+                flags = re.search(r"flags:\s+(\d+)", (link.parent.parent / "fdinfo" / link.name).read_text())
+                if flags and int(flags[1], 8) & 3:
+                    found.append(int(link.parent.parent.name))
+    return sorted(found)
+
+
+def changed(dataset: str, planned: int, found: int) -> Failed:
+    """Said where there is more than was planned."""
+    return Failed(
+        "erasure.changed",
+        f"{dataset} holds {found:,} rows of it now; the plan told of {planned:,}.",
+        "Nothing of it was erased: plan again, and let a person see it.",
+    )
+
+
+def _changed(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_ino, before.st_size, before.st_mtime_ns) != (
+        after.st_ino,
+        after.st_size,
+        after.st_mtime_ns,
+    )
+
+
+def _remove(paths: list[Path]) -> int:
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path, mode: str, like: Path | None = None) -> Any:
+    """A file, unpacked where it is packed."""
+    if ".gz" not in (like or path).suffixes:
+        return path.open(mode)
+    return gzip.open(path, mode)
+
+
+def _nothing(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
+    del sql, parameters
+    return []
+
+
+# -- Parquet ---------------------------------------------------------------------------------------------------------------------------
+
+
+class _parquet:  # noqa: N801 - used as a context
+    """One Parquet file, through DuckDB."""
+
+    def __init__(self, path: Path) -> None:
+        from datareeve.systems.duckdb import _driver  # noqa: PLC0415 - an extra
+
+        self.path = path
+        self._errors = _driver().Error
+        self._connection = _driver().connect(config={"threads": "2"})
+        self.source = f"read_parquet('{str(path).replace(chr(39), chr(39) * 2)}', hive_partitioning = false, union_by_name = false)"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def rows(self, sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
+        """The rows of a statement."""
+        cursor = self._told(lambda: self._connection.execute(sql, parameters))
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def write(self, kept: Condition, out: Path) -> None:
+        """Write the rows that stay, with the codec, row groups and schema that the file has."""
+        codec, size = self._layout()
+        place = str(out).replace("'", "''")
+        options = f"FORMAT parquet, CODEC '{codec}', ROW_GROUP_SIZE {size}"
+        statement = f"COPY ({kept.sql}) TO '{place}' ({options})"
+        self._told(lambda: self._connection.execute(statement, kept.parameters))
+        if self._schema(self.path) != self._schema(out):
+            raise Failed("erasure.schema", f"{self.path.name} would not keep its columns and types.", "Rewrite it with the program that made it, without this subject.")  # fmt: skip
+
+    def _layout(self) -> tuple[str, int]:
+        found = self.rows(
+            f"SELECT any_value(compression) AS codec, max(row_group_num_rows) AS rows FROM parquet_metadata('{str(self.path).replace(chr(39), chr(39) * 2)}')",
+            [],
+        )[0]
+        codec = str(found["codec"] or "SNAPPY").upper()
+        return codec if codec in CODECS else "SNAPPY", max(int(found["rows"] or 0), 2048)
+
+    def _schema(self, path: Path) -> list[tuple[str, str]]:
+        place = str(path).replace("'", "''")
+        return [
+            (row["column_name"], row["column_type"])
+            for row in self.rows(
+                f"DESCRIBE SELECT * FROM read_parquet('{place}', hive_partitioning = false)", []
+            )
+        ]
+
+    def _told(self, act: Callable[[], Any]) -> Any:
+        from datareeve.systems.duckdb import translate  # noqa: PLC0415
+
+        try:
+            return act()
+        except self._errors as error:
+            raise translate(error, self.path.name, self.path.name, late=False) from None
+
+
+def columns(path: Path) -> list[str]:
+    """The columns of a Parquet file or of a CSV file's head; none of others."""
+    form = form_of(path)
+    if form == "parquet":
+        with _parquet(path) as table:
+            return [row["column_name"] for row in table.rows(f"DESCRIBE SELECT * FROM {table.source}", [])]
+    if form != "csv":
+        return []
+    with _open(path, "rb") as file:
+        head = file.readline()
+    return next(
+        csv.reader([head.decode("utf-8-sig", errors="replace")], delimiter=_delimiter(head, path)), []
+    )
