@@ -1,4 +1,4 @@
-"""Vertical slices: databases and AI APIs now; pipelines, quality, storage and analytics beside it. None imports another."""
+"""Vertical slices: databases, AI APIs and data quality now; pipelines, storage and analytics beside them. None imports another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datareeve.core.operation import Operation
 
-SLICES = ("databases", "ai")
+SLICES = ("databases", "ai", "quality")
 
 
 def operations() -> tuple[type[Operation[Any]], ...]:

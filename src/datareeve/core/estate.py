@@ -200,7 +200,7 @@ class Authority(Value):
     """What may be done unattended, what needs an approval, what never. Default: read; everything else needs an approval."""
 
     rules: tuple[Rule, ...] = ()
-    file_paths: tuple[str, ...] = ("**/data/**", "**/etl/**", "**/migrations/**")
+    file_paths: tuple[str, ...] = ("**/data/**", "**/etl/**", "**/migrations/**", "**/contracts/**")
     approvals_expire_hours: float = 24.0
     four_eyes: bool = Field(default=False, description="an approval cannot be given by the party that asked")
     budget: Budget = Budget()

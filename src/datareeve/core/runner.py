@@ -22,6 +22,8 @@ from datareeve.core.journal import Journal, ended
 from datareeve.core.operation import (
     Check,
     Claim,
+    Effect,
+    Finding,
     Outcome,
     PartOutcome,
     Plan,
@@ -261,12 +263,12 @@ class Runner:
             progress("check", text=check.claim.text, verdict=check.verdict)
         failing = [check for check in checks if check.verdict is not Verdict.HOLDS]
         if failing and leaf.steps:
-            return self._undo_part(
-                leaf,
-                journal,
-                f"the check failed: {failing[0].claim.text} {failing[0].reason}".rstrip(),
-                progress,
-            )
+            reason = f"the check failed: {failing[0].claim.text} {failing[0].reason}".rstrip()
+            if _only_looked(leaf):  # what was found stays, and there is nothing to take back
+                return _part_outcome(
+                    leaf, "failed", reason=reason, steps=_outcomes(leaf, journal), checks=checks
+                )
+            return self._undo_part(leaf, journal, reason, progress)
         contradicted = [check for check in checks if check.verdict is Verdict.FAILS]
         if leaf.nothing_to_do and contradicted:  # so it was when it was planned; it is no longer
             reason = f"the check failed: {contradicted[0].claim.text}"
@@ -480,6 +482,10 @@ def _no_fence(run: str) -> Fence:
     return Fence(resource="", token=0, run=run)
 
 
+def _only_looked(leaf: Plan) -> bool:
+    return all(step.effect is Effect.READ and not step.undo for step in leaf.steps)
+
+
 def _since(began: float) -> float:
     return round(time.monotonic() - began, 4)
 
@@ -504,10 +510,17 @@ def _part_outcome(
     measured = {
         key: value for step in steps for key, value in step.result.items() if key not in PLAIN_RESULTS
     }
+    measured.pop("findings", None)
+    found = tuple(finding for step in steps for finding in noticed(step))
     return PartOutcome(
         part_id=leaf.part_id, operation=leaf.operation, serves=leaf.serves, summary=leaf.summary, status=status, reason=reason,
-        steps=steps, checks=checks, figures={**leaf.figures, **measured}, findings=leaf.findings, blockers=leaf.blockers,
+        steps=steps, checks=checks, figures={**leaf.figures, **measured}, findings=(*leaf.findings, *found), blockers=leaf.blockers,
     )  # fmt: skip
+
+
+def noticed(step: StepOutcome) -> tuple[Finding, ...]:
+    """What a step found while it was carried out: `findings` in its result."""
+    return tuple(Finding.model_validate(one) for one in step.result.get("findings", ()))
 
 
 def _succeeded(need: str, parts: tuple[PartOutcome, ...]) -> bool:

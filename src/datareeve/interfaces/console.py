@@ -27,6 +27,7 @@ from rich.text import Text
 from datareeve.core import clock
 from datareeve.core import figures as readable
 from datareeve.core.operation import Effect, Severity, Verdict
+from datareeve.core.runner import noticed
 from datareeve.interfaces import descriptions
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ NOTHING_YET = (
 )
 PIPE_WIDTH = 140  # where the output is no terminal
 FINDINGS_SHOWN = 5  # of one part of a wide plan
+KEYS_SHOWN = 3  # of the rows that a finding names
 ARGUMENT_SHOWN = 160  # characters
 EFFECT_STYLES = {
     Effect.READ: "dim",
@@ -207,6 +209,8 @@ def _step_view(step: Step, indent: int) -> Iterator[RenderableType]:
             ("; ".join(call_text(call) for call in step.undo), "dim"),
             indent=indent + 4,
         )
+    elif step.effect is Effect.READ:
+        yield line((step.no_undo, "dim"), indent=indent + 4)
     else:
         yield line(("no way back  ", "bold red"), step.no_undo, indent=indent + 4)
 
@@ -290,10 +294,19 @@ def _findings(findings: Sequence[Finding], indent: int, most: int | None) -> Ite
             words = (
                 ("Computed: ", finding.figures.get("computed")),
                 ("Proof: ", finding.figures.get("proof")),
+                ("Rows: ", _keys(finding.figures.get("keys") or ())),
             )
             yield from (line((f"{word}{value}", "dim"), indent=indent + 2) for word, value in words if value)
     if most is not None and len(findings) > most:
         yield line((f"… and {len(findings) - most} more findings", "dim"), indent=indent)
+
+
+def _keys(keys: Sequence[dict[str, Any]]) -> str:
+    """Rows by their keys: 'tailnum=N201AA; tailnum=N202AA and 18 more'."""
+    told = [
+        "; ".join(", ".join(f"{name}={value}" for name, value in key.items()) for key in keys[:KEYS_SHOWN])
+    ]
+    return "".join([*told, f" and {len(keys) - KEYS_SHOWN} more" if len(keys) > KEYS_SHOWN else ""])
 
 
 def _figures(figures: dict[str, Any]) -> RenderableType:
@@ -406,8 +419,9 @@ def _part_view(part: PartOutcome, predicted: dict[tuple[str, str], Prediction]) 
     parts += [line(("blocked: ", "bold yellow"), blocker, indent=4) for blocker in part.blockers]
     parts += [_step_outcome(step, predicted.get((part.part_id, step.step))) for step in part.steps]
     parts += [check_view(check, indent=4) for check in part.checks]
-    if not part.steps:
-        parts += _findings(part.findings, 4, FINDINGS_SHOWN if part.part_id else None)
+    # What the plan found already was shown with it.
+    findings = [finding for step in part.steps for finding in noticed(step)] if part.steps else part.findings
+    parts += _findings(findings, 4, FINDINGS_SHOWN if part.part_id else None)
     if part.figures and not part.part_id:
         parts.append(Padding(_figures(part.figures), (0, 0, 0, 4)))
     return Group(*parts)

@@ -1,0 +1,155 @@
+"""What checking a contract on a system does on the quality desk: run, judge, keep, and tell what broke."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from datareeve.capabilities.quality import running
+from datareeve.capabilities.quality.compiling import Compiled
+from datareeve.capabilities.quality.rule import Contract, Rule
+from datareeve.capabilities.quality.verdicts import Says, Verdict
+from datareeve.core import clock
+from datareeve.core.operation import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datareeve.systems.quality_desk import Desk
+
+WORK = "check"
+FLAPPING_LOOKS = 10  # earlier verdicts of a rule that are looked at
+FLAPPING_TURNS = 4  # between good and bad among them, from which on it flaps
+HISTORY_MOST = 5000
+
+
+def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
+    """Run a contract on a system, keep the verdicts, and give figures and findings."""
+    contract = Contract.model_validate(given["contract"])
+    compiled = Compiled.model_validate(given["compiled"])
+    system, read_on = given["system"], given["read_on"]
+
+    def history(rule: Rule) -> list[Any]:
+        return desk.store.history(contract.name, system, rule.id, most=HISTORY_MOST)
+
+    results = running.run(desk.systems[read_on], compiled, contract.rules, desk.estate.quality, history)
+    before = _before(desk, contract, system)
+    _keep(desk, contract, system, results)
+    findings = [*_findings(contract, system, results.verdicts, before)]
+    return {**figures(results.verdicts), "check_seconds": results.seconds, "snapshot": results.snapshot or "none",
+            "findings": [finding.model_dump(mode="json") for finding in findings]}  # fmt: skip
+
+
+def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """How many rules passed and did not; the pass rate is of those that were run."""
+    counts = {says: sum(v.says is says for v in verdicts) for says in Says}
+    ran = len(verdicts) - counts[Says.NOT_RUN]
+    return {
+        "rules": len(verdicts),
+        "passed": counts[Says.PASS],
+        "warned": counts[Says.WARN],
+        "failed": counts[Says.FAIL],
+        "not_run": counts[Says.NOT_RUN],
+        "proved": sum(bool(v.proof) for v in verdicts),
+        **({"pass_percent": round(100 * counts[Says.PASS] / ran, 3)} if ran else {}),
+    }
+
+
+def _keep(desk: Desk, contract: Contract, system: str, results: running.Results) -> None:
+    at = clock.stamp()
+    counted = figures(results.verdicts)
+    run = {
+        "run": desk.run, "contract": contract.name, "system": system, "version": contract.version, "began": results.began,
+        "snapshot": results.snapshot, "seconds": results.seconds, "down": results.down,
+        **{name: counted[name] for name in ("passed", "warned", "failed", "not_run")}, "by_rows": {},
+    }  # fmt: skip
+    rows = [
+        {
+            "rule": v.rule,
+            "at": at,
+            "says": v.says.value,
+            "figure": v.figure,
+            "failing": v.failing,
+            "checked": v.checked,
+            "told": v.model_dump(mode="json"),
+        }
+        for v in results.verdicts
+    ]
+    desk.store.put_run(run, rows)
+
+
+def _before(desk: Desk, contract: Contract, system: str) -> dict[str, list[str]]:
+    """What each rule said lately, newest first."""
+    found: dict[str, list[str]] = {}
+    for row in desk.store.recent(contract.name, system, most=FLAPPING_LOOKS):
+        found.setdefault(row["rule"], []).append(row["says"])
+    return found
+
+
+def _findings(
+    contract: Contract, system: str, verdicts: Sequence[Verdict], before: dict[str, list[str]]
+) -> list[Finding]:
+    rules = {rule.id: rule for rule in contract.rules}
+    bad = [v for v in verdicts if v.says is not Says.PASS]
+    order = {Says.FAIL: 0, Says.NOT_RUN: 1, Says.WARN: 2}
+    return [
+        _finding(rules[v.rule], system, v, before.get(v.rule, []))
+        for v in sorted(bad, key=lambda v: (order[v.says], v.rule))
+    ]
+
+
+SEVERITIES = {Says.FAIL: Severity.CRITICAL, Says.NOT_RUN: Severity.WARNING, Says.WARN: Severity.WARNING}
+
+
+def _finding(rule: Rule, system: str, verdict: Verdict, before: list[str]) -> Finding:
+    flaps = turns([verdict.says.value, *before]) >= FLAPPING_TURNS
+    owner = f" {rule.owner} answers for it." if rule.owner else ""
+    return Finding(
+        rule=f"{rule.kind}-{verdict.says.value.replace(' ', '-')}",
+        subject=f"{system}: {rule.words}",
+        what=said(rule, verdict) + (" It flaps: it has turned several times lately." if flaps else ""),
+        why=owner.strip(),
+        severity=SEVERITIES[verdict.says],
+        figures={
+            "rule": rule.id,
+            **{
+                key: value
+                for key in ("figure", "failing", "checked")
+                if (value := getattr(verdict, key)) is not None
+            },
+            **({"keys": [dict(one) for one in verdict.keys]} if verdict.keys else {}),
+            **(
+                {"keys_left_out": verdict.keys_left_out} if verdict.keys_left_out and not verdict.keys else {}
+            ),
+        },
+    )
+
+
+def said(rule: Rule, verdict: Verdict) -> str:
+    """A verdict in one sentence, without a value of a row."""
+    if verdict.says is Says.NOT_RUN:
+        return f"Not run: {verdict.reason}."
+    if rule.kind == "schema" and verdict.keys_left_out:
+        return f"{verdict.keys_left_out[0].upper()}{verdict.keys_left_out[1:]}."
+    if verdict.failing is not None:
+        of = f" of {verdict.checked:,}" if verdict.checked else ""
+        about = "" if verdict.exact else f" (in a sample; {_between(verdict)})"
+        return f"{verdict.failing:,}{of} rows break it{about}."
+    bounds = f"; {rule.bounds.words} is asked" if rule.bounds.words else ""
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    return (
+        f"It is {verdict.figure:.6g}{bounds}{reason}."
+        if verdict.figure is not None
+        else f"It does not hold{reason}."
+    )
+
+
+def _between(verdict: Verdict) -> str:
+    low, high = verdict.between or (0.0, 0.0)
+    return f"in all between {low:,.0f} and {high:,.0f}, with 95 % confidence"
+
+
+def turns(says: Sequence[str]) -> int:
+    """How often a rule turned between good and bad."""
+    good = [one == Says.PASS.value for one in says if one != Says.NOT_RUN.value]
+    return sum(a != b for a, b in pairwise(good))
