@@ -68,6 +68,25 @@ class Duckdb(OneFile):
             return answers(query, statements, passed_on=(".timeout",))
 
     @reads
+    def measure(
+        self,
+        statements: list[dict[str, Any]],
+        timeout_seconds: float | None = None,
+        snapshot_seconds: float | None = None,
+        busy_share: float = 1.0,
+    ) -> dict[str, Any]:
+        """What many statements of a check answer, while the file is kept from writers. See `measure.measure`."""
+        from datareeve.systems import duckdb_measure  # noqa: PLC0415 - asked for by checks only
+
+        return duckdb_measure.of_file(
+            self,
+            statements,
+            timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
+            snapshot_seconds=snapshot_seconds,
+            busy_share=busy_share,
+        )
+
+    @reads
     def server(self) -> dict[str, Any]:
         """What this file is: version (of the DuckDB that reads it), path, bytes, wal_bytes."""
         self._must_be_there()
@@ -106,14 +125,8 @@ class Duckdb(OneFile):
     def reading(self, timeout_seconds: float | None = None) -> Iterator[Any]:
         """A sealed connection, closed at the end; what runs longer than allowed is interrupted."""
         driver = _driver()
-        self._must_be_there()
         late = threading.Event()
-        try:
-            connection = driver.connect(str(self.file.resolve()), read_only=True, config=SEALED)
-        except (driver.Error, UnicodeDecodeError) as error:
-            made = translate(error, self.name, self.entry.path, late=False)
-            # A file of another kind is tried with an extension, and those are closed.
-            raise made if isinstance(made, Failed) else _not_a_database(self.name, self.entry.path) from None
+        connection = self.opened(SEALED)
 
         def interrupt() -> None:
             late.set()
@@ -130,6 +143,17 @@ class Duckdb(OneFile):
             timer.cancel()
             timer.join()
             connection.close()
+
+    def opened(self, settings: dict[str, str]) -> Any:
+        """A connection that can only read. Errors: `Unreachable`."""
+        driver = _driver()
+        self._must_be_there()
+        try:
+            return driver.connect(str(self.file.resolve()), read_only=True, config=settings)
+        except (driver.Error, UnicodeDecodeError) as error:
+            made = translate(error, self.name, self.entry.path, late=False)
+            # A file of another kind is tried with an extension, and those are closed.
+            raise made if isinstance(made, Failed) else _not_a_database(self.name, self.entry.path) from None
 
     def _must_be_there(self) -> None:
         if why := self._why_missing():
@@ -149,7 +173,14 @@ def _driver() -> Any:
 
 
 def _answer(connection: Any, sql: str, parameters: Any, shape: Shape) -> Any:
-    """The answer of one statement; which kind it is, DuckDB's own parser says."""
+    """The answer of one statement."""
+    cursor = execute(connection, sql, parameters)
+    names = [column[0] for column in cursor.description or ()]
+    return shaped(names, cursor.fetchmany(ROW_CAP + 1), shape, "duckdb")
+
+
+def execute(connection: Any, sql: str, parameters: Any = None) -> Any:
+    """Run one statement that only reads; which kind it is, DuckDB's own parser says. Its rows are fetched as they come."""
     found = connection.extract_statements(sql)
     if len(found) != 1:
         raise Refused(
@@ -157,9 +188,7 @@ def _answer(connection: Any, sql: str, parameters: Any, shape: Shape) -> Any:
         )
     if found[0].type.name not in READING or re.match(r"\s*explain\s*(\(?\s*analyze)", sql, re.IGNORECASE):
         raise Refused("duckdb.not-a-read", "This is not only reading; it was not run.", "Give one SELECT.")
-    cursor = connection.execute(found[0], parameters) if parameters else connection.execute(found[0])
-    names = [column[0] for column in cursor.description or ()]
-    return shaped(names, cursor.fetchmany(ROW_CAP + 1), shape, "duckdb")
+    return connection.execute(found[0], parameters) if parameters else connection.execute(found[0])
 
 
 def translate(error: Exception, system: str, path: str, *, late: bool) -> DatareeveError:  # noqa: PLR0911 - one a kind
@@ -217,6 +246,15 @@ def _of_statement(said: str, kind: str, system: str, path: str) -> DatareeveErro
     if kind == "ParserException":
         return BadInput(
             "duckdb.syntax", f"{system}: this is not SQL as DuckDB knows it.", "Correct the statement."
+        )
+    if "regular expression" in said or re.search(
+        r"Invalid Input Error: (?:missing|unexpected|invalid|bad repet|no argument|trailing|pattern too)",
+        said,
+    ):
+        return BadInput(
+            "duckdb.regex",
+            f"{system}: DuckDB cannot read a pattern of this statement.",
+            "Write it as RE2 takes it.",
         )
     if kind == "OutOfMemoryException":
         return Failed(

@@ -78,6 +78,25 @@ class Mysql(Subjects):
         return answers(self.query, statements)
 
     @reads
+    def measure(
+        self,
+        statements: list[dict[str, Any]],
+        timeout_seconds: float | None = None,
+        snapshot_seconds: float | None = None,
+        busy_share: float = 1.0,
+    ) -> dict[str, Any]:
+        """What many statements of a check answer, asked of one snapshot. See `measure.measure`."""
+        from datareeve.systems import mysql_measure  # noqa: PLC0415 - asked for by checks only
+
+        return mysql_measure.of(
+            self,
+            statements,
+            timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
+            snapshot_seconds=snapshot_seconds,
+            busy_share=busy_share,
+        )
+
+    @reads
     def server(self) -> dict[str, Any]:
         """What this server is: engine (MariaDB, MySQL), version, version_num ([10, 11, 14]), database, user, read_only, statistics (is performance_schema on?), data_directory, here (is that on this machine?)."""
         with self._reading(None) as cursor:
@@ -133,26 +152,31 @@ class Mysql(Subjects):
     def _reading(self, timeout_seconds: float | None) -> Iterator[Any]:
         """A cursor in a READ ONLY transaction with a time limit."""
         seconds = timeout_seconds or self.entry.read_timeout_seconds
-        with self._translated():
+        with self.translated():
             connection = self._connected()
             thread = connection.thread_id()
             connection._read_timeout = seconds + GRACE_SECONDS  # noqa: SLF001 - for a statement that heeds no limit
             try:
                 with connection.cursor() as cursor:
-                    cursor.execute(self._limit(seconds))
+                    cursor.execute(self.limit(seconds))
                     cursor.execute("START TRANSACTION READ ONLY")
                     yield cursor
                 connection.rollback()
             except BaseException:
                 self.close()
                 if timed_out(connection):
-                    self._kill(thread)
+                    self.kill(thread)
                 raise
 
-    def _limit(self, seconds: float) -> str:
+    def limit(self, seconds: float) -> str:
+        """What sets the server's own limit of a statement's time."""
         if self._about["engine"] == "MariaDB":
             return f"SET SESSION max_statement_time = {seconds:.3f}"
         return f"SET SESSION max_execution_time = {int(seconds * 1000)}"
+
+    def supported(self) -> None:
+        """Look what server this is. Errors: `BadInput` `mysql.too-old`."""
+        self._connected()
 
     def _connected(self) -> Any:
         if self._connection is None or not self._connection.open:
@@ -199,7 +223,7 @@ class Mysql(Subjects):
                 "pip install cryptography, or connect over TLS or a socket.",
             ) from None
 
-    def _kill(self, thread: int) -> None:
+    def kill(self, thread: int) -> None:
         """End a statement that went on after its reader had given up."""
         driver = _driver()
         with suppress(driver.MySQLError, OSError, Unreachable):  # the limit on the server is left to end it
@@ -211,7 +235,8 @@ class Mysql(Subjects):
                 connection.close()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """Errors of the driver as ours, without values."""
         driver = _driver()
         try:
             yield

@@ -107,6 +107,25 @@ class Postgres(Subjects):
         return column if shape == "column" else (column[0] if column else None)
 
     @reads
+    def measure(
+        self,
+        statements: list[dict[str, Any]],
+        timeout_seconds: float | None = None,
+        snapshot_seconds: float | None = None,
+        busy_share: float = 1.0,
+    ) -> dict[str, Any]:
+        """What many statements of a check answer, asked of one snapshot. See `measure.measure`."""
+        from datareeve.systems import pg_measure  # noqa: PLC0415 - asked for by checks only
+
+        return pg_measure.of(
+            self,
+            statements,
+            busy_share,
+            timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
+            snapshot_seconds=snapshot_seconds,
+        )
+
+    @reads
     def server(self) -> dict[str, Any]:
         """What this server is.
 

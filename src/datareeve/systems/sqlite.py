@@ -69,6 +69,25 @@ class Sqlite(OneFile):
         return answers(self.query, statements)
 
     @reads
+    def measure(
+        self,
+        statements: list[dict[str, Any]],
+        timeout_seconds: float | None = None,
+        snapshot_seconds: float | None = None,
+        busy_share: float = 1.0,
+    ) -> dict[str, Any]:
+        """What many statements of a check answer, asked of one snapshot. See `measure.measure`."""
+        from datareeve.systems import sqlite_measure  # noqa: PLC0415 - asked for by checks only
+
+        return sqlite_measure.of(
+            self,
+            statements,
+            timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
+            snapshot_seconds=snapshot_seconds,
+            busy_share=busy_share,
+        )
+
+    @reads
     def server(self) -> dict[str, Any]:
         """What this file is: version (of the SQLite that reads it), path, bytes, wal_bytes, journal_bytes (of a writer that is at work or died)."""
         self._must_be_there()
@@ -134,9 +153,8 @@ class Sqlite(OneFile):
                 late.append(True)
             return len(late)
 
-        self._must_be_there()
         try:
-            with closing(self._open()) as connection:
+            with closing(self.opened()) as connection:
                 connection.set_progress_handler(out_of_time, INSTRUCTIONS)
                 yield connection
         except sqlite3.Error as error:
@@ -147,7 +165,9 @@ class Sqlite(OneFile):
         ) as error:  # several statements (Python 3.11); a number too large to bind
             raise translate(error, self.name, self.entry.path, late=False) from None
 
-    def _open(self) -> sqlite3.Connection:
+    def opened(self) -> sqlite3.Connection:
+        """A connection that can only read."""
+        self._must_be_there()
         connection = sqlite3.connect(
             f"file:{quote(str(self.file.resolve()))}?mode=ro",
             uri=True,

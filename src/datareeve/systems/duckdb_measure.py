@@ -1,0 +1,135 @@
+"""`measure` on DuckDB, for its files and for folders of data files: one transaction on a sealed connection that can only read.
+
+An error ends a transaction of DuckDB, so the next statement begins another; while the connection is open no other process can write the
+file, and so both see the same. What does not fit into memory is spilled below the project's `.datareeve/`, and removed at the end.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from datareeve.core.clock import stamp
+from datareeve.systems import measure
+from datareeve.systems.duckdb import SEALED, _driver, execute, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from datareeve.core.errors import DatareeveError
+    from datareeve.systems.duckdb import Duckdb
+    from datareeve.systems.measure import Stream
+
+MEMORY = "300MB"  # of DuckDB's own, so that the process stays below 512 MB
+ROWS_AT_ONCE = 2_048  # DuckDB's own vector
+
+
+class DuckdbEngine:
+    """One check's connection. `connect` opens it; `explain` turns DuckDB's errors into ours."""
+
+    kind = "duckdb"
+    longest_snapshot: float | None = None
+
+    def __init__(
+        self, connect: Callable[[], Any], explain: Callable[[Exception, str, bool], DatareeveError]
+    ) -> None:
+        self._connect = connect
+        self._explain = explain
+        self.connection: Any = None
+
+    def begin(self) -> str | None:
+        """Open the file: from now on it stays as it is."""
+        self.connection = self._connect()
+        self._run("SET TimeZone = 'UTC'")  # what a day is does not hang on whose session asks
+        self._run("SET enable_progress_bar = false")  # it goes to standard output
+        self._run("SET lock_configuration = true")
+        self._run("BEGIN TRANSACTION READ ONLY")
+        return stamp()
+
+    def _run(self, sql: str) -> None:
+        try:
+            self.connection.execute(sql)
+        except _driver().Error as error:
+            raise self._explain(error, "", False) from None  # noqa: FBT003 - not late
+
+    def end(self) -> None:
+        """Close the file, so that others can write it."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    @contextmanager
+    def stream(self, sql: str, seconds: float) -> Iterator[Stream]:
+        """The rows of one statement, a vector at a time; what runs longer than allowed is interrupted."""
+        late = threading.Event()
+
+        def interrupt() -> None:
+            late.set()
+            self.connection.interrupt()
+
+        timer = threading.Timer(seconds, interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            cursor = execute(self.connection, sql)
+            names = [column[0] for column in cursor.description or ()]
+            yield names, _fetched(cursor, late)
+        except (_driver().Error, UnicodeDecodeError) as error:
+            raise self._explain(error, sql, late.is_set()) from None
+        finally:
+            timer.cancel()
+            timer.join()
+            self._again()
+
+    def _again(self) -> None:
+        with suppress(_driver().Error):  # there is none to end, where the error ended it
+            self.connection.execute("ROLLBACK")
+        self._run("BEGIN TRANSACTION READ ONLY")
+
+    def lost(self, error: DatareeveError) -> bool:
+        """Whether the file itself cannot be read any more."""
+        return measure.unreachable(error)
+
+
+def _fetched(cursor: Any, late: threading.Event) -> Iterator[Any]:
+    while rows := cursor.fetchmany(ROWS_AT_ONCE):
+        if late.is_set():  # while the rows before were tested, DuckDB was idle and could not be interrupted
+            raise _driver().InterruptException
+        yield from rows
+
+
+@contextmanager
+def spilling(project: Path) -> Iterator[dict[str, str]]:
+    """The settings of a connection that measures, with a folder of its own to spill into; none where the project cannot be written."""
+    settings = {
+        **SEALED,
+        "memory_limit": MEMORY,
+        "preserve_insertion_order": "false",
+    }
+    del settings["lock_configuration"]  # as the last, by `begin`
+    folder = None
+    with suppress(OSError):
+        (project / ".datareeve").mkdir(mode=0o700, exist_ok=True)
+        folder = tempfile.mkdtemp(
+            prefix="spill-", dir=project / ".datareeve"
+        )  # that only we can read: it holds values
+    try:
+        yield {**settings, "temp_directory": folder or ""}
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def of_file(system: Duckdb, statements: list[dict[str, Any]], **limits: Any) -> dict[str, Any]:
+    """`measure` of a DuckDB file."""
+    with spilling(system.project) as settings:
+
+        def explain(error: Exception, sql: str, late: bool) -> DatareeveError:  # noqa: FBT001 - as `DuckdbEngine` calls it
+            del sql
+            return translate(error, system.name, system.entry.path, late=late)
+
+        return measure.measure(DuckdbEngine(lambda: system.opened(settings), explain), statements, **limits)
