@@ -1,0 +1,134 @@
+"""What a history lets one expect of a point, and what a rule of kind `learned` or `volume` says of a figure. Pure: the clock is given."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import ValidationError
+
+from datareeve.capabilities.quality.learned import slots
+from datareeve.capabilities.quality.learned.baseline import points_of
+from datareeve.capabilities.quality.learned.points import NotEnough, Point, Settings, points
+from datareeve.capabilities.quality.learned.series import bucket_of
+from datareeve.capabilities.quality.learned.smoothing import middle
+from datareeve.capabilities.quality.learned.watcher import Watcher
+from datareeve.capabilities.quality.rule import NONE_BREAK, Bounds
+from datareeve.capabilities.quality.verdicts import Says
+from datareeve.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from datareeve.capabilities.quality.learned.points import Expectation, Nature
+    from datareeve.capabilities.quality.rule import Rule
+
+NATURES: dict[str, Nature] = {
+    "row-count": "count", "count": "count", "distinct": "count", "null-count": "count", "null-percent": "percent",
+    "distinct-percent": "percent", "freshness": "lag",
+}  # fmt: skip
+BESIDE = 7  # earlier runs that a volume is compared with, where it is not said
+KEPT = 3_000  # points that are learned from: what lies farther back says nothing of today
+
+
+class Said(NamedTuple):
+    """What a rule says of a figure: `words` are the reason, where there is one; `low` and `high` what was expected."""
+
+    says: Says
+    words: str
+    low: float | None = None
+    high: float | None = None
+
+
+def expect(history: Sequence[Point], at: datetime, settings: Settings) -> Expectation | NotEnough:
+    """What the points strictly before `at` let one expect of a point then."""
+    return watched(history, at, settings).expect(at)
+
+
+def watched(history: Sequence[Point], at: datetime, settings: Settings) -> Watcher:
+    """A watcher that has learned the points strictly before `at`, and nothing else."""
+    before = sorted((point for point in history if point.at < at), key=lambda point: point.at)[-KEPT:]
+    watcher = Watcher(settings, slots.usual_step([point.at for point in before if point.value is not None]))
+    for point in before:
+        watcher.learn(point)
+    return watcher
+
+
+def judge(rule: Rule, history: Iterable[Mapping[str, Any]], now_figure: float, at: datetime) -> Said:
+    """What a rule says of a figure that was measured `at`, by its earlier ones: [{at, figure, mark}], in any order.
+
+    Errors: `BadInput` `rule.arguments` for settings that are none, `quality.series` for a history that is none.
+    """
+    if rule.kind == "volume" and rule.bounds not in (NONE_BREAK, Bounds()):
+        return _volume(rule, points(history), now_figure, at)
+    settings = settings_of(rule)
+    then = _then(rule, at, settings)
+    known = {point.at: point for point in points_of(rule.arguments.get("baseline"))}
+    for point in points(history):
+        moment = _then(rule, point.at, settings)
+        marked = known[moment].mark if moment in known and not point.mark else point.mark
+        known[moment] = Point(moment, point.value, marked)
+    if then in known and known[then].mark:
+        return Said(Says.PASS, "a person said that it is expected")
+    judged = watched(tuple(known.values()), then, settings).judge(then, now_figure)
+    if judged.wanting is not None:
+        return Said(Says.NOT_RUN, f"{judged.wanting.reason}; {judged.wanting.more_points} more")
+    band = judged.expectation
+    low, high = (band.low, band.high) if band else (None, None)
+    broken = Says.FAIL if rule.severity == "error" else Says.WARN
+    return Said(broken if judged.alarm else Says.PASS, judged.words, low, high)
+
+
+def settings_of(rule: Rule) -> Settings:
+    """How closely a rule watches, by its arguments. Errors: `BadInput` `rule.arguments`."""
+    known = {key: rule.arguments[key] for key in Settings.model_fields if rule.arguments.get(key) is not None}
+    if rule.kind == "volume":
+        known.setdefault("nature", "count")
+    known.setdefault("nature", NATURES.get(metric_of(rule), "value"))
+    try:
+        return Settings(**known)
+    except ValidationError as error:
+        named = ".".join(map(str, error.errors()[0]["loc"]))
+        raise BadInput("rule.arguments", f"The rule {rule.id} has an argument {named} that is none: {error.errors()[0]['msg']}.", "Correct it in the contract.") from None  # fmt: skip
+
+
+def metric_of(rule: Rule) -> str:
+    """The metric that a learned rule is about."""
+    arguments = rule.arguments
+    return str(arguments.get("metric") or arguments.get("function") or arguments.get("of") or "row-count")
+
+
+def _then(rule: Rule, at: datetime, settings: Settings) -> datetime:
+    """The moment that a figure is of: where a rule counts by the day, the last day that was whole and settled when it was measured."""
+    every = rule.arguments.get("per")
+    if not every:
+        return at
+    zone = slots.zone_of(settings.zone)
+    back = int(rule.arguments.get("settles", 0)) + 1
+    moment = bucket_of(at, str(every), zone)
+    for _ in range(back):
+        moment = bucket_of(moment - timedelta(seconds=1), str(every), zone)
+    return moment
+
+
+def _volume(rule: Rule, history: tuple[Point, ...], figure: float, at: datetime) -> Said:
+    """Rows beside those of earlier runs, in percent, within the bounds that the contract gives."""
+    before = [
+        point.value
+        for point in history
+        if point.at < at and point.value is not None and point.mark != "one-off"
+    ]
+    over = before[-int(rule.arguments.get("runs", BESIDE)) :]
+    if not over:
+        return Said(Says.NOT_RUN, "not enough history: there is no earlier run; 1 more")
+    usual = over[-1] if rule.arguments.get("over") == "last" else middle(over)
+    change = 100.0 * (figure - usual) / usual if usual else math.inf if figure else 0.0
+    words = f"{figure:.6g} rows, {change:+.4g} % beside {usual:.6g} of {len(over)} earlier runs"
+    good = rule.bounds.hold(change)
+    broken = Says.FAIL if rule.severity == "error" else Says.WARN
+    low, high = (
+        None if end is None else usual * (1 + end / 100)
+        for end in (rule.bounds.at_least, rule.bounds.at_most)
+    )
+    return Said(Says.PASS if good else broken, words, low, high)
