@@ -11,7 +11,7 @@ from datareeve.core.snapshots import Snapshots
 from datareeve.systems.adapter import Adapter, effects, reads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from datareeve.core.ledger import Ledger
     from datareeve.core.operation import Plan, Systems
@@ -49,6 +49,25 @@ class LedgerSystem(Adapter):
     def entries(self, kind: str, limit: int = 100) -> list[dict[str, Any]]:
         """The newest entries of a kind, newest last."""
         return [e.model_dump() for e in self._ledger.entries(kind, limit=limit)]
+
+    @reads
+    def last_change(self, resources: list[str], limit: int = 200) -> dict[str, dict[str, str]]:
+        """The newest of the last runs that changed each resource ('app:public.flights'): {resource: {run, operation, summary, at}}."""
+        wanted, found = set(resources), {}
+        for entry in reversed(self._ledger.entries("run", limit=2 * limit)):
+            if not wanted or entry.body.get("state") != "started":
+                continue
+            for plan in self._ledger.entries("plan", subject=entry.body["plan"], limit=1):
+                for resource, operation in _touched(plan.body["plan"]):
+                    if resource in wanted:
+                        wanted.discard(resource)
+                        found[resource] = {
+                            "run": entry.run,
+                            "operation": operation,
+                            "summary": entry.body["summary"],
+                            "at": entry.at,
+                        }
+        return found
 
     @reads
     def sampled(self, system: str, name: str | None = None, run: str | None = None) -> bool:
@@ -145,6 +164,14 @@ class LedgerSystem(Adapter):
                 for name, value in figures.items()
             ]
         )
+
+
+def _touched(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the steps of a stored plan touch, with the operation that does."""
+    for part in plan.get("parts") or ():
+        yield from _touched(part)
+    for step in plan.get("steps") or ():
+        yield from ((resource, plan["operation"]) for resource in step.get("touches") or ())
 
 
 def _is_number(value: Any) -> bool:

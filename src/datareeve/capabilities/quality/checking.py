@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from datareeve.capabilities.quality import running
+from datareeve.capabilities.quality import incidents, running
 from datareeve.capabilities.quality.compiling import Compiled
 from datareeve.capabilities.quality.rule import Contract, Rule
 from datareeve.capabilities.quality.verdicts import Says, Verdict
@@ -21,6 +21,7 @@ WORK = "check"
 FLAPPING_LOOKS = 10  # earlier verdicts of a rule that are looked at
 FLAPPING_TURNS = 4  # between good and bad among them, from which on it flaps
 HISTORY_MOST = 5000
+RULES_SHOWN = 6  # of an incident
 
 
 def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
@@ -34,10 +35,92 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 
     results = running.run(desk.systems[read_on], compiled, contract.rules, desk.estate.quality, history)
     before = _before(desk, contract, system)
+    found = incidents.incidents(contract, system, results.verdicts, _seen(desk, contract, system))
     _keep(desk, contract, system, results)
-    findings = [*_findings(contract, system, results.verdicts, before)]
-    return {**figures(results.verdicts), "check_seconds": results.seconds, "snapshot": results.snapshot or "none",
-            "findings": [finding.model_dump(mode="json") for finding in findings]}  # fmt: skip
+    desk.store.put_incidents(_row(one) for one in found)
+    told = [*(_told(one) for one in found), *_findings(contract, system, results.verdicts, before)]
+    return {**figures(results.verdicts), "incidents": sum(one.ended is None for one in found), "check_seconds": results.seconds,
+            "snapshot": results.snapshot or "none", "findings": [finding.model_dump(mode="json") for finding in told]}  # fmt: skip
+
+
+# -- incidents -------------------------------------------------------------------------------------------------------------------------
+
+
+def _seen(desk: Desk, contract: Contract, system: str) -> incidents.Seen:
+    """What is known beside the verdicts: what stood open, when rules last passed, lineage, and who changed the tables last."""
+    recent = desk.store.recent(contract.name, system, most=FLAPPING_LOOKS)
+    good: dict[str, str] = {}
+    for row in recent:
+        if row["says"] == Says.PASS.value:
+            good.setdefault(row["rule"], row["at"])
+    physical = {table.name: table.physical_name for table in contract.tables}
+    changes = desk.systems["ledger"].read(
+        "last_change", resources=[name for table in physical.values() for name in _resources(system, table)]
+    )
+    stood = [incidents.Incident.model_validate(one["told"]) for one in desk.store.incidents(open_only=True)]
+    return incidents.Seen(
+        at=clock.stamp(),
+        open=tuple(one for one in stood if (one.contract, one.system) == (contract.name, system)),
+        elsewhere=tuple(one for one in stood if (one.contract, one.system) != (contract.name, system)),
+        last_good=good,
+        datasets={name: one.model_dump(mode="json") for name, one in desk.estate.datasets.items()},
+        changes={
+            table: changes[name]
+            for table, own in physical.items()
+            for name in _resources(system, own)
+            if name in changes
+        },
+        tables=physical,
+    )
+
+
+def _resources(system: str, table: str) -> tuple[str, ...]:
+    """What a table is leased as: with its schema, or as it is called."""
+    return (f"{system}:{table}",) if "." in table else (f"{system}:public.{table}", f"{system}:{table}")
+
+
+def _row(one: incidents.Incident) -> dict[str, Any]:
+    own = {
+        name: getattr(one, name)
+        for name in ("id", "contract", "system", "cause", "subject", "opened", "last_seen", "ended")
+    }
+    return {**own, "told": one.model_dump(mode="json")}
+
+
+def _told(one: incidents.Incident) -> Finding:
+    """An incident, as it stands now or as it ended."""
+    over = one.ended is not None
+    parts = [
+        f"first seen {_short(one.opened)}",
+        f"its rules last passed {_short(one.last_good)}" if one.last_good else "",
+        f"likely {one.likely}" if one.likely else "",
+        f"it touches {', '.join(one.impact)}" if one.impact else "",
+    ]
+    return Finding(
+        rule=f"incident-{'over' if over else one.cause}",
+        subject=f"{one.system}: incident {one.id}",
+        what=f"{'Over: ' if over else ''}{one.words} ({', '.join(one.rules[:RULES_SHOWN])}{' …' if len(one.rules) > RULES_SHOWN else ''}).",
+        why=f"{'; '.join(part for part in parts if part)}.".capitalize(),
+        instead=f"{', '.join(one.owners)} answers for it." if one.owners and not over else "",
+        severity=Severity.INFO
+        if over
+        else Severity.CRITICAL
+        if one.severity == "error"
+        else Severity.WARNING,
+        figures={
+            "incident": one.id,
+            "cause": one.cause,
+            "rules": list(one.rules),
+            **({"impact": list(one.impact)} if one.impact else {}),
+        },
+    )
+
+
+def _short(stamp: str) -> str:
+    return f"{stamp[:16].replace('T', ' ')} UTC"
+
+
+# -- figures ---------------------------------------------------------------------------------------------------------------------------
 
 
 def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
