@@ -126,6 +126,13 @@ class QualityDesk(Adapter):
         return self.store.marks(contract, system, rule)
 
     @reads
+    def mark_of(self, contract: str, system: str, rule: str, at: str) -> str | None:
+        """What a person said of one figure: its kind; None where nobody said anything."""
+        return next(
+            (str(one["kind"]) for one in self.store.marks(contract, system, rule) if one["at"] == at), None
+        )
+
+    @reads
     def documents(
         self,
         kind: str,

@@ -101,6 +101,12 @@ def zone_of(name: str) -> ZoneInfo:
         ) from None
 
 
+def moment(told: str, zone: ZoneInfo | None = None) -> datetime:
+    """A moment of its ISO text, in UTC; one without a zone is of `zone`, by default of UTC."""
+    found = datetime.fromisoformat(told)
+    return (found if found.tzinfo else found.replace(tzinfo=zone or UTC)).astimezone(UTC)
+
+
 def usual_step(moments: Sequence[datetime]) -> float:
     """Seconds between points, as they mostly are. An hour where there are none."""
     gaps = sorted((b - a).total_seconds() for a, b in pairwise(moments) if b > a)
