@@ -14,6 +14,7 @@ from datareeve.capabilities.databases.health_blocking import chains
 from datareeve.capabilities.databases.health_facts import PageFacts, Series
 from datareeve.capabilities.databases.health_trend import ago, spell, trend
 from datareeve.core.operation import Severity
+from datareeve.systems import pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -183,16 +184,7 @@ def is_fresh(seen: str, now: str) -> bool:
 
 def render(health: Health, findings: tuple[Finding, ...], verdict: str) -> str:
     """The page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only where pages are made
-
-    environment = Environment(
-        loader=PackageLoader("datareeve.capabilities.databases", "pages"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
+    environment = pages.environment("datareeve.capabilities.databases")
     environment.filters |= {"size": size, "count": count, "per_cent": per_cent, "spell": spell, "ago": ago}
     page = health.page or PageFacts()
     return environment.get_template("health.html.j2").render(

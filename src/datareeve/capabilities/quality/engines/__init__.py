@@ -41,6 +41,13 @@ def catalog_of(reader: Reader, names: Sequence[str]) -> Catalog:
     return found
 
 
+def tables_of(reader: Reader) -> list[tuple[str, ...]]:
+    """Every table and view of a system, as schema and name. Errors: those of its reads."""
+    module, _ = _of(reader.kind)
+    found: list[tuple[str, ...]] = import_module(f"{__name__}.{module}").tables(reader)
+    return found
+
+
 def _of(kind: str) -> tuple[str, str]:
     if kind not in KINDS:
         raise BadInput("engine.no-tables", f"A system of kind {kind} has no tables that rules can be asked of.", f"Name one of kind {', '.join(KINDS)}.")  # fmt: skip

@@ -87,6 +87,11 @@ class FolderDialect(DuckdbDialect):
         return f"{table} TABLESAMPLE {100 * share:.6f} PERCENT (bernoulli, 7)"
 
 
+def tables(reader: Reader) -> list[tuple[str, ...]]:
+    """Every table and view."""
+    return [(row["schema_name"], row["table_name"]) for row in reader.read("query", sql=TABLES)]
+
+
 def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
     """The tables that were asked for, in at most three reads."""
     asked = reader.read("ask", statements={"tables": TABLES, "columns": COLUMNS, "constraints": CONSTRAINTS})

@@ -106,6 +106,13 @@ class MysqlDialect(Dialect):
         return f"count(DISTINCT {', '.join(self.name(column.name) for column in columns)})"
 
 
+def tables(reader: Reader) -> list[tuple[str, ...]]:
+    """Every table and view of the database in the URL."""
+    database = reader.read("server")["database"]
+    rows = reader.read("query", sql=queries.load("mysql_tables"))
+    return [(row["table_schema"], row["table_name"]) for row in rows if row["table_schema"] == database]
+
+
 def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
     """The tables that were asked for, in five small reads."""
     asked = {name: reader.read("query", sql=queries.load(name)) for name in ASKED[:1]}

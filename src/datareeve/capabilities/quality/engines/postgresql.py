@@ -63,6 +63,13 @@ class PostgresqlDialect(Dialect):
         return f"{table} TABLESAMPLE SYSTEM ({100 * share:.6f}) REPEATABLE (7)"
 
 
+def tables(reader: Reader) -> list[tuple[str, ...]]:
+    """Every table and view outside the server's own schemas."""
+    return [
+        (row["schema"], row["name"]) for row in reader.read("query", sql=queries.load("postgresql_tables"))
+    ]
+
+
 def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
     """The tables that were asked for, in three reads."""
     relations = reader.read("query", sql=queries.load("postgresql_tables"))

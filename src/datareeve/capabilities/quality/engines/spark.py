@@ -73,6 +73,11 @@ class SparkDialect(Dialect):
         return f"{table} TABLESAMPLE ({100 * share:.6f} PERCENT) REPEATABLE (7)"
 
 
+def tables(reader: Reader) -> list[tuple[str, ...]]:
+    """Every table and view that the session knows."""
+    return [parts(name) for name in reader.read("tables")]
+
+
 def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
     """The tables that were asked for. Spark guarantees nothing of them but their columns and types."""
     known = [parts(name) for name in reader.read("tables")]

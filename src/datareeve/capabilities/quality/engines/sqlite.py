@@ -117,6 +117,11 @@ def family_of(type_: str) -> Family:
     return next((family for words, family in rules if any(word in said for word in words)), "other")
 
 
+def tables(reader: Reader) -> list[tuple[str, ...]]:
+    """Every table and view."""
+    return [(row["name"],) for row in reader.read("query", sql=TABLES)]
+
+
 def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
     """The tables that were asked for, on one opening of the file."""
     asked = reader.read("ask", statements={"tables": TABLES, "columns": COLUMNS, "keys": KEYS, "rows": ROWS})
