@@ -241,10 +241,95 @@ def table(template, lang, style):
     return {"table": TABLE_WORDS.get(name, {}).get(lang, name), "domain": domain, "language": lang, "columns": columns}
 
 
+# Tables as they are met: a column is its own name and the concept that its values are made by; `-concept` is not personal there.
+MET = """
+crm/en tblContacts | ContactPK id, txtFirst first_name, txtLast last_name, strEmail1 email, strEmail2 email, strPhoneBus phone, strMobilePh phone, memNotes notes, dtmCreated created, blnActive flag
+crm/en accounts_c | sf_id uuid, Name company, BillingStreet street, BillingCity city, BillingPostalCode zip, Industry category, AnnualRevenue -amount, Owner__c full_name, PersonEmail__c email, PersonBirthdate__c birth
+crm/de adressen | adr_id id, zusatz1 category, namenszeile full_name, vorn first_name, nachn last_name, strassenr street, wohnort city, tel_gesch phone, tel_priv phone, mailadr email, erf_datum created
+crm/nl relaties | rel_nr id, rel_naam full_name, contactpers full_name, e_mailadres email, tel_vast phone, gsm_nr phone, straatnaam street, huisnr qty=address, woonpl city, btw_nr -sku
+crm/fr annuaire | num id, nom_prenom full_name, tel_fixe phone, tel_mob phone, mel email, adr1 street, cpostal zip, localite city, obs notes
+crm/es agenda | n id, nom_y_ape full_name, tfno phone, tfno_movil phone, email_contacto email, domic street, cp zip, pobl city, f_alta created, obs notes
+crm/it anagrafica | cod_anag id, rag_soc company, nominativo full_name, dt_nasc birth, cod_fisc national_id, tel_cell phone, ind_email email, ind_res street, citta_res city, cap_res zip
+crm/pt cadastro | cod id, nm_cliente full_name, nr_cpf national_id, dt_nasc birth, nr_tel phone, ds_email email, ds_endereco street, nm_cidade city, nr_cep zip, vl_renda salary, dt_cadastro created
+crm/pl kontrahenci | kh_id id, kh_imie first_name, kh_nazwisko last_name, kh_pesel national_id, kh_email email, kh_tel phone, kh_adres street, kh_miasto city, kh_kod zip
+crm/sv medlemmar | medlemsnr id, fnamn first_name, enamn last_name, pnr national_id, mobilnr phone, e_postadress email, adressrad1 street, postadress city, inbetalt amount
+crm/tr uyeler | uye_no id, adi first_name, soyadi last_name, tckimlik national_id, telefon_no phone, eposta_adresi email, adres_satiri street, dogum_yili -date=date-of-birth
+hr/en hcm_worker | worker_key id, wrk_first_nm first_name, wrk_last_nm last_name, wrk_birth_dt birth, wrk_ssn_nbr national_id, wrk_sex_cd gender, wrk_marital_sts_cd marital, wrk_addr_ln_1 street, wrk_city_nm city, wrk_zip_cd zip, wrk_comp_rate_amt salary, wrk_email_addr email, wrk_hire_dt date, job_cd code, dept_nbr sku
+hr/en leave_requests | req_id id, emp_id ref, leave_type category, reason_text notes, medical_certificate diagnosis, from_dt date, to_dt date, approver full_name
+hr/en benefits | enrolment uuid, employee_ref ref, dependent_name full_name, dependent_dob birth, dependent_ssn national_id, plan_code code, premium amount
+hr/en org_units | unit_id id, unit_name company, head_of_unit full_name, cost_center sku, budget amount
+shop/en order_header | ord_no order, bill_to_name full_name, bill_to_addr street, bill_to_city city, bill_to_zip zip, ship_to_name full_name, ship_to_addr street, ship_to_phone phone, gift_message notes, total_amt amount, curr_cd currency, ip_addr ip
+shop/en order_line | ln id, sku sku, descr text, uom category, unit_price amount, disc measure, line_total amount
+shop/en gift_cards | gc_code order, recipient_email email, sender_name full_name, balance amount, expires_on date
+shop/en product_variants | variant_id id, option1 category, option2 category, barcode ean, image url, weight_g measure, title product, vendor company, handle path
+shop/en stores | store_no id, store_name company, manager full_name, street -street, city -city, zip -zip, phone -phone, latitude -lat, longitude -lon, opened date
+shop/en search_log | query product, hits qty, session cookie, ts epoch, lang currency
+shop/en returns | rma order, reason text, refund amount, customer_comment notes, received date
+bank/en party | party_id id, party_typ_cd category, full_legal_nm full_name, brth_dt birth, tax_id_nbr national_id=tax-id, ctzn_cntry_cd nationality, emplr_nm company=employment, pep_ind flag
+bank/en wire | ref order, debtor_name full_name, debtor_iban iban, creditor_name full_name, creditor_iban iban, remittance_info notes, instructed_amt amount, value_dt date
+bank/en atm | atm_id code, location_desc text, lat -lat, lon -lon, cash_level amount
+bank/en merchants | mid order_int, dba_name company, mcc qty, city -city, country country, terminal_id sku
+bank/en loan_applications | app_ref order, applicant_ssn national_id, applicant_dob birth, monthly_income salary, employer company=employment, co_applicant full_name, purpose category, ltv measure
+clinic/en pat_demog | pat_id mrn, pat_lname last_name, pat_fname first_name, pat_mi -flag, pat_dob birth, pat_sex gender, pat_race ethnicity, pat_lang currency, pat_hphone phone, pat_addr1 street, pat_city city, pat_zip zip, pat_ssn national_id
+clinic/en problem_list | prob_id id, icd10_cd icd, problem_desc diagnosis, onset_dt -date=health, noted_by full_name
+clinic/en rx_fill | fill_id id, rx_num order_int, ndc -sku=health, drug_nm drug, qty_disp qty, pharmacy company, prescriber full_name
+clinic/en icd_lookup | icd_code -icd, short_desc -diagnosis, chapter category, valid_from date
+clinic/fr consultations | id id, motif -diagnosis=health, tension -measure=health, praticien full_name, date_consult date, compte_rendu notes
+school/en enrollment | stu_id id, stu_lgl_nm full_name, stu_email email, gpa grade, advisor full_name, term code, credits qty
+telecom/en sim_cards | iccid order_int=device-id, msisdn phone, imsi order_int=device-id, puk qty=secret, activated date
+logistics/en deliveries | del_id id, pod_signature signature, pod_name full_name, drop_addr street, drop_lat lat, drop_lng lon, eta created, van_reg plate
+logistics/en container_moves | cntr_no sku, vessel product, voyage code, pol code, pod code, eta created
+iot/en telemetry | dev_eui sha, rssi score, snr measure, payload_hex sha, rx_ts epoch, gw_id code
+iot/en cameras | cam_id id, rtsp_url url, ip server_ip, mac -mac, site category
+web/en nginx_access | remote_addr ip, remote_user username, time_local created, request path, status score, body_bytes_sent qty, http_referer url, http_user_agent agent
+web/en consent_log | consent_id uuid, gpc flag, ip_hash -sha=ip-address, email_hash -sha=email, categories category, given_at created
+web/en form_submissions | id id, form_name category, fields json, submitted_at created, page url
+web/en errors | err_id uuid, message text, stack_trace text, release version, count qty
+web/en cdn_logs | edge code, c_ip ip, cs_user_agent agent, sc_bytes qty, cs_uri_stem path, x_edge_request_id uuid
+saas/en user | id uuid, handle username, name full_name, mail email, pass_digest password, otp_secret token, phone_e164 phone, tz tz, avatar photo, last_login_at created, signup_source category
+saas/en membership | id uuid, org_id uuid, invited_email email, role role, invite_token token, accepted_at created
+saas/en git_commits | sha sha, author_name full_name, author_email email, committed_at created, message text, lines_added qty
+saas/en crash_reports | id uuid, device_model product, os_version version, app_build version, user_email email, install_id idfa=device-id, breadcrumbs config
+saas/en outbound_mail | mid uuid, rcpt_to email, mail_from email, subj text, template_name category, sent created
+saas/en kv_store | k category, v config, expires epoch
+saas/en migrations | version order_int, name path, checksum sha, applied_at created
+gov/en births | cert_no order, child_name full_name, mother_maiden_name last_name, father full_name, birth_dt birth, hospital company, weight_g -measure=health
+gov/en business_registry | reg_no order, legal_name company, director_name full_name, registered_office -street, capital amount, founded date
+gov/en complaints | case_no order, complainant full_name, complaint_text notes, badge_no sku, filed date
+games/en leaderboard | rank score, gamer_tag username, points score, country country, achieved created
+games/en quests | quest id, title product, description text, xp score, min_level qty
+insurance/en fnol | claim_no order, loss_date date, insd_nm full_name, insd_phone phone, veh_vin vin, veh_plate plate, loss_desc notes, est_amt amount
+media/en tracks_meta | isrc sku, title product, artist -full_name, album product, bpm qty, label company
+media/en newsletter | addr email, fname first_name, src category, unsub flag
+media/en articles | slug path, headline product, byline -full_name, body text, published created
+events/en attendees | badge id, attendee full_name, company company, dietary -drug=health, tshirt category, email email
+events/en venues | venue id, venue_name company, address -street, city -city, capacity qty, contact_email email
+legacy/en dump | a id, b full_name, c email, d birth, e amount, f uuid, g product, h company
+legacy/en t_4711 | x1 first_name, x2 last_name, x3 iban, x4 card, x5 phone, x6 order, x7 epoch, x8 sku
+legacy/de tab1 | feld1 full_name, feld2 street, feld3 city, feld4 product, feld5 isbn, feld6 ip
+legacy/en raw_json | doc json, cfg config, n qty
+""".strip().splitlines()
+
+
+def met(line):
+    head, _, rest = line.partition(" | ")
+    (where, name), columns = head.split(), []
+    domain, lang = where.split("/")
+    for spec in rest.split(", "):
+        own, concept = spec.split()
+        concept, _, other = concept.partition("=")
+        category, type_, family, make, _ = C[concept.lstrip("-")]
+        values = list(dict.fromkeys(str(make(FAKERS[lang])) for _ in range(24)))
+        columns.append({"name": own, "type": type_, "family": family, "category": other or (None if concept.startswith("-") else category), "values": values})
+    return {"table": name, "domain": domain, "language": lang, "columns": columns}
+
+
 def main():
     for template in TEMPLATES:
         for lang in ("en", *R.sample(LANGS[1:], 1)):
             print(json.dumps(table(template, lang, R.choice(STYLES)), ensure_ascii=False))
+    for line in MET:
+        print(json.dumps(met(line), ensure_ascii=False))
 
 
 if __name__ == "__main__":
