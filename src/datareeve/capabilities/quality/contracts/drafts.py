@@ -50,6 +50,18 @@ def draft(  # noqa: PLR0913 - a rule's own fields
     )
 
 
+GENERATED = (
+    "postgres"  # what is written here is the most common SQL; it is put into an engine's words from that
+)
+
+
+def spoken(rule: Rule) -> Rule:
+    """A rule with SQL that was made here, told in what dialect it is."""
+    if rule.dialect or not (rule.where or rule.kind in ("sql", "condition")):
+        return rule
+    return rule.model_copy(update={"dialect": GENERATED})
+
+
 def share(most_percent: float) -> dict[str, Any]:
     """At most that share of the rows may break it: no tolerance at all is said in rows."""
     if most_percent <= 0:
@@ -58,18 +70,33 @@ def share(most_percent: float) -> dict[str, Any]:
 
 
 def with_ids(drafts: Iterable[tuple[str, Rule]]) -> tuple[Rule, ...]:
-    """The rules with their ids, unique: an id that several share is qualified by table and columns, then counted."""
-    told = [(given or rule.id, rule) for given, rule in drafts]
-    often = Counter(name for name, _ in told)
-    wider = [name if often[name] == 1 else "-".join((rule.table, *rule.columns, name)) for name, rule in told]
-    rules, seen = [], set(often)
-    for (own, rule), name in zip(told, wider, strict=True):
+    """The rules with their ids, unique: a name that several share is qualified by table and columns, then by severity, then counted."""
+    told = [(given, given or rule.id, rule) for given, rule in drafts]
+    for longer in (_qualified, _with_severity):
+        often = Counter(name for _, name, _ in told)
+        told = [
+            (given, name if often[name] == 1 else longer(given, name, rule), rule)
+            for given, name, rule in told
+        ]
+    seen: set[str] = set()
+    rules = []
+    often = Counter(name for _, name, _ in told)
+    for _, name, rule in told:
         unique, number = name, 2
-        while unique in seen and not (unique == own and often[own] == 1):
+        while unique in seen or (unique != name and unique in often):
             unique, number = f"{name}-{number}", number + 1
         seen.add(unique)
         rules.append(rule.model_copy(update={"id": unique}))
     return tuple(rules)
+
+
+def _qualified(given: str, name: str, rule: Rule) -> str:
+    return "-".join((rule.table, *rule.columns, name)) if given else name
+
+
+def _with_severity(given: str, name: str, rule: Rule) -> str:
+    del given
+    return f"{name}-warning" if rule.severity == "warning" else name
 
 
 def severity_of(word: Any) -> Literal["error", "warning"]:

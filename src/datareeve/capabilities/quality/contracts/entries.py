@@ -53,7 +53,7 @@ def rules_of(entry: dict[str, Any], place: Place, reading: Reading) -> Iterator[
 def _dressed(rule: Rule, entry: dict[str, Any], reading: Reading) -> Rule:
     """With what the entry says beside the rule itself."""
     own = {one.get("property"): one.get("value") for one in entry.get("customProperties") or ()}
-    text = entry.get("description") or rule.text or ("" if entry.get("id") else entry.get("name") or "")
+    text = entry.get("description") or rule.text
     told = {"severity": severity_of(entry["severity"])} if entry.get("severity") else {}
     if entry.get("dimension"):
         told["dimension"] = dimension_of(entry["dimension"], rule.kind)
@@ -271,10 +271,15 @@ def filled(query: str, table: str, column: str, dialect: str) -> str:
 
     def named(found: re.Match[str]) -> str:
         if found[1].lower() in OF_TABLE:
-            return quoted(table, dialect)
-        return quoted_column(column, dialect) if column else found[0]
+            return table if _plain(table, dialect) else quoted(table, dialect)
+        return (column if _plain(column, dialect) else quoted_column(column, dialect)) if column else found[0]
 
     return PLACEHOLDER.sub(named, query)
+
+
+def _plain(name: str, dialect: str) -> bool:
+    """Whether a name needs no quotes on any engine: how an engine quotes is not known where the dialect is not."""
+    return not dialect and re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*", name) is not None
 
 
 # -- other engines' entries, and ours --------------------------------------------------------------------------------------------------
@@ -300,7 +305,11 @@ def _custom(entry: dict[str, Any], place: Place, reading: Reading) -> Iterator[R
 
 
 def _foreign_name(entry: dict[str, Any], implementation: Any) -> str:
-    told = implementation if isinstance(implementation, dict) else {}
+    told = (
+        implementation
+        if isinstance(implementation, dict)
+        else {"name": str(implementation).strip().splitlines()[0][:80]}
+    )
     named = next(
         (
             told[key]
@@ -343,9 +352,15 @@ def _own(given: Any, entry: dict[str, Any], place: Place, reading: Reading) -> I
     wrong = list(kinds.argument_problems(kind, arguments))
     for name, what in wrong:
         reading.wrong((*path, name) if name else path, what)
+    mistakes = len(reading.problems)
     columns = place.columns if named is None else reading.columns(place.table, named, (*path, "columns"))
     figures = _own_figures(kind, {**entry, **given}, place, reading)
-    if figures is None or wrong or not _has_columns(kind, columns, path, reading):
+    if (
+        figures is None
+        or wrong
+        or len(reading.problems) > mistakes
+        or not _has_columns(kind, columns, path, reading)
+    ):
         return None
     yield draft(
         kind, place.table, columns, arguments, bounds=figures[0], unit=figures[1],
@@ -357,7 +372,9 @@ def _own(given: Any, entry: dict[str, Any], place: Place, reading: Reading) -> I
 def _own_arguments(kind: str, given: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """(arguments, the columns it is about): beside the kind, or under `arguments`; a foreign key's other side is `references`."""
     inner = given.get("arguments") or {}
-    arguments = {key: value for key, value in given.items() if key not in OWN_KEYS} | (inner if isinstance(inner, dict) else {})
+    arguments = {key: value for key, value in given.items() if key not in OWN_KEYS} | (
+        inner if isinstance(inner, dict) else {}
+    )
     named = given.get("columns")
     if kind == "schema" and named is not None:
         return {"columns": named, **arguments}, None
@@ -366,7 +383,9 @@ def _own_arguments(kind: str, given: dict[str, Any]) -> tuple[dict[str, Any], An
     return arguments, named
 
 
-def _own_figures(kind: str, given: dict[str, Any], place: Place, reading: Reading) -> tuple[Bounds, str] | None:
+def _own_figures(
+    kind: str, given: dict[str, Any], place: Place, reading: Reading
+) -> tuple[Bounds, str] | None:
     """(bounds, unit) of a rule of ours: by the standard's operators, or by `tolerance`: 5, '0.5 %'."""
     bounds = bounds_of(given, place, reading)
     unit = str(given.get("unit") or kinds.default_unit(kind)).lower()
@@ -377,7 +396,9 @@ def _own_figures(kind: str, given: dict[str, Any], place: Place, reading: Readin
         number, sign, _ = str(given["tolerance"]).partition("%")
         number, word, _ = number.partition("percent")
         if _figure(number.strip()) is None:
-            reading.wrong((*place.path, "implementation", "tolerance"), "is neither a number of rows nor a percentage")
+            reading.wrong(
+                (*place.path, "implementation", "tolerance"), "is neither a number of rows nor a percentage"
+            )
             return None
         bounds, unit = Bounds(at_most=_figure(number.strip())), "percent" if sign or word else "rows"
     if unit not in ("rows", "percent", "value", "seconds"):

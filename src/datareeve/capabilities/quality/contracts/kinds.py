@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.contracts.standard import nearest
 from datareeve.capabilities.quality.rule import COUNTING_KINDS, NONE_BREAK, Bounds
+from datareeve.core.personal_data.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,24 +33,36 @@ ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
     "freshness": {},
     "volume": {},
     "distribution": {"method": TEXT, "reference": (*KEYS, *TEXT, *LIST)},
-    "learned": {"of": TEXT},
+    "learned": {"metric": TEXT, "q": NUMBER},
     "agreement": {"function": TEXT, "with": KEYS},
     "sql": {"query": TEXT},
     "schema": {"columns": LIST, "more": FLAG},
 }
 NEEDED: dict[str, tuple[str, ...]] = {
     "set": ("values",), "pattern": ("regex",), "type": ("type",), "format": ("format",), "condition": ("sql",),
-    "foreign-key": ("table", "columns"), "continuity": ("every",), "aggregate": ("function",), "learned": ("of",),
-    "agreement": ("function", "with"), "sql": ("query",), "schema": ("columns",),
+    "foreign-key": ("table", "columns"), "continuity": ("every",), "aggregate": ("function",),
+    "agreement": ("with",), "sql": ("query",), "schema": ("columns",),
 }  # fmt: skip
 OPEN_KINDS = frozenset(
     ("format", "volume", "distribution", "learned", "agreement", "near-duplicates")
 )  # which take more of their own
 ONE_COLUMN = frozenset(
-    ("range", "length", "pattern", "type", "format", "set", "gaps", "continuity", "freshness", "distribution")
+    (
+        "not-null",
+        "range",
+        "length",
+        "pattern",
+        "type",
+        "format",
+        "set",
+        "gaps",
+        "continuity",
+        "freshness",
+        "distribution",
+    )
 )
 NEEDS_BOUNDS = frozenset(("row-count", "aggregate", "freshness", "sql", "agreement"))
-NEEDS_COLUMNS = ONE_COLUMN | {"not-null", "unique", "foreign-key"}
+NEEDS_COLUMNS = ONE_COLUMN | {"unique", "foreign-key"}
 UNITS = {kind: "rows" for kind in COUNTING_KINDS} | {
     "row-count": "rows",
     "schema": "value",
@@ -69,7 +82,12 @@ FITS: dict[str, set[str]] = {
     "freshness": TEMPORAL | TEXTUAL,
     "near-duplicates": TEXTUAL | NUMERIC | TEMPORAL,
 }
-OF_NUMBERS = frozenset(("mean", "sum", "stddev", "median", "quantile", "variance"))
+READABLE = ("integer", "number", "boolean", "uuid", "date", "timestamp", "json")
+FUNCTIONS = (
+    "count", "distinct", "null-count", "null-percent", "distinct-percent", "min", "max", "sum", "mean", "stddev", "median", "quantile",
+    "min-length", "max-length", "mean-length", "row-count",
+)  # fmt: skip
+OF_NUMBERS = frozenset(("mean", "sum", "stddev", "median", "quantile"))
 
 
 def default_bounds(kind: str) -> Bounds:
@@ -95,6 +113,15 @@ def argument_problems(kind: str, arguments: dict[str, Any]) -> Iterator[tuple[st
             yield name, f"is no argument of {kind}{nearest(name, known)}"
     if kind in ("range", "length") and not arguments:
         yield "", f"gives {kind} no bound: {', '.join(known)}"
+    yield from _words(kind, arguments)
+
+
+def _words(kind: str, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Arguments that are one of some words."""
+    known = {"format": tuple(FORMATS), "type": READABLE, "aggregate": FUNCTIONS}.get(kind, ())
+    name = {"aggregate": "function"}.get(kind, kind)
+    if known and isinstance(arguments.get(name), str) and arguments[name] not in known:
+        yield name, f"is none of {', '.join(known)}{nearest(arguments[name], known)}"
 
 
 def _is(value: Any, types: tuple[type, ...]) -> bool:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.contracts import kinds
 from datareeve.capabilities.quality.contracts.drafts import column as quoted
-from datareeve.capabilities.quality.contracts.drafts import draft
+from datareeve.capabilities.quality.contracts.drafts import draft, spoken
 from datareeve.capabilities.quality.contracts.reading import Named, Place, Reading
+from datareeve.core.personal_data.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from datareeve.capabilities.quality.contracts.yaml_text import Path
     from datareeve.capabilities.quality.rule import Rule
 
-LIMITS = {"minimum": "at_least", "maximum": "at_most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+LIMITS = {
+    "minimum": "at_least",
+    "maximum": "at_most",
+    "exclusiveMinimum": "above",
+    "exclusiveMaximum": "below",
+}
 OPTIONS = {
     "string": ("minLength", "maxLength", "pattern", "format"),
     "date": ("format", *LIMITS), "timestamp": ("format", "timezone", "defaultTimezone", *LIMITS), "time": ("format", "timezone", "defaultTimezone", *LIMITS),
@@ -24,9 +30,11 @@ OPTIONS = {
     "object": ("maxProperties", "minProperties", "required"), "array": ("maxItems", "minItems", "uniqueItems"),
     "vector": ("dimensions", "elementType", "distanceMetric", "embeddingModel", "embeddingModelVersion", "normalized"),
 }  # fmt: skip
-FORMATS = {"email": "email", "idn-email": "email", "uri": "uri", "url": "uri", "ipv4": "ipv4", "ipv6": "ipv6", "hostname": "hostname"}
+SAME = {"idn-email": "email", "idn-hostname": "hostname"}  # JSON Schema's words for formats of ours
 SAYS_NOTHING = frozenset(("password", "byte", "binary", "f32", "f64"))
-PERSONAL = frozenset(("pii", "spi", "phi", "personal", "personaldata", "personallyidentifiable", "sensitivepersonal", "gdpr"))
+PERSONAL = frozenset(
+    ("pii", "spi", "phi", "personal", "personaldata", "personallyidentifiable", "sensitivepersonal", "gdpr")
+)
 FOLLOWS = re.compile(r"^(?P<word>[\w -]+?)\s*[:=/]\s*(?P<category>[\w-]+)$")
 
 
@@ -45,13 +53,20 @@ def rules_of(table: dict[str, Any], path: Path, reading: Reading) -> Iterator[Ru
 
 def key_of(properties: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The properties of the primary key, in its order."""
-    keys = [(one.get("primaryKeyPosition") or 0, number, one) for number, one in enumerate(properties) if one.get("primaryKey") is True]
+    keys = [
+        (one.get("primaryKeyPosition") or 0, number, one)
+        for number, one in enumerate(properties)
+        if one.get("primaryKey") is True
+    ]
     return [one for _, _, one in sorted(keys, key=lambda key: (key[0] <= 0, key[0], key[1]))]
 
 
 def personal(one: dict[str, Any]) -> str:
     """The category of a property that the contract calls personal: 'personal' where it says no more."""
-    own = {str(entry.get("property", "")).lower(): entry.get("value") for entry in one.get("customProperties") or ()}
+    own = {
+        str(entry.get("property", "")).lower(): entry.get("value")
+        for entry in one.get("customProperties") or ()
+    }
     named = next((own[key] for key in ("personal", "personaldata", "pii", "category") if key in own), None)
     if isinstance(named, str) and named.lower() not in ("true", "yes"):
         return "" if named.lower() in ("no", "none", "false") else named
@@ -74,10 +89,19 @@ def _category(word: str) -> str:
 
 def _schema(table: dict[str, Any], path: Path, named: Named) -> Rule:
     columns = [
-        {"name": named.columns[one["name"]], **({"type": one["logicalType"]} if one.get("logicalType") else {})}
+        {
+            "name": named.columns[one["name"]],
+            **({"type": one["logicalType"]} if one.get("logicalType") else {}),
+        }
         for one in table["properties"]
     ]
-    return draft("schema", named.name, (), {"columns": columns, "more": True}, at=Place((*path, "properties"), "").words)
+    return draft(
+        "schema",
+        named.name,
+        (),
+        {"columns": columns, "more": True},
+        at=Place((*path, "properties"), "").words,
+    )
 
 
 def _key(properties: list[dict[str, Any]], path: Path, named: Named) -> Iterator[Rule]:
@@ -105,28 +129,39 @@ def _of_property(one: dict[str, Any], place: Place, reading: Reading) -> Iterato
         yield from _fitting(kind, arguments, (*place.path, "logicalTypeOptions", key), one, place, reading)
 
 
-def _fitting(kind: str, arguments: dict[str, Any], path: Path, one: dict[str, Any], place: Place, reading: Reading) -> Iterator[Rule]:  # noqa: PLR0913, PLR0917
+def _fitting(
+    kind: str, arguments: dict[str, Any], path: Path, one: dict[str, Any], place: Place, reading: Reading
+) -> Iterator[Rule]:  # noqa: PLR0913, PLR0917
     why = kinds.misfit(kind, one.get("logicalType") or "", arguments)
     wrong = [what for _, what in kinds.argument_problems(kind, arguments)]
     for what in (why, *wrong):
         if what:
             reading.wrong(path, what)
     if not why and not wrong:
-        yield draft(kind, place.table, place.columns, arguments, at=Place(path, "").words)
+        yield spoken(draft(kind, place.table, place.columns, arguments, at=Place(path, "").words))
 
 
-def _options(one: dict[str, Any], place: Place, reading: Reading) -> Iterator[tuple[str, dict[str, Any], str]]:
+def _options(
+    one: dict[str, Any], place: Place, reading: Reading
+) -> Iterator[tuple[str, dict[str, Any], str]]:
     """(kind, arguments, key) of each rule among the options of a type."""
     options, kind = one.get("logicalTypeOptions") or {}, one.get("logicalType") or ""
     for key in options:
         if kind and key not in OPTIONS.get(kind, ()):
             fits = next((name for name, keys in OPTIONS.items() if key in keys), "")
-            reading.wrong((*place.path, "logicalTypeOptions", key), f"is no option of type {kind}{f', but of {fits}' if fits else ''}")
+            reading.wrong(
+                (*place.path, "logicalTypeOptions", key),
+                f"is no option of type {kind}{f', but of {fits}' if fits else ''}",
+            )
             options = {name: value for name, value in options.items() if name != key}
     limits = {LIMITS[key]: options[key] for key in LIMITS if options.get(key) is not None}
     if limits and not (kind == "time"):
         yield "range", limits, next(key for key in LIMITS if key in options)
-    lengths = {name: options[key] for key, name in (("minLength", "at_least"), ("maxLength", "at_most")) if options.get(key) is not None}
+    lengths = {
+        name: options[key]
+        for key, name in (("minLength", "at_least"), ("maxLength", "at_most"))
+        if options.get(key) is not None
+    }
     if lengths:
         yield "length", lengths, next(key for key in ("minLength", "maxLength") if key in options)
     if options.get("pattern") is not None:
@@ -142,11 +177,17 @@ def _multiple(of: Any, place: Place, reading: Reading) -> Iterator[tuple[str, di
         reading.wrong((*place.path, "logicalTypeOptions", "multipleOf"), "is not a number above zero")
         return
     name = quoted(place.columns[0])
-    whole = f"{name} % {of} = 0" if isinstance(of, int) else f"ABS({name} / {of} - ROUND({name} / {of})) < 0.000001"
+    whole = (
+        f"{name} % {of} = 0"
+        if isinstance(of, int)
+        else f"ABS({name} / {of} - ROUND({name} / {of})) < 0.000001"
+    )
     yield "condition", {"sql": whole}, "multipleOf"
 
 
-def _format(word: Any, kind: str, place: Place, reading: Reading) -> Iterator[tuple[str, dict[str, Any], str]]:
+def _format(
+    word: Any, kind: str, place: Place, reading: Reading
+) -> Iterator[tuple[str, dict[str, Any], str]]:
     if word is None:
         return
     bits = re.fullmatch(r"([iu])(8|16|32|64|128)", str(word))
@@ -156,12 +197,18 @@ def _format(word: Any, kind: str, place: Place, reading: Reading) -> Iterator[tu
         yield "range", {"at_least": least, "at_most": most}, "format"
     elif kind in ("", "string") and word == "uuid":
         yield "type", {"type": "uuid"}, "format"
-    elif kind in ("", "string") and str(word) in FORMATS:
-        yield "format", {"format": FORMATS[str(word)]}, "format"
+    elif kind in ("", "string") and SAME.get(str(word), str(word)) in FORMATS:
+        yield "format", {"format": SAME.get(str(word), str(word))}, "format"
     elif kind in ("date", "timestamp", "time"):
-        _tell(place, reading, "format", "How a moment is written is not asked of a column that holds moments.")
+        _tell(
+            place, reading, "format", "How a moment is written is not asked of a column that holds moments."
+        )
     else:
-        why = "It says how a value is stored, which is not checked." if word in SAYS_NOTHING else f"The format {word!r} is not known."
+        why = (
+            "It says how a value is stored, which is not checked."
+            if word in SAYS_NOTHING
+            else f"The format {word!r} is not known."
+        )
         _tell(place, reading, "format", why)
 
 
@@ -170,17 +217,46 @@ def _left(options: dict[str, Any], kind: str, place: Place, reading: Reading) ->
     if kind == "time":
         for key in LIMITS:
             if key in options:
-                _tell(place, reading, key, "Times of day are not compared here: write it as a condition of engine datareeve.")
-    inner = ("maxItems", "minItems", "uniqueItems", "maxProperties", "minProperties", "required", "dimensions", "elementType", "normalized")
+                _tell(
+                    place,
+                    reading,
+                    key,
+                    "Times of day are not compared here: write it as a condition of engine datareeve.",
+                )
+    inner = (
+        "maxItems",
+        "minItems",
+        "uniqueItems",
+        "maxProperties",
+        "minProperties",
+        "required",
+        "dimensions",
+        "elementType",
+        "normalized",
+    )
     for key in inner:
         if options.get(key) not in (None, False):
-            _tell(place, reading, key, "What is inside an array, an object or a vector is not counted: write it as a condition of engine datareeve.")
+            _tell(
+                place,
+                reading,
+                key,
+                "What is inside an array, an object or a vector is not counted: write it as a condition of engine datareeve.",
+            )
     if options.get("timezone") is not None:
-        _tell(place, reading, "timezone", "Whether moments carry a time zone is told by the column's type, not by a rule.")
+        _tell(
+            place,
+            reading,
+            "timezone",
+            "Whether moments carry a time zone is told by the column's type, not by a rule.",
+        )
 
 
 def _tell(place: Place, reading: Reading, key: str, why: str) -> None:
-    reading.leave(Place((*place.path, "logicalTypeOptions", key), place.table), f"{place.table}.{place.columns[0]} {key}", why)
+    reading.leave(
+        Place((*place.path, "logicalTypeOptions", key), place.table),
+        f"{place.table}.{place.columns[0]} {key}",
+        why,
+    )
 
 
 NESTED = "It stands inside another value: check it as a column of a view that unfolds it, or as a condition of engine datareeve."
@@ -189,7 +265,9 @@ ASKS = ("required", "unique", "logicalTypeOptions", "enum", "quality", "relation
 
 def _nested(one: dict[str, Any], path: Path, reading: Reading, place: Place) -> None:
     """The rules of properties within a property, by name."""
-    inner = [((*path, "properties", number), entry) for number, entry in enumerate(one.get("properties") or [])]
+    inner = [
+        ((*path, "properties", number), entry) for number, entry in enumerate(one.get("properties") or [])
+    ]
     if isinstance(one.get("items"), dict):
         inner.append(((*path, "items"), one["items"]))
     for side in ("key", "value"):
@@ -199,10 +277,18 @@ def _nested(one: dict[str, Any], path: Path, reading: Reading, place: Place) -> 
         own = place._replace(columns=(f"{place.columns[0]}.{entry.get('name') or at[-1]}",))
         for key in ASKS:
             asked = entry.get(key)
-            for number, part in enumerate(asked if isinstance(asked, list) and key in ("quality", "relationships") else [asked]):
+            for number, part in enumerate(
+                asked if isinstance(asked, list) and key in ("quality", "relationships") else [asked]
+            ):
                 if part in (None, False, [], {}):
                     continue
                 deep = (*at, key, number) if isinstance(asked, list) and key != "enum" else (*at, key)
-                told = part.get("id") or part.get("name") or part.get("metric") if isinstance(part, dict) and key == "quality" else ""
-                reading.leave(Place(deep, place.table), f"{place.table}.{own.columns[0]} {told or key}", NESTED)
+                told = (
+                    part.get("id") or part.get("name") or part.get("metric")
+                    if isinstance(part, dict) and key == "quality"
+                    else ""
+                )
+                reading.leave(
+                    Place(deep, place.table), f"{place.table}.{own.columns[0]} {told or key}", NESTED
+                )
         _nested(entry, at, reading, own)

@@ -46,7 +46,9 @@ def read(text: str, name: str) -> Contract:
         tables=tuple(_table(one, reading) for one in data.get("schema") or []),
         rules=with_ids(drafts),
         unsupported=tuple(reading.unsupported),
-        systems=tuple(dict.fromkeys(str(one["server"]) for one in data.get("servers") or [] if one.get("server"))),
+        systems=tuple(
+            dict.fromkeys(str(one["server"]) for one in data.get("servers") or [] if one.get("server"))
+        ),
     )
 
 
@@ -66,7 +68,11 @@ def _refuse(problems: Iterable[standard.Problem], document: Document, name: str)
         return
     told = [f"{said(one.path) or 'it'} ({document.place(one.path).words}) {one.what}" for one in found[:TOLD]]
     more = f"; and {len(found) - TOLD} more" if len(found) > TOLD else ""
-    raise BadInput("contract.invalid", f"Contract {name}: {'; '.join(told)}{more}.", "Correct the contract there, and read it again.")
+    raise BadInput(
+        "contract.invalid",
+        f"Contract {name}: {'; '.join(told)}{more}.",
+        "Correct the contract there, and read it again.",
+    )
 
 
 def _reading(data: dict[str, Any]) -> Reading:
@@ -79,7 +85,9 @@ def _reading(data: dict[str, Any]) -> Reading:
         for place, column in enumerate(one.get("properties") or []):
             physical = str(column.get("physicalName") or column["name"])
             if physical in named.types:
-                reading.wrong(("schema", number, "properties", place, "name"), f'is the second column "{physical}"')
+                reading.wrong(
+                    ("schema", number, "properties", place, "name"), f'is the second column "{physical}"'
+                )
             named.types[physical] = column.get("logicalType") or ""
             for alias in (column["name"], physical, column.get("id")):
                 if alias:

@@ -75,7 +75,10 @@ class Reading:
         for number, name in enumerate(listed):
             physical = known.column(str(name))
             if physical is None and known.columns:
-                self.wrong((*path, number), f'names "{name}", which {table} does not have{nearest(name, known.columns)}')
+                self.wrong(
+                    (*path, number),
+                    f'names "{name}", which {table} does not have{nearest(name, known.columns)}',
+                )
             else:
                 found.append(physical or str(name))
         return tuple(found)

@@ -29,22 +29,35 @@ def rules_of(holder: dict[str, Any], place: Place, reading: Reading) -> Iterator
         yield from _key(one, own, to, place._replace(path=path), reading)
 
 
-def _key(one: dict[str, Any], own: list[str], to: list[str], place: Place, reading: Reading) -> Iterator[Rule]:
+def _key(
+    one: dict[str, Any], own: list[str], to: list[str], place: Place, reading: Reading
+) -> Iterator[Rule]:
     columns = place.columns or _own_columns(own, place, reading)
     if any("#" in target for target in to):
-        reading.leave(place, one.get("id") or "relationship", "It refers to another contract: name the table itself.")
+        reading.leave(
+            place, one.get("id") or "relationship", "It refers to another contract: name the table itself."
+        )
         return
     targets = [_target(target, reading) for target in to]
     if any(target is None for target in targets):
-        reading.leave(place, one.get("id") or "relationship", "What it refers to names no column: write table.column.")
+        reading.leave(
+            place, one.get("id") or "relationship", "What it refers to names no column: write table.column."
+        )
         return
     tables = {table for table, _ in targets}  # type: ignore[misc] # none is None here
     if len(tables) > 1 or len(targets) != len(columns):
         if columns:
-            reading.wrong((*place.path, "to"), "names several tables" if len(tables) > 1 else f"names {len(targets)} columns for {len(columns)}")
+            reading.wrong(
+                (*place.path, "to"),
+                "names several tables"
+                if len(tables) > 1
+                else f"names {len(targets)} columns for {len(columns)}",
+            )
         return
     referenced = [column for _, column in targets]  # type: ignore[misc]
-    yield draft("foreign-key", place.table, columns, {"table": tables.pop(), "columns": referenced}, at=place.words)
+    yield draft(
+        "foreign-key", place.table, columns, {"table": tables.pop(), "columns": referenced}, at=place.words
+    )
 
 
 def _listed(value: Any) -> list[str]:
@@ -60,7 +73,10 @@ def _own_columns(names: list[str], place: Place, reading: Reading) -> tuple[str,
         column = own.column(target[1]) if target[0] in (own.name, own.physical) else None
         if column is None:
             known = [f"{own.name}.{one}" for one in own.columns]
-            reading.wrong((*place.path, "from", number), f'names "{name}", which is no column of {own.name}{nearest(name, known)}')
+            reading.wrong(
+                (*place.path, "from", number),
+                f'names "{name}", which is no column of {own.name}{nearest(name, known)}',
+            )
             return ()
         found.append(column)
     return tuple(found)
@@ -80,7 +96,9 @@ def _target(reference: str, reading: Reading) -> tuple[str, str] | None:
 
 
 def _table(name: str, reading: Reading) -> Named | None:
-    return reading.tables.get(name) or next((one for one in reading.tables.values() if one.physical == name), None)
+    return reading.tables.get(name) or next(
+        (one for one in reading.tables.values() if one.physical == name), None
+    )
 
 
 def _column(table: Named | None, name: str) -> str:

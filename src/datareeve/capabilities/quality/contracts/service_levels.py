@@ -35,9 +35,13 @@ def rules_of(document: dict[str, Any], reading: Reading) -> Iterator[Rule]:
         if word not in FRESH:
             reading.leave(place, name, WHY_NOT.get(word, PROMISE))
             continue
-        elements = [part.strip() for part in str(one.get("element") or default or "").split(",") if part.strip()]
+        elements = [
+            part.strip() for part in str(one.get("element") or default or "").split(",") if part.strip()
+        ]
         if not elements:
-            reading.leave(place, name, 'It names no "element": the table.column that the age is counted from.')
+            reading.leave(
+                place, name, 'It names no "element": the table.column that the age is counted from.'
+            )
         for element in elements:
             yield from _fresh(one, element, name, place, reading)
 
@@ -45,14 +49,18 @@ def rules_of(document: dict[str, Any], reading: Reading) -> Iterator[Rule]:
 def _fresh(one: dict[str, Any], element: str, name: str, place: Place, reading: Reading) -> Iterator[Rule]:
     seconds = _seconds(one.get("value"), str(one.get("unit") or "d"))
     if seconds is None:
-        reading.wrong((*place.path, "value"), f"is no duration: a number with a unit, one of {', '.join(SECONDS)}")
+        reading.wrong(
+            (*place.path, "value"), f"is no duration: a number with a unit, one of {', '.join(SECONDS)}"
+        )
         return
     found = _element(element, reading)
     if found is None:
         reading.leave(place, name, f"Its element {element} is no column of this contract.")
         return
     text = str(one.get("description") or "")
-    yield draft("freshness", *found, bounds=Bounds(at_most=seconds), at=place.words, text=text, owner=reading.owner)
+    yield draft(
+        "freshness", *found, bounds=Bounds(at_most=seconds), at=place.words, text=text, owner=reading.owner
+    )
 
 
 def _seconds(value: Any, unit: str) -> float | None:
@@ -67,6 +75,9 @@ def _seconds(value: Any, unit: str) -> float | None:
 def _element(element: str, reading: Reading) -> tuple[str, tuple[str, ...]] | None:
     table, _, column = element.rpartition(".")
     tables = list(reading.tables.values())
-    named = next((one for one in tables if table in (one.name, one.physical)), tables[0] if not table and len(tables) == 1 else None)
+    named = next(
+        (one for one in tables if table in (one.name, one.physical)),
+        tables[0] if not table and len(tables) == 1 else None,
+    )
     found = named.column(column) if named else None
     return (named.name, (found,)) if named and found else None

@@ -24,6 +24,15 @@ Schema = dict[str, Any]
 # ODCS 3.0 wrote arguments of a rule beside it, as its own text shows: `rule: validValues`, `validValues: [...]`.
 OLDER_KEYS = {"quality": frozenset(("validValues", "column"))}
 WORDS = {"string": "text", "number": "a number", "integer": "a whole number", "boolean": "true or false", "array": "a list", "object": "keys with values", "null": "nothing"}  # fmt: skip
+ALSO = (
+    "ac",
+    "cp",
+    "cf",
+    "cs",
+    "cv",
+    "tm",
+    "uq",
+)  # the short forms of dimensions, which its text names and its schema does not
 OPEN = frozenset(("arguments", "implementation", "value", "examples", "valueExt"))
 
 
@@ -97,7 +106,7 @@ def _belongs(key: str, path: Path) -> str:
 
 
 def _wrong_type(data: Any, shape: _Shape) -> str:
-    if shape.words and data not in shape.words:
+    if shape.words and data not in shape.words and not ("accuracy" in shape.words and data in ALSO):
         return f"is none of {', '.join(map(str, shape.words))}{nearest(data, shape.words)}"
     if not shape.types or shape.types & _types(data):
         return ""

@@ -111,6 +111,8 @@ class _Builder:
             known = self._places.get(path) or _at(node)
             self._places[path] = known._replace(written=node.value)
             return self._scalar(node)
+        if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+            raise self._refused(node, f"has the tag {node.tag!r}, which is not read")
         self._places.setdefault(path, _at(node))
         if isinstance(node, MappingNode):
             return self._mapping(node, path)

@@ -7,10 +7,14 @@ from typing import Any
 
 from datareeve.capabilities.quality.contracts.drafts import column, literal
 
-NAME = r"""col\(\s*(?P<quote>["'])(?P<name>.+?)(?P=quote)\s*\)"""
+NAME = r"""col\(\s*(?P<quote>["'])(?P<name>[^"']+)(?P=quote)\s*\)"""
 NULLNESS = re.compile(rf"^{NAME}\s*\.\s*(?P<test>notNull|notnull|isNull|isnull)\(\)$")
-COMPARED = re.compile(rf"""^{NAME}\s*(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>".*"|'.*'|-?\d+(?:\.\d+)?|True|False|None)$""")
-PANDAS = re.compile(r"""^(?:`(?P<long>[^`]+)`|(?P<name>[A-Za-z_]\w*))\s*(?:(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>".*"|'.*'|-?\d+(?:\.\d+)?)|\.(?P<test>notnull|isnull|notna|isna)\(\))$""")
+COMPARED = re.compile(
+    rf"""^{NAME}\s*(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>".*"|'.*'|-?\d+(?:\.\d+)?|True|False|None)$"""
+)
+PANDAS = re.compile(
+    r"""^(?:`(?P<long>[^`]+)`|(?P<name>[A-Za-z_]\w*))\s*(?:(?P<sign>==|!=|>=|<=|>|<)\s*(?P<value>".*"|'.*'|-?\d+(?:\.\d+)?)|\.(?P<test>notnull|isnull|notna|isna)\(\))$"""
+)
 SIGNS = {"==": "=", "!=": "<>"}
 
 
@@ -42,7 +46,11 @@ def _test(name: str, said: dict[str, str | None]) -> str | None:
     inner = value[1:-1] if value[:1] in "\"'" else None
     if inner is not None and value[0] in inner:  # more than one text: `a == "x" and b == "y"`
         return None
-    right = literal(inner) if inner is not None else {"True": "TRUE", "False": "FALSE", "None": "NULL"}.get(value, value)
+    right = (
+        literal(inner)
+        if inner is not None
+        else {"True": "TRUE", "False": "FALSE", "None": "NULL"}.get(value, value)
+    )
     sign = str(said["sign"])
     return f"{column(name)} {SIGNS.get(sign, sign)} {right}"
 

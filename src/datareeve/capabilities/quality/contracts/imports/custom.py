@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.quality.contracts.drafts import spoken
 from datareeve.capabilities.quality.contracts.imports import dbt, expectations, great_expectations, soda
 
 if TYPE_CHECKING:
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from datareeve.capabilities.quality.rule import Rule
 
 
-def translated(engine: str, implementation: Any, place: Place, reading: Reading) -> tuple[tuple[Rule, ...], str]:
+def translated(
+    engine: str, implementation: Any, place: Place, reading: Reading
+) -> tuple[tuple[Rule, ...], str]:
     """(the rules, why there are none) of a check of `engine`, whose letters alone count."""
     made = _made(engine, implementation, place)
     if isinstance(made, str):
@@ -37,9 +40,9 @@ def _made(engine: str, given: Any, place: Place) -> Made:
 
 def _of_contract(rule: Rule, place: Place, reading: Reading) -> Rule:
     """With the contract's place, and its table in the SQL."""
-    arguments = rule.arguments
+    told, arguments = spoken(rule), rule.arguments
     if rule.kind == "sql":
-        arguments = {"query": reading.filled(arguments["query"], place._replace(columns=rule.columns), "")}
-    return rule.model_copy(update={"at": place.words, "arguments": arguments})
-
-
+        arguments = {
+            "query": reading.filled(arguments["query"], place._replace(columns=rule.columns), told.dialect)
+        }
+    return told.model_copy(update={"at": place.words, "arguments": arguments})

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from datareeve.capabilities.quality.contracts.drafts import column as quoted
 from datareeve.capabilities.quality.contracts.drafts import draft
 from datareeve.capabilities.quality.contracts.imports import expectations, sql_rules, types
-from datareeve.capabilities.quality.contracts.imports.imported import Collector, Imported, ImportedColumn, Made
+from datareeve.capabilities.quality.contracts.imports.imported import (
+    Collector,
+    Imported,
+    ImportedColumn,
+    Made,
+)
 from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.capabilities.quality.rule import NONE_BREAK, Bounds, Rule
 from datareeve.core.errors import BadInput
@@ -21,7 +26,16 @@ BESIDE = frozenset(("severity", "where", "warn_if", "error_if", "name", "config"
 REFERENCE = re.compile(r"""^\s*(?:\{\{)?\s*(?:ref|source)\(\s*(?P<parts>[^)]*)\)\s*(?:\}\})?\s*$""")
 THRESHOLD = re.compile(r"^\s*(?P<sign>>=|<=|!=|<>|==|=|>|<)\s*(?P<value>-?\d+(?:\.\d+)?)\s*$")
 # A test breaks where its count of failures is so; the figure is good where it is the other way.
-GOOD = {">": "at_most", ">=": "below", "<": "at_least", "<=": "above", "!=": "equal_to", "<>": "equal_to", "=": "not_equal_to", "==": "not_equal_to"}
+GOOD = {
+    ">": "at_most",
+    ">=": "below",
+    "<": "at_least",
+    "<=": "above",
+    "!=": "equal_to",
+    "<>": "equal_to",
+    "=": "not_equal_to",
+    "==": "not_equal_to",
+}
 JINJA = "It is made by Jinja when dbt runs: write what it gives."
 
 
@@ -39,16 +53,37 @@ class Test(NamedTuple):
     def target(self) -> str:
         return str(self.given.get("column_name") or self.column)
 
-    def rule(self, kind: str, arguments: dict[str, Any] | None = None, columns: tuple[str, ...] | None = None, **more: Any) -> tuple[Rule, ...]:
+    def rule(
+        self,
+        kind: str,
+        arguments: dict[str, Any] | None = None,
+        columns: tuple[str, ...] | None = None,
+        **more: Any,
+    ) -> tuple[Rule, ...]:
         """A rule about the test's column."""
-        return (draft(kind, self.table, columns if columns is not None else (self.target,), arguments, where=self.where, **more),)
+        return (
+            draft(
+                kind,
+                self.table,
+                columns if columns is not None else (self.target,),
+                arguments,
+                where=self.where,
+                **more,
+            ),
+        )
 
 
 def read(text: str, table: str = "") -> Imported:
     """The tests of a properties file. `table` picks one of its models. Errors: `BadInput` `contract.syntax`, `contract.import`."""
     data = parse(text, "the dbt file").data
-    if not isinstance(data, dict) or not any(isinstance(data.get(key), list) for key in ("models", "sources", "seeds", "snapshots")):
-        raise BadInput("contract.import", "This is no properties file of dbt: it has no models, sources, seeds or snapshots.", "Give a schema.yml.")
+    if not isinstance(data, dict) or not any(
+        isinstance(data.get(key), list) for key in ("models", "sources", "seeds", "snapshots")
+    ):
+        raise BadInput(
+            "contract.import",
+            "This is no properties file of dbt: it has no models, sources, seeds or snapshots.",
+            "Give a schema.yml.",
+        )
     collector = Collector(SOURCE)
     for one, at in _nodes(data):
         if not table or table in (one.get("name"), one.get("identifier")):
@@ -63,17 +98,26 @@ def _nodes(data: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
                 yield one, f"{kind}[{number}]"
     for number, source in enumerate(data.get("sources") or []):
         for place, one in enumerate((source or {}).get("tables") or []):
-            inherited = {key: source[key] for key in ("freshness", "loaded_at_field", "schema") if key in source}
+            inherited = {
+                key: source[key] for key in ("freshness", "loaded_at_field", "schema") if key in source
+            }
             yield {**inherited, **one}, f"sources[{number}].tables[{place}]"
 
 
 def _node(one: dict[str, Any], at: str, collector: Collector) -> None:
     name = str(one["name"])
-    columns = [column for column in one.get("columns") or [] if isinstance(column, dict) and column.get("name")]
+    columns = [
+        column for column in one.get("columns") or [] if isinstance(column, dict) and column.get("name")
+    ]
     physical = str(one.get("identifier") or one.get("alias") or name)
     if one.get("schema"):
         physical = f"{one['schema']}.{physical}"
-    collector.table(name, map(_column, columns), physical_name=physical if physical != name else "", description=str(one.get("description") or ""))
+    collector.table(
+        name,
+        map(_column, columns),
+        physical_name=physical if physical != name else "",
+        description=str(one.get("description") or ""),
+    )
     _tests(one, at, name, "", collector)
     _freshness(one, at, name, collector)
     for number, constraint in enumerate(one.get("constraints") or []):
@@ -100,13 +144,24 @@ def _tests(holder: dict[str, Any], at: str, table: str, column: str, collector: 
             test = test_of(given, table, column)
             made = made_of(test)
             named = str(test.given.get("column_name") or test.given.get("column") or column)
-            collector.add(made, f"{at}.{key}[{number}]", test.name, given, given=str(test.settings.get("name") or ""), table=table, column=named)
+            collector.add(
+                made,
+                f"{at}.{key}[{number}]",
+                test.name,
+                given,
+                given=str(test.settings.get("name") or ""),
+                table=table,
+                column=named,
+            )
 
 
 def single(given: Any, table: str, column: str) -> Made:
     """One test as it stands in a contract of the standard: a name, `{not_null: {...}}` or `{test: ..., ...}`."""
     if isinstance(given, dict) and isinstance(given.get("test") or given.get("type"), str):
-        given = {"test_name": given.get("test") or given.get("type"), **{key: value for key, value in given.items() if key not in ("test", "type")}}
+        given = {
+            "test_name": given.get("test") or given.get("type"),
+            **{key: value for key, value in given.items() if key not in ("test", "type")},
+        }
     return made_of(test_of(given, table, column))
 
 
@@ -122,8 +177,14 @@ def test_of(given: Any, table: str, column: str) -> Test:
         name, said = str(named), {**{key: value for key, value in given.items() if key != named}, **inner}
     else:
         name, said = "test", {}
-    settings = {**(said.get("config") or {}), **{key: said[key] for key in BESIDE & said.keys() if key not in ("config", "arguments")}}
-    arguments = {**{key: value for key, value in said.items() if key not in BESIDE}, **(said.get("arguments") or {})}
+    settings = {
+        **(said.get("config") or {}),
+        **{key: said[key] for key in BESIDE & said.keys() if key not in ("config", "arguments")},
+    }
+    arguments = {
+        **{key: value for key, value in said.items() if key not in BESIDE},
+        **(said.get("arguments") or {}),
+    }
     if "column_name" in said:
         arguments["column_name"] = said["column_name"]
     return Test(name, arguments, settings, table, column, str(settings.get("where") or ""))
@@ -133,7 +194,9 @@ def made_of(test: Test) -> Made:
     """The rules of a test with its severity, or why it is none."""
     if test.settings.get("enabled") is False:
         return "It is switched off (enabled: false)."
-    if _jinja(test.where) or any(_jinja(value) for key, value in test.given.items() if key not in ("to", "compare_model", "from")):
+    if _jinja(test.where) or any(
+        _jinja(value) for key, value in test.given.items() if key not in ("to", "compare_model", "from")
+    ):
         return JINJA
     if str(test.settings.get("fail_calc") or "count(*)").replace(" ", "").lower() != "count(*)":
         return "It counts its failures in its own way (fail_calc)."
@@ -164,7 +227,11 @@ def _generic(test: Test) -> Made:
         known = GENERIC.get(name)
     else:
         known = UTILS.get(name) if package == "dbt_utils" else None
-    return known(test) if known else f"The test {test.name} is not known: a test of a project's own is SQL, and can stand in the contract as such."
+    return (
+        known(test)
+        if known
+        else f"The test {test.name} is not known: a test of a project's own is SQL, and can stand in the contract as such."
+    )
 
 
 def _judged(rules: tuple[Rule, ...], test: Test) -> Made:
@@ -173,13 +240,17 @@ def _judged(rules: tuple[Rule, ...], test: Test) -> Made:
     mild = str(settings.get("severity") or "error").lower() == "warn"
     text = str(settings.get("description") or "")
     limits = {"error": settings.get("error_if"), "warning": settings.get("warn_if")}
-    if (limits["error"] or limits["warning"]) and any(rule.bounds != NONE_BREAK or rule.unit != "rows" for rule in rules):
+    if (limits["error"] or limits["warning"]) and any(
+        rule.bounds != NONE_BREAK or rule.unit != "rows" for rule in rules
+    ):
         return "It counts failures that are rows elsewhere (error_if, warn_if)."
     found: list[Rule] = []
     for severity in ("warning",) if mild else ("error", "warning"):
         bounds = _good(limits[severity])
         if bounds is None:
-            return f"Its {'error_if' if severity == 'error' else 'warn_if'} is not a comparison with a number."
+            return (
+                f"Its {'error_if' if severity == 'error' else 'warn_if'} is not a comparison with a number."
+            )
         if severity == "warning" and not mild and bounds == (_good(limits["error"]) or NONE_BREAK):
             continue
         kept = {} if bounds == NONE_BREAK else {"bounds": bounds}
@@ -205,7 +276,9 @@ def _reference(given: Any) -> str:
             raise ValueError(given)
         return str(given)
     names = [part.strip().strip("'\"") for part in found["parts"].split(",") if "=" not in part]
-    return names[-1] if not str(given).strip(" {").startswith("source") or len(names) == 1 else ".".join(names)
+    return (
+        names[-1] if not str(given).strip(" {").startswith("source") or len(names) == 1 else ".".join(names)
+    )
 
 
 # -- the tests of dbt itself ---------------------------------------------------------------------------------------------------------
@@ -245,13 +318,18 @@ def _accepted_range(test: Test) -> Made:
         arguments = {"at_least" if inclusive else "above": least, "at_most" if inclusive else "below": most}
         return test.rule("range", arguments)
     sign, c = "=" if inclusive else "", quoted(test.target)
-    tests = [f"{c} >{sign} {least}" if least is not None else "", f"{c} <{sign} {most}" if most is not None else ""]
+    tests = [
+        f"{c} >{sign} {least}" if least is not None else "",
+        f"{c} <{sign} {most}" if most is not None else "",
+    ]
     return test.rule("condition", {"sql": " AND ".join(one for one in tests if one)})
 
 
 def _is_value(given: Any) -> bool:
     """A number or an ISO date; anything else is SQL."""
-    return isinstance(given, (int, float)) or bool(re.fullmatch(r"\d{4}-\d\d-\d\d([T ][\d:.+Z-]+)?", str(given)))
+    return isinstance(given, (int, float)) or bool(
+        re.fullmatch(r"\d{4}-\d\d-\d\d([T ][\d:.+Z-]+)?", str(given))
+    )
 
 
 def _expression(test: Test) -> Made:
@@ -270,12 +348,17 @@ def _recency(test: Test) -> Made:
 
 def _not_empty(test: Test) -> Made:
     c = quoted(test.target)
-    return test.rule("condition", {"sql": f"{f'TRIM({c})' if test.given.get('trim_whitespace', True) else c} <> ''"})
+    return test.rule(
+        "condition", {"sql": f"{f'TRIM({c})' if test.given.get('trim_whitespace', True) else c} <> ''"}
+    )
 
 
 def _proportion(test: Test) -> Made:
     least, most = float(test.given["at_least"]), float(test.given.get("at_most", 1.0))
-    bounds = {"at_most": round(100 * (1 - least), 9), "at_least": round(100 * (1 - most), 9) if most < 1 else None}
+    bounds = {
+        "at_most": round(100 * (1 - least), 9),
+        "at_least": round(100 * (1 - most), 9) if most < 1 else None,
+    }
     return test.rule("aggregate", {"function": "null-percent"}, bounds=Bounds(**bounds), unit="value")
 
 
@@ -284,12 +367,16 @@ def _overlaps(test: Test) -> Made:
     lower, upper = str(given["lower_bound_column"]), str(given["upper_bound_column"])
     low, high = quoted(lower), quoted(upper)
     by = str(given.get("partition_by") or "")
-    gaps = {"allowed": "u > n", "not_allowed": "u <> n", "required": "u >= n"}.get(str(given.get("gaps", "allowed")))
+    gaps = {"allowed": "u > n", "not_allowed": "u <> n", "required": "u >= n"}.get(
+        str(given.get("gaps", "allowed"))
+    )
     if gaps is None:
         raise ValueError(given)
     ordered = "l > u" if given.get("zero_length_range_allowed") else "l >= u"
     over = f"{f'PARTITION BY {by} ' if by else ''}ORDER BY {low}, {high}"
-    inner = f"SELECT {low} AS l, {high} AS u, LEAD({low}) OVER ({over}) AS n FROM {sql_rules.source(test.where)}"
+    inner = (
+        f"SELECT {low} AS l, {high} AS u, LEAD({low}) OVER ({over}) AS n FROM {sql_rules.source(test.where)}"
+    )
     text = f"SELECT COUNT(*) FROM ({inner}) AS r WHERE {ordered} OR {gaps} OR l IS NULL OR u IS NULL"
     return (sql_rules.query(test.table, text, columns=(lower, upper)),)
 
@@ -298,9 +385,16 @@ def _sequential(test: Test) -> Made:
     given = test.given
     by = given.get("group_by_columns") or []
     if given.get("datepart"):
-        arguments = {"every": f"{int(given.get('interval') or 1)} {given['datepart']}", **({"by": by} if by else {})}
+        arguments = {
+            "every": f"{int(given.get('interval') or 1)} {given['datepart']}",
+            **({"by": by} if by else {}),
+        }
         return test.rule("continuity", arguments)
-    return (sql_rules.steps(test.table, test.target, f"v <> b + {int(given.get('interval') or 1)}", by=by, where=test.where),)
+    return (
+        sql_rules.steps(
+            test.table, test.target, f"v <> b + {int(given.get('interval') or 1)}", by=by, where=test.where
+        ),
+    )
 
 
 def _same_rows(bounds: Bounds) -> Callable[[Test], Made]:
@@ -319,15 +413,21 @@ def _combination(test: Test) -> Made:
 
 UTILS: dict[str, Callable[[Test], Made]] = {
     "accepted_range": _accepted_range,
-    "at_least_one": lambda test: (sql_rules.figure(test.table, f"COUNT({quoted(test.target)})", Bounds(at_least=1), columns=(test.target,), where=test.where),),
+    "at_least_one": lambda test: test.rule(
+        "aggregate", {"function": "count"}, bounds=Bounds(at_least=1), unit="value"
+    ),
     "cardinality_equality": lambda _: "How often each value is there is compared by quality.reconcile.",
     "equality": lambda _: "Two tables are compared row by row by quality.reconcile.",
     "equal_rowcount": _same_rows(Bounds(equal_to=0)),
     "fewer_rows_than": _same_rows(Bounds(below=0)),
     "expression_is_true": _expression,
     "mutually_exclusive_ranges": _overlaps,
-    "not_accepted_values": lambda test: test.rule("set", {"values": list(test.given["values"]), "negated": True}),
-    "not_constant": lambda test: test.rule("aggregate", {"function": "distinct"}, bounds=Bounds(at_least=2), unit="value"),
+    "not_accepted_values": lambda test: test.rule(
+        "set", {"values": list(test.given["values"]), "negated": True}
+    ),
+    "not_constant": lambda test: test.rule(
+        "aggregate", {"function": "distinct"}, bounds=Bounds(at_least=2), unit="value"
+    ),
     "not_empty_string": _not_empty,
     "not_null_proportion": _proportion,
     "recency": _recency,
@@ -348,7 +448,14 @@ def _freshness(one: dict[str, Any], at: str, table: str, collector: Collector) -
         given = freshness.get(key)
         if isinstance(given, dict) and given.get("count") is not None:
             made = _fresh(given, column, freshness.get("filter"), table, severity)
-            collector.add(made, f"{at}.freshness.{key}", f"freshness {key}", {"freshness": {key: given}}, table=table, column=str(column or ""))
+            collector.add(
+                made,
+                f"{at}.freshness.{key}",
+                f"freshness {key}",
+                {"freshness": {key: given}},
+                table=table,
+                column=str(column or ""),
+            )
 
 
 def _fresh(given: dict[str, Any], column: Any, where: Any, table: str, severity: str) -> Made:
@@ -358,21 +465,37 @@ def _fresh(given: dict[str, Any], column: Any, where: Any, table: str, severity:
         bounds = Bounds(at_most=types.seconds(given["count"], str(given.get("period") or "day")))
     except (KeyError, ValueError):
         return "Its period is none of minute, hour, day."
-    return (draft("freshness", table, (str(column),), bounds=bounds, where=str(where or ""), severity=severity),)
+    return (
+        draft("freshness", table, (str(column),), bounds=bounds, where=str(where or ""), severity=severity),
+    )
 
 
 def _constraint(given: Any, at: str, table: str, column: str, collector: Collector) -> None:
     told = given if isinstance(given, dict) else {}
-    kind, named = str(told.get("type") or ""), tuple(map(str, told.get("columns") or ([column] if column else [])))
+    kind, named = (
+        str(told.get("type") or ""),
+        tuple(map(str, told.get("columns") or ([column] if column else []))),
+    )
     made: Made
     if kind in ("not_null", "unique") and named:
-        made = tuple(draft("not-null", table, (one,)) for one in named) if kind == "not_null" else (draft("unique", table, named),)
+        made = (
+            tuple(draft("not-null", table, (one,)) for one in named)
+            if kind == "not_null"
+            else (draft("unique", table, named),)
+        )
     elif kind == "primary_key" and named:
         made = (draft("unique", table, named), *(draft("not-null", table, (one,)) for one in named))
     elif kind == "check" and told.get("expression"):
         made = (draft("condition", table, named, {"sql": str(told["expression"])}),)
     elif kind == "foreign_key" and named and told.get("to") and told.get("to_columns"):
-        made = (draft("foreign-key", table, named, {"table": _reference(told["to"]), "columns": list(map(str, told["to_columns"]))}),)
+        made = (
+            draft(
+                "foreign-key",
+                table,
+                named,
+                {"table": _reference(told["to"]), "columns": list(map(str, told["to_columns"]))},
+            ),
+        )
     else:
         made = "This constraint is not read."
     collector.add(made, at, f"constraint {kind}", given, table=table, column=column)

@@ -61,14 +61,28 @@ class Asked(NamedTuple):
 
     def rule(self, kind: str, arguments: dict[str, Any] | None = None, *columns: str) -> tuple[Rule, ...]:
         """A row rule with the tolerance of `mostly`."""
-        return (draft(kind, self.table, columns or (self.column,), arguments, where=self.where, **share(self.most)),)
+        return (
+            draft(
+                kind, self.table, columns or (self.column,), arguments, where=self.where, **share(self.most)
+            ),
+        )
 
     def metric(self, function: str, **more: Any) -> tuple[Rule, ...] | str:
         """An aggregate between the given bounds."""
         bounds = between(self.given)
         if bounds == Bounds():
             return NO_BOUND
-        return (draft("aggregate", self.table, (self.column,), {"function": function, **more}, where=self.where, bounds=bounds, unit="value"),)
+        return (
+            draft(
+                "aggregate",
+                self.table,
+                (self.column,),
+                {"function": function, **more},
+                where=self.where,
+                bounds=bounds,
+                unit="value",
+            ),
+        )
 
     def values(self, key: str = "value_set") -> list[Any]:
         """A list among the arguments."""
@@ -89,7 +103,9 @@ def translated(name: str, given: dict[str, Any], table: str, *, where: str = "")
         return "This expectation is not known."
     if any(_is_parameter(value) for value in given.values()):
         return "It takes an argument from a run: write the figure itself."
-    condition = where or conditions.sql_of(given.get("row_condition"), str(given.get("condition_parser") or ""))
+    condition = where or conditions.sql_of(
+        given.get("row_condition"), str(given.get("condition_parser") or "")
+    )
     if condition is None:
         return "Its row_condition is not plain SQL: write it as one."
     if given.get("group_by"):
@@ -115,7 +131,10 @@ def plain_arguments(given: Any) -> dict[str, Any]:
     """Arguments by the names of Great Expectations: the standard's own example writes minValue."""
     if not isinstance(given, dict):
         return {}
-    return {re.sub(r"(?<=[a-z])([A-Z])", lambda found: f"_{found[1].lower()}", str(key)): value for key, value in given.items()}
+    return {
+        re.sub(r"(?<=[a-z])([A-Z])", lambda found: f"_{found[1].lower()}", str(key)): value
+        for key, value in given.items()
+    }
 
 
 def _is_parameter(value: Any) -> bool:
@@ -187,11 +206,19 @@ def _set(*, negated: bool) -> Callable[[Asked], Made]:
 
 
 def _distinct_set(asked: Asked) -> Made:
-    return (draft("set", asked.table, (asked.column,), {"values": asked.values()}, where=asked.where),) if asked.values() else NO_VALUES
+    return (
+        (draft("set", asked.table, (asked.column,), {"values": asked.values()}, where=asked.where),)
+        if asked.values()
+        else NO_VALUES
+    )
 
 
 def _contain_set(asked: Asked) -> Made:
-    return (sql_rules.contains(asked.table, asked.column, asked.values(), asked.where),) if asked.values() else NO_VALUES
+    return (
+        (sql_rules.contains(asked.table, asked.column, asked.values(), asked.where),)
+        if asked.values()
+        else NO_VALUES
+    )
 
 
 def _equal_set(asked: Asked) -> Made:
@@ -213,7 +240,9 @@ def _pattern(*, negated: bool) -> Callable[[Asked], Made]:
     def made(asked: Asked) -> Made:
         if asked.given.get("flags"):
             return "Its regex has flags: write them into it."
-        return asked.rule("pattern", {"regex": str(asked.given["regex"]), **({"negated": True} if negated else {})})
+        return asked.rule(
+            "pattern", {"regex": str(asked.given["regex"]), **({"negated": True} if negated else {})}
+        )
 
     return made
 
@@ -243,7 +272,9 @@ def _like(*, negated: bool, several: bool) -> Callable[[Asked], Made]:
         if not patterns:
             return NO_VALUES
         every = negated or (several and given.get("match_on", "any") == "all")
-        tests = [f"{column(asked.column)} {'NOT ' if negated else ''}LIKE {literal(str(one))}" for one in patterns]
+        tests = [
+            f"{column(asked.column)} {'NOT ' if negated else ''}LIKE {literal(str(one))}" for one in patterns
+        ]
         return asked.rule("condition", {"sql": (" AND " if every else " OR ").join(tests)})
 
     return made
@@ -254,9 +285,13 @@ def _lengths(asked: Asked) -> Made:
     least, most = given.get("min_value"), given.get("max_value")
     arguments = {}
     if least is not None:
-        arguments["at_least"] = math.floor(least) + 1 if given.get("strict_min") or given.get("strictly") else math.ceil(least)
+        arguments["at_least"] = (
+            math.floor(least) + 1 if given.get("strict_min") or given.get("strictly") else math.ceil(least)
+        )
     if most is not None:
-        arguments["at_most"] = math.ceil(most) - 1 if given.get("strict_max") or given.get("strictly") else math.floor(most)
+        arguments["at_most"] = (
+            math.ceil(most) - 1 if given.get("strict_max") or given.get("strictly") else math.floor(most)
+        )
     return asked.rule("length", arguments) if arguments else NO_BOUND
 
 
@@ -267,7 +302,11 @@ def _length(asked: Asked) -> Made:
 
 def _type(asked: Asked) -> Made:
     given = asked.given
-    names = given.get("type_list") or given.get("column_type_list") or [given.get("type_") or given.get("column_type")]
+    names = (
+        given.get("type_list")
+        or given.get("column_type_list")
+        or [given.get("type_") or given.get("column_type")]
+    )
     found = {types.logical(str(name)) for name in names}
     if len(found) > 1 or None in found or "" in found:
         return "Its types are not one type in all engines: give the column a logicalType."
@@ -291,7 +330,9 @@ def _ordered_list(asked: Asked) -> Made:
 def _column_set(asked: Asked) -> Made:
     names = asked.given.get("column_set") or asked.given.get("column_list") or []
     exact = asked.given.get("exact_match")
-    return (_schema(asked, [{"name": str(one)} for one in names], more=exact is False),) if names else NO_VALUES
+    return (
+        (_schema(asked, [{"name": str(one)} for one in names], more=exact is False),) if names else NO_VALUES
+    )
 
 
 def _column_subset(asked: Asked) -> Made:
@@ -302,19 +343,34 @@ def _column_subset(asked: Asked) -> Made:
 def _strftime(asked: Asked) -> Made:
     known = {"%Y-%m-%d": "date", "%Y-%m-%dT%H:%M:%S": "timestamp", "%Y-%m-%d %H:%M:%S": "timestamp"}
     found = known.get(str(asked.given["strftime_format"]))
-    return asked.rule("type", {"type": found}) if found else "Only formats of ISO 8601 are read as dates here."
+    return (
+        asked.rule("type", {"type": found}) if found else "Only formats of ISO 8601 are read as dates here."
+    )
 
 
 def _z_scores(asked: Asked) -> Made:
     given = asked.given
     most = _finite(given["threshold"] if "threshold" in given else given["sigma_threshold"])
     sided = bool(given.get("double_sided", True))
-    return (sql_rules.beyond_deviations(asked.table, asked.column, most, double_sided=sided, percent=asked.most, where=asked.where),)
+    return (
+        sql_rules.beyond_deviations(
+            asked.table, asked.column, most, double_sided=sided, percent=asked.most, where=asked.where
+        ),
+    )
 
 
 def _unique_share(asked: Asked) -> Made:
-    bounds = between(asked.given)
-    return NO_BOUND if bounds == Bounds() else (sql_rules.unique_share(asked.table, asked.column, bounds, asked.where),)
+    return _percent(asked).metric("distinct-percent")
+
+
+def _percent(asked: Asked) -> Asked:
+    """With shares from 0 to 1 in percent."""
+    scaled = {
+        key: round(100 * _finite(asked.given[key]), 9)
+        for key in ("min_value", "max_value")
+        if asked.given.get(key) is not None
+    }
+    return asked._replace(given={**asked.given, **scaled})
 
 
 def _quantiles(asked: Asked) -> Made:
@@ -331,13 +387,27 @@ def _quantiles(asked: Asked) -> Made:
 
 def _most_common(asked: Asked) -> Made:
     ties = bool(asked.given.get("ties_okay"))
-    return (sql_rules.most_common(asked.table, asked.column, asked.values(), ties=ties, where=asked.where),) if asked.values() else NO_VALUES
+    return (
+        (sql_rules.most_common(asked.table, asked.column, asked.values(), ties=ties, where=asked.where),)
+        if asked.values()
+        else NO_VALUES
+    )
 
 
 def _distinct_count(operator: str) -> Callable[[Asked], Made]:
     def made(asked: Asked) -> Made:
         bounds = Bounds(**{operator: _finite(asked.given["value"])})
-        return (draft("aggregate", asked.table, (asked.column,), {"function": "distinct"}, bounds=bounds, unit="value", where=asked.where),)
+        return (
+            draft(
+                "aggregate",
+                asked.table,
+                (asked.column,),
+                {"function": "distinct"},
+                bounds=bounds,
+                unit="value",
+                where=asked.where,
+            ),
+        )
 
     return made
 
@@ -366,7 +436,9 @@ def _pair(operator: str) -> Callable[[Asked], Made]:
         given = asked.given
         names = [str(given.get(key) or given[key.lower()]) for key in ("column_A", "column_B")]
         sign = ">=" if operator == ">" and given.get("or_equal") else operator
-        return _together(asked, names, f"{column(names[0])} {sign} {column(names[1])}", "both_values_are_missing")
+        return _together(
+            asked, names, f"{column(names[0])} {sign} {column(names[1])}", "both_values_are_missing"
+        )
 
     return made
 
@@ -376,7 +448,9 @@ def _pair_set(asked: Asked) -> Made:
     names = [str(given.get(key) or given[key.lower()]) for key in ("column_A", "column_B")]
     pairs = given.get("value_pairs_set") or given.get("value_pairs") or []
     tests = [f"({column(names[0])} = {literal(a)} AND {column(names[1])} = {literal(b)})" for a, b in pairs]
-    return _together(asked, names, f"({' OR '.join(tests)})", "both_values_are_missing") if tests else NO_VALUES
+    return (
+        _together(asked, names, f"({' OR '.join(tests)})", "both_values_are_missing") if tests else NO_VALUES
+    )
 
 
 def _names(asked: Asked) -> list[str]:
@@ -420,11 +494,19 @@ def _order(sign: str) -> Callable[[Asked], Made]:
 
 def _row_count(asked: Asked) -> Made:
     bounds = between(asked.given)
-    return NO_BOUND if bounds == Bounds() else (draft("row-count", asked.table, bounds=bounds, where=asked.where),)
+    return (
+        NO_BOUND
+        if bounds == Bounds()
+        else (draft("row-count", asked.table, bounds=bounds, where=asked.where),)
+    )
 
 
 def _row_count_equal(asked: Asked) -> Made:
-    return (draft("row-count", asked.table, bounds=Bounds(equal_to=_finite(asked.given["value"])), where=asked.where),)
+    return (
+        draft(
+            "row-count", asked.table, bounds=Bounds(equal_to=_finite(asked.given["value"])), where=asked.where
+        ),
+    )
 
 
 def _row_count_other(asked: Asked) -> Made:
@@ -432,9 +514,23 @@ def _row_count_other(asked: Asked) -> Made:
     return same_rows(asked.table, str(other)) if other else "It names no other table."
 
 
+def _same_distinct(asked: Asked) -> Made:
+    given = asked.given
+    other = {
+        "table": str(given["compare_model"]),
+        "column": str(given.get("compare_column_name") or asked.column),
+    }
+    arguments = {"function": "distinct", "with": other}
+    return (
+        draft(
+            "agreement", asked.table, (asked.column,), arguments, bounds=Bounds(equal_to=0), where=asked.where
+        ),
+    )
+
+
 def same_rows(table: str, other: str, bounds: Bounds | None = None) -> Made:
     """As many rows as another table."""
-    arguments = {"function": "count", "with": {"table": other, "function": "count"}}
+    arguments = {"function": "row-count", "with": {"table": other}}
     return (draft("agreement", table, (), arguments, bounds=bounds or Bounds(equal_to=0), unit="value"),)
 
 
@@ -445,17 +541,29 @@ def _unexpected_rows(asked: Asked) -> Made:
 
 def _casing(asked: Asked) -> Made:
     c = column(asked.column)
-    return (sql_rules.figure(asked.table, f"COUNT(DISTINCT {c}) - COUNT(DISTINCT LOWER({c}))", NONE_BREAK, columns=(asked.column,), where=asked.where),)
+    return (
+        sql_rules.figure(
+            asked.table,
+            f"COUNT(DISTINCT {c}) - COUNT(DISTINCT LOWER({c}))",
+            NONE_BREAK,
+            columns=(asked.column,),
+            where=asked.where,
+        ),
+    )
 
 
 def _expression(asked: Asked) -> Made:
     named = (asked.column,) if asked.column else ()
-    return (draft("condition", asked.table, named, {"sql": str(asked.given["expression"])}, where=asked.where),)
+    return (
+        draft("condition", asked.table, named, {"sql": str(asked.given["expression"])}, where=asked.where),
+    )
 
 
 def _recent(asked: Asked) -> Made:
     seconds = types.seconds(asked.given["interval"], str(asked.given["datepart"]))
-    return (draft("freshness", asked.table, (asked.column,), bounds=Bounds(at_most=seconds), where=asked.where),)
+    return (
+        draft("freshness", asked.table, (asked.column,), bounds=Bounds(at_most=seconds), where=asked.where),
+    )
 
 
 def _every(asked: Asked) -> Made:
@@ -494,6 +602,7 @@ KNOWN: dict[str, Callable[[Asked], Made]] = {
     "expect_column_distinct_values_to_contain_set": _contain_set,
     "expect_column_distinct_values_to_equal_set": _equal_set,
     "expect_column_distinct_count_to_equal": _distinct_count("equal_to"),
+    "expect_column_distinct_count_to_equal_other_table": _same_distinct,
     "expect_column_distinct_count_to_be_greater_than": _distinct_count("above"),
     "expect_column_distinct_count_to_be_less_than": _distinct_count("below"),
     "expect_column_unique_value_count_to_be_between": lambda asked: asked.metric("distinct"),

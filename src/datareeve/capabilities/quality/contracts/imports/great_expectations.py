@@ -26,10 +26,14 @@ def read(text: str, table: str = "") -> Imported:
 
 
 def _suite(data: Any) -> dict[str, Any]:
-    if isinstance(data, list):
+    if isinstance(data, list) and all(isinstance(one, dict) for one in data):
         data = {"expectations": data}
     if not isinstance(data, dict) or not isinstance(data.get("expectations"), list):
-        raise BadInput("contract.import", 'This is no suite of Great Expectations: it has no list of "expectations".', "Export the suite as JSON.")
+        raise BadInput(
+            "contract.import",
+            'This is no suite of Great Expectations: it has no list of "expectations".',
+            "Export the suite as JSON.",
+        )
     return data
 
 
@@ -42,19 +46,45 @@ def _add(one: Any, table: str, at: str, collector: Collector) -> None:
         text, severity = _notes(told), severity_of(told.get("severity"))
         made = tuple(rule.model_copy(update={"text": text, "severity": severity}) for rule in made)
     column = str(arguments.get("column") or "")
-    collector.add(made, at, snake(name) or "expectation", one, given=str(told.get("id") or ""), table=table, column=column)
+    collector.add(
+        made,
+        at,
+        snake(name) or "expectation",
+        one,
+        given=str(told.get("id") or ""),
+        table=table,
+        column=column,
+    )
 
 
 def name_of(told: dict[str, Any]) -> str:
     """An expectation's name, by any key that a version has for it."""
-    found = next((told[key] for key in ("expectation_type", "type", "expectation") if isinstance(told.get(key), str)), "")
+    found = next(
+        (told[key] for key in ("expectation_type", "type", "expectation") if isinstance(told.get(key), str)),
+        "",
+    )
     return str(found)
 
 
 def arguments_of(told: dict[str, Any]) -> dict[str, Any]:
     """An expectation's arguments."""
-    beside = ("expectation_type", "type", "expectation", "meta", "id", "severity", "description", "notes", "kwargs", "rendered_content")
-    given = told["kwargs"] if "kwargs" in told else {key: value for key, value in told.items() if key not in beside}
+    beside = (
+        "expectation_type",
+        "type",
+        "expectation",
+        "meta",
+        "id",
+        "severity",
+        "description",
+        "notes",
+        "kwargs",
+        "rendered_content",
+    )
+    given = (
+        told["kwargs"]
+        if "kwargs" in told
+        else {key: value for key, value in told.items() if key not in beside}
+    )
     return plain_arguments(given)
 
 

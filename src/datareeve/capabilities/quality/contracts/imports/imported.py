@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from datareeve.capabilities.quality.contracts.drafts import with_ids
+from datareeve.capabilities.quality.contracts.drafts import spoken, with_ids
 from datareeve.capabilities.quality.rule import Rule, Unsupported
 from datareeve.core.value import Value
 
@@ -82,19 +82,33 @@ class Collector:
         self._asked: set[str] = set()
         self.tables: dict[str, ImportedTable] = {}
 
-    def add(self, made: Made, at: str, name: str, original: Any, *, given: str = "", table: str = "", column: str = "") -> None:  # noqa: PLR0913
+    def add(
+        self,
+        made: Made,
+        at: str,
+        name: str,
+        original: Any,
+        *,
+        given: str = "",
+        table: str = "",
+        column: str = "",
+    ) -> None:  # noqa: PLR0913
         """One thing that was asked: its rules, or why there are none; `original` stays in the contract then."""
         self._asked.add(at)
         if isinstance(made, str):
             self.leave(made, at, name, original, table=table, column=column)
         else:
-            self._drafts += [(given, rule.model_copy(update={"at": at})) for rule in made]
+            self._drafts += [(given, spoken(rule.model_copy(update={"at": at}))) for rule in made]
 
-    def leave(self, why: str, at: str, name: str, original: Any, *, table: str = "", column: str = "") -> None:  # noqa: PLR0913
+    def leave(
+        self, why: str, at: str, name: str, original: Any, *, table: str = "", column: str = ""
+    ) -> None:  # noqa: PLR0913
         """Something, or a part of it, that is not executed."""
         self._asked.add(at)
         told = Unsupported(at=at, name=name, why=why)
-        self._leftovers.append(Leftover(told=told, table=table, column=column, engine=self._source, implementation=original))
+        self._leftovers.append(
+            Leftover(told=told, table=table, column=column, engine=self._source, implementation=original)
+        )
 
     def table(self, name: str, columns: Iterable[ImportedColumn] = (), **more: Any) -> None:
         """A table of the file."""

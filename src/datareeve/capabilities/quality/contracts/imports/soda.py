@@ -14,7 +14,9 @@ from datareeve.capabilities.quality.rule import NONE_BREAK, Bounds, Rule
 from datareeve.core.errors import BadInput
 
 SOURCE = "soda"
-HEADER = re.compile(r"^(?:checks|automated monitoring) for (?P<table>\"[^\"]+\"|`[^`]+`|[^\[]+?)\s*(?:\[(?P<partition>[^\]]+)\])?$")
+HEADER = re.compile(
+    r"^(?:checks|automated monitoring) for (?P<table>\"[^\"]+\"|`[^`]+`|[^\[]+?)\s*(?:\[(?P<partition>[^\]]+)\])?$"
+)
 FILTER = re.compile(r"^filter (?P<table>.+?)\s*\[(?P<partition>[^\]]+)\]$")
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:\s*%)?"
 SPAN = r"(?:\d+(?:\.\d+)?\s*(?:d|h|m|s|days?|hours?|minutes?|seconds?)\s*)+"
@@ -22,14 +24,50 @@ METRIC = re.compile(
     rf"^(?P<metric>[A-Za-z_][\w ]*?)\s*(?:\((?P<arguments>[^)]*)\))?\s*(?P<threshold>(?:not\s+)?between\s+.+|(?:<=|>=|!=|<>|=|<|>)\s*.+)?$"
 )
 COMPARED = re.compile(rf"^(?P<sign><=|>=|!=|<>|=|<|>)\s*(?P<value>{NUMBER})$")
-BETWEEN = re.compile(rf"^(?P<negated>not\s+)?between\s+(?P<open>[\[(]?)\s*(?P<low>{NUMBER})\s+and\s+(?P<high>{NUMBER})\s*(?P<close>[\])]?)$")
-FRESH = re.compile(rf"^freshness\s*(?:using|\()\s*(?P<column>[^)<>=]+?)\s*\)?\s*(?:with\s+\S+\s*)?(?:(?P<sign><=|<)\s*(?P<span>{SPAN}))?$")
-REFERENCE = re.compile(r"^values in \(?(?P<own>[^)]+?)\)? must (?P<negated>not )?exist in (?P<table>\S+)\s*\(?(?P<columns>[^)]+?)\)?$")
+BETWEEN = re.compile(
+    rf"^(?P<negated>not\s+)?between\s+(?P<open>[\[(]?)\s*(?P<low>{NUMBER})\s+and\s+(?P<high>{NUMBER})\s*(?P<close>[\])]?)$"
+)
+FRESH = re.compile(
+    rf"^freshness\s*(?:using|\()\s*(?P<column>[^)<>=]+?)\s*\)?\s*(?:with\s+\S+\s*)?(?:(?P<sign><=|<)\s*(?P<span>{SPAN}))?$"
+)
+REFERENCE = re.compile(
+    r"^values in \(?(?P<own>[^)]+?)\)? must (?P<negated>not )?exist in (?P<table>\S+)\s*\(?(?P<columns>[^)]+?)\)?$"
+)
 SAME = re.compile(r"^row_count same as (?P<table>[\w.\"]+)(?P<elsewhere> in .+)?$")
-SIGNS = {"=": "equal_to", "!=": "not_equal_to", "<>": "not_equal_to", ">": "above", ">=": "at_least", "<": "below", "<=": "at_most"}
-FLIPPED = {">": "at_most", ">=": "below", "<": "at_least", "<=": "above", "=": "not_equal_to", "!=": "equal_to", "<>": "equal_to"}
-AGGREGATES = {"avg": "mean", "min": "min", "max": "max", "sum": "sum", "stddev": "stddev", "stddev_samp": "stddev"}
-FORMATS = {"email": ("format", "email"), "uuid": ("type", "uuid"), "integer": ("type", "integer"), "decimal": ("type", "number"), "decimal point": ("type", "number"), "date iso 8601": ("type", "timestamp"), "ipv4 address": ("format", "ipv4"), "ip address": ("format", "ipv4"), "ipv6 address": ("format", "ipv6"), "url": ("format", "uri")}  # fmt: skip
+SIGNS = {
+    "=": "equal_to",
+    "!=": "not_equal_to",
+    "<>": "not_equal_to",
+    ">": "above",
+    ">=": "at_least",
+    "<": "below",
+    "<=": "at_most",
+}
+FLIPPED = {
+    ">": "at_most",
+    ">=": "below",
+    "<": "at_least",
+    "<=": "above",
+    "=": "not_equal_to",
+    "!=": "equal_to",
+    "<>": "equal_to",
+}
+AGGREGATES = {
+    "avg": "mean",
+    "min": "min",
+    "max": "max",
+    "sum": "sum",
+    "stddev": "stddev",
+    "stddev_samp": "stddev",
+}
+COUNTS = {
+    "avg_length": "mean-length",
+    "min_length": "min-length",
+    "max_length": "max-length",
+    "distinct_count": "distinct",
+    "count": "count",
+}
+FORMATS = {"email": ("format", "email"), "uuid": ("type", "uuid"), "integer": ("type", "integer"), "decimal": ("type", "number"), "decimal point": ("type", "number"), "date iso 8601": ("type", "timestamp"), "ipv4 address": ("format", "ipv4"), "ip address": ("format", "ip"), "phone number": ("format", "phone"), "credit card number": ("format", "card"), "ipv6 address": ("format", "ipv6"), "url": ("format", "url")}  # fmt: skip
 UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 NO_THRESHOLD = "Its threshold is not read."
 LEARNED = re.compile(r"^anomaly (?:detection|score) for (?P<metric>[\w]+)(?:\((?P<column>[^)]*)\))?")
@@ -50,7 +88,11 @@ def read(text: str, table: str = "") -> Imported:
     if isinstance(data, dict) and "dataset" in data and ("columns" in data or "checks" in data):
         return soda_contract.read(data, table, translated)
     if not isinstance(data, dict) or not any(HEADER.match(str(key)) for key in data):
-        raise BadInput("contract.import", 'This is no SodaCL file: it has no "checks for TABLE:".', "Give the file that `soda scan` takes.")
+        raise BadInput(
+            "contract.import",
+            'This is no SodaCL file: it has no "checks for TABLE:".',
+            "Give the file that `soda scan` takes.",
+        )
     collector = Collector(SOURCE)
     for key, checks in data.items():
         _section(str(key), checks, _filters(data), table, collector)
@@ -62,11 +104,15 @@ def _filters(data: dict[str, Any]) -> dict[tuple[str, str], str]:
     for key, value in data.items():
         header = FILTER.match(str(key))
         if header and isinstance(value, dict):
-            found[_plain(header["table"]), header["partition"].strip()] = str(value.get("where") or value.get("filter") or "").strip()
+            found[_plain(header["table"]), header["partition"].strip()] = str(
+                value.get("where") or value.get("filter") or ""
+            ).strip()
     return found
 
 
-def _section(key: str, checks: Any, filters: dict[tuple[str, str], str], only: str, collector: Collector) -> None:
+def _section(
+    key: str, checks: Any, filters: dict[tuple[str, str], str], only: str, collector: Collector
+) -> None:
     header = HEADER.match(key)
     if not header:
         if not FILTER.match(key) and key not in ("variables", "configurations"):
@@ -81,7 +127,15 @@ def _section(key: str, checks: Any, filters: dict[tuple[str, str], str], only: s
     for number, one in enumerate(checks if isinstance(checks, list) else []):
         check = check_of(one, name, where)
         made = "Its filter is not in this file." if lost else translated(check)
-        collector.add(made, f"{key}[{number}]", check.line, one, given=str(check.below.get("name") or ""), table=name, column=_column(check))
+        collector.add(
+            made,
+            f"{key}[{number}]",
+            check.line,
+            one,
+            given=str(check.below.get("name") or ""),
+            table=name,
+            column=_column(check),
+        )
 
 
 def check_of(one: Any, table: str, where: str = "") -> Check:
@@ -133,7 +187,11 @@ def _rules(check: Check) -> Made:
         if found:
             return made(check, found)
     if line.startswith(("change ", "distribution_difference", "group by", "group evolution", "cross")):
-        return "It compares with earlier scans: kinds volume and learned of engine datareeve do." if line.startswith("change ") else "This check is not executed here."
+        return (
+            "It compares with earlier scans: kinds volume and learned of engine datareeve do."
+            if line.startswith("change ")
+            else "This check is not executed here."
+        )
     return _metric(check)
 
 
@@ -144,7 +202,10 @@ def _metric(check: Check) -> Made:
     found = METRIC.match(check.line)
     if not found:
         return "This check is not read."
-    metric, arguments = found["metric"].strip(), [_plain(one) for one in (found["arguments"] or "").split(",") if one.strip()]
+    metric, arguments = (
+        found["metric"].strip(),
+        [_plain(one) for one in (found["arguments"] or "").split(",") if one.strip()],
+    )
     thresholds = list(_thresholds(found["threshold"], check.below))
     if not thresholds or any(bounds is None for _, bounds, _ in thresholds):
         return NO_THRESHOLD
@@ -179,7 +240,12 @@ def good(text: str) -> Bounds | None:
     low, high = _number(between["low"]), _number(between["high"])
     if between["negated"]:
         return Bounds(not_within=(low, high))
-    return Bounds(**{"above" if between["open"] == "(" else "at_least": low, "below" if between["close"] == ")" else "at_most": high})
+    return Bounds(
+        **{
+            "above" if between["open"] == "(" else "at_least": low,
+            "below" if between["close"] == ")" else "at_most": high,
+        }
+    )
 
 
 def bad(text: str) -> Bounds | None:
@@ -209,7 +275,11 @@ def _column(check: Check) -> str:
 
 
 def _of_metric(metric: str, arguments: list[str], bounds: Bounds, percent: bool, check: Check) -> Made:  # noqa: FBT001
-    counted: dict[str, Any] = {"bounds": _counted(bounds), "unit": "percent" if percent else "rows", "where": check.where}
+    counted: dict[str, Any] = {
+        "bounds": _counted(bounds),
+        "unit": "percent" if percent else "rows",
+        "where": check.where,
+    }
     if metric in ("row_count", "count") and not arguments:
         return (draft("row-count", check.table, bounds=bounds, where=check.where),)
     if metric in ("missing_count", "missing_percent"):
@@ -219,18 +289,37 @@ def _of_metric(metric: str, arguments: list[str], bounds: Bounds, percent: bool,
     if metric in ("invalid_count", "invalid_percent"):
         return _invalid(arguments[0], counted, check)
     if metric in AGGREGATES and len(arguments) == 1:
-        return (draft("aggregate", check.table, arguments, {"function": AGGREGATES[metric]}, bounds=bounds, unit="value", where=check.where),)
+        return (
+            draft(
+                "aggregate",
+                check.table,
+                arguments,
+                {"function": AGGREGATES[metric]},
+                bounds=bounds,
+                unit="value",
+                where=check.where,
+            ),
+        )
     if metric == "percentile":
         said = {"function": "quantile", "q": float(arguments[1])}
-        return (draft("aggregate", check.table, arguments[:1], said, bounds=bounds, unit="value", where=check.where),)
-    if metric in ("avg_length", "min_length", "max_length"):
-        c = quoted(arguments[0])
-        select = {"avg": "AVG(1.0 * LENGTH({}))", "min": "MIN(LENGTH({}))", "max": "MAX(LENGTH({}))"}[metric[:3]].format(c)
-        return (sql_rules.figure(check.table, f"COALESCE({select}, 0)", bounds, columns=arguments[:1], where=check.where),)
-    if metric == "distinct_count" or (metric == "count" and arguments):
-        return (draft("aggregate", check.table, arguments[:1], {"function": "distinct"}, bounds=bounds, unit="value", where=check.where),) if metric == "distinct_count" else (
-            sql_rules.figure(check.table, f"COUNT({quoted(arguments[0])})", bounds, columns=arguments[:1], where=check.where),
-        )  # fmt: skip
+        return (
+            draft(
+                "aggregate", check.table, arguments[:1], said, bounds=bounds, unit="value", where=check.where
+            ),
+        )
+    function = COUNTS.get(metric)
+    if function and arguments:
+        return (
+            draft(
+                "aggregate",
+                check.table,
+                arguments[:1],
+                {"function": function},
+                bounds=bounds,
+                unit="value",
+                where=check.where,
+            ),
+        )
     return _own_metric(metric, bounds, check)
 
 
@@ -254,7 +343,11 @@ def _duplicates(arguments: list[str], bounds: Bounds, percent: bool, check: Chec
     groups = f"SELECT COUNT(*) AS n FROM {sql_rules.source(kept)} GROUP BY {named}"
     told = "SUM(CASE WHEN n > 1 THEN 1 ELSE 0 END)"
     select = f"100.0 * {told} / NULLIF(SUM(n), 0)" if percent else told
-    return (sql_rules.query(check.table, f"SELECT COALESCE({select}, 0) FROM ({groups}) AS g", bounds, columns=arguments),)
+    return (
+        sql_rules.query(
+            check.table, f"SELECT COALESCE({select}, 0) FROM ({groups}) AS g", bounds, columns=arguments
+        ),
+    )
 
 
 def _invalid(name: str, counted: dict[str, Any], check: Check) -> Made:
@@ -272,8 +365,16 @@ def _invalid(name: str, counted: dict[str, Any], check: Check) -> Made:
         if known is None:
             return f"The format {below['valid format']!r} is not known."
         made.append((known[0], {known[0]: known[1]}))
-    ranges = {key: below.get(word) for key, word in (("at_least", "valid min"), ("at_most", "valid max")) if below.get(word) is not None}
-    lengths = {key: below.get(word) for key, word in (("at_least", "valid min length"), ("at_most", "valid max length")) if below.get(word) is not None}
+    ranges = {
+        key: below.get(word)
+        for key, word in (("at_least", "valid min"), ("at_most", "valid max"))
+        if below.get(word) is not None
+    }
+    lengths = {
+        key: below.get(word)
+        for key, word in (("at_least", "valid min length"), ("at_most", "valid max length"))
+        if below.get(word) is not None
+    }
     if below.get("valid length") is not None:
         lengths = {"at_least": below["valid length"], "at_most": below["valid length"]}
     made += [(kind, said) for kind, said in (("range", ranges), ("length", lengths)) if said]
@@ -284,7 +385,9 @@ def _invalid(name: str, counted: dict[str, Any], check: Check) -> Made:
     missing = [one for one in below.get("missing values") or [] if one is not None]
     c = quoted(name)
     where = sql_rules.and_(counted["where"], f"{c} NOT IN ({sql_rules.listed(missing)})" if missing else "")
-    return tuple(draft(kind, check.table, (name,), said, **{**counted, "where": where}) for kind, said in made)
+    return tuple(
+        draft(kind, check.table, (name,), said, **{**counted, "where": where}) for kind, said in made
+    )
 
 
 def _own_metric(metric: str, bounds: Bounds, check: Check) -> Made:
@@ -308,12 +411,23 @@ def _freshness(check: Check, found: re.Match[str]) -> Made:
         limits += [(severity, told["span"])] if told else []
     for severity, span in limits:
         bounds = Bounds(at_most=_span(span))
-        rules.append(draft("freshness", check.table, (_plain(found["column"]),), bounds=bounds, where=check.where, severity=severity))
+        rules.append(
+            draft(
+                "freshness",
+                check.table,
+                (_plain(found["column"]),),
+                bounds=bounds,
+                where=check.where,
+                severity=severity,
+            )
+        )
     return tuple(rules) or NO_THRESHOLD
 
 
 def _span(text: str) -> float:
-    return sum(float(number) * UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([dhms])", text))
+    return sum(
+        float(number) * UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([dhms])", text)
+    )
 
 
 def _reference(check: Check, found: re.Match[str]) -> Made:
@@ -321,29 +435,55 @@ def _reference(check: Check, found: re.Match[str]) -> Made:
         return "That values are in no other table is not asked; write it as SQL."
     own = [_plain(one) for one in found["own"].split(",")]
     other = [_plain(one) for one in found["columns"].split(",")]
-    return (draft("foreign-key", check.table, own, {"table": _plain(found["table"]), "columns": other}, where=check.where),)
+    return (
+        draft(
+            "foreign-key",
+            check.table,
+            own,
+            {"table": _plain(found["table"]), "columns": other},
+            where=check.where,
+        ),
+    )
 
 
 def _same(check: Check, found: re.Match[str]) -> Made:
     if found["elsewhere"]:
         return "Two data sources are compared by quality.reconcile."
-    arguments = {"function": "count", "with": {"table": _plain(found["table"]), "function": "count"}}
+    arguments = {"function": "row-count", "with": {"table": _plain(found["table"])}}
     return (draft("agreement", check.table, (), arguments, bounds=Bounds(equal_to=0), unit="value"),)
 
 
 def _learned(check: Check, found: re.Match[str]) -> Made:
-    of = {"row_count": "row-count", "avg": "mean", "missing_percent": "null-percent"}.get(found["metric"], found["metric"])
+    of = {"row_count": "row-count", "avg": "mean", "missing_percent": "null-percent"}.get(
+        found["metric"], found["metric"]
+    )
     columns = (_plain(found["column"]),) if found["column"] else ()
     if of not in ("row-count", "mean", "sum", "min", "max", "stddev", "null-percent"):
         return f"The history of {found['metric']} is not learned."
-    return (draft("learned", check.table, columns, {"of": of}, where=check.where, bounds=Bounds(), severity="error"),)
+    return (
+        draft(
+            "learned",
+            check.table,
+            columns,
+            {"metric": of},
+            where=check.where,
+            bounds=Bounds(),
+            severity="error",
+        ),
+    )
 
 
 def _failed_rows(check: Check) -> Made:
     condition, query = check.below.get("fail condition"), check.below.get("fail query")
     if condition:
-        return (draft("condition", check.table, (), {"sql": f"NOT ({str(condition).strip()})"}, where=check.where),)
-    return (sql_rules.rows_of(check.table, str(query)),) if query else "It has neither a condition nor a query."
+        return (
+            draft(
+                "condition", check.table, (), {"sql": f"NOT ({str(condition).strip()})"}, where=check.where
+            ),
+        )
+    return (
+        (sql_rules.rows_of(check.table, str(query)),) if query else "It has neither a condition nor a query."
+    )
 
 
 def _schema(check: Check) -> Made:

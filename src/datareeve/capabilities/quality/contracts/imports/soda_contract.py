@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.contracts.drafts import severity_of
 from datareeve.capabilities.quality.contracts.imports import types
-from datareeve.capabilities.quality.contracts.imports.imported import Collector, Imported, ImportedColumn, Made
+from datareeve.capabilities.quality.contracts.imports.imported import (
+    Collector,
+    Imported,
+    ImportedColumn,
+    Made,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +43,14 @@ def read(data: dict[str, Any], table: str, translate: Callable[[Any], Made]) -> 
 
 def _column(one: dict[str, Any]) -> ImportedColumn:
     physical = str(one.get("data_type") or "")
-    return ImportedColumn(name=str(one["name"]), physical_type=physical, logical_type=types.logical(physical) or "")
+    return ImportedColumn(
+        name=str(one["name"]), physical_type=physical, logical_type=types.logical(physical) or ""
+    )
 
 
-def _add(one: Any, at: str, table: str, column: str, collector: Collector, translate: Callable[[Any], Made]) -> None:  # noqa: PLR0913, PLR0917
+def _add(
+    one: Any, at: str, table: str, column: str, collector: Collector, translate: Callable[[Any], Made]
+) -> None:  # noqa: PLR0913, PLR0917
     told = one if isinstance(one, dict) else {str(one): {}}
     kind, given = next(iter(told.items()), ("check", {}))
     if isinstance(told.get("type"), str):
@@ -61,9 +70,17 @@ def typed(given: dict[str, Any], table: str, column: str, translate: Callable[[A
     line = _line(kind, given, column)
     if not line:
         return f"The check {kind!r} is not read."
-    below = {str(key).replace("_", " "): value for key, value in given.items() if key not in ("type", "columns", "column", "threshold")}
+    below = {
+        str(key).replace("_", " "): value
+        for key, value in given.items()
+        if key not in ("type", "columns", "column", "threshold")
+    }
     if kind == "failed_rows":
-        below = {"fail condition": given.get("expression"), "fail query": given.get("query"), "filter": given.get("filter")}
+        below = {
+            "fail condition": given.get("expression"),
+            "fail query": given.get("query"),
+            "filter": given.get("filter"),
+        }
     made = translate(Check(line, below, table, ""))
     level = (given.get("threshold") or {}).get("level") if isinstance(given.get("threshold"), dict) else None
     if isinstance(made, str) or not level:
@@ -98,7 +115,11 @@ def _operator(given: dict[str, Any]) -> str:
     for word, sign in THRESHOLDS.items():
         if isinstance(given.get(word), (int, float)):
             return f"{sign} {given[word]}"
-    for word, negated in (("must_be_between", ""), ("must_be_not_between", "not "), ("must_not_be_between", "not ")):
+    for word, negated in (
+        ("must_be_between", ""),
+        ("must_be_not_between", "not "),
+        ("must_not_be_between", "not "),
+    ):
         pair = given.get(word)
         if isinstance(pair, dict):
             pair = [pair.get("greater_than_or_equal"), pair.get("less_than_or_equal")]

@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 TABLE = "{object}"  # the standard's placeholder: whoever reads the contract puts the physical name there
 
 
-def figure(table: str, select: str, bounds: Bounds, *, columns: Sequence[str] = (), where: str = "", **more: Any) -> Rule:
+def figure(
+    table: str, select: str, bounds: Bounds, *, columns: Sequence[str] = (), where: str = "", **more: Any
+) -> Rule:
     """A rule by a query over one table: `select` stands before FROM."""
     kept = f" WHERE {where}" if where else ""
-    return draft("sql", table, columns, {"query": f"SELECT {select} FROM {TABLE}{kept}"}, bounds=bounds, **more)
+    return draft(
+        "sql", table, columns, {"query": f"SELECT {select} FROM {TABLE}{kept}"}, bounds=bounds, **more
+    )
 
 
-def query(table: str, text: str, bounds: Bounds = NONE_BREAK, *, columns: Sequence[str] = (), **more: Any) -> Rule:
+def query(
+    table: str, text: str, bounds: Bounds = NONE_BREAK, *, columns: Sequence[str] = (), **more: Any
+) -> Rule:
     """A rule by a whole query."""
     return draft("sql", table, columns, {"query": text}, bounds=bounds, **more)
 
@@ -48,16 +54,16 @@ def duplicated_percent(table: str, name: str, most: float, where: str = "") -> R
     return query(table, text, Bounds(at_most=most), columns=(name,))
 
 
-def unique_share(table: str, name: str, bounds: Bounds, where: str = "") -> Rule:
-    """Distinct values for each value that is there, from 0 to 1."""
-    c = column(name)
-    return figure(table, f"COALESCE(1.0 * COUNT(DISTINCT {c}) / NULLIF(COUNT({c}), 0), 1)", bounds, columns=(name,), where=where)
-
-
 def contains(table: str, name: str, values: Sequence[Any], where: str = "") -> Rule:
     """Each of the values is there at least once."""
     c, wanted = column(name), list(dict.fromkeys(one for one in values if one is not None))
-    return figure(table, f"COUNT(DISTINCT {c})", Bounds(equal_to=len(wanted)), columns=(name,), where=and_(f"{c} IN ({listed(wanted)})", where))
+    return figure(
+        table,
+        f"COUNT(DISTINCT {c})",
+        Bounds(equal_to=len(wanted)),
+        columns=(name,),
+        where=and_(f"{c} IN ({listed(wanted)})", where),
+    )
 
 
 def most_common(table: str, name: str, values: Sequence[Any], *, ties: bool, where: str = "") -> Rule:
@@ -68,7 +74,9 @@ def most_common(table: str, name: str, values: Sequence[Any], *, ties: bool, whe
     return query(table, text, Bounds(at_least=1) if ties else NONE_BREAK, columns=(name,))
 
 
-def beyond_deviations(table: str, name: str, most: float, *, double_sided: bool = True, percent: float = 0.0, where: str = "") -> Rule:  # noqa: PLR0913
+def beyond_deviations(
+    table: str, name: str, most: float, *, double_sided: bool = True, percent: float = 0.0, where: str = ""
+) -> Rule:  # noqa: PLR0913
     """The rows further than so many standard deviations from the mean."""
     c, kept = column(name), source(where)
     distance = f"({c} - m.mean) * ({c} - m.mean) > {most * most!r} * v.variance"
@@ -83,7 +91,9 @@ def beyond_deviations(table: str, name: str, most: float, *, double_sided: bool 
     return query(table, text, Bounds(at_most=percent), columns=(name,))
 
 
-def steps(table: str, name: str, broken: str, *, order: str = "", by: Sequence[str] = (), where: str = "") -> Rule:  # noqa: PLR0913
+def steps(
+    table: str, name: str, broken: str, *, order: str = "", by: Sequence[str] = (), where: str = ""
+) -> Rule:  # noqa: PLR0913
     """The rows for which `broken` is true, of a value `v` and the one before it, `b`, in an order."""
     c, parts = column(name), ", ".join(map(column, by))
     over = f"{f'PARTITION BY {parts} ' if parts else ''}ORDER BY {column(order) if order else c}"

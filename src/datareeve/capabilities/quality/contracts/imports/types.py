@@ -13,7 +13,16 @@ KINDS = (
     ("time", r"time(tz|type)?(with(out)?timezone)?"),
     ("string", r"(n?var)?char(acter)?(varying)?(acter)?\d*|text|string(type)?|str|object|n?varchar2?|clob|uuid|bpchar|character|citext|tinytext|mediumtext|longtext"),
 )  # fmt: skip
-PARTS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, "week": 604800.0, "month": 2629800.0, "quarter": 7889400.0, "year": 31557600.0}
+PARTS = {
+    "second": 1.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+    "day": 86400.0,
+    "week": 604800.0,
+    "month": 2629800.0,
+    "quarter": 7889400.0,
+    "year": 31557600.0,
+}
 
 
 def logical(name: str) -> str | None:
