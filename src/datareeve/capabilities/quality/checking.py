@@ -91,7 +91,6 @@ def _told(one: incidents.Incident) -> Finding:
     """An incident, as it stands now or as it ended."""
     over = one.ended is not None
     parts = [
-        f"first seen {_short(one.opened)}",
         f"its rules last passed {_short(one.last_good)}" if one.last_good else "",
         f"likely {one.likely}" if one.likely else "",
         f"it touches {', '.join(one.impact)}" if one.impact else "",
@@ -100,7 +99,7 @@ def _told(one: incidents.Incident) -> Finding:
         rule=f"incident-{'over' if over else one.cause}",
         subject=f"{one.system}: incident {one.id}",
         what=f"{'Over: ' if over else ''}{one.words} ({', '.join(one.rules[:RULES_SHOWN])}{' …' if len(one.rules) > RULES_SHOWN else ''}).",
-        why=f"{'; '.join(part for part in parts if part)}.".capitalize(),
+        why=f"First seen {_short(one.opened)}{''.join(f'; {part}' for part in parts if part)}.",
         instead=f"{', '.join(one.owners)} answers for it." if one.owners and not over else "",
         severity=Severity.INFO
         if over

@@ -126,13 +126,37 @@ class Rule(Value):
         return f"{place}: {self.text or self._own_words()}"
 
     def _own_words(self) -> str:
-        named = ", ".join(
-            f"{key} {_short(value)}"
-            for key, value in sorted(self.arguments.items())
-            if value not in (None, False, ())
-        )
-        bounds = "" if self.bounds == NONE_BREAK else f", {self.unit} {self.bounds.words}"
-        return f"{self.kind}{f' {named}' if named else ''}{bounds}"
+        """'is NOT NULL', 'is at least 1 and at most 12', 'has the pattern ...', with the bounds where they are not "no row at all"."""
+        given = {key: value for key, value in self.arguments.items() if value not in (None, False, (), [])}
+        said = WORDS[self.kind].format_map(_Given(given, self)) if self.kind in WORDS else self.kind
+        return said if self.bounds == NONE_BREAK else f"{said}: {self.unit} {self.bounds.words}"
+
+
+WORDS: dict[str, str] = {
+    "not-null": "has a value", "set": "is one of {values}", "range": "is {bounds}", "pattern": "has the pattern {regex}", "length": "has a length {bounds}",
+    "type": "can be read as {type}", "format": "is of the format {format}", "condition": "{sql}", "unique": "unique", "foreign-key": "is in {table}",
+    "near-duplicates": "no near-duplicates", "gaps": "without gaps", "continuity": "a moment {every}", "row-count": "number of rows", "aggregate": "{function}",
+    "freshness": "age of the newest", "volume": "rows beside earlier runs", "distribution": "distribution by {method}", "learned": "{metric} as its history lets expect",
+    "agreement": "{function} agrees with {with}", "sql": "its own query", "schema": "columns are those of the contract",
+}  # fmt: skip
+
+
+class _Given(dict[str, Any]):
+    """What a rule is given, by name, in words."""
+
+    def __init__(self, given: dict[str, Any], rule: Rule) -> None:
+        super().__init__({name: _short(value) for name, value in given.items()})
+        bounds = [
+            f"{key.replace('_', ' ')} {_short(given[key])}"
+            for key in ("at_least", "above", "at_most", "below")
+            if key in given
+        ]
+        self["bounds"] = " and ".join(bounds)
+        self["with"] = str((rule.arguments.get("with") or {}).get("table", ""))
+        self["every"] = f"every {given.get('every', '1 day')}"
+
+    def __missing__(self, key: str) -> str:
+        return key
 
 
 def _short(value: Any) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.quality import checking
+from datareeve.capabilities.quality.reconcile import outcome
 
 if TYPE_CHECKING:
     from datareeve.systems.quality_desk import Work
 
-WORK: dict[str, Work] = {checking.WORK: checking.work}
+WORK: dict[str, Work] = {checking.WORK: checking.work, outcome.WORK: outcome.work}

@@ -1,0 +1,159 @@
+"""The report of how the data stands, as a page and as Markdown: pass rate against the target, trend, worst offenders, freshness, coverage.
+
+Both are laid out from one `View`, so that they cannot say different things.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from datareeve.capabilities.quality.checking import said
+from datareeve.capabilities.quality.report_facts import broken
+from datareeve.capabilities.quality.rule import Bounds, Rule
+from datareeve.capabilities.quality.verdicts import Says
+from datareeve.systems import pages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datareeve.capabilities.quality.report_facts import Line, ReportFacts
+
+PACKAGE = "datareeve.capabilities.quality"
+WORST_SHOWN, INCIDENTS_SHOWN, TABLES_SHOWN = 25, 15, 30
+WIDTH, HEIGHT = 720.0, 150.0
+DASH = "\N{EN DASH}"
+UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def figures(facts: ReportFacts) -> dict[str, Any]:
+    """The report's figures; those that nothing was measured of are left out."""
+    counts = {
+        name: sum(getattr(one, name) for one in facts.standings)
+        for name in ("passed", "warned", "failed", "not_run")
+    }
+    ran = counts["passed"] + counts["warned"] + counts["failed"]
+    passed_of, ran_of = (sum(day[n] for day in facts.days_of.values()) for n in (0, 1))
+    found: dict[str, Any] = {
+        "contracts": len({one.contract for one in facts.standings}) + len(facts.never_run),
+        "rules_passed": counts["passed"],
+        "rules_warned": counts["warned"],
+        "rules_failed": counts["failed"],
+        "rules_not_run": counts["not_run"],
+        "incidents_open": sum(one.ended is None for one in facts.incidents),
+    }
+    if ran:
+        found |= {
+            "pass_percent": round(100 * counts["passed"] / ran, 3),
+            "pass_percent_period": round(100 * passed_of / max(ran_of, 1), 3),
+        }
+        found["pass_target_met"] = found["pass_percent_period"] > facts.target
+    if facts.coverage:
+        found["tables"] = sum(one.tables for one in facts.coverage)
+        found["tables_without_contract"] = sum(len(one.without_contract) for one in facts.coverage)
+        found["columns_never_checked"] = sum(
+            len(left) for one in facts.coverage for left in one.never_checked.values()
+        )
+    if freshest := [
+        line.verdict.figure
+        for line in facts.lines
+        if line.kind == "freshness" and line.verdict.figure is not None
+    ]:
+        found["freshness_seconds_most"] = round(max(freshest), 1)
+    return found
+
+
+def render(facts: ReportFacts, kind: str) -> str:
+    """The report as 'html' or 'md'."""
+    environment = pages.environment(PACKAGE)
+    environment.filters |= {"ago": partial(age, now=facts.at), "spell": spell, "percent": percent}
+    worst = broken(facts.lines)
+    fresh = sorted(
+        (line for line in facts.lines if line.kind == "freshness"),
+        key=lambda line: -(line.verdict.figure or 0),
+    )
+    return environment.get_template(f"report.{kind}.j2").render(
+        facts=facts,
+        figures=figures(facts),
+        when=f"{facts.at[:16].replace('T', ' ')} UTC",
+        standings=sorted(
+            facts.standings,
+            key=lambda one: (
+                one.pass_percent if one.pass_percent is not None else -1,
+                one.contract,
+                one.system,
+            ),
+        ),
+        worst=[(line, sentence(line)) for line in worst[:WORST_SHOWN]],
+        more_worst=max(len(worst) - WORST_SHOWN, 0),
+        fresh=fresh,
+        incidents=sorted(facts.incidents, key=lambda one: (one.ended is not None, one.opened))[
+            :INCIDENTS_SHOWN
+        ],
+        chart=chart(facts),
+        tables_shown=TABLES_SHOWN,
+        Says=Says,
+    )
+
+
+def sentence(line: Line) -> str:
+    """A verdict in words; of a verdict that was kept, the rule's bounds stand in its words."""
+    return said(
+        Rule(id=line.rule, kind=line.kind, table=line.table, columns=line.columns, bounds=Bounds()),
+        line.verdict,
+    )
+
+
+def percent(value: float | None) -> str:
+    """'99.2 %', a dash where there is none; rounded down, so that 99.99 is never told as 100."""
+    return DASH if value is None else f"{int(value * 10) / 10:g} %"
+
+
+def spell(seconds: float | None) -> str:
+    """'3.5 h'."""
+    if seconds is None:
+        return DASH
+    size, unit = next(((s, u) for s, u in UNITS if seconds >= s), UNITS[-1])
+    return f"{seconds / size:.3g} {unit}"
+
+
+def age(at: str, now: str) -> str:
+    """How long ago: '3.5 h ago'."""
+    return f"{spell(max((datetime.fromisoformat(now) - datetime.fromisoformat(at)).total_seconds(), 0))} ago"
+
+
+def chart(facts: ReportFacts) -> dict[str, Any] | None:
+    """The pass rate of each day as a line, with the target, in a box of 720 x 150; None for fewer than two days."""
+    points = [
+        (date.fromisoformat(day), 100.0 * passed / ran)
+        for day, (passed, ran) in sorted(facts.days_of.items())
+        if ran
+    ]
+    if len(points) < 2:  # noqa: PLR2004 - one point is no trend
+        return None
+    least = min([facts.target, *(value for _, value in points)])
+    low = max(least - max((100.0 - least) * 0.2, 0.2), 0.0)
+    first, last = points[0][0], points[-1][0]
+    days = max((last - first) / timedelta(days=1), 1.0)
+
+    def place(day: date, value: float) -> str:
+        return f"{(day - first) / timedelta(days=1) / days * WIDTH:.1f},{(100.0 - value) / (100.0 - low) * HEIGHT:.1f}"
+
+    return {
+        "line": "M" + " L".join(place(day, value) for day, value in points),
+        "target": round((100.0 - facts.target) / (100.0 - low) * HEIGHT, 1),
+        "dots": [tuple(place(day, value).split(",")) for day, value in points],
+        "low": low,
+        "first": first.isoformat(),
+        "last": last.isoformat(),
+    }
+
+
+def spark_of(values: Sequence[float]) -> str:
+    """A row of blocks for Markdown: '▁▃█'."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    blocks = "▁▂▃▄▅▆▇█"
+    return "".join(
+        blocks[round((value - low) / (high - low) * 7)] if high > low else blocks[-1] for value in values
+    )
