@@ -17,13 +17,13 @@ MOST = 5_000
 
 
 def told(series: Sequence[Point], every: str, zone: str) -> dict[str, Any]:
-    """A series as an argument of a rule: {begins, every, zone, figures: [6 digits, None where there is none]}."""
+    """A series as an argument of a rule: {begins, every, zone, figures: "842 943 - 915"}, in six digits, - where there is none."""
     series = series[-MOST:]
     return {
         "begins": series[0].at.isoformat(),
         "every": every,
         "zone": zone,
-        "figures": [None if point.value is None else _short(point.value) for point in series],
+        "figures": " ".join("-" if point.value is None else f"{point.value:.6g}" for point in series),
     }
 
 
@@ -34,7 +34,7 @@ def points_of(given: Any) -> tuple[Point, ...]:
     try:
         at = datetime.fromisoformat(str(given["begins"]))
         every, zone = str(given["every"]), zone_of(str(given.get("zone", "UTC")))
-        figures = [None if one is None else float(one) for one in given["figures"]][:MOST]
+        figures = [None if one == "-" else float(one) for one in str(given["figures"]).split()[:MOST]]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise BadInput("rule.arguments", "A baseline is {begins, every, zone, figures}.", "Let quality.learn-expectations write it.") from None  # fmt: skip
     at, found = at if at.tzinfo else at.replace(tzinfo=UTC), []
@@ -42,8 +42,3 @@ def points_of(given: Any) -> tuple[Point, ...]:
         found.append(Point(at, figure))
         at = next_bucket(at, every, zone)
     return tuple(found)
-
-
-def _short(value: float) -> float | int:
-    short = float(f"{value:.6g}")
-    return int(short) if short.is_integer() and abs(short) < 1e15 else short  # noqa: PLR2004 - exact until there

@@ -170,11 +170,11 @@ def _settling(reader: Reader, table: CatalogTable, time: str, loaded: str, zone:
         reader, series.settling_sql(dialect, table, _column(table, time), _column(table, loaded), zone)
     )
     seen, so_far = [], dict[str, float]()
-    for row in sorted(rows, key=lambda one: (str(one["at"]), str(one["seen"]))):
-        begins = slots.moment(str(row["at"]), local)
-        so_far[str(row["at"])] = so_far.get(str(row["at"]), 0.0) + float(row["counted"])
+    for row in sorted(rows, key=lambda one: (str(one["bucket"]), str(one["seen"]))):
+        begins = slots.moment(str(row["bucket"]), local)
+        so_far[str(row["bucket"])] = so_far.get(str(row["bucket"]), 0.0) + float(row["counted"])
         at = slots.moment(str(row["seen"]), local) + timedelta(hours=1)
-        seen.append(settling.Seen(series.next_bucket(begins, "day", local), at, so_far[str(row["at"])]))
+        seen.append(settling.Seen(series.next_bucket(begins, "day", local), at, so_far[str(row["bucket"])]))
     return settling.settles_after(seen)
 
 

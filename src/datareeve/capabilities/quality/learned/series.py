@@ -53,12 +53,12 @@ def series_sql(  # noqa: PLR0913, PLR0917 - what is asked, of what, and by what
     every: Every,
     zone: str,
 ) -> str:
-    """One statement that gives `at` (local time of `zone`, as text) and `m0`, `m1` ... of every bucket that has rows, in order."""
+    """One statement that gives `bucket` (local time of `zone`, as text) and `m0`, `m1` ... of every bucket that has rows, in order."""
     measured = ", ".join(f"{_expression(dialect, table, metric)} AS m{n}" for n, metric in enumerate(metrics))
     bucket = bucket_sql(dialect, moment, every, zone)
     there = f"{dialect.name(moment.name)} IS NOT NULL"
     return (
-        f"SELECT {bucket} AS at, {measured} FROM {dialect.table(table)} WHERE {there}"
+        f"SELECT {bucket} AS bucket, {measured} FROM {dialect.table(table)} WHERE {there}"
         f" GROUP BY {bucket} ORDER BY 1 DESC LIMIT {MOST_BUCKETS}"
     )
 
@@ -66,11 +66,11 @@ def series_sql(  # noqa: PLR0913, PLR0917 - what is asked, of what, and by what
 def settling_sql(
     dialect: Dialect, table: CatalogTable, moment: CatalogColumn, loaded: CatalogColumn, zone: str
 ) -> str:
-    """How many rows of each day had been loaded by the end of each hour: `at`, `seen`, `counted`."""
+    """How many rows of each day had been loaded by the end of each hour: `bucket`, `seen`, `counted`."""
     days, hours = bucket_sql(dialect, moment, "day", zone), bucket_sql(dialect, loaded, "hour", zone)
     there = " AND ".join(f"{dialect.name(column.name)} IS NOT NULL" for column in (moment, loaded))
     return (
-        f"SELECT {days} AS at, {hours} AS seen, count(*) AS counted FROM {dialect.table(table)} WHERE {there}"
+        f"SELECT {days} AS bucket, {hours} AS seen, count(*) AS counted FROM {dialect.table(table)} WHERE {there}"
         f" GROUP BY {days}, {hours} ORDER BY 1 DESC, 2 LIMIT {MOST_BUCKETS}"
     )
 
@@ -168,7 +168,7 @@ def points_by_metric(
     rows: Iterable[Mapping[str, Any]], metrics: Sequence[Metric], every: Every, zone: ZoneInfo
 ) -> dict[Metric, tuple[Point, ...]]:
     """The series of each metric. A bucket without rows is nought of a count and of a sum, and no point of another metric."""
-    by_moment = {moment: row for row in rows if (moment := _moment(row.get("at"), zone)) is not None}
+    by_moment = {moment: row for row in rows if (moment := _moment(row.get("bucket"), zone)) is not None}
     if not by_moment:
         return dict.fromkeys(metrics, ())
     every_moment = buckets(min(by_moment), max(by_moment), every, zone)

@@ -443,7 +443,7 @@ class Watcher:
         self.value = value
 
     def _frozen(self, value: float) -> str:
-        if value != self.value:
+        if value != self.value or self.moved < self.least / 2:
             return ""
         again = self.stayed + 1
         overall = (self.kept - self.stayed + 1) / (self.kept + self.moved - self.stayed + 2)

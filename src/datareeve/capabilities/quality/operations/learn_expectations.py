@@ -52,7 +52,8 @@ class LearnExpectations(Operation[LearnFacts]):
     Reads the table's own past by a time column, in one statement: rows, nulls of each column, and what else is asked for, by the day or hour. For each
     metric a rule of kind `learned` is written, with that past as its baseline, so that it judges from the first day on; each check adds a figure. A
     rule learns the hour, the day of the week, the turn of the month, trend and level by itself; its one setting is how many false alarms a year are
-    accepted. A metric whose own past would have raised more than twelve alarms a year gets no rule, and is named. Of personal columns nothing but
+    accepted. Columns that never had a NULL get no rule unless they
+    are asked for: not-null says more. A metric whose own past would have raised more than twelve alarms a year gets no rule, and is named. Of personal columns nothing but
     the share of nulls and the number of distinct values is measured. Undo restores the contract's file as it was.
     """
 
@@ -115,7 +116,8 @@ class LearnExpectations(Operation[LearnFacts]):
         kept = [
             one
             for one in seen.seen
-            if one.metric.of not in reading.OF_VALUES or one.metric.column not in personal
+            if (one.metric.of not in reading.OF_VALUES or one.metric.column not in personal)
+            and (self.metrics or one.metric.of == "row-count" or any(value for _, value in one.points))
         ]
         return LearnFacts(
             path=path,

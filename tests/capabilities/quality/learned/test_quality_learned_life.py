@@ -1,0 +1,245 @@
+"""Learned expectations on real engines: read from the table, written into its contract, judged, marked, taken back."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import psycopg
+import pytest
+import time_machine
+
+from datareeve.app import App
+from datareeve.capabilities.quality.contracts.read import read
+from datareeve.capabilities.quality.operations.backtest import RunBacktest
+from datareeve.capabilities.quality.operations.learn_expectations import LearnExpectations
+from datareeve.capabilities.quality.operations.mark_expected import MarkExpected
+from datareeve.core.errors import BadInput
+
+NOW = datetime.now(UTC).replace(microsecond=0)  # the engines' clocks are asked for yesterday
+TODAY = NOW.replace(hour=0, minute=0, second=0)
+DAYS = 70
+CANARY = "canary7f3a"
+CONTRACT = """# sales of the shop
+version: 1.0.0
+apiVersion: v3.1.0
+kind: DataContract
+id: 53581432-6c55-4ba2-a65f-72344a91553a
+status: active
+name: shop
+schema:
+  - name: sales
+    properties:
+      - name: amount  # in cents
+        logicalType: number
+      - name: email
+        logicalType: string
+"""
+
+
+def rows():
+    """Some twenty sales a day, fewer at weekends, an amount missing now and then, until yesterday, and half of today."""
+    for day in range(DAYS, -1, -1):
+        at = TODAY - timedelta(days=day)
+        count = (12 if at.weekday() >= 5 else 20) + day * 7 % 3
+        for n in range(count if day else 2):
+            amount = None if (n + day) % 6 == 0 else 100 + (n * 37 + day * 11) % 50
+            yield (at + timedelta(minutes=n), amount, f"{n}@{CANARY}", at + timedelta(hours=30))
+
+
+def project(folder, system):
+    (folder / "contracts").mkdir()
+    (folder / "contracts" / "shop.yaml").write_text(CONTRACT)
+    (folder / "estate.yaml").write_text(
+        f"systems:\n  shop: {system}\ndatasets:\n  sales: {{system: shop, table: sales, personal: {{email: email}}}}\n"
+    )
+    return App.open(folder)
+
+
+@pytest.fixture
+def on_duckdb(tmp_path):
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute(
+            "CREATE TABLE sales (sold TIMESTAMP, amount DOUBLE, email VARCHAR, loaded TIMESTAMP)"
+        )
+        naive = [
+            (at.replace(tzinfo=None), amount, email, loaded.replace(tzinfo=None))
+            for at, amount, email, loaded in rows()
+        ]
+        connection.executemany("INSERT INTO sales VALUES (?, ?, ?, ?)", naive)
+    with closing(project(tmp_path, "{kind: duckdb, path: shop.duckdb}")) as app:
+        yield app
+
+
+@pytest.fixture
+def on_sqlite(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+        connection.execute("CREATE TABLE sales (sold TIMESTAMP, amount REAL, email TEXT, loaded TIMESTAMP)")
+        told = [
+            (at.isoformat(" ")[:19], amount, email, loaded.isoformat(" ")[:19])
+            for at, amount, email, loaded in rows()
+        ]
+        connection.executemany("INSERT INTO sales VALUES (?, ?, ?, ?)", told)
+        connection.commit()
+    with closing(project(tmp_path, "{kind: sqlite, path: shop.db}")) as app:
+        yield app
+
+
+@pytest.fixture
+def on_postgresql(tmp_path, database):
+    with psycopg.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE sales (sold timestamptz, amount float8, email text, loaded timestamptz)")
+        cursor.executemany("INSERT INTO sales VALUES (%s, %s, %s, %s)", list(rows()))
+    with closing(project(tmp_path, f"{{kind: postgresql, url: '{database}'}}")) as app:
+        yield app
+
+
+@pytest.fixture
+def on_mariadb(tmp_path, mariadb):
+    with mariadb.database(
+        "CREATE TABLE sales (sold datetime, amount double, email text, loaded datetime)"
+    ) as url:
+        name = url.rsplit("/", 1)[1]
+        with closing(mariadb.connect(name)) as connection, connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO sales VALUES (%s, %s, %s, %s)", [(a.replace(tzinfo=None), b, c, d.replace(tzinfo=None)) for a, b, c, d in rows()])  # fmt: skip
+        with closing(project(tmp_path, f"{{kind: mysql, url: '{url}'}}")) as app:
+            yield app
+
+
+def learning(**more):
+    return LearnExpectations(contract="shop", table="sales", system="shop", time="sold", **more)
+
+
+def carried_out(app, operation):
+    plan = app.preview(operation)
+    assert plan.fingerprint == operation.plan(operation.observe(app.systems)).fingerprint
+    return plan, app.apply(plan, by="test", approved=True)
+
+
+@pytest.mark.parametrize("engine", ["on_duckdb", "on_sqlite", "on_postgresql", "on_mariadb"])
+def test_what_is_learned_is_written_judges_on_the_first_day_and_is_taken_back(engine, request, tmp_path):
+    app, path = request.getfixturevalue(engine), tmp_path / "contracts" / "shop.yaml"
+    plan, outcome = carried_out(
+        app, learning(metrics=("row-count", "null-percent:amount", "mean:amount", "distinct:email"))
+    )
+    assert outcome.status == "done"
+    told = path.read_text()
+    assert CANARY not in told
+    assert told.startswith("# sales of the shop")
+    assert "# in cents" in told
+    contract = read(told, "shop")
+    assert not contract.unsupported
+    assert {rule.id for rule in contract.rules if rule.kind == "learned"} == {
+        "sales-learned-row-count", "sales-amount-learned-null-percent", "sales-amount-learned-mean", "sales-email-learned-distinct",
+    }  # fmt: skip
+    counted = next(rule for rule in contract.rules if rule.id == "sales-learned-row-count")
+    assert counted.arguments["baseline"]["figures"].split()[-1] == str(sum(1 for row in rows() if row[0].date() == (TODAY - timedelta(days=1)).date()))  # fmt: skip
+    assert len(counted.arguments["baseline"]["figures"].split()) == DAYS  # today still fills
+    assert plan.figures["rules"] == 4
+    assert "The contract has these very rules" in app.preview(learning(metrics=("row-count", "null-percent:amount", "mean:amount", "distinct:email"))).nothing_to_do  # fmt: skip
+    assert app.undo(outcome.run, by="test").status == "undone"
+    assert path.read_text() == CONTRACT
+
+
+@pytest.mark.parametrize("engine", ["on_duckdb", "on_sqlite", "on_postgresql", "on_mariadb"])
+def test_a_check_asks_the_learned_rules_of_yesterday(engine, request):
+    from datareeve.capabilities.quality.operations.check_contract import CheckContract  # noqa: PLC0415
+
+    app = request.getfixturevalue(engine)
+    carried_out(app, learning(metrics=("row-count",)))
+    plan = app.preview(CheckContract(contract="shop", system="shop"))
+    outcome = app.apply(plan, by="test", approved=True)
+    verdicts = app.systems["quality"].read("verdicts", contract="shop", system="shop", run=outcome.run)
+    verdict = next(one for one in verdicts if one["rule"] == "sales-learned-row-count")
+    assert verdict["says"] == "pass", verdict
+    assert verdict["told"]["figure"] == sum(
+        1 for row in rows() if row[0].date() == (TODAY - timedelta(days=1)).date()
+    )
+
+
+def test_how_late_rows_come_is_learned_from_when_they_were_loaded(on_duckdb):
+    plan = on_duckdb.preview(learning(loaded="loaded", metrics=("row-count",)))
+    text = plan.steps[0].call.arguments["text"]
+    rule = next(rule for rule in read(text, "shop").rules if rule.kind == "learned")
+    # Rows are loaded at six the next morning, seen by seven: the bucket of yesterday is not yet whole today.
+    assert rule.arguments["settles"] == 1
+    assert len(rule.arguments["baseline"]["figures"].split()) == DAYS - (NOW.hour < 7)
+
+
+def test_a_mean_of_a_personal_column_is_refused_and_so_is_what_is_not_there(on_duckdb):
+    for metrics, said in (
+        (("mean:email",), "personal"),
+        (("mean:nothing",), "no column"),
+        (("median:amount",), "no metric"),
+        (("row-count:amount",), "no metric"),
+        (("sum:sold",), "there is no sum of it"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            on_duckdb.preview(learning(metrics=metrics))
+    with pytest.raises(BadInput, match="no moment"):
+        on_duckdb.preview(LearnExpectations(contract="shop", table="sales", system="shop", time="email"))
+    with pytest.raises(BadInput, match="no table 'orders'"):
+        on_duckdb.preview(LearnExpectations(contract="shop", table="orders", system="shop", time="sold"))
+
+
+def test_a_young_table_is_told_how_much_more_is_wanting(on_duckdb):
+    with time_machine.travel(NOW - timedelta(days=DAYS - 10), tick=False):
+        plan = on_duckdb.preview(learning())
+    assert plan.steps == ()
+    assert {finding.rule for finding in plan.findings} == {"not-enough-history"}
+
+
+def test_a_backtest_of_a_table_tells_figures_and_changes_nothing(on_postgresql):
+    operation = RunBacktest(
+        system="shop",
+        table="public.sales",
+        time="sold",
+        metrics=("row-count", "null-percent:amount"),
+        trials=4,
+    )
+    plan = on_postgresql.preview(operation)
+    assert plan.steps == ()
+    assert set(plan.figures) == {"rows", "nulls in percent of amount"}
+    assert plan.figures["rows"]["points"] == DAYS
+    assert plan.figures["rows"]["alarms_a_year"] <= 12
+    assert "seeded anomalies" in plan.summary
+    assert plan == on_postgresql.preview(operation)
+    with pytest.raises(BadInput, match="not said what is replayed"):
+        on_postgresql.preview(RunBacktest(system="shop"))
+
+
+def test_a_persons_word_is_kept_and_taken_back(on_duckdb):
+    store = on_duckdb.systems["quality"].store
+    at = (NOW - timedelta(hours=1)).isoformat()
+    run = {"run": "r1", "contract": "shop", "system": "shop", "version": "1", "began": at, "snapshot": None, "seconds": 1.0, "down": "",
+           "passed": 0, "warned": 0, "failed": 1, "not_run": 0, "by_rows": {}}  # fmt: skip
+    store.put_run(
+        run,
+        [
+            {
+                "rule": "volume",
+                "at": at,
+                "says": "fail",
+                "figure": 7.0,
+                "failing": None,
+                "checked": None,
+                "told": {},
+            }
+        ],
+    )
+    say = {"contract": "shop", "system": "shop", "rule": "volume", "why": "the shop was closed"}
+    _, first = carried_out(on_duckdb, MarkExpected(**say, kind="one-off"))
+    assert first.status == "done"
+    marks = on_duckdb.systems["quality"].read("history", contract="shop", system="shop", rule="volume")
+    assert [row["mark"] for row in marks] == ["one-off"]
+    assert "already" in on_duckdb.preview(MarkExpected(**say, kind="one-off")).nothing_to_do
+    _, second = carried_out(on_duckdb, MarkExpected(**say, kind="new-normal"))
+    assert on_duckdb.undo(second.run, by="test").status == "undone"
+    same = {"contract": "shop", "system": "shop", "rule": "volume", "at": at}
+    assert on_duckdb.systems["quality"].read("mark_of", **same) == "one-off"
+    on_duckdb.undo(first.run, by="test")
+    assert on_duckdb.systems["quality"].read("mark_of", **same) is None
+    nothing = on_duckdb.preview(MarkExpected(**{**say, "rule": "other"}, kind="one-off"))
+    assert "no figure" in nothing.blockers[0]
