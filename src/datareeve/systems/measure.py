@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from datareeve.core.clock import stamp
 from datareeve.core.errors import BadInput, DatareeveError, Unreachable
 from datareeve.core.personal_data import formats
+from datareeve.systems import samples
 from datareeve.systems.postgres import to_json
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def _rows(engine: Engine, statement: dict[str, Any], seconds: float) -> list[dic
     with engine.stream(statement["sql"], seconds) as (names, rows):
         if check is not None:
             return [_checked(rows, check, width=len(names))]
+        if statement.get("look"):
+            return samples.looked(names, rows)
         kept = [dict(zip(names, map(figure, row), strict=True)) for row in islice(rows, ROWS_KEPT + 1)]
         if len(kept) > ROWS_KEPT:
             raise BadInput(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MOST: Final = 40  # values of a column that are looked at
+MOST_TEXTS: Final = 200  # of a column of sentences
 LONGEST: Final = 4000  # characters of a value that are looked at
 DEEPEST: Final = 6  # levels of JSON
 MOST_PATHS: Final = 120  # of one JSON column
@@ -35,8 +36,7 @@ class Looks(Value):
     looked_at: int = 0  # distinct values that are not NULL or blank
     counts: dict[str, int] = Field(default_factory=dict)  # sign -> how many values have it
     scheme: str = ""  # of identification numbers whose check digits fit all of them: 'es.dni'
-    years: tuple[int, int, int] | None = None  # of dates: tenth, middle and ninetieth percentile
-    numbers: tuple[float, float, float] | None = None  # of numbers: least, middle, greatest
+    decades: tuple[int, int, int] | None = None  # of dates: of the tenth, middle and ninetieth percentile
     length: float = 0  # of texts: the middle one, in characters
     paths: dict[str, Looks] = Field(default_factory=dict)  # JSON: '$.contact.mail' -> what is there
 
@@ -50,18 +50,21 @@ class Looks(Value):
 
 
 def look(values: Iterable[Any]) -> Looks:
-    """What a sample of one column looks like: its first 40 distinct values."""
-    taken = _taken(values)
-    counts: Counter[str] = Counter()
+    """What a sample of one column looks like: its first 40 distinct values, 200 where they are sentences."""
+    every = _taken(values)
+    taken, counts = every[:MOST], Counter[str]()
     for value in taken:
         counts.update(signs(value))
+    if counts["text"] * 3 > len(taken):  # somebody in one of a hundred sentences is somebody
+        for value in every[MOST:]:
+            counts.update(signs(value))
+        taken = every
     paths = _paths(taken) if counts["json"] * 2 > len(taken) else {}
     return Looks(
         looked_at=len(taken),
         counts=dict(sorted(counts.items())),
         scheme=_scheme(taken),
-        years=_years(taken) if counts["date"] * 10 >= len(taken) * 9 else None,
-        numbers=_numbers(taken) if counts["number"] == len(taken) else None,
+        decades=_decades(taken) if counts["date"] * 10 >= len(taken) * 9 else None,
         length=sorted(map(len, taken))[len(taken) // 2] if taken else 0,
         paths=paths,
     )
@@ -72,7 +75,7 @@ def _taken(values: Iterable[Any]) -> list[str]:
     for value in values:
         if value is not None and (told := str(value)[:LONGEST].strip()):
             found[told] = None
-        if len(found) == MOST:
+        if len(found) == MOST_TEXTS:
             break
     return list(found)
 
@@ -151,7 +154,7 @@ _PARTICLES: Final = frozenset("de da do dos das di del della van von der den ter
 _NAME_LENGTH: Final = 60
 
 
-def signs(value: str) -> Iterator[str]:  # noqa: C901, PLR0912 - one line a sign
+def signs(value: str) -> Iterator[str]:  # noqa: C901 - one line a sign
     """What one value looks like; several may be true."""
     digits = sum(map(str.isdigit, value))
     size = len(value)
@@ -159,18 +162,7 @@ def signs(value: str) -> Iterator[str]:  # noqa: C901, PLR0912 - one line a sign
         yield "json"
         return
     if _NUMBER.fullmatch(value):
-        yield "number"
-        if "." not in value:
-            yield "integer"
-            if (
-                1_000_000_000 <= abs(int(value[:18])) <= 2_000_000_000
-                or 1_000_000_000_000 <= abs(int(value[:18])) <= 2_000_000_000_000
-            ):
-                yield "epoch"
-            if len(value) == 4 and "1900" <= value <= "2030":
-                yield "year"
-        elif len(value.partition(".")[2]) >= 4:
-            yield "precise"
+        yield from _sized(value)
     if "@" in value:
         if _EMAIL.fullmatch(value) or _NAMED_EMAIL.fullmatch(value):
             yield "email"
@@ -191,6 +183,30 @@ def signs(value: str) -> Iterator[str]:  # noqa: C901, PLR0912 - one line a sign
         yield from _worded(value, folded, digits)
     if size > 12 and value.count(" ") >= 2:
         yield from _within(value)
+
+
+def _sized(value: str) -> Iterator[str]:
+    """A number, by what it is large enough for: how large it is does not leave."""
+    yield "number"
+    size = float(value)
+    if "." not in value and "e" not in value.lower():
+        yield "integer"
+        if 1e9 <= size <= 2e9 or 1e12 <= size <= 2e12:
+            yield "epoch"
+        if len(value) == 4 and 1900 <= size <= 2030:
+            yield "year"
+        if 1 <= size <= 20_080_000:
+            yield "day-number"
+    elif len(value.partition(".")[2]) >= 4:
+        yield "precise"
+    for sign, least, most in _SIZES:
+        if least <= size <= most:
+            yield sign
+
+
+_SIZES: Final = (
+    ("one-digit", 0, 9), ("age-sized", 0, 120), ("of-age", 5, 100), ("house-sized", 0, 5_000), ("degrees", -180, 180), ("pay-sized", 5_000, 1e9),
+)  # fmt: skip
 
 
 def _numbered(value: str, digits: int) -> Iterator[str]:
@@ -400,15 +416,11 @@ def _is_date(value: str) -> bool:
     return checksums.a_day(int(a or g), int(b or h), int(c or i))
 
 
-def _years(values: Sequence[str]) -> tuple[int, int, int] | None:
+def _decades(values: Sequence[str]) -> tuple[int, int, int] | None:
+    """Decades, not years: the year of the youngest is a value."""
     matches = filter(None, map(_DATE.fullmatch, values))
-    found = sorted(int(match[1] or match[6] or match[7]) for match in matches)
+    found = sorted(int(match[1] or match[6] or match[7]) // 10 * 10 for match in matches)
     return (found[len(found) // 10], found[len(found) // 2], found[len(found) * 9 // 10]) if found else None
-
-
-def _numbers(values: Sequence[str]) -> tuple[float, float, float] | None:
-    found = sorted(float(value) for value in values)
-    return (found[0], found[len(found) // 2], found[-1]) if found else None
 
 
 def _ean(digits: str) -> bool:
@@ -483,21 +495,55 @@ def _parsed(value: str) -> Any:
 
 
 def _paths(values: Sequence[str]) -> dict[str, Looks]:
-    """What stands at each path of JSON documents."""
+    """What stands at each path of JSON documents. A key that few documents have may be a value itself, and is told as `*`."""
+    documents = [_parsed(value) for value in values]
+    keys: Counter[str] = Counter()
+    for document in documents:
+        keys.update(set(_keys(document, 0)))
+    least = max(2, len(documents) // 5) if len(documents) > 1 else 1
+    named = frozenset(key for key, count in keys.items() if count >= least and _is_a_name(key))
     by: dict[str, list[str]] = {}
-    for value in values:
-        _flatten(_parsed(value), "$", by, 0)
+    for document in documents:
+        _flatten(document, "$", by, named)
     return {path: look(found) for path, found in by.items() if found}
 
 
-def _flatten(node: Any, path: str, by: dict[str, list[str]], depth: int) -> None:
-    if depth > DEEPEST or node is None:
+_KEY_NAME: Final = re.compile(r"[A-Za-z_@$][\w$:\- ]{0,48}")
+
+
+def _is_a_name(key: str) -> bool:
+    """Whether a key is what a schema calls something: not somebody's name, address or number."""
+    folded = words.fold(key)
+    return (
+        _KEY_NAME.fullmatch(key) is not None
+        and folded not in words.given_names()
+        and (folded not in words.surnames() or folded in _KEYS_ALL_THE_SAME)
+        and sum(map(str.isdigit, key)) < 4
+    )
+
+
+_KEYS_ALL_THE_SAME: Final = frozenset(
+    "name mail phone address id user contact city street zip email data value type age".split()
+)
+
+
+def _keys(node: Any, depth: int) -> Iterator[str]:
+    below = node.values() if isinstance(node, dict) else node[:8] if isinstance(node, list) else ()
+    if depth < DEEPEST:
+        if isinstance(node, dict):
+            yield from list(node)[:MOST_PATHS]
+        for one in list(below)[:MOST_PATHS]:
+            yield from _keys(one, depth + 1)
+
+
+def _flatten(node: Any, path: str, by: dict[str, list[str]], named: frozenset[str]) -> None:
+    if path.count(".") > DEEPEST or node is None:
         return
     if isinstance(node, dict):
         for key, below in list(node.items())[:MOST_PATHS]:
-            _flatten(below, f"{path}.{key}", by, depth + 1)
+            _flatten(below, f"{path}.{key if key in named else '*'}", by, named)
     elif isinstance(node, list):
         for below in node[:8]:
-            _flatten(below, f"{path}[]", by, depth + 1)
+            _flatten(below, f"{path}[]", by, named)
     elif path in by or len(by) < MOST_PATHS:
         by.setdefault(path, []).append(str(node))

@@ -217,9 +217,9 @@ def _by_values(column: ColumnEvidence, names: tuple[str, ...], table: TableView)
     if (
         opaque
         and table.person
-        and looks.years
-        and looks.years[1] <= 1998
-        and looks.years[2] - looks.years[0] >= 15
+        and looks.decades
+        and looks.decades[1] <= 1990
+        and looks.decades[2] - looks.decades[0] >= 20
     ):
         found.append(Guess("date-of-birth", 0.7, "values/years"))
     return found + _by_text(looks)

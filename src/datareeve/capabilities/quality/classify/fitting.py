@@ -65,12 +65,14 @@ def _phone(looks: Looks) -> int:
 
 
 def _born(looks: Looks) -> int:
-    if looks.years:
-        return 1 if looks.years[1] <= 2008 and looks.years[2] - looks.years[0] >= 8 else 0
+    if looks.decades:
+        return (
+            1 if looks.decades[1] <= 2000 and looks.decades[2] > looks.decades[0] else 0
+        )  # few customers are children
     if looks.share("year") >= MOSTLY:
         return 1
-    if looks.share("epoch") >= OFTEN or looks.numbers:
-        return 0 if looks.numbers and looks.numbers[0] >= 1 and looks.numbers[2] <= 20080000 else -1
+    if looks.share("number") >= OFTEN:
+        return 0 if looks.share("day-number") == 1 else -1
     return 0 if looks.share("date") >= SOME else -1
 
 
@@ -85,7 +87,7 @@ def _address(looks: Looks) -> int:
     if looks.share("street", "street-like") >= 0.3 or looks.share("street-word") >= OFTEN:
         return 1
     if looks.share("number", "url", "ip", "uuid", "email", "hex", "mac", "date", "json", "social") >= OFTEN:
-        return 0 if looks.numbers and looks.numbers[2] < 5000 else -1
+        return 0 if looks.share("house-sized") == 1 else -1
     return 0
 
 
@@ -109,34 +111,27 @@ def _city(looks: Looks) -> int:
 
 
 def _age(looks: Looks) -> int:
-    if looks.numbers is None:
-        return -1
-    least, middle, most = looks.numbers
-    return 1 if least >= 0 and most <= 120 and 5 <= middle <= 90 and most > 10 else -1
+    return 1 if looks.share("age-sized") == 1 and looks.share("of-age") >= MOSTLY else -1
 
 
 def _income(looks: Looks) -> int:
-    if looks.numbers and looks.numbers[1] >= 5000:
+    if looks.share("pay-sized") >= OFTEN:
         return 1
-    return 0 if looks.numbers or looks.share("number") >= OFTEN else -1
-
-
-def _numbers(looks: Looks) -> int:
-    return 0 if looks.numbers else -1
+    return 0 if looks.share("number") >= OFTEN else -1
 
 
 def _location(looks: Looks) -> int:
     if looks.share("latlon") >= OFTEN:
         return 1
-    if looks.numbers and looks.numbers[0] >= -180 and looks.numbers[2] <= 180:
-        return 1 if looks.share("precise") >= OFTEN else 0
-    return -1 if looks.numbers or looks.share("date", "text") >= OFTEN else 0
+    if looks.share("number") == 1:
+        return -1 if looks.share("degrees") < 1 else 1 if looks.share("precise") >= OFTEN else 0
+    return -1 if looks.share("date", "text") >= OFTEN else 0
 
 
 def _gender(looks: Looks) -> int:
     if looks.share("gender", "honorific") >= MOSTLY:
         return 1
-    if looks.numbers and looks.numbers[2] <= 9 and looks.looked_at <= 5:
+    if looks.share("one-digit") == 1 and looks.looked_at <= 5:  # ISO/IEC 5218
         return 0
     return -1 if looks.looked_at > 12 or looks.length > 16 else 0
 

@@ -66,6 +66,6 @@ def _seen(looks: Looks) -> str:
     ]
     if looks.scheme:
         said.insert(0, f"the check digits are those of {looks.scheme}")
-    if looks.years:
-        said.append(f"the middle year is {looks.years[1]}")
+    if looks.decades:
+        said.append(f"most are of the {looks.decades[1]}s or near")
     return "; ".join(said)

@@ -1,0 +1,64 @@
+"""Which columns an owner has said are personal: the one place that everything asks which masks, measures, erases or reports.
+
+`no` says that a person has looked and it is not personal: such a column is nobody's, whatever it looks like.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from datareeve.core.estate_data import DataSettings
+
+NOT_PERSONAL = "no"
+
+
+def personal_columns(estate: DataSettings | Mapping[str, Any], system: str) -> dict[str, dict[str, str]]:
+    """The personal columns of a system: table -> column -> category.
+
+    `estate`: the estate, or its `datasets` as they stand in estate.yaml (what `systems["estate"].read("get", where=["datasets"])` gives).
+    """
+    found: dict[str, dict[str, str]] = {}
+    for one in _datasets(estate).values():
+        if one.get("system") == system:
+            known = found.setdefault(str(one.get("table", "")), {})
+            known |= {
+                column: category
+                for column, category in (one.get("personal") or {}).items()
+                if category != NOT_PERSONAL
+            }
+    return {table: columns for table, columns in found.items() if columns}
+
+
+def personal_words(estate: DataSettings) -> tuple[str, ...]:
+    """The same of every system, as 'table.column': what values in a prompt stand under."""
+    systems = sorted({one.system for one in estate.datasets.values()})
+    return tuple(
+        dict.fromkeys(
+            f"{table.rpartition('.')[2]}.{column}"
+            for system in systems
+            for table, columns in personal_columns(estate, system).items()
+            for column in columns
+        )
+    )
+
+
+def _datasets(estate: DataSettings | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Datasets by name, as plain values. YAML 1.1 readers make `no` false: it means the same."""
+    given: Mapping[str, Any] = (
+        getattr(estate, "datasets", None) if not isinstance(estate, dict) else estate
+    ) or {}
+    plain = {
+        name: one if isinstance(one, dict) else one.model_dump(mode="json") for name, one in given.items()
+    }
+    return {
+        name: {
+            **one,
+            "personal": {
+                c: NOT_PERSONAL if v is False else str(v) for c, v in (one.get("personal") or {}).items()
+            },
+        }
+        for name, one in plain.items()
+    }
