@@ -173,7 +173,7 @@ class Serve:
             self._troubles.pop("estate", None)
         for name, schedule in self._estate.schedules.items():
             with self._surviving(name, now):
-                if self._app.catalogue.get(schedule.operation).effect in self._takes:
+                if _loop_of(self._app.catalogue.get(schedule.operation)) in self._takes:
                     self._run_if_due(name, schedule, now)
         if Effect.READ in self._takes:
             with self._surviving("alerts", now):
@@ -192,7 +192,7 @@ class Serve:
         at, plan = clock.stamp(), self._app.preview(operation)
         if operation.effect is Effect.READ:
             self._add_samples(name, schedule, plan, at)
-        elif any(plan.all_steps()):
+        if any(plan.all_steps()):
             self._apply(name, plan)
         self._troubles.pop(name, None)
 
@@ -281,6 +281,11 @@ class Serve:
             self._app.ledger.append("event", {"type": kind, **body}, subject=subject, run=run)
         except DatareeveError as error:
             log.error("%s of %s cannot be written into the ledger: %s", kind, subject, error.code)  # noqa: TRY400 - no values
+
+
+def _loop_of(operation: type[Operation[Any]]) -> Effect:
+    """By which effect a loop takes an operation: what reads for long goes with what acts."""
+    return Effect.REVERSIBLE if operation.takes_long else operation.effect
 
 
 @contextmanager

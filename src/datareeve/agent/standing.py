@@ -54,6 +54,11 @@ API_UNMEASURED = {
 }
 
 
+DATA = "data"  # the name that data contracts' service level stands under
+DATA_LOOK = "quality.report"  # what looks at them: without the catalogs, it asks no system
+DATA_TARGET = "validation_pass_percent"
+
+
 class Objective(Value):
     """A service level of one system: the target (at most, or more than), and what the last 30 days gave."""
 
@@ -93,6 +98,9 @@ def levels(
     if has_apis(estate):
         part = _look(API_LOOK, None, catalogue, preview)
         found[API] = {**part.figures, **({"why_not": part.reason} if part.status == "failed" else {})}
+    part = _look(DATA_LOOK, None, catalogue, preview, coverage=False)
+    if part.figures.get("contracts") or part.status == "failed":
+        found[DATA] = {**part.figures, **({"why_not": part.reason} if part.status == "failed" else {})}
     return found
 
 
@@ -136,7 +144,11 @@ def objectives(
         o.model_copy(update={"queries": looked.get(o.system, {})}) if o.target == "query_ms_p95" else o
         for o in found
     )
-    return (*queries, *_api_objectives(estate, looked.get(API, {})))
+    return (
+        *queries,
+        *_api_objectives(estate, looked.get(API, {})),
+        *_data_objectives(estate, looked.get(DATA)),
+    )
 
 
 def _api_objectives(estate: Estate, seen: Mapping[str, Any]) -> Iterator[Objective]:
@@ -159,6 +171,24 @@ def _api_objectives(estate: Estate, seen: Mapping[str, Any]) -> Iterator[Objecti
             yield plain.model_copy(
                 update={"latest": latest, "at": clock.stamp(), "measured": 1, "within": int(latest <= limit)}
             )
+
+
+def _data_objectives(estate: Estate, seen: Mapping[str, Any] | None) -> Iterator[Objective]:
+    """The pass rate of data contracts: each verdict is a measurement."""
+    if seen is None:
+        return
+    measured_by = str(
+        seen.get("why_not")
+        or "`datareeve run quality.check-contract`, by itself once quality.watch-contracts is set up"
+    )
+    limit, latest = estate.targets.validation_pass_percent, seen.get("pass_percent_period")
+    plain = Objective(system=DATA, target=DATA_TARGET, limit=limit, more_than=True, measured_by=measured_by)
+    counted = {"measured": seen.get("verdicts", 0), "within": seen.get("verdicts_passed", 0)}
+    yield (
+        plain
+        if latest is None
+        else plain.model_copy(update={"latest": latest, "at": clock.stamp(), **counted})
+    )
 
 
 def _objectives(estate: Estate, ledger: Ledger) -> tuple[Objective, ...]:
@@ -222,11 +252,15 @@ def api_status(
 
 
 def _look(
-    name: str, system: str | None, catalogue: CatalogueView, preview: Callable[[Operation[Any]], Plan]
+    name: str,
+    system: str | None,
+    catalogue: CatalogueView,
+    preview: Callable[[Operation[Any]], Plan],
+    **inputs: Any,
 ) -> PartOutcome:
     """What looking gives; a system that cannot be looked at is down, and the report says why."""
     try:
-        plan = preview(catalogue.make(name, {"system": system} if system else {}))
+        plan = preview(catalogue.make(name, {**inputs, **({"system": system} if system else {})}))
     except DatareeveError as error:
         reason = f"{error.what} {error.remedy}".strip()
         return PartOutcome(

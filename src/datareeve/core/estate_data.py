@@ -120,9 +120,6 @@ class QualitySettings(Value):
         description="postgresql://… to share verdicts and their history; default: SQLite, .datareeve/quality.sqlite",
     )
     store_password: str | None = Field(None, pattern=r"^(env|file|keyring|vault):.+")
-    pass_percent: float = Field(
-        99.0, gt=0, le=100, description="the share of verdicts that shall pass: a service level"
-    )
     statement_seconds: float = Field(
         300.0, gt=0, description="the longest that one statement of a check may run"
     )

@@ -320,6 +320,9 @@ class Operation(Value, Generic[FactsT]):
         tuple[str, ...]
     ] = ()  # utterances a person would use; the task intake matches against them
     goes_to: ClassVar[tuple[str, ...]] = ()  # the kinds of system it works on: ('postgresql',)
+    takes_long: ClassVar[bool] = (
+        False  # though it only reads: scheduled, it must not hold up what looks every minute
+    )
     sampled_as: ClassVar[str] = ""  # where it has no input `system`: the name that its figures are kept under
 
     def observe(self, systems: Systems) -> FactsT:

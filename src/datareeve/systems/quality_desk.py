@@ -59,8 +59,11 @@ class QualityDesk(Adapter):
 
     @reads
     def settings(self) -> dict[str, Any]:
-        """How contracts are executed: estate.yaml `quality`."""
-        return self._estate.quality.model_dump(mode="json")
+        """How contracts are executed (estate.yaml `quality`), and the pass rate that is asked for (`targets`)."""
+        return {
+            **self._estate.quality.model_dump(mode="json"),
+            "pass_percent": self._estate.targets.validation_pass_percent,
+        }
 
     @reads
     def runs(

@@ -48,6 +48,7 @@ def figures(facts: ReportFacts) -> dict[str, Any]:
             "pass_percent": round(100 * counts["passed"] / ran, 3),
             "pass_percent_period": round(100 * passed_of / max(ran_of, 1), 3),
         }
+        found |= {"verdicts": ran_of, "verdicts_passed": passed_of}
         found["pass_target_met"] = found["pass_percent_period"] > facts.target
     if facts.coverage:
         found["tables"] = sum(one.tables for one in facts.coverage)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.quality import checking, contract_files, engines
-from datareeve.capabilities.quality.catalog import Catalog
+from datareeve.capabilities.quality.catalog import Catalog  # noqa: TC001 - the type of a field, which pydantic reads
 from datareeve.capabilities.quality.compiling import Compiled, compile_contract
-from datareeve.capabilities.quality.rule import Contract
+from datareeve.capabilities.quality.rule import Contract  # noqa: TC001 - as above
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import (
     Call,
@@ -64,6 +64,8 @@ class CheckContract(Operation[CheckFacts]):
         "execute the quality rules of a contract",
         "find rows that violate the contract",
     )
+
+    takes_long: ClassVar[bool] = True
 
     contract: str = Field(description="the contract's name (contracts/NAME.yaml) or its path")
     system: str | None = Field(
