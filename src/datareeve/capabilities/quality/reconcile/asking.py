@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,16 +36,7 @@ class Asking:
         self.snapshots: list[str] = []
 
     def rows(self, sql: str) -> Rows:
-        """The rows of one statement. A connection that is lost is tried once more: what was answered before stays.
-
-        Errors: `TooLong`, `TooMany`, `Failed` with the engine's own code.
-        """
-        try:
-            return self._rows(sql)
-        except Unreachable:
-            return self._rows(sql)
-
-    def _rows(self, sql: str) -> Rows:
+        """The rows of one statement. Errors: `TooLong`, `TooMany`, `Failed` with the engine's own code; `Unreachable`."""
         began = perf_counter()
         answer = self.reader.read(
             "measure",
@@ -96,12 +87,13 @@ class Both:
         return self.each(lambda asking: asking.rows(said(asking.side)))
 
     def each(self, ask: Callable[[Asking], FoundT]) -> tuple[FoundT, FoundT]:
-        """What both give. Errors: the first that either raises."""
+        """What both give; a connection that is lost is tried once more when the other side is done. Errors: the first that either raises."""
         if self._pool is None:
             return ask(self.left), ask(self.right)
-        right = self._pool.submit(ask, self.right)
-        try:
-            left = ask(self.left)
-        finally:
-            right.exception()  # waited for, whatever became of the other
-        return left, right.result()
+        both = [self._pool.submit(ask, asking) for asking in (self.left, self.right)]
+        wait(both)
+        left, right = (
+            ask(asking) if isinstance(done.exception(), Unreachable) else done.result()
+            for asking, done in zip((self.left, self.right), both, strict=True)
+        )
+        return left, right

@@ -209,7 +209,9 @@ def _evidence(compared: Compared, found: Found) -> dict[str, list[Any]]:
     """The first few keys of each kind; none where the key is personal data, or there is none."""
     if compared.key_is_personal or not compared.key:
         return {}
-    every = found.differences.items()
+    every = sorted(
+        found.differences.items(), key=lambda each: (each[1].place is None, each[1].place or 0, str(each[0]))
+    )
     kinds = {
         "only_left": [*(identity for identity, one in every if one.only_left), *found.examples_left],
         "only_right": [*(identity for identity, one in every if one.only_right), *found.examples_right],
