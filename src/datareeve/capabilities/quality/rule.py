@@ -127,7 +127,7 @@ class Rule(Value):
 
     def _own_words(self) -> str:
         """'is NOT NULL', 'is at least 1 and at most 12', 'has the pattern ...', with the bounds where they are not "no row at all"."""
-        given = {key: value for key, value in self.arguments.items() if value not in (None, False, (), [])}
+        given = {key: value for key, value in self.arguments.items() if value is not None and value is not False}
         said = WORDS[self.kind].format_map(_Given(given, self)) if self.kind in WORDS else self.kind
         return said if self.bounds == NONE_BREAK else f"{said}: {self.unit} {self.bounds.words}"
 
@@ -169,7 +169,7 @@ def rule_id(
 ) -> str:
     """The id of a rule that was given none: readable, and the same as long as the rule says the same."""
     told = "-".join((table, *columns, kind))
-    own = {key: value for key, value in arguments.items() if value not in (None, False)}
+    own = {key: value for key, value in arguments.items() if value is not None and value is not False}
     return told if not own and not where else f"{told}-{fingerprint([own, where])[:6]}"
 
 

@@ -1,0 +1,211 @@
+"""Incidents: many verdicts, one cause, with since when and what it touches. Data in, incidents out."""
+
+import pytest
+
+from datareeve.capabilities.quality.incidents import Incident, Seen, downstream, incidents, upstream
+from datareeve.capabilities.quality.rule import Contract, Rule, Table
+from datareeve.capabilities.quality.verdicts import Says, Verdict
+
+NOW, BEFORE = "2026-11-23T10:00:00+00:00", "2026-11-22T10:00:00+00:00"
+RULES = (
+    Rule(id="fresh", kind="freshness", table="orders", columns=("at",), unit="seconds", owner="sales"),
+    Rule(id="many", kind="row-count", table="orders", bounds={"at_least": 100, "at_most": 200}, unit="value"),
+    Rule(id="hours", kind="continuity", table="orders", columns=("at",), arguments={"every": "1 hour"}),
+    Rule(id="key", kind="unique", table="orders", columns=("id",)),
+    Rule(id="amount", kind="range", table="orders", columns=("amount",), arguments={"at_least": 0}),
+    Rule(id="amount-there", kind="not-null", table="orders", columns=("amount",)),
+    Rule(
+        id="ends", kind="condition", table="orders", columns=("at", "until"), arguments={"sql": "at < until"}
+    ),
+    Rule(id="shape", kind="schema", table="orders", arguments={"columns": []}),
+    Rule(
+        id="line-order",
+        kind="foreign-key",
+        table="lines",
+        columns=("order_id",),
+        arguments={"table": "orders", "columns": ["id"]},
+    ),
+    Rule(
+        id="line-qty",
+        kind="range",
+        table="lines",
+        columns=("qty",),
+        arguments={"at_least": 1},
+        severity="warning",
+    ),
+)
+SHOP = Contract(
+    name="shop",
+    id="x",
+    version="1",
+    tables=(Table(name="orders", physical_name="public.orders"), Table(name="lines", physical_name="lines")),
+    rules=RULES,
+)
+
+
+def looked(seen=None, **said):
+    """The incidents of verdicts: those that are not told pass."""
+    verdicts = [said.get(rule.id.replace("-", "_"), Verdict(rule=rule.id, says=Says.PASS)) for rule in RULES]
+    return incidents(SHOP, "app", verdicts, seen or Seen(at=NOW))
+
+
+def fails(rule, **told):
+    return Verdict(rule=rule, says=Says.FAIL, **told)
+
+
+def not_run(rule, reason):
+    return Verdict(rule=rule, says=Says.NOT_RUN, reason=reason)
+
+
+def told(found):
+    return {(one.cause, one.subject): one.rules for one in found}
+
+
+def test_nothing_is_wrong():
+    assert looked() == []
+
+
+CASES = {
+    "a load that did not come": (
+        {"fresh": fails("fresh", figure=9e5), "hours": fails("hours", failing=20)},
+        {("stale-load", "orders"): ("fresh", "hours")},
+    ),
+    "a load that stopped half-way takes the orphans of its rows with it": (
+        {"many": fails("many", figure=50), "hours": fails("hours", failing=3), "line_order": fails("line-order", failing=40)},
+        {("truncated-load", "orders"): ("hours", "line-order", "many")},
+    ),
+    "a batch that came twice": (
+        {"many": fails("many", figure=300), "key": fails("key", failing=150, checked=300)},
+        {("doubled-load", "orders"): ("key", "many")},
+    ),
+    "one duplicate is no load": ({"key": fails("key", failing=1, checked=300)}, {("values", "orders.id"): ("key",)}),
+    "rules about one column": (
+        {"amount": fails("amount", failing=3), "amount_there": fails("amount-there", failing=1)},
+        {("values", "orders.amount"): ("amount", "amount-there")},
+    ),
+    "a column that went takes the rules about it": (
+        {
+            "shape": fails("shape", failing=1, keys_left_out="amount is missing"),
+            "amount": not_run("amount", "public.orders has no column amount"),
+            "amount_there": not_run("amount-there", "public.orders has no column amount"),
+        },
+        {("schema-change", "orders"): ("amount", "amount-there", "shape")},
+    ),
+    "a table that went": (
+        {rule.id.replace("-", "_"): not_run(rule.id, "app has no table public.orders") for rule in RULES if rule.table == "orders"},
+        {("table-missing", "orders"): tuple(sorted(rule.id for rule in RULES if rule.table == "orders"))},
+    ),
+    "a system that is down is one incident": (
+        {rule.id.replace("-", "_"): not_run(rule.id, "app does not answer: postgres.unreachable: no") for rule in RULES},
+        {("system-down", "app"): tuple(sorted(rule.id for rule in RULES))},
+    ),
+    "no right to a column": ({"amount": not_run("amount", "This role may not read public.orders.amount.")}, {("no-rights", "orders"): ("amount",)}),
+    "orphans without any trouble of the parent": ({"line_order": fails("line-order", failing=2)}, {("orphans", "lines.order_id"): ("line-order",)}),
+    "a condition across columns": ({"ends": fails("ends", failing=5)}, {("rows", "orders"): ("ends",)}),
+    "two causes are two incidents": (
+        {"amount": fails("amount", failing=3), "fresh": fails("fresh", figure=9e5)},
+        {("stale-load", "orders"): ("fresh",), ("values", "orders.amount"): ("amount",)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "expected"), CASES.values(), ids=CASES)
+def test_broken_rules_are_told_by_their_cause(said, expected):
+    assert told(looked(**said)) == expected
+
+
+def test_every_broken_rule_belongs_to_exactly_one_incident():
+    everything = {
+        rule.id.replace("-", "_"): fails(rule.id, failing=1, checked=1000, figure=1) for rule in RULES
+    }
+    found = [rule for one in looked(**everything) for rule in one.rules]
+    assert sorted(found) == sorted(rule.id for rule in RULES)
+
+
+def test_an_incident_goes_on_under_its_name_until_its_rules_pass():
+    (first,) = looked(Seen(at=BEFORE), amount=fails("amount", failing=3))
+    (again,) = looked(Seen(at=NOW, open=(first,)), amount=fails("amount", failing=5))
+    assert (again.id, again.opened, again.last_seen, again.ended) == (first.id, BEFORE, NOW, None)
+    assert again.counts == {"amount": 5}
+    (over,) = looked(Seen(at=NOW, open=(again,)))
+    assert (over.id, over.ended) == (first.id, NOW)
+
+
+def test_an_incident_is_not_over_while_its_rule_cannot_be_run():
+    (first,) = looked(Seen(at=BEFORE), amount=fails("amount", failing=3))
+    found = looked(Seen(at=NOW, open=(first,)), amount=not_run("amount", "postgres.timeout: too long"))
+    assert [one.ended for one in found] == [None]
+    assert [one.id for one in found] == [first.id]
+
+
+def test_an_incident_that_opens_again_is_another():
+    (first,) = looked(Seen(at=BEFORE), amount=fails("amount", failing=3))
+    (second,) = looked(Seen(at=NOW), amount=fails("amount", failing=3))
+    assert first.id != second.id
+
+
+def test_what_likely_did_it_is_the_last_run_that_touched_the_table_since_its_rules_passed():
+    load = {
+        "run": "20261123-090000-aa",
+        "operation": "pipelines.load",
+        "summary": "Load orders.",
+        "at": "2026-11-23T09:00:00+00:00",
+    }
+    (found,) = looked(
+        Seen(at=NOW, changes={"orders": load}, last_good={"amount": BEFORE}), amount=fails("amount")
+    )
+    assert found.likely == "the load 20261123-090000-aa (pipelines.load, 2026-11-23 09:00)"
+    (found,) = looked(
+        Seen(at=NOW, changes={"orders": load}, last_good={"amount": "2026-11-23T09:30:00+00:00"}),
+        amount=fails("amount"),
+    )
+    assert found.likely == ""
+
+
+DATASETS = {
+    "orders": {"system": "app", "table": "public.orders"},
+    "revenue": {"system": "lake", "table": "revenue", "derived_from": ["orders"]},
+    "board": {"system": "lake", "table": "board", "derived_from": ["revenue"]},
+    "other": {"system": "app", "table": "lines"},
+}
+
+
+def test_what_is_made_of_a_table_is_touched_by_its_incident():
+    (found,) = looked(
+        Seen(at=NOW, datasets=DATASETS, tables={"orders": "public.orders"}), amount=fails("amount")
+    )
+    assert (found.dataset, found.impact) == ("orders", ("revenue", "board"))
+
+
+def test_an_incident_below_another_names_it():
+    above = Incident(
+        id="I-1",
+        contract="raw",
+        system="src",
+        cause="stale-load",
+        subject="orders_raw",
+        rules=("r",),
+        opened=BEFORE,
+        last_seen=NOW,
+        dataset="raw",
+    )
+    datasets = {
+        **DATASETS,
+        "raw": {"system": "src", "table": "orders_raw"},
+        "orders": {**DATASETS["orders"], "derived_from": ["raw"]},
+    }
+    (found,) = looked(
+        Seen(at=NOW, datasets=datasets, tables={"orders": "public.orders"}, elsewhere=(above,)),
+        fresh=fails("fresh", figure=9e5),
+    )
+    assert (found.caused_by, found.likely) == ("I-1", "orders_raw upstream: incident I-1")
+
+
+def test_lineage_that_goes_in_circles_ends():
+    circle = {"a": {"derived_from": ["b"]}, "b": {"derived_from": ["a"]}}
+    assert (upstream("a", circle), downstream("a", circle)) == (["b"], ["b"])
+
+
+def test_a_broken_warning_is_a_warning_incident():
+    (found,) = looked(line_qty=Verdict(rule="line-qty", says=Says.WARN, failing=2))
+    assert found.severity == "warning"
