@@ -14,8 +14,6 @@ import psycopg
 
 from datareeve.app import App
 from datareeve.core.catalogue import Catalogue
-from datareeve.systems.adapter import Adapter
-from datareeve.systems.erasing import Subjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,16 +74,6 @@ ESTATE = {
     "processing": {"sales": {"purpose": "to sell and deliver", "basis": "contract", "datasets": ["customers", "orders", "order-items"], "recipients": ["the parcel service"], "controller": "Shop Ltd", "locations": ["EU"]}},
     "authority": {"rules": [{"decision": "allow"}]},
 }  # fmt: skip
-
-
-class SubjectFolder(Subjects, Adapter):
-    """A folder as far as subjects are concerned."""
-
-    kind = "folder"
-
-    def __init__(self, name: str, entry, project: Path) -> None:
-        super().__init__(name)
-        self.entry, self.project = entry, project
 
 
 class Shop:
@@ -153,10 +141,6 @@ def systems(url: str):
 def open_app(folder: Path, boundary=None) -> App:
     app = App.open(folder, boundary=boundary)
     app.catalogue = Catalogue(compliance_operations())
-    for name in ("lake", "logs"):
-        entry = app.estate.systems.get(name)
-        if entry is not None:
-            app.systems.add(SubjectFolder(name, entry, app.project))
     return app
 
 

@@ -89,6 +89,12 @@ class ComplianceDesk(Adapter):
         found = where.stat()
         return {"subject": about["subject_digest"], "datasets": counts, "mode": f"{found.st_mode & 0o777:o}", "bytes": found.st_size}  # fmt: skip
 
+    @reads
+    def bundle_of(self, path: str) -> dict[str, Any] | None:
+        """Of a bundle, what does not depend on how it is packed: {subject, datasets, mode}."""
+        found = self.bundle(path)
+        return {key: found[key] for key in ("subject", "datasets", "mode")} if found else found
+
     @effects
     def write_bundle(
         self, path: str, stores: list[dict[str, Any]], sought: dict[str, Any], about: dict[str, Any]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from datareeve.core.errors import Failed
 from datareeve.systems import subject_tables
 from datareeve.systems.subject_files import FORMER, PARTIAL, changed, take_place
-from datareeve.systems.subject_sql import DUCKDB, Looking
+from datareeve.systems.subject_sql import DUCKDB, Looking, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def _written(
     counted: dict[str, int] = {}
     by_table = {subject_tables.named(found, store.table, "duckdb"): store for store in stores}
     for name in in_order(found):
-        counted |= _copied(connection, name, found[name], by_table.get(name), looking_of(_rows(connection)))
+        counted |= _copied(connection, name, found[name], by_table.get(name), looking_of(rows_of(connection)))
     connection.execute(f"CHECKPOINT {NEW}")
     connection.execute(f"DETACH {NEW}")
     return counted
@@ -134,7 +134,9 @@ def in_order(found: dict[str, dict[str, Any]]) -> list[str]:
     return done
 
 
-def _rows(connection: Any) -> Callable[[str, list[Any]], list[dict[str, Any]]]:
+def rows_of(connection: Any) -> Rows:
+    """How an open file is asked."""
+
     def rows(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
         cursor = connection.execute(sql, parameters)
         names = [column[0] for column in cursor.description]

@@ -7,6 +7,7 @@ of a subject's own data calls it, nothing else does.
 # ruff: noqa: S608 - identifiers are quoted as the engine does it, values are parameters
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,10 +18,10 @@ from datareeve.systems.adapter import Adapter, effects, reads
 from datareeve.systems.keyed import Finder, Keyed
 from datareeve.systems.subject_files import Files, Source, remove_formers
 from datareeve.systems.subject_shapes import Sought, Store
-from datareeve.systems.subject_sql import SPEECH, Looking
+from datareeve.systems.subject_sql import SPEECH, Looking, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from datareeve.systems.duckdb import Duckdb
     from datareeve.systems.postgres import Postgres
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 RETURN_POINT = "erasures"  # below the state folder: which runs have erased what cannot be put back
 MOST_ROWS = 100_000  # of one subject in one dataset
 MOST_IDENTIFIERS = 10_000
+NO_SUCH_KEY = ("postgres.22P02", "postgres.22003")  # a key that a column cannot hold has no rows in it
 UNREAD = (".json", ".zst", ".bz2", ".orc", ".avro", ".xlsx")  # forms that are not written anew
 
 
@@ -104,8 +106,7 @@ class Subjects(Adapter):
         if self.kind != "postgresql":
             raise _cannot(self)
         one = Store.model_validate(store)
-        name, source = self._table(one.table)
-        del name
+        source = str(self._table(one.table)["source"])
         self._no_return(run)
         return pg_erase.erase(
             cast("Postgres", self),
@@ -124,7 +125,7 @@ class Subjects(Adapter):
             raise _cannot(self)
         one = Store.model_validate(store)
         return pg_erase.remove_batches(
-            cast("Postgres", self), one, self._table(one.table)[1], self._looking(None), run
+            cast("Postgres", self), one, self._table(one.table), self._looking(None), run
         )
 
     @effects
@@ -180,13 +181,13 @@ class Subjects(Adapter):
         """The subject's rows themselves. Not published: no call and no plan can ask for it."""
         if self.kind == "folder":
             return self._files(store, sought).shown()
-        _, source = self._table(store.table)
-        looking = self._looking(sought)
-        where = looking.where(store.model_copy(update={"mode": "delete"}), source)
-        names = ", ".join(map(looking.speech.name, columns)) or "*"
-        found = looking.rows(
-            f"SELECT {names} FROM {source} WHERE {where.sql} LIMIT {MOST_ROWS + 1}", where.parameters
-        )
+        with self._asking() as rows:
+            source = str(self._table(store.table, rows)["source"])
+            looking = self._looking(sought, rows)
+            where = looking.where(store.model_copy(update={"mode": "delete"}), source)
+            names = ", ".join(map(looking.speech.name, columns)) or "*"
+            text = f"SELECT {names} FROM {source} WHERE {where.sql} LIMIT {MOST_ROWS + 1}"
+            found = looking.rows(text, where.parameters)
         if len(found) > MOST_ROWS:
             raise BadInput("subject.too-many", f"{store.dataset} holds more than {MOST_ROWS:,} rows of one subject.", "Export it by the database's own tools.")  # fmt: skip
         return found
@@ -196,33 +197,44 @@ class Subjects(Adapter):
     def _count(self, store: Store, sought: Sought | None) -> int:
         if self.kind == "folder":
             return self._files(store, sought).count()
-        _, source = self._table(store.table)
-        looking = self._looking(sought)
-        where = looking.where(store, source)
-        try:
+        with self._asking() as rows:
+            source = str(self._table(store.table, rows)["source"])
+            looking = self._looking(sought, rows)
+            where = looking.where(store, source)
             found = looking.rows(f"SELECT count(*) AS n FROM {source} WHERE {where.sql}", where.parameters)
-        except Failed as error:
-            if error.code in (
-                "postgres.22P02",
-                "postgres.22003",
-            ):  # a key that this column cannot hold has no rows in it
-                return 0
-            raise
-        return int(found[0]["n"])
+        return int(found[0]["n"]) if found else 0
+
+    @contextmanager
+    def _asking(self) -> Iterator[Rows]:
+        """Something that answers SQL; a DuckDB file is opened once for all that is asked."""
+        if self.kind != "duckdb":
+            yield self._rows
+            return
+        from datareeve.systems import duckdb_erase  # noqa: PLC0415 - an extra
+
+        with cast("Duckdb", self).reading() as connection:
+            yield duckdb_erase.rows_of(connection)
 
     def _looking(self, sought: Sought | None, rows: Any = None) -> Looking:
         return Looking(SPEECH[self.kind], rows or self._rows, self._keyed(), self.project, sought)
 
     def _rows(self, sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.read("query", sql=sql, parameters=list(parameters) or None)
+        # Without parameters nothing is put in the place of a percent sign.
+        text = sql if parameters else sql.replace("%%", "%")
+        try:
+            found: list[dict[str, Any]] = self.read("query", sql=text, parameters=list(parameters) or None)
+        except Failed as error:
+            if error.code in NO_SUCH_KEY:
+                return []
+            raise
         return found
 
-    def _table(self, table: str) -> tuple[str, str]:
-        found = subject_tables.tables(self)
-        name = subject_tables.named(found, table, self.kind)
-        if name is None:
+    def _table(self, table: str, rows: Rows | None = None) -> dict[str, Any]:
+        """A table's quoted name and kind."""
+        found = subject_tables.find(rows or self._rows, table, self.kind)
+        if found is None:
             raise Failed("subject.no-table", f"{self.name} has no table {table}.", "Correct the dataset in estate.yaml.")  # fmt: skip
-        return name, str(found[name]["source"])
+        return found
 
     def _files(self, store: Store, sought: Sought | None) -> Files:
         return Files(self._source(store.table), store, sought, self._keyed(), self.project)

@@ -38,10 +38,11 @@ class Speech(NamedTuple):
     moment: str = "{}"  # of a parameter that is a moment
 
     def name(self, *parts: str) -> str:
-        """A quoted identifier."""
-        return ".".join(
+        """A quoted identifier, in a statement that is sent with parameters."""
+        quoted = ".".join(
             f"{self.quote}{part.replace(self.quote, self.quote * 2)}{self.quote}" for part in parts
         )
+        return quoted.replace("%", "%%") if self.holder == "%s" else quoted
 
 
 POSTGRESQL = Speech()

@@ -14,6 +14,7 @@ from datareeve.systems.subject_sql import SPEECH
 
 if TYPE_CHECKING:
     from datareeve.core.operation import Reader
+    from datareeve.systems.subject_sql import Rows
 
 PG_COLUMNS = """
 SELECT n.nspname AS s, c.relname AS t, c.relkind::text AS kind, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
@@ -78,6 +79,25 @@ def tables(system: Reader) -> dict[str, dict[str, Any]]:
     return readers[system.kind](system)
 
 
+PLACE = {
+    "postgresql": "SELECT n.nspname AS s, c.relname AS t, c.relkind::text AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname || '.' || c.relname IN (%s, %s)",
+    "duckdb": "SELECT table_schema AS s, table_name AS t, 'r' AS kind FROM information_schema.tables WHERE table_catalog = current_database() AND table_schema || '.' || table_name IN (?, ?)",
+    "mysql": "SELECT TABLE_NAME AS t, 'r' AS kind FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (%s, %s)",
+    "sqlite": "SELECT name AS t, 'r' AS kind FROM sqlite_master WHERE type IN ('table', 'view') AND name IN (?, ?)",
+}
+
+
+def find(rows: Rows, table: str, kind: str) -> dict[str, Any] | None:
+    """{name, source, kind} of a table by what an owner calls it; None where there is none. Costs one small look."""
+    names = _meant(table, kind)
+    seen = {
+        f"{row['s']}.{row['t']}" if "s" in row else row["t"]: row["kind"]
+        for row in rows(PLACE[kind], list(names))
+    }
+    name = next((name for name in names if name in seen), None)
+    return None if name is None else {"name": name, "source": source_of(kind, name), "kind": seen[name]}
+
+
 def source_of(kind: str, table: str) -> str:
     """The quoted name of a table that `tables` knows by that name."""
     return SPEECH[kind].name(*table.split(".", 1)) if kind in ("postgresql", "duckdb") else SPEECH[kind].name(table)  # fmt: skip
@@ -85,10 +105,13 @@ def source_of(kind: str, table: str) -> str:
 
 def named(found: dict[str, dict[str, Any]], table: str, kind: str) -> str | None:
     """The name in the catalog that an owner means by `customers`, `public.customers` or `"Weird".t`; None where there is none."""
+    return next((name for name in _meant(table, kind) if name in found), None)
+
+
+def _meant(table: str, kind: str) -> tuple[str, str]:
     plain = table.replace('"', "").replace("`", "")
     home = {"postgresql": "public", "duckdb": "main"}.get(kind)
-    wanted = (plain, f"{home}.{plain}") if home else (plain, plain.rpartition(".")[2])
-    return next((name for name in wanted if name in found), None)
+    return (plain, f"{home}.{plain}") if home else (plain, plain.rpartition(".")[2])
 
 
 def _made(rows: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
