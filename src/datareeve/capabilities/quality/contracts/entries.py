@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any, get_args
 
 from datareeve.capabilities.quality.contracts import kinds
+from datareeve.capabilities.quality.contracts.drafts import column as quoted_column
 from datareeve.capabilities.quality.contracts.drafts import (
     dimension_of,
     draft,
     quoted,
     severity_of,
 )
-from datareeve.capabilities.quality.contracts.drafts import column as quoted_column
 from datareeve.capabilities.quality.contracts.standard import nearest
 from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.capabilities.quality.rule import COUNTING_KINDS, NONE_BREAK, Bounds, Kind, Rule

@@ -63,7 +63,7 @@ ONE_COLUMN = frozenset(
 )
 NEEDS_BOUNDS = frozenset(("row-count", "aggregate", "freshness", "sql", "agreement"))
 NEEDS_COLUMNS = ONE_COLUMN | {"unique", "foreign-key"}
-UNITS = {kind: "rows" for kind in COUNTING_KINDS} | {
+UNITS = dict.fromkeys(COUNTING_KINDS, "rows") | {
     "row-count": "rows",
     "schema": "value",
     "freshness": "seconds",

@@ -131,7 +131,7 @@ def _of_property(one: dict[str, Any], place: Place, reading: Reading) -> Iterato
 
 def _fitting(
     kind: str, arguments: dict[str, Any], path: Path, one: dict[str, Any], place: Place, reading: Reading
-) -> Iterator[Rule]:  # noqa: PLR0913, PLR0917
+) -> Iterator[Rule]:
     why = kinds.misfit(kind, one.get("logicalType") or "", arguments)
     wrong = [what for _, what in kinds.argument_problems(kind, arguments)]
     for what in (why, *wrong):

@@ -102,7 +102,7 @@ def _of_keys(data: dict[str, Any], path: Path, shape: _Shape) -> Iterator[Proble
 
 def _belongs(key: str, path: Path) -> str:
     inner = {"missingValues", "pattern", "properties", "minLength", "maxLength"}
-    return f'; write it under "arguments"' if key in inner and "quality" in path else ""
+    return '; write it under "arguments"' if key in inner and "quality" in path else ""
 
 
 def _wrong_type(data: Any, shape: _Shape) -> str:

@@ -92,7 +92,7 @@ class Collector:
         given: str = "",
         table: str = "",
         column: str = "",
-    ) -> None:  # noqa: PLR0913
+    ) -> None:
         """One thing that was asked: its rules, or why there are none; `original` stays in the contract then."""
         self._asked.add(at)
         if isinstance(made, str):
@@ -102,7 +102,7 @@ class Collector:
 
     def leave(
         self, why: str, at: str, name: str, original: Any, *, table: str = "", column: str = ""
-    ) -> None:  # noqa: PLR0913
+    ) -> None:
         """Something, or a part of it, that is not executed."""
         self._asked.add(at)
         told = Unsupported(at=at, name=name, why=why)

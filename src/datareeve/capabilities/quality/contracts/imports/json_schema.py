@@ -90,7 +90,7 @@ class _Reader:
 
     def _column(
         self, name: str, given: dict[str, Any], *, required: bool, at: str, depth: int, table: str
-    ) -> ImportedColumn:  # noqa: PLR0913
+    ) -> ImportedColumn:
         schema, nullable = self._nullable(self.resolved(given))
         kinds = [one for one in _listed(schema.get("type")) if one != "null"]
         kind = TYPES.get(kinds[0], "") if len(kinds) == 1 else ""
@@ -125,7 +125,7 @@ class _Reader:
 
     def _left(
         self, schema: dict[str, Any], at: str, kind: str, table: str, column: str, *, plain: bool = True
-    ) -> None:  # noqa: PLR0913, PLR0917
+    ) -> None:
         """The keywords that the standard has no word for."""
         taken = TOLD | (set(OPTIONS.get(kind, ())) if plain else set())
         if isinstance(schema.get("additionalProperties"), dict):

@@ -21,7 +21,7 @@ FILTER = re.compile(r"^filter (?P<table>.+?)\s*\[(?P<partition>[^\]]+)\]$")
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:\s*%)?"
 SPAN = r"(?:\d+(?:\.\d+)?\s*(?:d|h|m|s|days?|hours?|minutes?|seconds?)\s*)+"
 METRIC = re.compile(
-    rf"^(?P<metric>[A-Za-z_][\w ]*?)\s*(?:\((?P<arguments>[^)]*)\))?\s*(?P<threshold>(?:not\s+)?between\s+.+|(?:<=|>=|!=|<>|=|<|>)\s*.+)?$"
+    r"^(?P<metric>[A-Za-z_][\w ]*?)\s*(?:\((?P<arguments>[^)]*)\))?\s*(?P<threshold>(?:not\s+)?between\s+.+|(?:<=|>=|!=|<>|=|<|>)\s*.+)?$"
 )
 COMPARED = re.compile(rf"^(?P<sign><=|>=|!=|<>|=|<|>)\s*(?P<value>{NUMBER})$")
 BETWEEN = re.compile(

@@ -50,7 +50,7 @@ def _column(one: dict[str, Any]) -> ImportedColumn:
 
 def _add(
     one: Any, at: str, table: str, column: str, collector: Collector, translate: Callable[[Any], Made]
-) -> None:  # noqa: PLR0913, PLR0917
+) -> None:
     told = one if isinstance(one, dict) else {str(one): {}}
     kind, given = next(iter(told.items()), ("check", {}))
     if isinstance(told.get("type"), str):

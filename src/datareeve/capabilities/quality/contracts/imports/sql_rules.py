@@ -76,7 +76,7 @@ def most_common(table: str, name: str, values: Sequence[Any], *, ties: bool, whe
 
 def beyond_deviations(
     table: str, name: str, most: float, *, double_sided: bool = True, percent: float = 0.0, where: str = ""
-) -> Rule:  # noqa: PLR0913
+) -> Rule:
     """The rows further than so many standard deviations from the mean."""
     c, kept = column(name), source(where)
     distance = f"({c} - m.mean) * ({c} - m.mean) > {most * most!r} * v.variance"
@@ -93,7 +93,7 @@ def beyond_deviations(
 
 def steps(
     table: str, name: str, broken: str, *, order: str = "", by: Sequence[str] = (), where: str = ""
-) -> Rule:  # noqa: PLR0913
+) -> Rule:
     """The rows for which `broken` is true, of a value `v` and the one before it, `b`, in an order."""
     c, parts = column(name), ", ".join(map(column, by))
     over = f"{f'PARTITION BY {parts} ' if parts else ''}ORDER BY {column(order) if order else c}"
