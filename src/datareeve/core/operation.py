@@ -96,6 +96,9 @@ class Step(Value):
         False  # may commit in one transaction with its outcome, when the ledger is in the same database
     )
     restarts: bool = False  # interrupts the service for a moment
+    shown: tuple[
+        str, ...
+    ] = ()  # what the call holds, for people to read in its place: the statements that are run
     needs_person: bool = False  # only ever by a person's approval of this very plan, whatever the rules allow
 
 
@@ -157,7 +160,7 @@ class Plan(Value):
             "operation": self.operation,
             "inputs": self.inputs,
             "requirements": [c.model_dump(mode="json") for c in self.requirements],
-            "steps": [s.model_dump(mode="json", exclude={"predicted", "why"}) for s in self.steps],
+            "steps": [s.model_dump(mode="json", exclude={"predicted", "why", "shown"}) for s in self.steps],
             "checks": [c.model_dump(mode="json") for c in self.checks],
             "part_id": self.part_id,
             "needs": list(self.needs),

@@ -58,6 +58,7 @@ NOTHING_YET = (
 )
 PIPE_WIDTH = 140  # where the output is no terminal
 FINDINGS_SHOWN = 5  # of one part of a wide plan
+SHOWN = 12  # statements of a step
 KEYS_SHOWN = 3  # of the rows that a finding names
 ARGUMENT_SHOWN = 160  # characters
 EFFECT_STYLES = {
@@ -199,7 +200,10 @@ def _step_view(step: Step, indent: int) -> Iterator[RenderableType]:
     if step.cost_usd:
         marks.append((f"  costs {step.cost_usd:.2f} USD", "yellow"))
     yield line(("→ ", "cyan"), (step.id, "bold"), *marks, indent=indent)
-    yield line((call_text(step.call), "bright_blue"), indent=indent + 4)
+    told = step.shown or (call_text(step.call),)
+    yield from (line((one, "bright_blue"), indent=indent + 4) for one in told[:SHOWN])
+    if len(told) > SHOWN:
+        yield line((f"… and {len(told) - SHOWN} more", "dim"), indent=indent + 4)
     yield line(step.why, indent=indent + 4)
     if predicted := prediction_text(step.predicted):
         yield line(("expected  ", "dim"), predicted, indent=indent + 4)

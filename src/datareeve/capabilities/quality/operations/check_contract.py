@@ -27,6 +27,8 @@ from datareeve.core.value import Value
 
 ROWS_A_SECOND = 5_000_000  # that one pass reads, as a first guess: the bench tells what was measured
 
+LONGEST_SHOWN = 1200  # characters of a statement
+
 
 class Place(Value):
     """A system on which the contract is checked: what its catalog says, and where it is read."""
@@ -172,6 +174,7 @@ class CheckContract(Operation[CheckFacts]):
             why=f"Each rule of {contract.name} is asked of {place.system}" + (f", on {place.read_on}" if place.read_on != place.system else "") + ", in one read-only snapshot.",
             effect=Effect.READ,
             probe=Claim(text=f"{contract.name} was checked on {place.system}", call=self._read("was_run", contract.name, place.system)),
+            shown=tuple(_shortened(statement.sql) for statement in compiled.statements) or ("nothing: all of it is proved, or cannot be run",),
             no_undo="Nothing is changed; the verdicts stay, as history.",
             predicted=Prediction(rows=rows, bytes=size or None, seconds=round(rows * len(compiled.statements) / ROWS_A_SECOND, 1), basis="the catalog's estimates"),
         )  # fmt: skip
@@ -202,6 +205,10 @@ def tables_of(contract: Contract) -> set[str]:
         if other
     }
     return {physical.get(name, name) for name in named}
+
+
+def _shortened(sql: str) -> str:
+    return sql if len(sql) <= LONGEST_SHOWN else f"{sql[: LONGEST_SHOWN // 2]} … {sql[-LONGEST_SHOWN // 2 :]}"
 
 
 def _unsupported(contract: Contract, one: Any) -> Finding:
