@@ -137,21 +137,44 @@ def _ask(context: Context, **asked: Any) -> Ask:
 # -- rows ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _rows(context: Context, holds: str, *, checked: str = "") -> Ask:
+def _rows(context: Context, holds: str) -> Ask:
     """Rows of which `holds` is false; of NULL it is neither true nor false, and they are not counted."""
     d, where = context.dialect, context.where
-    breaks = d.all_of([f"NOT ({holds})", where])
-    columns = context.columns
-    counted = checked or (
-        d.all_of([*(f"{context.named(c)} IS NOT NULL" for c in columns), where]) if columns else where
-    )
-    simple = len(columns) == 1 and not where and not checked
-    asked = (
-        f"count({context.named(columns[0])})" if simple else d.count_where(counted) if counted else "count(*)"
-    )
+    breaks = d.all_of([f"NOT {_grouped_once(holds)}", where])
+    asked = {"failing": d.count_where(breaks), "checked": _there_count(context, context.columns)}
+    return _ask(context, aggregates=asked, **_keys(context, breaks))
+
+
+def _every_row(context: Context, holds: str) -> Ask:
+    """The same of a rule that is about every row, with values or without."""
+    d, where = context.dialect, context.where
+    breaks = d.all_of([f"NOT {_grouped_once(holds)}", where])
+    checked = d.count_where(where) if where else "count(*)"
     return _ask(
-        context, aggregates={"failing": d.count_where(breaks), "checked": asked}, **_keys(context, breaks)
+        context, aggregates={"failing": d.count_where(breaks), "checked": checked}, **_keys(context, breaks)
     )
+
+
+def _there_count(context: Context, columns: Sequence[CatalogColumn]) -> str:
+    """How many rows have values in all of some columns, as the rule's condition has it; what cannot be NULL is not asked."""
+    nullable = [column for column in columns if not column.not_null]
+    if context.where or len(nullable) > 1:
+        return context.dialect.count_where(_there(context, nullable))
+    return f"count({context.named(nullable[0])})" if nullable else "count(*)"
+
+
+def _grouped_once(condition: str) -> str:
+    return condition if condition.startswith("(") and _closes_at_end(condition) else f"({condition})"
+
+
+def _closes_at_end(text: str) -> bool:
+    """Whether the first parenthesis is closed by the last sign; quoted parentheses are taken for real ones, which only adds a pair."""
+    depth = 0
+    for n, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return n == len(text) - 1
+    return False
 
 
 def _keys(context: Context, breaks: str) -> dict[str, str]:
@@ -166,18 +189,16 @@ def _keys(context: Context, breaks: str) -> dict[str, str]:
 
 def _not_null(context: Context) -> Ask:
     column, d = context.only, context.dialect
+    named = context.named(column)
     missing = [str(value) for value in context.rule.arguments.get("missing", ()) if value is not None]
-    holds = f"{context.named(column)} IS NOT NULL"
-    if missing:
-        text = d.as_text(context.named(column), column.family)
-        holds += f" AND NOT {d.among(text, missing)}"
-    if (
-        column.family in ("float", "decimal")
-        and context.rule.arguments.get("nan")
-        and (nan := d.is_nan(context.named(column), column.family))
-    ):
-        holds += f" AND NOT {nan}"
-    return _rows(context, holds, checked=context.where or "1 = 1")
+    nan = d.is_nan(named, column.family) if context.rule.arguments.get("nan") else ""
+    if not (
+        missing or nan or context.where
+    ):  # what is cheapest to count, and counted for other rules as well
+        keys = _keys(context, f"{named} IS NULL")
+        return _ask(context, aggregates={"rows": "count(*)", "there": f"count({named})"}, **keys)
+    among = f"NOT ({d.among(d.as_text(named, column.family), missing)})" if missing else ""
+    return _every_row(context, d.all_of([f"{named} IS NOT NULL", among, f"NOT {nan}" if nan else ""]))
 
 
 def _set(context: Context) -> Ask:
@@ -271,7 +292,7 @@ def _values(context: Context, column: CatalogColumn, format_: str, arguments: di
 
 def _condition(context: Context) -> Ask:
     holds = condition_sql(str(context.rule.arguments.get("sql", "")), context.rule.dialect, context.dialect)
-    return _rows(context, holds, checked=context.where or "1 = 1")
+    return _every_row(context, holds)
 
 
 # -- rows together ---------------------------------------------------------------------------------------------------------------------
@@ -334,8 +355,7 @@ def _foreign_key(context: Context) -> Ask:
     pairs = [(f"c.{context.named(o)}", d.name(t.name)) for o, t in zip(ours, theirs, strict=True)]
     source, orphan = d.orphans(child, d.table(other), pairs)
     orphan = d.all_of([*(f"{column} IS NOT NULL" for column, _ in pairs), orphan])
-    simple = len(ours) == 1 and not context.where
-    checked = f"count({context.named(ours[0])})" if simple else d.count_where(_there(context, ours))
+    checked = _there_count(context, ours)
     failing = f"SELECT count(*) AS failing FROM {source} WHERE {orphan}"
     return _ask(
         context,
@@ -434,8 +454,8 @@ def _expression(context: Context, function: str, column: CatalogColumn, value: s
         "count": f"count({value})",
         "distinct": f"count(DISTINCT {value})",
         "null-count": f"{total} - count({value})",
-        "null-percent": f"100.0 * ({total} - count({value})) / nullif({total}, 0)",
-        "distinct-percent": f"100.0 * count(DISTINCT {value}) / nullif(count({value}), 0)",
+        "null-percent": f"1e2 * ({total} - count({value})) / nullif({total}, 0)",
+        "distinct-percent": f"1e2 * count(DISTINCT {value}) / nullif(count({value}), 0)",
     }
     if function in everywhere:
         return everywhere[function]

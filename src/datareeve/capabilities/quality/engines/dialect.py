@@ -86,7 +86,8 @@ class Dialect:
 
     def all_of(self, conditions: Iterable[str]) -> str:
         """Conditions, all of which must be true; '' where there are none."""
-        return " AND ".join(f"({condition})" for condition in conditions if condition)
+        given = [condition for condition in conditions if condition]
+        return given[0] if len(given) == 1 else " AND ".join(f"({condition})" for condition in given)
 
     def is_nan(self, column: str, family: str) -> str:
         """Whether a number is none; '' where the engine or the type knows no such thing."""

@@ -109,14 +109,17 @@ def _table(
     constraints: dict[int, list[dict[str, Any]]],
 ) -> CatalogTable:
     own = constraints.get(row["oid"], [])
+    if row["is_elsewhere"] or row["has_heirs"]:
+        kept = ("c", "i") if row["has_heirs"] else ("i",)
+        own = [one for one in own if one["kind"] in kept]
     primary = next((tuple(one["columns"]) for one in own if one["kind"] == "p"), ())
     return CatalogTable(
         name=f"{row['schema']}.{row['name']}",
         place=(row["schema"], row["name"]),
         kind=KINDS[row["kind"]],
-        columns=tuple(_column(one) for one in columns.get(row["oid"], [])),
+        columns=tuple(_column(one, kept=not row["is_elsewhere"]) for one in columns.get(row["oid"], [])),
         keys=(*([primary] if primary else []), *(tuple(one["columns"]) for one in own if one["kind"] == "u")),
-        nulls_distinct=not any(one["kind"] == "u" and one["nulls_equal"] for one in own),
+        nulls_distinct=any(one["kind"] == "u" and not one["nulls_equal"] for one in own),
         primary_key=primary,
         foreign_keys=tuple(_foreign_key(one) for one in own if one["kind"] == "f"),
         checks=tuple(one["expression"] for one in own if one["kind"] == "c"),
@@ -127,16 +130,17 @@ def _table(
     )
 
 
-def _column(row: dict[str, Any]) -> CatalogColumn:
+def _column(row: dict[str, Any], *, kept: bool) -> CatalogColumn:
     return CatalogColumn(
         name=row["name"],
         type=row["type"],
         values=tuple(row["labels"] or ()),
         family="text" if row["labels"] else FAMILIES.get(row["base"], "other"),
-        not_null=row["not_null"],
+        not_null=row["not_null"] and kept,
         readable=row["readable"],
         comment=row["comment"] or "",
-        max_length=row["max_length"],
+        max_length=row["max_length"] if kept else None,
+        collation="citext" if row["base"] == "citext" else row["collation"] or "",
     )
 
 

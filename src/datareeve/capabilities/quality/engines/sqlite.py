@@ -69,8 +69,8 @@ class SqliteDialect(Dialect):
         return child, f"{left} NOT IN (SELECT {theirs} FROM {parent} WHERE {there})"
 
     def floored(self, expression: str) -> str:
-        """There is no floor() in every build; a cast cuts."""
-        return f"CAST({expression} AS integer)"
+        """There is no floor() in every build; a cast cuts, which is one too many below zero."""
+        return f"(CAST({expression} AS integer) - (({expression}) < CAST({expression} AS integer)))"
 
     def real(self, expression: str) -> str:
         """As a double."""
@@ -85,18 +85,26 @@ class SqliteDialect(Dialect):
         del column, q
         return ""
 
+    def is_nan(self, column: str, family: str) -> str:
+        """A column may hold anything there: text among numbers, and text that is no moment, are in no range."""
+        if family in MOMENTS:
+            return f"({column} IS NOT NULL AND {self.epoch(column, family)} IS NULL)"
+        return f"typeof({column}) IN ('text', 'blob')"
+
     def comparable(self, column: str, family: str) -> str:
-        """Moments are text or numbers there: compared as days of the Julian calendar."""
-        return f"julianday({column})" if family in MOMENTS else column
+        """Moments are text or numbers there: compared as seconds since 1970."""
+        return self.epoch(column, family) if family in MOMENTS else column
 
     def moment(self, value: str, family: str) -> str:
         """As `comparable`."""
-        return f"julianday({super().moment(value, family).partition(' ')[2]})"
+        return self.epoch(super().moment(value, family).partition(" ")[2], family)
 
     def epoch(self, expression: str, family: str) -> str:
         """Text in ISO form, or seconds since 1970 as a number."""
         del family
-        return f"CASE WHEN typeof({expression}) IN ('integer', 'real') THEN {expression} ELSE (julianday({expression}) - 2440587.5) * 86400.0 END"
+        # Days of the Julian calendar are milliseconds within, which a product of doubles misses by a little.
+        days = f"round((julianday({expression}) - 2440587.5) * 86400.0, 3)"
+        return f"CASE WHEN typeof({expression}) IN ('integer', 'real') THEN {expression} ELSE {days} END"
 
     def now(self) -> str:
         """This machine's clock."""

@@ -8,11 +8,12 @@ WITH RECURSIVE base AS (
 SELECT a.attrelid::bigint AS oid, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, t.typname AS base,
        -- A domain's NOT NULL does not hold for what an outer join makes, but for what is stored; PostgreSQL 18 keeps NOT NULLs that were not validated.
        (a.attnotnull AND NOT EXISTS (
-           SELECT 1 FROM pg_constraint AS k WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND a.attnum = ANY (k.conkey) AND NOT k.convalidated
+           SELECT 1 FROM pg_constraint AS k WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND a.attnum = ANY (k.conkey) AND (NOT k.convalidated OR k.connoinherit)
        )) AS not_null,
        CASE WHEN t.typname IN ('varchar', 'bpchar') AND greatest(a.atttypmod, b.mod) > 4 THEN greatest(a.atttypmod, b.mod) - 4 END AS max_length,
        has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable,
        col_description(a.attrelid, a.attnum) AS comment,
+       (SELECT l.collname FROM pg_collation AS l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) AS collation,
        (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid) AS labels
 FROM pg_attribute AS a JOIN base AS b ON b.type = a.atttypid AND b.next = 0 JOIN pg_type AS t ON t.oid = b.base
 WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped

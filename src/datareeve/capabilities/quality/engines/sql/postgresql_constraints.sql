@@ -8,6 +8,7 @@ SELECT k.conrelid::bigint AS oid, k.contype::text AS kind,
        CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END AS expression, false AS nulls_equal
 FROM pg_constraint AS k
 WHERE k.conrelid = ANY (%(oids)s::oid[]) AND k.contype IN ('f', 'c') AND k.convalidated AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
+      AND NOT (k.contype = 'c' AND k.connoinherit)
       AND coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false) IS FALSE
       -- Triggers that keep a reference can be switched off by hand: then it guarantees nothing.
       AND (k.contype <> 'f' OR NOT EXISTS (SELECT 1 FROM pg_trigger AS g WHERE g.tgconstraint = k.oid AND g.tgenabled IN ('D', 'R')))
