@@ -31,7 +31,7 @@ def counted(values):
 
 
 def normal(count, mean=0.0, spread=1.0, seed=1):
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - no secret
     return counted([random.gauss(mean, spread) for _ in range(count)])
 
 

@@ -36,7 +36,7 @@ def series(count, figure, step=DAY, begins=BEGINS):
 
 
 def weekly(count, level=2000.0, noise=0.05, seed=1):
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - no secret
     return series(count, lambda n: float(round(level * WEEK[n % 7] * random.lognormvariate(0, noise))))
 
 
@@ -138,7 +138,7 @@ def test_a_figure_that_stops_moving_is_noticed_and_one_that_often_stays_is_not()
     frozen += [Point(BEGINS + n * DAY, 2000.0) for n in (100, 101)]
     found = judged(frozen, 2000.0)
     assert found.cause == "frozen"
-    random = Random(3)
+    random = Random(3)  # noqa: S311 - no secret
     few = series(200, lambda _: float(random.random() < 0.1))
     assert judged([*few, *(Point(BEGINS + n * DAY, 0.0) for n in range(200, 212))], 0.0).cause == ""
 
@@ -154,7 +154,7 @@ def test_a_slow_drift_is_noticed_though_no_single_point_is_wild():
 
 
 def test_an_hour_without_flights_is_expected_at_night_only():
-    random = Random(5)
+    random = Random(5)  # noqa: S311 - no secret
     hourly = series(
         24 * 40, lambda n: float(round(60 * (6 <= n % 24 <= 22) * random.lognormvariate(0, 0.05))), HOUR
     )
@@ -220,8 +220,8 @@ def test_the_more_false_alarms_are_accepted_the_narrower_is_the_band():
 def test_as_many_false_alarms_come_as_were_accepted(accepted):
     alarms = tested = 0
     for seed in range(12):
-        random = Random(seed)
-        history = series(730, lambda n: 100 + 10 * (n % 7 == 5) + random.gauss(0, 5))
+        random = Random(seed)  # noqa: S311 - no secret
+        history = series(730, lambda n, noise=random.gauss: 100 + 10 * (n % 7 == 5) + noise(0, 5))
         watcher = Watcher(Settings(false_alarms_per_year=accepted), 86_400)
         for n, point in enumerate(history):
             alarms += n > 60 and watcher.judge(point.at, point.value).alarm
@@ -232,7 +232,7 @@ def test_as_many_false_alarms_come_as_were_accepted(accepted):
 
 
 def test_irregular_and_missing_points_are_no_error():
-    random = Random(2)
+    random = Random(2)  # noqa: S311 - no secret
     at, history = BEGINS, []
     for n in range(200):
         at += timedelta(hours=random.choice((1, 3, 30, 70)))
@@ -242,7 +242,7 @@ def test_irregular_and_missing_points_are_no_error():
 
 
 def test_one_sided_watching_is_silent_on_the_other_side():
-    random = Random(4)
+    random = Random(4)  # noqa: S311 - no secret
     lag = series(120, lambda _: 300 + random.expovariate(1 / 60))
     how = Settings(nature="lag", sides="high")
     assert not judged(lag, 0.0, how=how).alarm
@@ -283,7 +283,7 @@ def test_whatever_the_figures_a_bound_is_where_such_a_figure_can_be(values, natu
 
 
 def test_ten_thousand_points_are_learned_within_a_second_or_two():
-    random = Random(1)
+    random = Random(1)  # noqa: S311 - no secret
     hourly = [
         {"at": (BEGINS + n * HOUR).isoformat(), "figure": 100 + 50 * (n % 24 > 8) + random.gauss(0, 5)}
         for n in range(10_000)

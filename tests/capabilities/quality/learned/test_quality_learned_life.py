@@ -68,7 +68,8 @@ def on_duckdb(tmp_path):
             (at.replace(tzinfo=None), amount, email, loaded.replace(tzinfo=None))
             for at, amount, email, loaded in rows()
         ]
-        connection.executemany("INSERT INTO sales VALUES (?, ?, ?, ?)", naive)
+        columns = [list(column) for column in zip(*naive, strict=True)]
+        connection.execute("INSERT INTO sales SELECT unnest(?), unnest(?), unnest(?), unnest(?)", columns)
     with closing(project(tmp_path, "{kind: duckdb, path: shop.duckdb}")) as app:
         yield app
 

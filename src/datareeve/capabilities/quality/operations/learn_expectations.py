@@ -11,7 +11,7 @@ from pydantic import Field
 
 from datareeve.capabilities.quality import contract_files, engines
 from datareeve.capabilities.quality.contracts.read import read
-from datareeve.capabilities.quality.contracts.write import add_rule, entry_of, replace_rule
+from datareeve.capabilities.quality.contracts.write import changed, entry_of
 from datareeve.capabilities.quality.learned import baseline, last_bucket, reading
 from datareeve.capabilities.quality.learned.backtesting import backtest, warm_up
 from datareeve.capabilities.quality.learned.points import Nature, Point, Settings
@@ -199,23 +199,15 @@ class LearnExpectations(Operation[LearnFacts]):
         return Plan(summary=summary, steps=(step,), checks=(step.probe,), **base)
 
     def _written(self, facts: LearnFacts, good: list[Learned]) -> str:
-        text = facts.text
-        contract = read(text, self.contract)
-        known = {rule.id for rule in contract.rules}
-        listed = {
-            column for table in contract.tables if table.name == facts.table for column in table.columns
-        }
-        for rule in (one.rule for one in good if one.rule is not None):
-            column = rule.columns[0] if rule.columns and rule.columns[0] in listed else ""
-            entry = entry_of(rule)
-            if rule.columns and not column:
-                entry["implementation"]["columns"] = list(rule.columns)
-            text = (
-                replace_rule(text, rule.id, entry)
-                if rule.id in known
-                else add_rule(text, facts.table, entry, column)
-            )
-        return text
+        """The contract's text with the rules, each where it belongs; one of the same id gives way."""
+        rules = [one.rule for one in good if one.rule is not None]
+
+        def change(data: dict[str, Any]) -> None:
+            table = next(one for one in data["schema"] if one.get("name") == facts.table)
+            for rule in rules:
+                _put(table, rule)
+
+        return changed(facts.text, change)
 
     def _step(self, facts: LearnFacts, text: str) -> Step:
         there = Call(system="files", action="digest", arguments={"path": facts.path})
@@ -257,3 +249,18 @@ def _nature(metric: Metric, series: tuple[Point, ...]) -> Nature:
     if metric.of == "sum" and all((point.value or 0.0) >= 0 for point in series):
         return "amount"
     return metric.nature
+
+
+def _put(table: dict[str, Any], rule: Rule) -> None:
+    """At the property that it is about; at the table, where the contract does not list it."""
+    entry, column = entry_of(rule), rule.columns[0] if rule.columns else ""
+    listed = [
+        one
+        for one in table.get("properties") or ()
+        if column and column in (one.get("physicalName"), one.get("name"))
+    ]
+    if column and not listed:
+        entry["implementation"]["columns"] = [column]
+    entries = (listed[0] if listed else table).setdefault("quality", [])
+    place = next((n for n, one in enumerate(entries) if one.get("id") == rule.id), len(entries))
+    entries[place : place + 1] = [entry]
