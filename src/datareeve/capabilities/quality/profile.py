@@ -288,7 +288,7 @@ def _second(look: _Look, found: Profile) -> Iterator[dict[str, Any]]:
 
 
 def _may_be_enumeration(column: Column, rows: int) -> bool:
-    few = column.distinct is not None and 0 < column.distinct <= FEW and rows >= 50 * column.distinct  # noqa: PLR2004 - each often
+    few = column.distinct is not None and 0 < column.distinct <= FEW and rows >= 50 * column.distinct
     return few and column.family == "text" and not column.category and (column.longest or 0) <= LONGEST_WORD
 
 
@@ -311,7 +311,7 @@ def _key_candidates(found: Profile) -> list[tuple[str, ...]]:
         found.keys
         or found.looked_at < 2
         or any(unique(one, found.looked_at) and one.family != "float" for one in found.columns)
-    ):  # noqa: PLR2004
+    ):
         return []
     usable = [
         one
@@ -507,7 +507,7 @@ def _may_be_code_of(one: Column, target: Column) -> bool:
         target.longest <= 12
         and (one.shortest, one.longest) == (target.shortest, target.longest)
         and 2 <= (one.distinct or 0) <= (target.distinct or 0)
-    )  # noqa: PLR2004 - a code's length
+    )
 
 
 def _with_references(

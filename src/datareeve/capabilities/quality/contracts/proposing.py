@@ -22,14 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LEAST_ROWS = 20  # of fewer, nothing is learned but their number
+SELDOM = 5  # rows: a value that is rarer may have brothers that were not seen
 OFTEN = 100  # rows that a shape, an order or a format rests on
 SLACK = 0.1  # of the span of a column's numbers, on either side
 RANGES = {"month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59), "second": (0, 60), "weekday": (0, 7), "quarter": (1, 4), "lat": (-90, 90), "latitude": (-90, 90), "lon": (-180, 180), "lng": (-180, 180), "long": (-180, 180), "longitude": (-180, 180), "percent": (0, 100), "percentage": (0, 100), "humid": (0, 100), "humidity": (0, 100)}  # fmt: skip
 LOGICAL = {"integer": "integer", "decimal": "number", "float": "number", "text": "string", "uuid": "string", "date": "date", "timestamp": "timestamp", "timestamptz": "timestamp", "time": "time", "boolean": "boolean"}  # fmt: skip
+EARLIEST, LATEST = 1800, 2200  # numbers that are taken for years
 FRESH_WITHIN = timedelta(days=2)
 
 
-def propose(name: str, profiles: Sequence[Profile], *, system: str, kind: str, owner: str = "", now: datetime) -> str:
+def propose(
+    name: str, profiles: Sequence[Profile], *, system: str, kind: str, owner: str = "", now: datetime
+) -> str:
     """The text of a draft."""
     tables = [_table(one) for one in profiles]
     rules = with_ids(("", spoken(rule)) for one in profiles for rule in rules_of(one, now))
@@ -49,30 +53,51 @@ def rules_of(profile: Profile, now: datetime) -> Iterator[Rule]:
     for lesser, greater, rows in profile.ordered:
         if rows >= OFTEN:
             text = f"{_seen(profile, rows)} that have both, none the other way round."
-            yield draft("condition", _name(profile), (lesser, greater), {"sql": f"{quoted(lesser)} <= {quoted(greater)}"}, text=text)
+            yield draft(
+                "condition",
+                _name(profile),
+                (lesser, greater),
+                {"sql": f"{quoted(lesser)} <= {quoted(greater)}"},
+                text=text,
+            )
 
 
 def _name(profile: Profile) -> str:
-    return profile.table.rsplit(".", maxsplit=1)[-1].strip('"`') if "/" not in profile.table else profile.table
+    return (
+        profile.table.rsplit(".", maxsplit=1)[-1].strip('"`') if "/" not in profile.table else profile.table
+    )
 
 
 def _seen(profile: Profile, rows: int | None = None) -> str:
     """'336,776 rows', or 'a sample of 100,000 of 336,776 rows'."""
     looked = profile.looked_at if rows is None else rows
-    return f"{looked:,} rows of a sample of {profile.looked_at:,} from {profile.rows:,}" if profile.sampled else f"{looked:,} rows"
+    return (
+        f"{looked:,} rows of a sample of {profile.looked_at:,} from {profile.rows:,}"
+        if profile.sampled
+        else f"{looked:,} rows"
+    )
 
 
 def _table(profile: Profile) -> ImportedTable:
     key = profile.primary_key or (profile.keys[0] if profile.keys else ())
     columns = tuple(
         ImportedColumn(
-            name=one.name, logical_type=LOGICAL.get(one.family, ""), physical_type=one.type, description=one.comment,
-            key=key.index(one.name) + 1 if one.name in key else 0, tags=(f"pii:{one.category}",) if one.category else (),
+            name=one.name,
+            logical_type=LOGICAL.get(one.family, ""),
+            physical_type=one.type,
+            description=one.comment,
+            key=key.index(one.name) + 1 if one.name in key else 0,
+            tags=(f"pii:{one.category}",) if one.category else (),
         )  # fmt: skip
         for one in profile.columns
     )
     left = f" Not looked at: {'; '.join(profile.left_out)}." if profile.left_out else ""
-    return ImportedTable(name=_name(profile), physical_name=profile.table, columns=columns, description=f"{profile.rows:,} rows when it was profiled.{left}")
+    return ImportedTable(
+        name=_name(profile),
+        physical_name=profile.table,
+        columns=columns,
+        description=f"{profile.rows:,} rows when it was profiled.{left}",
+    )
 
 
 def _row_count(profile: Profile) -> Rule:
@@ -117,20 +142,36 @@ def _nulls(profile: Profile, column: Column) -> Iterator[Rule]:
         error = 100 * 4 * math.sqrt(percent / 100 * (1 - percent / 100) / rows)
         most = _nice_above(percent * 1.5 + error + 0.1)
         text = f"{_seen(profile)}, {missing:,} NULL ({percent:.2f} %); up to {most:g} % are allowed."
-        yield draft("not-null", _name(profile), (column.name,), bounds=Bounds(at_most=most), unit="percent", text=text)
+        yield draft(
+            "not-null", _name(profile), (column.name,), bounds=Bounds(at_most=most), unit="percent", text=text
+        )
 
 
 def _enumeration(profile: Profile, column: Column) -> Iterator[Rule]:
     least = min(rows for _, rows in column.values)
-    if least < 2 or len(column.values) != column.distinct:  # noqa: PLR2004 - seen once is no rule
+    known = any(
+        one.columns == (column.name,) and not one.orphans for one in profile.references
+    )  # the other table lists them
+    if least < SELDOM or len(column.values) != column.distinct or known:
         return
     text = f"{column.present:,} values, {len(column.values)} distinct, each at least {least:,} times."
-    yield draft("set", _name(profile), (column.name,), {"values": sorted(value for value, _ in column.values)}, text=text)
+    yield draft(
+        "set",
+        _name(profile),
+        (column.name,),
+        {"values": sorted(value for value, _ in column.values)},
+        text=text,
+    )
 
 
 def _range(profile: Profile, column: Column) -> Iterator[Rule]:
     least, greatest = column.least, column.greatest
-    if not isinstance(least, float) or not isinstance(greatest, float) or not math.isfinite(least) or not math.isfinite(greatest):
+    if (
+        not isinstance(least, float)
+        or not isinstance(greatest, float)
+        or not math.isfinite(least)
+        or not math.isfinite(greatest)
+    ):
         return
     known = RANGES.get(re.sub(r"^.*_", "", column.name.lower()))
     if known and known[0] <= least and greatest <= known[1]:
@@ -141,9 +182,21 @@ def _range(profile: Profile, column: Column) -> Iterator[Rule]:
             text = f"{_values(column)}, all distinct, none below 0."
             yield draft("range", _name(profile), (column.name,), {"at_least": 0}, text=text)
         return
+    if re.search(r"(^|_)year$", column.name.lower()) and least >= EARLIEST and greatest <= LATEST:
+        low, high = least // 10 * 10, greatest + 10
+        yield _bounded(
+            profile,
+            column,
+            low,
+            high,
+            f"{_values(column)}, years; the decade that begins before them, and ten more after, are allowed.",
+        )
+        return
     slack = SLACK * (greatest - least) or abs(greatest) * SLACK or 1.0
     low = 0.0 if least >= 0 and least - slack < 0 else _outward(least - slack, slack, math.floor)
     high = 0.0 if greatest <= 0 < greatest + slack else _outward(greatest + slack, slack, math.ceil)
+    if column.family == "integer":
+        low, high = math.floor(low), math.ceil(high)
     text = f"{_values(column)}; bounds are wider than what was seen by a tenth of the span."
     yield _bounded(profile, column, low, high, text)
 
@@ -153,7 +206,9 @@ def _values(column: Column) -> str:
 
 
 def _bounded(profile: Profile, column: Column, low: float, high: float, text: str) -> Rule:
-    return draft("range", _name(profile), (column.name,), {"at_least": _whole(low), "at_most": _whole(high)}, text=text)
+    return draft(
+        "range", _name(profile), (column.name,), {"at_least": _whole(low), "at_most": _whole(high)}, text=text
+    )
 
 
 def _whole(number: float) -> float:
@@ -183,13 +238,26 @@ def _moments(profile: Profile, column: Column, now: datetime) -> Iterator[Rule]:
     if least is None or newest is None:
         return
     first = f"{least.year:04d}-01-01"
-    yield draft("range", _name(profile), (column.name,), {"at_least": first}, text=f"{_values(column)}, none before {least.year}.")
+    yield draft(
+        "range",
+        _name(profile),
+        (column.name,),
+        {"at_least": first},
+        text=f"{_values(column)}, none before {least.year}.",
+    )
     age = now - newest
     if timedelta() <= age <= FRESH_WITHIN and not profile.sampled:
         most = max(2 * age, timedelta(days=1)).total_seconds()
         hours = math.ceil(most / 3600)
         text = f"The newest was {age.total_seconds() / 3600:.1f} hours old; up to {hours} hours are allowed."
-        yield draft("freshness", _name(profile), (column.name,), bounds=Bounds(at_most=hours * 3600), severity="warning", text=text)
+        yield draft(
+            "freshness",
+            _name(profile),
+            (column.name,),
+            bounds=Bounds(at_most=hours * 3600),
+            severity="warning",
+            text=text,
+        )
 
 
 def _moment(value: Any) -> datetime | None:
@@ -202,7 +270,13 @@ def _moment(value: Any) -> datetime | None:
 
 def _text(profile: Profile, column: Column) -> Iterator[Rule]:
     if column.format and column.present >= LEAST_ROWS:
-        yield draft("format", _name(profile), (column.name,), {"format": column.format}, text=f"{_values(column)}, each a valid {column.format}.")
+        yield draft(
+            "format",
+            _name(profile),
+            (column.name,),
+            {"format": column.format},
+            text=f"{_values(column)}, each a valid {column.format}.",
+        )
         return
     if column.shortest is None or column.longest is None or column.present < OFTEN:
         return
@@ -212,7 +286,13 @@ def _text(profile: Profile, column: Column) -> Iterator[Rule]:
         counted = f"{{{column.shortest}}}" if one_length else "+"
         regex = SHAPES[shape].replace("+", counted)
         length = f" of length {column.shortest}" if one_length else ""
-        yield draft("pattern", _name(profile), (column.name,), {"regex": regex}, text=f"{_values(column)}, all {shape}{length}.")
+        yield draft(
+            "pattern",
+            _name(profile),
+            (column.name,),
+            {"regex": regex},
+            text=f"{_values(column)}, all {shape}{length}.",
+        )
     if not (shape and one_length):
         most = max(column.longest + 1, math.ceil(column.longest * 1.5))
         arguments = {"at_least": 1, "at_most": most} if column.shortest >= 1 else {"at_most": most}
@@ -231,4 +311,13 @@ def _references(profile: Profile) -> Iterator[Rule]:
         percent = 100 * one.orphans / one.rows
         most = _nice_above(percent * 1.25 + 0.1)
         text = f"{one.rows:,} rows, {one.orphans:,} of which ({percent:.2f} %) have no row in {one.to_table}; up to {most:g} % are allowed."
-        yield draft("foreign-key", _name(profile), one.columns, arguments, bounds=Bounds(at_most=most), unit="percent", severity="warning", text=text)
+        yield draft(
+            "foreign-key",
+            _name(profile),
+            one.columns,
+            arguments,
+            bounds=Bounds(at_most=most),
+            unit="percent",
+            severity="warning",
+            text=text,
+        )

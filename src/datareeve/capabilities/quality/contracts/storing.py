@@ -19,7 +19,11 @@ def name_of(wanted: str) -> str:
     """A name that a file can have. Errors: `BadInput` `contract.name`."""
     name = re.sub(r"[^\w.-]+", "-", wanted.strip()).strip("-.")
     if not name or len(name) > 100:  # noqa: PLR2004 - a file's name
-        raise BadInput("contract.name", "A contract needs a name of letters, digits and hyphens.", "Give one: --contract orders.")
+        raise BadInput(
+            "contract.name",
+            "A contract needs a name of letters, digits and hyphens.",
+            "Give one: --contract orders.",
+        )
     return name
 
 
@@ -44,13 +48,24 @@ def plan(  # noqa: PLR0913 - a plan's parts
     figures: dict[str, Any] | None = None,
 ) -> Plan:
     """Write the file; nothing where it is the same already, and a blocker where another one stands that is not to be replaced."""
-    base: dict[str, Any] = {"operation": operation.name, "inputs": operation.inputs(), "findings": tuple(findings), "figures": figures or {}}
+    base: dict[str, Any] = {
+        "operation": operation.name,
+        "inputs": operation.inputs(),
+        "findings": tuple(findings),
+        "figures": figures or {},
+    }
     if standing == text:
         return Plan(summary=summary, nothing_to_do=f"{path} says this already.", **base)
     if standing is not None and not replace:
-        return Plan(summary=f"{path} stands already.", blockers=(f"{path} stands already: give another name, or --replace.",), **base)
+        return Plan(
+            summary=f"{path} stands already.",
+            blockers=(f"{path} stands already: give another name, or --replace.",),
+            **base,
+        )
     step = write_step(path, text, before, why)
-    return Plan(summary=summary, steps=(step,), checks=(step.probe,), requirements=(_unchanged(path, before),), **base)
+    return Plan(
+        summary=summary, steps=(step,), checks=(step.probe,), requirements=(_unchanged(path, before),), **base
+    )
 
 
 def write_step(path: str, text: str, before: str | None, why: str) -> Step:
@@ -61,7 +76,11 @@ def write_step(path: str, text: str, before: str | None, why: str) -> Step:
         call=Call(system="files", action="write", arguments={"path": path, "text": text}),
         why=why,
         effect=Effect.REVERSIBLE,
-        probe=Claim(text=f"{path} is as planned", call=Call(system="files", action="digest", arguments={"path": path}), expected=digest),
+        probe=Claim(
+            text=f"{path} is as planned",
+            call=Call(system="files", action="digest", arguments={"path": path}),
+            expected=digest,
+        ),
         undo=(Call(system="files", action="restore", arguments={"path": path, "digest": before}),),
         predicted=Prediction(bytes=len(text.encode()), basis="the text itself"),
         touches=(f"files:{path}",),

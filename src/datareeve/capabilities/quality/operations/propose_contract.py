@@ -56,10 +56,16 @@ class ProposeContract(Operation[ProposeFacts]):
 
     system: str = Field(description="the name of the database, folder or Spark in the estate")
     tables: tuple[str, ...] = Field((), description=f"which tables; default: all, up to {MOST_TABLES}")
-    contract: str | None = Field(None, description="the contract's name; default: the one table's, else the system's")
+    contract: str | None = Field(
+        None, description="the contract's name; default: the one table's, else the system's"
+    )
     owner: str = Field("", description="who answers for it")
-    sample_rows: int = Field(profile.SAMPLED_ABOVE, ge=1000, description="a larger table is looked at by a sample of so many rows")
-    replace: bool = Field(default=False, description="write it anew where a contract of that name stands already")
+    sample_rows: int = Field(
+        profile.SAMPLED_ABOVE, ge=1000, description="a larger table is looked at by a sample of so many rows"
+    )
+    replace: bool = Field(
+        default=False, description="write it anew where a contract of that name stands already"
+    )
 
     def observe(self, systems: Systems) -> ProposeFacts:
         """The profiles, and the draft that comes of them."""
@@ -71,8 +77,12 @@ class ProposeContract(Operation[ProposeFacts]):
             reader, catalog, engines.dialect_of(reader.kind), told,
             sample_rows=self.sample_rows, timeout_seconds=settings["statement_seconds"],
         )  # fmt: skip
-        name = storing.name_of(self.contract or (found[0].table.rsplit(".", 1)[-1] if len(found) == 1 else self.system))
-        text = proposing.propose(name, found, system=self.system, kind=reader.kind, owner=self.owner, now=clock.now())
+        name = storing.name_of(
+            self.contract or (found[0].table.rsplit(".", 1)[-1] if len(found) == 1 else self.system)
+        )
+        text = proposing.propose(
+            name, found, system=self.system, kind=reader.kind, owner=self.owner, now=clock.now()
+        )
         path, standing, before = storing.standing(systems, name)
         return ProposeFacts(
             text=text, path=path, standing=standing, before=before, rows=sum(one.rows for one in found),
@@ -81,13 +91,23 @@ class ProposeContract(Operation[ProposeFacts]):
         )  # fmt: skip
 
     def _catalog(self, reader: Any) -> Catalog:
-        names = list(self.tables) or [".".join(place[-2:]) for place in engines.tables_of(reader)][:MOST_TABLES]
+        names = (
+            list(self.tables) or [".".join(place[-2:]) for place in engines.tables_of(reader)][:MOST_TABLES]
+        )
         catalog = engines.catalog_of(reader, names)
         if catalog.down:
-            raise BadInput("contract.no-system", f"{self.system} does not answer: {catalog.down}", "Try again when it does.")
+            raise BadInput(
+                "contract.no-system",
+                f"{self.system} does not answer: {catalog.down}",
+                "Try again when it does.",
+            )
         missing = [name for name in names if name not in catalog.tables]
         if missing or not names:
-            raise BadInput("contract.no-table", f"{self.system} has no table {missing[0]}." if missing else f"{self.system} has no tables.", "Give tables that are there.")
+            raise BadInput(
+                "contract.no-table",
+                f"{self.system} has no table {missing[0]}." if missing else f"{self.system} has no tables.",
+                "Give tables that are there.",
+            )
         return catalog
 
     def _told(self, systems: Systems) -> dict[str, dict[str, str]]:
@@ -101,7 +121,12 @@ class ProposeContract(Operation[ProposeFacts]):
         """One file; nothing where one of that name stands already, unless it is to be replaced."""
         contract = read(facts.text, "draft")
         left = [_finding("not-profiled", one, "It is not in the draft.") for one in facts.left_out]
-        sampled = [_finding("profiled-by-sample", one, "Its rules rest on a sample; unique keys are not proposed of one.") for one in facts.sampled]
+        sampled = [
+            _finding(
+                "profiled-by-sample", one, "Its rules rest on a sample; unique keys are not proposed of one."
+            )
+            for one in facts.sampled
+        ]
         return storing.plan(
             self, facts.path, facts.text, facts.before, standing=facts.standing, replace=self.replace,
             summary=f"Draft a contract of {len(contract.rules)} rules for {len(contract.tables)} tables of {self.system}, {facts.rows:,} rows: {facts.path}.",

@@ -1,0 +1,1 @@
+"""Rules as other tools' checks: what a format cannot hold is named, never weakened."""
