@@ -93,7 +93,7 @@ def _run(arguments: list[str], folder: str) -> None:
     }
     command = [sys.executable, "-m", "datacontract.cli", *arguments]
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own interpreter, fixed words
             command,
             cwd=folder,
             env=environment,
@@ -102,7 +102,7 @@ def _run(arguments: list[str], folder: str) -> None:
             timeout=SECONDS,
             check=False,
             stdin=subprocess.DEVNULL,
-        )  # noqa: S603 - our own interpreter
+        )
     except subprocess.TimeoutExpired:
         raise Failed(
             "contract.tool",

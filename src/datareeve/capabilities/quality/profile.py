@@ -11,8 +11,9 @@ import re
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import Field
+
 from datareeve.capabilities.quality import regexes
-from datareeve.capabilities.quality.catalog import CatalogColumn, CatalogTable
 from datareeve.capabilities.quality.classify.column import ColumnEvidence
 from datareeve.capabilities.quality.classify.deciding import decide
 from datareeve.capabilities.quality.engines.dialect import MOMENTS, NUMERIC
@@ -23,7 +24,7 @@ from datareeve.core.value import Value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from datareeve.capabilities.quality.catalog import Catalog
+    from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable
     from datareeve.capabilities.quality.engines.dialect import Dialect
     from datareeve.core.operation import Reader
 
@@ -58,7 +59,7 @@ class Column(Value):
     greatest: float | str | None = None
     shortest: int | None = None
     longest: int | None = None
-    shapes: dict[str, int] = {}  # shape -> rows
+    shapes: dict[str, int] = Field(default_factory=dict)  # shape -> rows
     format: str = ""  # one that every value has
     values: tuple[tuple[str, int], ...] = ()  # of an enumeration: (value, rows)
     category: str = ""  # of personal data
@@ -309,7 +310,7 @@ def _key_candidates(found: Profile) -> list[tuple[str, ...]]:
     """Sets of columns that may be a key where no column is one by itself: enough distinct values together, the narrowest sets first."""
     if (
         found.keys
-        or found.looked_at < 2
+        or found.looked_at < 2  # noqa: PLR2004 - told beside it
         or any(unique(one, found.looked_at) and one.family != "float" for one in found.columns)
     ):
         return []
@@ -504,9 +505,9 @@ def _may_be_code_of(one: Column, target: Column) -> bool:
     if one.family != "text" or target.longest is None or one.longest is None:
         return False
     return (
-        target.longest <= 12
+        target.longest <= 12  # noqa: PLR2004 - told beside it
         and (one.shortest, one.longest) == (target.shortest, target.longest)
-        and 2 <= (one.distinct or 0) <= (target.distinct or 0)
+        and 2 <= (one.distinct or 0) <= (target.distinct or 0)  # noqa: PLR2004 - told beside it
     )
 
 

@@ -104,7 +104,7 @@ def test_each_operator_is_a_bound(operator, bounds):
             "{type: sql, query: 'SELECT count(*) FROM {object} WHERE ${property} = 1', mustBe: 0}",
             "sql",
             {"query": "SELECT count(*) FROM public.orders WHERE status = 1"},
-        ),  # fmt: skip
+        ),
     ],
 )
 def test_each_metric_is_a_rule(entry, kind, arguments):

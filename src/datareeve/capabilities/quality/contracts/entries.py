@@ -54,7 +54,7 @@ def _dressed(rule: Rule, entry: dict[str, Any], reading: Reading) -> Rule:
     """With what the entry says beside the rule itself."""
     own = {one.get("property"): one.get("value") for one in entry.get("customProperties") or ()}
     text = entry.get("description") or rule.text
-    told = {"severity": severity_of(entry["severity"])} if entry.get("severity") else {}
+    told: dict[str, Any] = {"severity": severity_of(entry["severity"])} if entry.get("severity") else {}
     if entry.get("dimension"):
         told["dimension"] = dimension_of(entry["dimension"], rule.kind)
     owner = str(own.get("owner") or rule.owner or reading.owner)

@@ -129,7 +129,7 @@ def _of_property(one: dict[str, Any], place: Place, reading: Reading) -> Iterato
         yield from _fitting(kind, arguments, (*place.path, "logicalTypeOptions", key), one, place, reading)
 
 
-def _fitting(
+def _fitting(  # noqa: PLR0913, PLR0917 - each of them is asked for by name
     kind: str, arguments: dict[str, Any], path: Path, one: dict[str, Any], place: Place, reading: Reading
 ) -> Iterator[Rule]:
     why = kinds.misfit(kind, one.get("logicalType") or "", arguments)
@@ -155,7 +155,7 @@ def _options(
             )
             options = {name: value for name, value in options.items() if name != key}
     limits = {LIMITS[key]: options[key] for key in LIMITS if options.get(key) is not None}
-    if limits and not (kind == "time"):
+    if limits and kind != "time":
         yield "range", limits, next(key for key in LIMITS if key in options)
     lengths = {
         name: options[key]
@@ -270,9 +270,10 @@ def _nested(one: dict[str, Any], path: Path, reading: Reading, place: Place) -> 
     ]
     if isinstance(one.get("items"), dict):
         inner.append(((*path, "items"), one["items"]))
-    for side in ("key", "value"):
-        if isinstance((one.get("map") or {}).get(side), dict):
-            inner.append(((*path, "map", side), one["map"][side]))
+    sides = one.get("map") or {}
+    inner += [
+        ((*path, "map", side), sides[side]) for side in ("key", "value") if isinstance(sides.get(side), dict)
+    ]
     for at, entry in inner:
         own = place._replace(columns=(f"{place.columns[0]}.{entry.get('name') or at[-1]}",))
         for key in ASKS:

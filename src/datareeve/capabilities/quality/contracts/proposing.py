@@ -31,7 +31,7 @@ EARLIEST, LATEST = 1800, 2200  # numbers that are taken for years
 FRESH_WITHIN = timedelta(days=2)
 
 
-def propose(
+def propose(  # noqa: PLR0913 - each of them is asked for by name
     name: str, profiles: Sequence[Profile], *, system: str, kind: str, owner: str = "", now: datetime
 ) -> str:
     """The text of a draft."""
@@ -88,7 +88,7 @@ def _table(profile: Profile) -> ImportedTable:
             description=one.comment,
             key=key.index(one.name) + 1 if one.name in key else 0,
             tags=(f"pii:{one.category}",) if one.category else (),
-        )  # fmt: skip
+        )
         for one in profile.columns
     )
     left = f" Not looked at: {'; '.join(profile.left_out)}." if profile.left_out else ""

@@ -154,7 +154,9 @@ def _owner(data: dict[str, Any]) -> str:
     team = data.get("team") or {}
     members = team.get("members") or [] if isinstance(team, dict) else team
     current = [one for one in members if not one.get("dateOut")]
-    owner = next((one for one in current if "owner" in str(one.get("role") or "").lower()), {})
+    owner: dict[str, Any] = next(
+        (one for one in current if "owner" in str(one.get("role") or "").lower()), {}
+    )
     name = team.get("name") if isinstance(team, dict) else ""
     return str(owner.get("username") or owner.get("name") or name or "")
 

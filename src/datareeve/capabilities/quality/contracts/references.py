@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.contracts.drafts import draft
-from datareeve.capabilities.quality.contracts.reading import Named, Place, Reading
 from datareeve.capabilities.quality.contracts.standard import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from datareeve.capabilities.quality.contracts.reading import Named, Place, Reading
     from datareeve.capabilities.quality.contracts.yaml_text import Path
     from datareeve.capabilities.quality.rule import Rule
 

@@ -68,7 +68,7 @@ def _identity(named: dict[str, str]) -> dict[str, str]:
     return {"name": named["id"]}
 
 
-def _library(rule: Rule) -> dict[str, Any] | None:
+def _library(rule: Rule) -> dict[str, Any] | None:  # noqa: PLR0911 - one answer a line reads best
     """The standard's own metric for it."""
     one, said_so = len(rule.columns) == 1, rule.arguments
     figures = _operators(rule)
@@ -234,37 +234,32 @@ def _table(table: ImportedTable, rules: Sequence[Rule], leftovers: Sequence[Left
 
 
 def _property(column: ImportedColumn) -> dict[str, Any]:
-    data: dict[str, Any] = {"name": column.name}
-    for key, value in (
-        ("logicalType", column.logical_type),
-        ("physicalType", column.physical_type),
-        ("description", column.description),
-    ):
-        if value:
-            data[key] = value
-    if column.key:
-        data |= {"primaryKey": True, "primaryKeyPosition": column.key}
-    for key, told in (("required", column.required), ("unique", column.unique)):
-        if told:
-            data[key] = True
-    if column.tags:
-        data["tags"] = list(column.tags)
-    if column.options:
-        data["logicalTypeOptions"] = column.options
-    if column.properties:
-        data["properties"] = [_property(one) for one in column.properties]
-    if column.items is not None:
-        data["items"] = {key: value for key, value in _property(column.items).items() if key != "name"}
-    if column.enum:
-        data["quality"] = [
-            {
-                "type": "library",
-                "metric": "invalidValues",
-                "arguments": {"validValues": list(column.enum)},
-                "mustBe": 0,
-            }
-        ]
-    return data
+    told = {
+        "logicalType": column.logical_type,
+        "physicalType": column.physical_type,
+        "description": column.description,
+        "primaryKey": column.key > 0,
+        "primaryKeyPosition": column.key,
+        "required": column.required,
+        "unique": column.unique,
+        "tags": list(column.tags),
+        "logicalTypeOptions": column.options,
+        "properties": [_property(one) for one in column.properties],
+        "items": _item(column.items),
+        "quality": _enumeration(column),
+    }
+    return {"name": column.name, **{key: value for key, value in told.items() if value}}
+
+
+def _item(column: ImportedColumn | None) -> dict[str, Any]:
+    return {} if column is None else {key: value for key, value in _property(column).items() if key != "name"}
+
+
+def _enumeration(column: ImportedColumn) -> list[dict[str, Any]]:
+    """The values that a column may have; the standard has had `enum` for it since its version 3.2 only."""
+    valid = {"validValues": list(column.enum)}
+    entry = {"type": "library", "metric": "invalidValues", "arguments": valid, "mustBe": 0}
+    return [entry] if column.enum else []
 
 
 def _foreign(one: Leftover) -> dict[str, Any]:

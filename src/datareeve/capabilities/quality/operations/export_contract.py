@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from datareeve.capabilities.quality import contract_files
 from datareeve.capabilities.quality.contracts import formats, storing
 from datareeve.capabilities.quality.contracts.read import read
-from datareeve.capabilities.quality.rule import Contract
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value
+
+if TYPE_CHECKING:
+    from datareeve.capabilities.quality.rule import Contract, Rule
 
 ENDINGS = {
     "avro": "avsc",
@@ -88,7 +90,7 @@ class ExportContract(Operation[ExportFacts]):
 
     def _made(
         self, systems: Systems, text: str, contract: Contract
-    ) -> tuple[str, list[tuple[object, str]], str]:
+    ) -> tuple[str, list[tuple[Rule, str]], str]:
         """(the text, the rules that it does not hold with why, the file's ending)."""
         known = formats.WRITERS.get(self.format)
         if known is None:

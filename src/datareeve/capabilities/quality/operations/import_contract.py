@@ -10,7 +10,7 @@ from pydantic import Field
 from datareeve.capabilities.quality.contracts import formats, storing
 from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.contracts.write import new_contract
-from datareeve.capabilities.quality.rule import Contract, Unsupported
+from datareeve.capabilities.quality.rule import Contract, Unsupported  # noqa: TC001 - pydantic reads it
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value

@@ -51,6 +51,7 @@ class Test(NamedTuple):
 
     @property
     def target(self) -> str:
+        """The column."""
         return str(self.given.get("column_name") or self.column)
 
     def rule(

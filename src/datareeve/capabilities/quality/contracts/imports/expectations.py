@@ -51,6 +51,7 @@ class Asked(NamedTuple):
 
     @property
     def column(self) -> str:
+        """The column; '' where there is none."""
         return str(self.given.get("column") or "")
 
     @property
@@ -93,7 +94,7 @@ NO_BOUND = "It gives no bound, so that every figure is good."
 NO_VALUES = "It lists no values."
 
 
-def translated(name: str, given: dict[str, Any], table: str, *, where: str = "") -> Made:
+def translated(name: str, given: dict[str, Any], table: str, *, where: str = "") -> Made:  # noqa: PLR0911 - one answer a line reads best
     """The rules of an expectation, or why it is none."""
     plain = snake(name)
     if plain in NOT_EXECUTED:
@@ -324,6 +325,7 @@ def _column_exists(asked: Asked) -> Made:
 
 
 def _ordered_list(asked: Asked) -> Made:
+    del asked
     return "The order of columns is not asked: the set of them is, as expect_table_columns_to_match_set."
 
 

@@ -82,7 +82,7 @@ class Collector:
         self._asked: set[str] = set()
         self.tables: dict[str, ImportedTable] = {}
 
-    def add(
+    def add(  # noqa: PLR0913 - each of them is asked for by name
         self,
         made: Made,
         at: str,
@@ -100,7 +100,7 @@ class Collector:
         else:
             self._drafts += [(given, spoken(rule.model_copy(update={"at": at}))) for rule in made]
 
-    def leave(
+    def leave(  # noqa: PLR0913 - each of them is asked for by name
         self, why: str, at: str, name: str, original: Any, *, table: str = "", column: str = ""
     ) -> None:
         """Something, or a part of it, that is not executed."""

@@ -88,7 +88,7 @@ class _Reader:
             if isinstance(one, dict)
         )
 
-    def _column(
+    def _column(  # noqa: PLR0913 - each of them is asked for by name
         self, name: str, given: dict[str, Any], *, required: bool, at: str, depth: int, table: str
     ) -> ImportedColumn:
         schema, nullable = self._nullable(self.resolved(given))
@@ -123,7 +123,7 @@ class _Reader:
         )
         return schema, null
 
-    def _left(
+    def _left(  # noqa: PLR0913 - each of them is asked for by name
         self, schema: dict[str, Any], at: str, kind: str, table: str, column: str, *, plain: bool = True
     ) -> None:
         """The keywords that the standard has no word for."""

@@ -211,7 +211,7 @@ def _metric(check: Check) -> Made:
         return NO_THRESHOLD
     rules: list[Rule] = []
     for severity, bounds, percent in thresholds:
-        made = _of_metric(metric, arguments, bounds, percent or metric.endswith("percent"), check)  # type: ignore[arg-type] # none is None here
+        made = _of_metric(metric, arguments, bounds, percent or metric.endswith("percent"), check)
         if isinstance(made, str):
             return made
         rules += [rule.model_copy(update={"severity": severity}) for rule in made]
@@ -274,7 +274,7 @@ def _column(check: Check) -> str:
     return _plain(named[0]) if len(named) == 1 else ""
 
 
-def _of_metric(metric: str, arguments: list[str], bounds: Bounds, percent: bool, check: Check) -> Made:  # noqa: FBT001
+def _of_metric(metric: str, arguments: list[str], bounds: Bounds, percent: bool, check: Check) -> Made:  # noqa: FBT001, PLR0911 - one answer a line reads best
     counted: dict[str, Any] = {
         "bounds": _counted(bounds),
         "unit": "percent" if percent else "rows",

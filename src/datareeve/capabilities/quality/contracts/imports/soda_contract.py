@@ -48,7 +48,7 @@ def _column(one: dict[str, Any]) -> ImportedColumn:
     )
 
 
-def _add(
+def _add(  # noqa: PLR0913, PLR0917 - each of them is asked for by name
     one: Any, at: str, table: str, column: str, collector: Collector, translate: Callable[[Any], Made]
 ) -> None:
     told = one if isinstance(one, dict) else {str(one): {}}

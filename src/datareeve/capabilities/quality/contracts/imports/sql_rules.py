@@ -74,7 +74,7 @@ def most_common(table: str, name: str, values: Sequence[Any], *, ties: bool, whe
     return query(table, text, Bounds(at_least=1) if ties else NONE_BREAK, columns=(name,))
 
 
-def beyond_deviations(
+def beyond_deviations(  # noqa: PLR0913 - each of them is asked for by name
     table: str, name: str, most: float, *, double_sided: bool = True, percent: float = 0.0, where: str = ""
 ) -> Rule:
     """The rows further than so many standard deviations from the mean."""
@@ -91,7 +91,7 @@ def beyond_deviations(
     return query(table, text, Bounds(at_most=percent), columns=(name,))
 
 
-def steps(
+def steps(  # noqa: PLR0913 - each of them is asked for by name
     table: str, name: str, broken: str, *, order: str = "", by: Sequence[str] = (), where: str = ""
 ) -> Rule:
     """The rows for which `broken` is true, of a value `v` and the one before it, `b`, in an order."""
