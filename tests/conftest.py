@@ -6,6 +6,7 @@ import pytest
 
 import ai_rig
 import servers
+import spark_rig
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +52,11 @@ def real_model(tmp_path_factory):
     """A real small language model behind a real server, over both protocols."""
     with ai_rig.real_model(tmp_path_factory.mktemp("model")) as model:
         yield model
+
+
+@pytest.fixture(scope="session")
+def spark_cluster():
+    """A Spark master with two workers; a process has one Spark, so all tests share it."""
+    pytest.importorskip("py4j")
+    with spark_rig.cluster() as cluster:
+        yield cluster

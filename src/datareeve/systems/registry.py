@@ -16,6 +16,7 @@ from datareeve.core.estate import (
     PostgresqlSystem,
     SqliteSystem,
 )
+from datareeve.core.estate_data import FolderSystem, SparkSystem
 from datareeve.core.estate_gateway import AnthropicSystem, OpenaiSystem
 from datareeve.systems.estate_file import EstateFile
 from datareeve.systems.files import Files
@@ -44,6 +45,7 @@ class Registry:
         }
         self.add_lazily("gateway", self._gateway)
         self.add_lazily("gateway-process", self._gateway_process)
+        self.add_lazily("contract-tool", self._contract_tool)
 
     def add(self, system: Adapter) -> None:
         """Add a built-in system, or replace one (a copy, during rehearsal)."""
@@ -91,8 +93,21 @@ class Registry:
 
         return GatewayProcess(self.project)
 
+    def _contract_tool(self) -> Adapter:
+        from datareeve.systems.contract_tool import ContractTool  # noqa: PLC0415 - loaded when a contract goes in or out
+
+        return ContractTool()
+
     def _elsewhere(
-        self, name: str, entry: MysqlSystem | SqliteSystem | DuckdbSystem | OpenaiSystem | AnthropicSystem
+        self,
+        name: str,
+        entry: MysqlSystem
+        | SqliteSystem
+        | DuckdbSystem
+        | FolderSystem
+        | SparkSystem
+        | OpenaiSystem
+        | AnthropicSystem,
     ) -> Adapter:
         if isinstance(entry, (OpenaiSystem, AnthropicSystem)):
             return self._provider(name, entry)
@@ -104,6 +119,14 @@ class Registry:
             from datareeve.systems.sqlite import Sqlite  # noqa: PLC0415 - as above
 
             return Sqlite(name, entry, self.project)
+        if isinstance(entry, FolderSystem):
+            from datareeve.systems.folder import Folder  # noqa: PLC0415 - as above
+
+            return Folder(name, entry, self.project)
+        if isinstance(entry, SparkSystem):
+            from datareeve.systems.spark import Spark  # noqa: PLC0415 - as above
+
+            return Spark(name, entry, self.project)
         from datareeve.systems.duckdb import Duckdb  # noqa: PLC0415 - as above
 
         return Duckdb(name, entry, self.project)
