@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
+import uuid
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -130,12 +131,12 @@ def _coarse(micros: int, places: int) -> int:
 
 def _uuid(value: Any, _places: int) -> str | None:
     if isinstance(value, bytes):
-        return value.hex()
-    return value.lower().replace("-", "") if isinstance(value, str) else None
+        return str(uuid.UUID(bytes=value))
+    return value.lower() if isinstance(value, str) else None
 
 
 def _bytes(value: Any, _places: int) -> str | None:
-    return _uuid(value, 0)
+    return value.hex() if isinstance(value, bytes) else None
 
 
 FORMS = {

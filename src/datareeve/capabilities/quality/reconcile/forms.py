@@ -89,7 +89,7 @@ class Engine:
         """A double, exactly, or to so many decimal places."""
         size, sign = f"abs({value})", f"CASE WHEN {value} < 0 THEN '-' ELSE '' END"
         if decimals is None:
-            usual = f"WHEN {size} >= {_power(LEAST)} AND {size} < {_power(62)} THEN {self._split(sign, size)}"
+            usual = f"WHEN {value} >= {_power(LEAST)} AND {value} < {_power(62)} THEN {self._split('', value)} WHEN {size} >= {_power(LEAST)} AND {size} < {_power(62)} THEN {self._split(sign, size)}"
             return f"CASE WHEN {value} = 0 THEN '0' {usual} {self._odd(value)} {self._large(sign, size)} {self._tiny(sign, size)} END"
         scaled = f"({size} * 1e{decimals})"
         usual = f"WHEN {scaled} < {_power(62)} THEN {self.joined((sign, self._whole(f'({scaled} + 0.5e0)')))}"
@@ -101,9 +101,11 @@ class Engine:
 
     def _split(self, sign: str, size: str, window: int = 0) -> str:
         """Sign, whole part, 62 binary places; both products are exact."""
-        fraction = f"(({size} - floor({size})) * {_power(62)})"
+        fraction = self.as_text(
+            f"CAST(({size} - floor({size})) * {_power(62)} AS {self.bigint})"
+        )  # a whole number
         tag = (f"'@{window}'",) if window else ()
-        return self.joined((sign, self._whole(size), "'.'", self._whole(fraction), *tag))
+        return self.joined((*((sign,) if sign else ()), self._whole(size), "'.'", fraction, *tag))
 
     def _odd(self, value: str) -> str:
         """What is no number."""
@@ -131,6 +133,12 @@ class Engine:
         return f"CAST({column} AS INTEGER)" if of.family == "boolean" else column
 
     _boolean = _integer
+
+    def _hyphened(self, digits: str) -> str:
+        """The sixteen bytes of a UUID as it is written."""
+        ends = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        parts = [f"substr({digits}, {start}, {length})" for start, length in ends]
+        return self.joined([one for part in parts for one in ("'-'", part)][1:])
 
     def _json(self, column: str, of: Column) -> str:
         del of
@@ -241,11 +249,12 @@ class Postgresql(Engine):
 
     def _uuid(self, column: str, of: Column) -> str:
         if of.family == "binary":
-            return f"encode({column}, 'hex')"
-        return f"replace(lower({column}::text COLLATE \"C\"), '-', '')"
+            return self._hyphened(f"encode({column}, 'hex')")
+        return f"{column}::text" if of.family == "uuid" else f'lower({column}::text COLLATE "C")'
 
     def _bytes(self, column: str, of: Column) -> str:
-        return self._uuid(column, of) if of.family != "binary" else f"encode({column}, 'hex')"
+        del of
+        return f"encode({column}, 'hex')"
 
     def hashed(self, text: str) -> str:
         """A cast to bit(60) keeps the first digits."""
@@ -319,11 +328,12 @@ class Duckdb(Engine):
 
     def _uuid(self, column: str, of: Column) -> str:
         if of.family == "binary":
-            return f"lower(hex({column}))"
-        return f"replace({self.lowered(f'CAST({column} AS VARCHAR)')}, '-', '')"
+            return self._hyphened(self._bytes(column, of))
+        return f"CAST({column} AS VARCHAR)" if of.family == "uuid" else self.lowered(column)
 
     def _bytes(self, column: str, of: Column) -> str:
-        return self._uuid(column, of)
+        del of
+        return f"lower(hex({column}))"
 
     def hashed(self, text: str) -> str:
         """Reading fifteen digits is faster than turning `md5_number` round."""
@@ -408,11 +418,12 @@ class Mysql(Engine):
 
     def _uuid(self, column: str, of: Column) -> str:
         if of.family == "binary":
-            return f"LOWER(HEX({column}))"
-        return f"REPLACE(LOWER(CAST({column} AS CHAR)), '-', '')"
+            return self._hyphened(self._bytes(column, of))
+        return f"CAST({column} AS CHAR)" if of.family == "uuid" else f"LOWER(CAST({column} AS CHAR))"
 
     def _bytes(self, column: str, of: Column) -> str:
-        return self._uuid(column, of)
+        del of
+        return f"LOWER(HEX({column}))"
 
     def _json(self, column: str, of: Column) -> str:
         return self.plain(column, of)
