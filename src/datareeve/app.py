@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from datareeve import capabilities
-from datareeve.capabilities.databases.document import render as render_schema_documents
 from datareeve.core import estate as estates
 from datareeve.core import secrets
 from datareeve.core.authority import Gate
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from datareeve.core.estate import Estate
     from datareeve.core.journal import Boundary
     from datareeve.core.ledger import Ledger
-    from datareeve.core.operation import Check, Copy, Operation, Outcome, Plan
+    from datareeve.core.operation import Check, Copy, Operation, Outcome, Plan, Systems
     from datareeve.core.runner import Progress, RunSummary
     from datareeve.systems.compliance_desk import ComplianceDesk
     from datareeve.systems.quality_desk import QualityDesk
@@ -175,7 +174,7 @@ class App:
     def _install(self) -> None:
         """The built-in systems that need more than the estate."""
         self.systems.add_lazily(
-            "documenter", lambda: Documenter(self.systems, self.systems["files"], render_schema_documents)
+            "documenter", lambda: Documenter(self.systems, self.systems["files"], _render_schema_documents)
         )
         self.systems.add_lazily("compliance", self._compliance)
         self.systems.add_lazily("quality", self._quality_desk)
@@ -200,6 +199,12 @@ class App:
         from datareeve.systems.quality_desk import QualityDesk  # noqa: PLC0415
 
         return QualityDesk(self.systems, self.estate, self.project, WORK)
+
+
+def _render_schema_documents(systems: Systems, system: str) -> dict[str, str]:
+    from datareeve.capabilities.databases.document import render  # noqa: PLC0415 - only where documents are made
+
+    return render(systems, system)
 
 
 @contextmanager
