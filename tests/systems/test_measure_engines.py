@@ -258,6 +258,34 @@ def test_sqlite_has_the_functions_of_checks(tmp_path):
     assert found == {"s": pytest.approx(3.0956959), "m": 3.0, "q": pytest.approx(6.8), "r": 4, "one": None}
 
 
+EVIL = ["^(a+)+$", "^(a|aa)+$", "(a|a)*$b", r"^(\\w+\\s?)*$", "a*a*a*a*a*a*c", "^(?:a?){40}a{40}$"]
+
+
+@pytest.mark.parametrize("pattern", EVIL)
+def test_sqlite_ends_a_pattern_that_goes_back_and_forth(tmp_path, pattern):
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as made:
+        made.executescript(f"CREATE TABLE people (x); INSERT INTO people VALUES ('{'a' * 400}!')")
+    system = servers.elsewhere(tmp_path, shop={"kind": "sqlite", "path": "shop.db"})["shop"]
+    start = time.monotonic()
+    evil = {"id": "evil", "sql": f"SELECT count(*) AS n FROM people WHERE x REGEXP '{pattern}'"}
+    told = ask(system, evil, COUNT, timeout_seconds=0.3)["statements"]
+    assert time.monotonic() - start < 3
+    assert told["evil"].get("error", {}).get("cause") == "timeout" or told["evil"]["rows"] == [{"n": 0}]
+    assert told["count"]["rows"] == [{"n": 1}]
+
+
+def test_sqlite_matches_apart_as_it_does_here(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as made:
+        made.executescript(
+            "CREATE TABLE people (x); INSERT INTO people VALUES ('ab.cd'), ('ab'), (NULL), ('ä\n'), (7)"
+        )
+    system = servers.elsewhere(tmp_path, shop={"kind": "sqlite", "path": "shop.db"})["shop"]
+    for pattern, count in (("^([a-z]+[.]?)+$", 2), ("^(ä|b)+\\s$", 1), ("^([0-9]+)+$", 1), ("^[a-z.]+$", 2)):
+        assert one(system, f"SELECT count(*) AS n FROM people WHERE x REGEXP '{pattern}'")["rows"] == [
+            {"n": count}
+        ]
+
+
 def test_duckdb_stays_within_its_memory_and_spills_within_the_project(tmp_path):
     with duckdb.connect(str(tmp_path / "big.duckdb")) as made:
         made.execute("CREATE TABLE people AS SELECT md5(n::VARCHAR) AS email FROM range(2500000) t(n)")

@@ -12,7 +12,6 @@ import sqlite3
 import time
 from array import array
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core.clock import stamp
@@ -20,6 +19,7 @@ from datareeve.core.errors import BadInput, DatareeveError, Failed
 from datareeve.systems import measure
 from datareeve.systems.sqlite import INSTRUCTIONS, authorise, translate
 from datareeve.systems.sqlite_forms import lend
+from datareeve.systems.sqlite_regex import Matching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,7 @@ class SqliteEngine:
         self.longest_snapshot: float | None = None
         self.deadline = math.inf
         self.late = False
+        self.matching = Matching(lambda: self.deadline - time.monotonic())
         self.wrong: list[
             DatareeveError
         ] = []  # what a function of ours could not do: SQLite tells only that it could not
@@ -54,7 +55,7 @@ class SqliteEngine:
             self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             wal = self.connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
             self.connection.set_authorizer(authorise)
-            add_functions(self.connection, self.wrong)
+            add_functions(self.connection, self.matching, self.wrong)
             lend(self.connection)
             self.connection.set_progress_handler(self._out_of_time, INSTRUCTIONS)
         self.longest_snapshot = None if wal else LONGEST_KEPT_WAITING
@@ -66,6 +67,7 @@ class SqliteEngine:
 
     def end(self) -> None:
         """Close the file."""
+        self.matching.close()
         if self.connection is not None:
             with suppress(sqlite3.Error):
                 self.connection.close()
@@ -109,30 +111,24 @@ class SqliteEngine:
 # -- what SQLite has not -----------------------------------------------------------------------------------------------------------
 
 
-def add_functions(connection: sqlite3.Connection, wrong: list[DatareeveError]) -> None:
+def add_functions(connection: sqlite3.Connection, matching: Matching, wrong: list[DatareeveError]) -> None:
     """`x REGEXP pattern` as Python's `re.search`, `stddev(x)` of a sample, and `quantile(x, q)` between values as PERCENTILE_CONT."""
 
     def regexp(pattern: Any, value: Any) -> bool | None:
         if pattern is None or value is None:
             return None
-        return _compiled(str(pattern), wrong).search(_text(value)) is not None
+        try:
+            return matching.search(str(pattern), _text(value))
+        except TimeoutError:
+            wrong.append(Failed("sqlite.timeout", "A pattern of this statement took longer than allowed.", "Write it without a repeat within a repeat."))  # fmt: skip
+            raise
+        except (re.error, RecursionError, OverflowError):
+            wrong.append(BadInput("sqlite.regex", "A pattern of this statement is not a regular expression.", "Write it as Python's `re` takes it."))  # fmt: skip
+            raise
 
     connection.create_function("regexp", 2, regexp, deterministic=True)
     for name, arguments, kind in (("stddev", 1, _Stddev), ("quantile", 2, _Quantile)):
         connection.create_aggregate(name, arguments, _telling(kind, wrong))
-
-
-@lru_cache(maxsize=256)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
-def _compiled(pattern: str, wrong: list[DatareeveError]) -> re.Pattern[str]:
-    try:
-        return _pattern(pattern)
-    except (re.error, RecursionError, OverflowError):
-        wrong.append(BadInput("sqlite.regex", "A pattern of this statement is not a regular expression.", "Write it as Python's `re` takes it."))  # fmt: skip
-        raise
 
 
 def _text(value: Any) -> str:
