@@ -79,9 +79,10 @@ ESTATE = {
 class Shop:
     """The project, opened."""
 
-    def __init__(self, folder: Path, url: str, estate=None) -> None:
+    def __init__(self, folder: Path, url: str, estate=None, *, files: bool = True) -> None:
         self.folder, self.url = folder, url
-        write_files(folder)
+        if files:
+            write_files(folder)
         (folder / "key.txt").write_text(f"{SUBJECT}\n")
         self.estate = {**(estate or ESTATE), "systems": systems(url)}
         self.save()

@@ -106,15 +106,11 @@ class Subjects(Adapter):
         if self.kind != "postgresql":
             raise _cannot(self)
         one = Store.model_validate(store)
-        source = str(self._table(one.table)["source"])
         self._no_return(run)
-        return pg_erase.erase(
-            cast("Postgres", self),
-            one,
-            source,
-            self._looking(Sought.model_validate(sought) if sought else None),
-            run,
-        )
+        with self._asking() as rows:
+            source = str(self._table(one.table, rows)["source"])
+            looking = self._looking(Sought.model_validate(sought) if sought else None, rows)
+            return pg_erase.erase(cast("Postgres", self), one, source, looking, run)
 
     @effects
     def remove_old_rows(self, store: dict[str, Any], *, run: str) -> dict[str, Any]:
@@ -124,9 +120,11 @@ class Subjects(Adapter):
         if self.kind != "postgresql":
             raise _cannot(self)
         one = Store.model_validate(store)
-        return pg_erase.remove_batches(
-            cast("Postgres", self), one, self._table(one.table), self._looking(None), run
-        )
+        with self._asking() as rows:
+            looking = self._looking(None, rows)
+            return pg_erase.remove_batches(
+                cast("Postgres", self), one, self._table(one.table, rows), looking, run
+            )
 
     @effects
     def rewrite_files(self, stores: list[dict[str, Any]], sought: dict[str, Any] | None) -> dict[str, Any]:
@@ -181,39 +179,59 @@ class Subjects(Adapter):
         """The subject's rows themselves. Not published: no call and no plan can ask for it."""
         if self.kind == "folder":
             return self._files(store, sought).shown()
-        with self._asking() as rows:
-            source = str(self._table(store.table, rows)["source"])
-            looking = self._looking(sought, rows)
-            where = looking.where(store.model_copy(update={"mode": "delete"}), source)
-            names = ", ".join(map(looking.speech.name, columns)) or "*"
-            text = f"SELECT {names} FROM {source} WHERE {where.sql} LIMIT {MOST_ROWS + 1}"
-            found = looking.rows(text, where.parameters)
+        try:
+            found = self._found(store, sought, columns)
+        except Failed as error:
+            if error.code in NO_SUCH_KEY:
+                return []
+            raise
         if len(found) > MOST_ROWS:
             raise BadInput("subject.too-many", f"{store.dataset} holds more than {MOST_ROWS:,} rows of one subject.", "Export it by the database's own tools.")  # fmt: skip
         return found
 
     # -- how ------------------------------------------------------------------------------------------------------------------------
 
-    def _count(self, store: Store, sought: Sought | None) -> int:
-        if self.kind == "folder":
-            return self._files(store, sought).count()
+    def _found(self, store: Store, sought: Sought, columns: Iterable[str]) -> list[dict[str, Any]]:
         with self._asking() as rows:
             source = str(self._table(store.table, rows)["source"])
             looking = self._looking(sought, rows)
-            where = looking.where(store, source)
-            found = looking.rows(f"SELECT count(*) AS n FROM {source} WHERE {where.sql}", where.parameters)
-        return int(found[0]["n"]) if found else 0
+            where = looking.where(store.model_copy(update={"mode": "delete"}), source)
+            names = ", ".join(map(looking.speech.name, columns)) or "*"
+            text = f"SELECT {names} FROM {source} WHERE {where.sql} LIMIT {MOST_ROWS + 1}"
+            return looking.rows(text, where.parameters)
+
+    def _count(self, store: Store, sought: Sought | None) -> int:
+        if self.kind == "folder":
+            return self._files(store, sought).count()
+        try:
+            with self._asking() as rows:
+                source = str(self._table(store.table, rows)["source"])
+                looking = self._looking(sought, rows)
+                where = looking.where(store, source)
+                found = looking.rows(
+                    f"SELECT count(*) AS n FROM {source} WHERE {where.sql}", where.parameters
+                )
+        except Failed as error:
+            if error.code in NO_SUCH_KEY:
+                return 0
+            raise
+        return int(found[0]["n"])
 
     @contextmanager
     def _asking(self) -> Iterator[Rows]:
-        """Something that answers SQL; a DuckDB file is opened once for all that is asked."""
-        if self.kind != "duckdb":
-            yield self._rows
-            return
-        from datareeve.systems import duckdb_erase  # noqa: PLC0415 - an extra
+        """Something that answers SQL: one opening of a DuckDB file, one transaction of PostgreSQL whose log is given no parameters."""
+        if self.kind == "duckdb":
+            from datareeve.systems import duckdb_erase  # noqa: PLC0415 - an extra
 
-        with cast("Duckdb", self).reading() as connection:
-            yield duckdb_erase.rows_of(connection)
+            with cast("Duckdb", self).reading() as connection:
+                yield duckdb_erase.rows_of(connection)
+        elif self.kind == "postgresql":
+            from datareeve.systems import pg_erase  # noqa: PLC0415 - PostgreSQL's
+
+            with cast("Postgres", self).reading() as cursor:
+                yield pg_erase.rows_of(cursor)
+        else:
+            yield self._rows
 
     def _looking(self, sought: Sought | None, rows: Any = None) -> Looking:
         return Looking(SPEECH[self.kind], rows or self._rows, self._keyed(), self.project, sought)
@@ -221,12 +239,7 @@ class Subjects(Adapter):
     def _rows(self, sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
         # Without parameters nothing is put in the place of a percent sign.
         text = sql if parameters else sql.replace("%%", "%")
-        try:
-            found: list[dict[str, Any]] = self.read("query", sql=text, parameters=list(parameters) or None)
-        except Failed as error:
-            if error.code in NO_SUCH_KEY:
-                return []
-            raise
+        found: list[dict[str, Any]] = self.read("query", sql=text, parameters=list(parameters) or None)
         return found
 
     def _table(self, table: str, rows: Rows | None = None) -> dict[str, Any]:

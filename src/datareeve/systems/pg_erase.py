@@ -18,7 +18,7 @@ from datareeve.systems.subject_files import changed
 if TYPE_CHECKING:
     from datareeve.systems.postgres import Postgres
     from datareeve.systems.subject_shapes import Store
-    from datareeve.systems.subject_sql import Condition, Looking
+    from datareeve.systems.subject_sql import Condition, Looking, Rows
 
 LOCK_SECONDS = 10
 BATCH = 5_000
@@ -106,6 +106,20 @@ STATISTICS_SQL = """
 SELECT coalesce(most_common_vals::text, '') || ' ' || coalesce(histogram_bounds::text, '') || ' ' || coalesce(most_common_elems::text, '') AS kept
   FROM pg_stats WHERE schemaname = %s AND tablename = %s AND attname = ANY(%s)
 """
+
+
+def rows_of(cursor: psycopg.Cursor[dict[str, Any]]) -> Rows:
+    """How an open transaction is asked; the server's log is given no parameters, where we may say so."""
+    from datareeve.systems.postgres import to_json  # noqa: PLC0415 - it imports what imports this
+
+    if cursor.connection.info.parameter_status("is_superuser") == "on":
+        cursor.execute("SET LOCAL log_parameter_max_length = 0")
+
+    def rows(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
+        cursor.execute(sql, parameters)
+        return [{name: to_json(value) for name, value in row.items()} for row in cursor.fetchall()]
+
+    return rows
 
 
 def _log_no_parameters(connection: Any) -> None:

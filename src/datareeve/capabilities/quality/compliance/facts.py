@@ -14,7 +14,7 @@ from datareeve.capabilities.quality.compliance.places import Places  # noqa: TC0
 from datareeve.capabilities.quality.compliance.retention import RetentionFacts  # noqa: TC001 - types of fields
 from datareeve.core import clock
 from datareeve.core.errors import DatareeveError
-from datareeve.core.estate_data import Dataset, DataSettings
+from datareeve.core.estate_data import Dataset, DataSettings  # noqa: TC001 - types of fields
 from datareeve.core.value import Value
 from datareeve.systems.subject_sql import SPEECH
 from datareeve.systems.subject_tables import named

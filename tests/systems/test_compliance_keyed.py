@@ -1,0 +1,171 @@
+"""Keyed digests, what is found in text by them, and files written anew: hostile names and values among them."""
+
+import gzip
+import json
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datareeve.systems.keyed import Finder, Keyed, unescaped, written
+from datareeve.systems.subject_files import Files, Source, writers
+from datareeve.systems.subject_shapes import Sought, Store
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory):
+    return Keyed(tmp_path_factory.mktemp("project"))
+
+
+def finder(keyed, value, category="email", names=()):
+    trace = keyed.trace(value, category) if category != "key" else keyed.key_trace(value)
+    return Finder(keyed, [trace], names)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["mail ann.lee@example.com!", "ANN.LEE@EXAMPLE.COM", "x=ann.lee%40example.com&y", '{"m":"\\u0061nn.lee@example.com"}', "<ann.lee@example.com>,"],
+)  # fmt: skip
+def test_an_address_is_found_however_it_is_written_and_redacted(keyed, line):
+    found = finder(keyed, "Ann.Lee@example.com")
+    assert found.is_in(line)
+    assert not found.is_in(found.redacted(line, "[erased]"))
+    assert "[erased]" in found.redacted(line, "[erased]")
+
+
+@pytest.mark.parametrize("line", ["ann.leer@example.com", "ann lee wrote to example", "jann.lee@example.com", "ann.lee@example.org", ""])
+def test_what_only_looks_alike_is_left(keyed, line):
+    assert not finder(keyed, "ann.lee@example.com").is_in(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [("call +49 171/555-0199", True), ("00491715550199", True), ("tel:0171 555 0199", True), ("0171 555 0198", False), ("5550199", False)],
+)  # fmt: skip
+def test_a_telephone_number_is_found_by_its_last_nine_digits(keyed, line, there):
+    assert finder(keyed, "+49 171 5550199", "phone").is_in(line) is there
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [("customer_id=4711", True), ('"customerId": "4711"', True), ("customer 4711 left", True), ("port 4711", False), ("customer_id=47110", False), ("took 4711 ms for customer_id=3", False)],
+)  # fmt: skip
+def test_a_short_key_counts_only_beside_its_name(keyed, line, there):
+    assert finder(keyed, "4711", "key", ["customer_id", "customer"]).is_in(line) is there
+
+
+def test_a_long_key_is_found_anywhere(keyed):
+    key = "7f3c2a9e-55d1-4e0b-9a52-0c1d2e3f4a5b"
+    assert finder(keyed, key, "key").is_in(f"/account/{key.upper()}/x")
+
+
+@pytest.mark.parametrize(("value", "category"), [("Ann", "name"), ("ab", "email"), ("12", "phone"), ("", "email"), ("x " * 40, "address")])
+def test_what_tells_nobody_apart_is_not_sought(keyed, value, category):
+    assert keyed.trace(value, category) is None
+
+
+def test_a_digest_rests_on_the_key_of_the_project(keyed, tmp_path):
+    other = Keyed(tmp_path)
+    assert keyed.subject("customer", 4711) == keyed.subject("customer", " 4711 ") == keyed.subject("customer", 4711.0)
+    assert keyed.subject("customer", 4711) != keyed.subject("supplier", 4711)
+    assert keyed.subject("customer", 4711) != other.subject("customer", 4711)
+    assert (tmp_path / ".datareeve/compliance.key").stat().st_mode & 0o777 == 0o600
+    assert other.is_signed("text", other.signature("text"))
+    assert not keyed.is_signed("text", other.signature("text"))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=st.text(max_size=30), after=st.text(max_size=30), sign=st.sampled_from(" ,;:<>\"'()[]{}|="))
+def test_whatever_stands_around_it_it_is_found_and_nothing_else_is_changed(keyed, before, after, sign):
+    found = finder(keyed, "ann.lee@example.com")
+    line = f"{before}{sign}ann.lee@example.com{sign}{after}"
+    redacted = found.redacted(line, "[erased]")
+    assert not found.is_in(redacted)
+    if not found.is_in(f"{before}{sign}") and not found.is_in(f"{sign}{after}"):
+        assert redacted == f"{before}{sign}[erased]{sign}{after}"
+    assert written(unescaped("x")) == "x"
+
+
+# -- files -------------------------------------------------------------------------------------------------------------------------------
+
+
+def files(folder, keyed, pattern, *, mode="delete", column="", put=None, key="42"):
+    store = Store.model_validate({"dataset": "d", "table": pattern, "form": "lines", "match": {"column": column}, "mode": mode, "set": put or {}})
+    sought = Sought(subject="customer", digest=keyed.subject("customer", key), traces=(keyed.key_trace(key),), names=("customer_id",))
+    return Files(Source(folder, pattern), store, sought, keyed, folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("customer_id,x\n42,a\n43,b\n", "customer_id,x\n43,b\n"),
+        ('x;customer_id\r\n"a\r\n42";43\r\nb;42\r\n', 'x;customer_id\r\n"a\r\n42";43\r\n'),
+        ("customer_id\tx\n 42 \ta\n420\tb", "customer_id\tx\n420\tb"),
+        ("customer_id,x\n", "customer_id,x\n"),
+        ("customer_id,x\n42\n42,a,b\n42,c\n", "customer_id,x\n42\n42,a,b\n"),
+        ("\ufeffcustomer_id,x\n42,a\n", "\ufeffcustomer_id,x\n"),
+    ],
+)  # fmt: skip
+def test_records_of_csv_go_by_their_key_and_others_stay_byte_for_byte(tmp_path, keyed, text, left):
+    (tmp_path / "f.csv").write_bytes(text.encode())
+    told = files(tmp_path, keyed, "f.csv", column="customer_id")
+    told.rewrite(None)
+    assert (tmp_path / "f.csv").read_bytes() == left.encode()
+    assert told.count() == 0
+
+
+def test_a_value_in_csv_and_json_is_replaced(tmp_path, keyed):
+    (tmp_path / "f.csv").write_text('customer_id,m\n42,"a,b"\n43,c\n')
+    (tmp_path / "f.jsonl").write_text('{"customer_id": 42, "m": "é"}\nnot json\n{"customer_id": "43", "m": 1}\n[42]\n')
+    files(tmp_path, keyed, "f.csv", column="customer_id", mode="anonymise", put={"m": "text:x"}).rewrite(None)
+    files(tmp_path, keyed, "f.jsonl", column="customer_id", mode="anonymise", put={"m": "null"}).rewrite(None)
+    assert (tmp_path / "f.csv").read_text() == "customer_id,m\n42,x\n43,c\n"
+    lines = (tmp_path / "f.jsonl").read_text().splitlines()
+    assert (json.loads(lines[0]), lines[1:]) == ({"customer_id": 42, "m": None}, ["not json", '{"customer_id": "43", "m": 1}', "[42]"])
+
+
+def test_bytes_that_are_no_text_and_packed_files_pass_through(tmp_path, keyed):
+    (tmp_path / "a.log").write_bytes(b"\xff\xfe binary\ncustomer_id=42 \xff\n")
+    with gzip.open(tmp_path / "b.log.gz", "wb") as file:
+        file.write(b"customer_id=42\nother\n")
+    told = files(tmp_path, keyed, "*.log*", mode="anonymise").rewrite(None)
+    assert told["rows"] == 2
+    assert (tmp_path / "a.log").read_bytes() == b"\xff\xfe binary\ncustomer_id=[erased] \xff\n"
+    assert gzip.decompress((tmp_path / "b.log.gz").read_bytes()) == b"customer_id=[erased]\nother\n"
+
+
+def test_it_keeps_the_mode_and_can_be_put_back(tmp_path, keyed):
+    path = tmp_path / "a.log"
+    path.write_text("customer_id=42\n")
+    path.chmod(0o640)
+    made = files(tmp_path, keyed, "a.log")
+    made.rewrite(None)
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("", 0o640)
+    made.put_back()
+    assert path.read_text() == "customer_id=42\n"
+    assert list(tmp_path.glob(".*")) == [] or all(p.name == ".datareeve" for p in tmp_path.glob(".*"))
+
+
+def test_more_than_was_planned_changes_nothing(tmp_path, keyed):
+    (tmp_path / "a.log").write_text("customer_id=42\ncustomer_id=42\n")
+    with pytest.raises(Exception, match="the plan told of 1"):
+        files(tmp_path, keyed, "a.log").rewrite(1)
+    assert (tmp_path / "a.log").read_text() == "customer_id=42\ncustomer_id=42\n"
+
+
+def test_links_and_hidden_files_are_not_followed(tmp_path, keyed):
+    (tmp_path / "outside.txt").write_text("customer_id=42\n")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/link.log").symlink_to(tmp_path / "outside.txt")
+    (tmp_path / "d/.hidden.log").write_text("customer_id=42\n")
+    assert files(tmp_path / "d", keyed, "*.log").count() == 0
+
+
+def test_who_writes_to_a_file_is_seen(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_text("x")
+    with path.open():
+        assert writers(path) == []
+    with path.open("a"):
+        assert writers(path) == [os.getpid()]
