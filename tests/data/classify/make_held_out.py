@@ -1,3 +1,4 @@
+# ruff: noqa: C901, PLC0415, PLR0911, S311, SIM108, T201 - a generator of data: seeded, and run by hand
 """The half of the corpus that nobody tunes by: hand-written tables, values by mimesis (MIT), numbers by python-stdnum and phonenumbers.
 
     python -m venv V && V/bin/pip install mimesis==22.2.0 python-stdnum phonenumbers && V/bin/python make_held_out.py > held_out.jsonl
@@ -14,7 +15,20 @@ import string
 import sys
 
 import phonenumbers
-from mimesis import Address, Code, Cryptographic, Datetime, Development, Finance, Food, Internet, Payment, Person, Text, Transport
+from mimesis import (
+    Address,
+    Code,
+    Cryptographic,
+    Datetime,
+    Development,
+    Finance,
+    Food,
+    Internet,
+    Payment,
+    Person,
+    Text,
+    Transport,
+)
 from mimesis.locales import Locale
 from stdnum.util import get_cc_module
 

@@ -1,6 +1,7 @@
+# ruff: noqa: S311, T201 - a generator of data: seeded, and run by hand
 """The half of the corpus that the classifier is tuned by: tables composed of concepts in ten languages, values by Faker (MIT).
 
-    python -m venv V && V/bin/pip install faker python-stdnum && V/bin/python make_tuning.py > tuning.jsonl
+    python -m venv V && V/bin/pip install faker python-stdnum && PYTHONHASHSEED=0 V/bin/python make_tuning.py > tuning.jsonl
 
 A concept has names in each language, a maker of values and a category; a template is a table of a domain as concepts. Each template is made in
 several languages, in a style of naming of its own (snake, camel, capitals, prefixed, shortened). A concept written `-x` is not personal in
@@ -13,12 +14,14 @@ import json
 import random
 import re
 import sys
+from datetime import date, datetime
 
 from faker import Faker
 
 R = random.Random(4711)
 LOCALES = {"en": "en_US", "de": "de_DE", "fr": "fr_FR", "es": "es_ES", "it": "it_IT", "pt": "pt_BR", "nl": "nl_NL", "pl": "pl_PL", "sv": "sv_SE", "tr": "tr_TR"}
-FAKERS = {lang: Faker(locale) for lang, locale in LOCALES.items()}
+MORE = {"ru": "ru_RU", "ja": "ja_JP", "zh": "zh_CN", "hi": "hi_IN", "ko": "ko_KR", "ar": "ar_SA", "da": "da_DK", "fi": "fi_FI", "cs": "cs_CZ", "hu": "hu_HU", "el": "el_GR", "uk": "uk_UA", "in": "en_IN", "gb": "en_GB"}  # of tables as they are met
+FAKERS = {lang: Faker(locale) for lang, locale in (LOCALES | MORE).items()}
 US = FAKERS["en"]
 Faker.seed(99)
 LANGS = tuple(LOCALES)
@@ -55,7 +58,7 @@ C = {  # concept: (category, type, family, maker, names by language)
     "city": ("city", V, T, lambda f: f.city(), names(en="city town", de="ort stadt wohnort", fr="ville commune", es="ciudad localidad municipio", it="citta comune", pt="cidade", nl="plaats woonplaats stad", pl="miasto miejscowosc", sv="ort stad postort", tr="sehir ilce")),
     "zip": ("postcode", "varchar(10)", T, lambda f: f.postcode(), names(en="zip zip_code postal_code postcode", de="plz postleitzahl", fr="code_postal cp", es="codigo_postal cp", it="cap codice_postale", pt="cep codigo_postal", nl="postcode", pl="kod_pocztowy", sv="postnummer", tr="posta_kodu")),
     "country": (None, V, T, lambda f: f.country(), names(en="country country_name", de="land", fr="pays", es="pais", it="paese", pt="pais", nl="land", pl="kraj", sv="land", tr="ulke")),
-    "birth": ("date-of-birth", "date", "date", lambda f: str(f.date_of_birth(minimum_age=17, maximum_age=88)), names(en="birth_date date_of_birth dob birthday birthdate", de="geburtsdatum geb_datum geburtstag", fr="date_naissance date_de_naissance", es="fecha_nacimiento fecha_nac", it="data_nascita data_di_nascita", pt="data_nascimento dt_nasc", nl="geboortedatum", pl="data_urodzenia", sv="fodelsedatum fodelsedag", tr="dogum_tarihi")),
+    "birth": ("date-of-birth", "date", "date", lambda f: str(f.date_between(date(1938, 1, 1), date(2008, 1, 1))), names(en="birth_date date_of_birth dob birthday birthdate", de="geburtsdatum geb_datum geburtstag", fr="date_naissance date_de_naissance", es="fecha_nacimiento fecha_nac", it="data_nascita data_di_nascita", pt="data_nascimento dt_nasc", nl="geboortedatum", pl="data_urodzenia", sv="fodelsedatum fodelsedag", tr="dogum_tarihi")),
     "age": ("age", "int", "integer", num(18, 90), names(en="age", de="alter lebensalter", fr="age", es="edad", it="eta", pt="idade", nl="leeftijd", pl="wiek", sv="alder", tr="yas")),
     "gender": ("gender", "char(1)", T, pick("M", "F"), names(en="gender sex", de="geschlecht", fr="sexe genre", es="sexo genero", it="sesso genere", pt="sexo genero", nl="geslacht", pl="plec", sv="kon", tr="cinsiyet")),
     "marital": ("marital-status", V, T, pick("single", "married", "divorced"), names(en="marital_status civil_status", de="familienstand", fr="etat_civil situation_familiale", es="estado_civil", it="stato_civile", pt="estado_civil", nl="burgerlijke_staat", pl="stan_cywilny", sv="civilstand", tr="medeni_durum")),
@@ -64,7 +67,7 @@ C = {  # concept: (category, type, family, maker, names by language)
     "iban": ("bank-account", V, T, lambda f: f.iban(), names(en="iban bank_account", de="iban", fr="iban", es="iban cuenta_bancaria", it="iban", pt="iban conta", nl="iban rekeningnummer", pl="iban nr_konta", sv="iban bankkonto", tr="iban")),
     "card": ("card-number", V, T, lambda f: f.credit_card_number(), names(en="card_number credit_card cc_number pan", de="kartennummer kreditkarte", fr="numero_carte carte_bancaire", es="numero_tarjeta tarjeta", it="numero_carta", pt="numero_cartao", nl="kaartnummer creditcard", pl="numer_karty", sv="kortnummer", tr="kart_no kart_numarasi")),
     "cvv": ("card-security-code", "char(3)", T, num(100, 999), names(en="cvv cvc security_code card_cvv")),
-    "expiry": ("card-expiry", "char(5)", T, lambda f: f.credit_card_expire(), names(en="card_expiry expiry exp_date cc_exp")),
+    "expiry": ("card-expiry", "char(5)", T, lambda _: f"{R.randint(1, 12):02}/{R.randint(25, 31)}", names(en="card_expiry expiry exp_date cc_exp")),
     "salary": ("income", "numeric(10,2)", "decimal", lambda f: f"{R.randint(20, 200) * 1000}", names(en="salary annual_salary wage income", de="gehalt lohn", fr="salaire remuneration", es="salario sueldo", it="stipendio salario", pt="salario", nl="salaris loon", pl="pensja wynagrodzenie", sv="lon manadslon", tr="maas")),
     "username": ("username", V, T, lambda f: f.user_name(), names(en="username user_name login nickname", de="benutzername", fr="nom_utilisateur identifiant_connexion", es="usuario nombre_usuario", it="nome_utente", pt="usuario nome_usuario", nl="gebruikersnaam", pl="nazwa_uzytkownika", sv="anvandarnamn", tr="kullanici_adi")),
     "password": ("password", V, T, hexa(64), names(en="password password_hash passwd encrypted_password pwd", de="passwort kennwort", fr="mot_de_passe mdp", es="contrasena clave", it="password", pt="senha", nl="wachtwoord", pl="haslo", sv="losenord", tr="sifre parola")),
@@ -112,8 +115,8 @@ C = {  # concept: (category, type, family, maker, names by language)
     "order_int": (None, "bigint", "integer", num(10**9, 10**11), names(en="order_id invoice_no ticket_number transaction_id")),
     "amount": (None, "numeric(12,2)", "decimal", lambda f: f"{R.uniform(1, 999):.2f}", names(en="amount total price subtotal", de="betrag preis summe", fr="montant prix", es="importe precio", it="importo prezzo", pt="valor preco", nl="bedrag prijs", pl="kwota cena", sv="belopp pris", tr="tutar fiyat")),
     "qty": (None, "int", "integer", num(1, 50), names(en="quantity qty stock", de="menge anzahl bestand", fr="quantite", es="cantidad", it="quantita", pt="quantidade", nl="aantal", pl="ilosc", sv="antal", tr="adet miktar")),
-    "created": (None, "timestamptz", "timestamptz", lambda f: str(f.date_time_between("-6y")), names(en="created_at updated_at inserted_at", de="angelegt_am erstellt", fr="cree_le date_creation", es="creado_en fecha_creacion", it="creato_il", pt="criado_em", nl="aangemaakt_op", pl="utworzono", sv="skapad", tr="olusturma_tarihi")),
-    "date": (None, "date", "date", lambda f: str(f.date_between("-8y")), names(en="order_date hire_date start_date due_date", de="bestelldatum eintrittsdatum", fr="date_commande date_embauche", es="fecha_pedido fecha_alta", it="data_ordine", pt="data_pedido", nl="besteldatum", pl="data_zamowienia", sv="orderdatum", tr="siparis_tarihi")),
+    "created": (None, "timestamptz", "timestamptz", lambda f: str(f.date_time_between(datetime(2019, 1, 1), datetime(2025, 1, 1))), names(en="created_at updated_at inserted_at", de="angelegt_am erstellt", fr="cree_le date_creation", es="creado_en fecha_creacion", it="creato_il", pt="criado_em", nl="aangemaakt_op", pl="utworzono", sv="skapad", tr="olusturma_tarihi")),
+    "date": (None, "date", "date", lambda f: str(f.date_between(date(2018, 1, 1), date(2025, 1, 1))), names(en="order_date hire_date start_date due_date", de="bestelldatum eintrittsdatum", fr="date_commande date_embauche", es="fecha_pedido fecha_alta", it="data_ordine", pt="data_pedido", nl="besteldatum", pl="data_zamowienia", sv="orderdatum", tr="siparis_tarihi")),
     "status": (None, V, T, pick("new", "paid", "shipped"), names(en="status state", de="status zustand", fr="statut etat", es="estado", it="stato", pt="situacao", nl="status", pl="status", sv="status", tr="durum")),
     "product": (None, V, T, lambda f: R.choice(("Oak", "Steel", "Nordic", "Classic", "Paris", "Madison", "Lincoln")) + " " + R.choice(("chair", "lamp", "kettle", "table", "mug", "sofa")), names(en="product_name name title", de="artikelname bezeichnung name", fr="nom_produit libelle nom", es="nombre_producto nombre", it="nome_prodotto nome", pt="nome_produto nome", nl="productnaam naam", pl="nazwa_produktu nazwa", sv="produktnamn namn", tr="urun_adi ad")),
     "company": (None, V, T, lambda f: f.company(), names(en="company_name company organization vendor", de="firma firmenname unternehmen", fr="societe entreprise raison_sociale", es="empresa razon_social", it="azienda ragione_sociale", pt="empresa razao_social", nl="bedrijf bedrijfsnaam", pl="firma nazwa_firmy", sv="foretag", tr="firma sirket")),
@@ -308,6 +311,81 @@ legacy/en dump | a id, b full_name, c email, d birth, e amount, f uuid, g produc
 legacy/en t_4711 | x1 first_name, x2 last_name, x3 iban, x4 card, x5 phone, x6 order, x7 epoch, x8 sku
 legacy/de tab1 | feld1 full_name, feld2 street, feld3 city, feld4 product, feld5 isbn, feld6 ip
 legacy/en raw_json | doc json, cfg config, n qty
+crm/ru klienty | id id, fio full_name, tel phone, email email, gorod city, adres street, data_rozhd birth, pol gender, summa amount, sozdano created
+crm/ru sotrudniki | tab_nomer id, familiya last_name, imya first_name, dolzhnost job, oklad salary, telefon phone, data_priema date
+crm/uk users_ua | id id, pib full_name, poshta email, telefon phone, misto city, stvoreno created
+crm/zh yonghu | yonghu_id id, xingming full_name, shouji phone, youxiang email, dizhi street, shengri birth, chuangjian_shijian created, jine amount
+crm/zh users_cn | id id, real_name full_name, mobile phone, id_card national_id, addr street, created_at created
+crm/ja kaiin | kaiin_no id, shimei full_name, tel phone, email email, jusho street, seinengappi birth, toroku_bi created, kingaku amount
+crm/ja kokyaku_master | id id, sei last_name, mei first_name, yubin zip, todofuken country, denwa_bango phone
+crm/hi grahak | id id, naam full_name, mobile phone, pata street, shahar city, janm_tithi birth, rashi amount
+crm/in customers_in | cust_id id, cust_name full_name, mobile_no phone, email_id email, addr street, dob birth, gst_no sku, amt amount
+crm/ko members_kr | id id, name full_name, phone phone, email email, juso street, reg_dt created
+crm/ar customers_ar | id id, full_name full_name, jawwal phone, email email, madina city, created created
+crm/da kunder | kundenr id, fornavn first_name, efternavn last_name, mobil phone, mail email, vejnavn street, postnr zip, by_navn city, oprettet created
+crm/fi asiakkaat | asiakas_id id, etunimi first_name, sukunimi last_name, puhelin phone, sahkoposti email, katuosoite street, postinumero zip, kaupunki city, luotu created
+crm/cs zakaznici | id id, jmeno first_name, prijmeni last_name, telefon phone, email email, ulice street, mesto city, psc zip, datum_narozeni birth, castka amount
+crm/hu ugyfelek | id id, vezeteknev last_name, keresztnev first_name, telefonszam phone, email email, cim street, varos city, iranyitoszam zip, szuletesi_datum birth
+crm/el pelates | id id, onoma first_name, eponymo last_name, tilefono phone, email email, dieuthynsi street, poli city, tk zip
+crm/gb clients_uk | client_ref id, forenames first_name, surname last_name, ni_number national_id, postcode zip, town city, tel_no phone, d_o_b birth, sort_code code
+hr/en comp_review | emp_no id, emp_nm full_name, base_sal salary, bonus_amt salary, perf_rtg -score=employment, mgr_cmts notes, eff_dt date
+hr/en emergency | emp_id ref, ec_name full_name, ec_relationship category=marital-status, ec_phone phone
+hr/en time_off | id id, employee_id ref, type category, days qty, approved flag
+hr/de bewerber | bewerber_id id, name full_name, anschreiben notes, gehaltswunsch salary, geburtsjahr birth, telefon phone, stelle -category
+hr/de mitarbeiterdaten | personalnummer id, vorname first_name, nachname last_name, eintritt date, sv_nummer national_id, steuerklasse code, konfession religion, kinder qty=marital-status, iban iban
+hr/fr paie | matricule id, nom last_name, prenom first_name, num_ss national_id, net_a_payer salary, rib_iban iban, date_paie date
+hr/es nominas | num_empleado id, nombre_empleado full_name, nss national_id, salario_bruto salary, cuenta_iban iban, fecha date
+clinic/en vitals | visit_id uuid, bp_systolic qty=health, pulse qty=health, temp_c measure=health, recorded_by full_name
+clinic/en appointments | appt_id uuid, patient_name full_name, patient_phone phone, reason diagnosis, starts_at created, room code
+clinic/de befunde | befund_nr id, patient full_name, diagnosetext diagnosis, icd icd, arzt full_name, datum -date
+clinic/es pacientes | nhc mrn, nombre first_name, apellidos last_name, diagnostico diagnosis, alergias drug, grupo_sang blood, fec_nac birth
+clinic/en immunizations | id id, child_name full_name, vaccine -drug=health, lot sku, given_on -date=health
+school/en roster | sid id, student full_name, parent_email email, home_phone phone, iep flag=health, homeroom code
+school/fr bulletins | id id, eleve full_name, matiere category, moyenne grade, appreciation notes
+gov/en tax_returns | return_id uuid, filer_name full_name, filer_ssn national_id, agi salary, refund amount, filing_status -marital=marital-status
+gov/en passports | doc_no passport, holder full_name, birth_place city=birth-place, issued date, expires date
+gov/en asylum | case_id order, applicant full_name, ethnicity ethnicity, religion religion, country_of_origin -country=nationality, statement notes
+gov/de kfz_halter | halter full_name, anschrift street, kfz_kz plate, fin vin, erstzulassung date, hersteller company
+bank/en beneficial_owners | id uuid, owner_name full_name, ownership_pct measure, country_of_residence country, passport_no passport, company company
+bank/en statements_of_account | stmt uuid, opening_bal amount=income, closing_bal amount=income, account_iban iban, period code
+bank/en trades | trade_id uuid, isin sku, qty qty, price amount, counterparty company, trader full_name, executed created
+bank/en cards_tok | token uuid=secret, last4 qty, brand category, exp_month qty=card-expiry, exp_year qty=card-expiry, name_on_card full_name
+telecom/en usage | msisdn phone, bytes_up order_int, bytes_down order_int, cell_id code, ts epoch
+telecom/en porting | port_id uuid, from_no phone, to_carrier company, requested date
+logistics/en drivers_log | log_id uuid, driver_name full_name, odometer qty, lat lat, lon lon, note notes, at created
+logistics/en bills_of_lading | bl_no order, shipper company, consignee company, notify_party company, vessel product, pol code, pod code
+logistics/en depots | depot code, depot_name company, addr -street, postcode -zip, tel -phone, lat -lat, lng -lon
+logistics/en stops | stop_id id, stop_name product, stop_lat -lat, stop_lon -lon, zone code
+iot/en door_events | id uuid, badge_holder full_name, door code, opened created
+iot/en thermostats | serial sku, home_address street, setpoint measure, fw version
+web/en sessions_raw | sid token=online-id, uid ref, ip_v4 ip, ua agent, started epoch
+web/en newsletter_events | id uuid, recipient email, event category, link url, ip ip, at created
+web/en search_index | doc_id uuid, title product, body text, lang currency, score measure
+web/en tls_certs | cn host, issuer company, fingerprint sha, not_after created
+web/en robots | path path, allow flag
+saas/en invites | id uuid, invitee_email email, invited_by full_name, code token=secret, expires_at created
+saas/en integrations | id uuid, provider category, webhook_url url, bearer token=secret, config config
+saas/en users_flat | _id sha, profile_first first_name, profile_last last_name, profile_phone phone, profile_city city, profile_pic photo, settings config, created epoch
+saas/en comments | id uuid, author full_name, author_ip ip, body notes, likes qty, created created
+saas/en deploys | id uuid, sha sha, env category, version version, deployed_by username, at created
+games/en accounts | acc id, nick username, mail email, pw password, xp score, last_ip ip
+games/en maps | map id, name product, width qty, height qty
+insurance/en beneficiaries | id id, benef_name full_name, relationship category=marital-status, share_pct measure, iban iban
+insurance/en quotes | quote order, age age, sex gender, smoker flag=health, postcode zip, vehicle product, premium amount
+media/en cast_members | film code, actor full_name, character product, billing qty
+media/en publishers | id id, publisher company, city -city, founded qty
+media/en podcasts | id id, title product, host -full_name, feed url
+misc/en key_value | key category, value text
+misc/en lookup_countries | iso code, name -country, capital -city, phone_prefix qty
+misc/en currencies | code currency, name product, symbol code
+misc/en weather_stations | station code, name -city, lat -lat, lon -lon, elevation qty, temp measure
+misc/en sports_results | race_no qty, athlete full_name, age age, country country, finish measure
+misc/en recipes | id id, title product, author_name -full_name, instructions text, servings qty
+misc/en real_estate | listing order, street -street, city -city, zip -zip, price amount, sqft qty, agent_phone phone
+legacy/en export_2021 | field_1 full_name, field_2 birth, field_3 national_id, field_4 amount, field_5 sku, field_6 city, field_7 agent
+legacy/en kunden_alt | k1 first_name, k2 last_name, k3 street, k4 zip, k5 city, k6 phone, k7 created
+legacy/en t9 | v1 uuid, v2 epoch, v3 ean, v4 version, v5 sha, v6 measure, v7 code
+legacy/de x_import | spalte1 iban, spalte2 card, spalte3 email, spalte4 order, spalte5 product
 """.strip().splitlines()
 
 

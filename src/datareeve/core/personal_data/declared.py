@@ -32,8 +32,15 @@ def personal_columns(estate: DataSettings | Mapping[str, Any], system: str) -> d
     return {table: columns for table, columns in found.items() if columns}
 
 
+# What every structured prompt has keys of: a column of that name says nothing of a prompt, and a tool's name would be taken out of it.
+_OF_PROMPTS = frozenset(
+    "name names content text type role id title description message messages input output arguments value values data key keys status state code number "
+    "index function functions tool tools model user system assistant prompt parameters properties schema format kind label body url image file query reason comment note notes".split()
+)
+
+
 def personal_words(estate: DataSettings) -> tuple[str, ...]:
-    """The same of every system, as 'table.column': what values in a prompt stand under."""
+    """The personal columns of every system as 'table.column': what values in a structured prompt stand under. Not those that prompts are made of."""
     systems = sorted({one.system for one in estate.datasets.values()})
     return tuple(
         dict.fromkeys(
@@ -41,6 +48,7 @@ def personal_words(estate: DataSettings) -> tuple[str, ...]:
             for system in systems
             for table, columns in personal_columns(estate, system).items()
             for column in columns
+            if column.lower() not in _OF_PROMPTS and "." not in column
         )
     )
 

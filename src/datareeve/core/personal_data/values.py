@@ -258,6 +258,8 @@ def _address_of(value: str) -> Iterator[str]:
     except ValueError:
         return
     yield "ip"
+    if address.version == 6 or max(address.packed) >= 100:  # a version has small numbers
+        yield "ip-wide"
     if address.is_private or address.is_loopback or address.is_link_local:
         yield "ip-private"
 
@@ -318,6 +320,12 @@ def _short(value: str, size: int) -> Iterator[str]:
 _COUNTRIES: Final = frozenset(checksums.IBAN_LENGTHS) | frozenset("US CA AU JP CN IN KR SG HK NZ ZA MX AR CL CO TH ID MY PH VN NG KE".split())  # fmt: skip
 
 
+_STEMS: Final = tuple(
+    (sign, re.compile("|".join(map(re.escape, stems))))
+    for sign, stems in (("illness", words.ILLNESS), ("drug", words.DRUGS), ("crime", words.CRIMES))
+)
+
+
 def _worded(value: str, folded: str, digits: int) -> Iterator[str]:
     if folded in words.cities():
         yield "city"
@@ -335,8 +343,8 @@ def _worded(value: str, folded: str, digits: int) -> Iterator[str]:
         and any(part.isalpha() and len(part) > 3 for part in parts)
     ):
         yield "street-like"
-    for sign, stems in (("illness", words.ILLNESS), ("drug", words.DRUGS), ("crime", words.CRIMES)):
-        if any(stem in folded for stem in stems):
+    for sign, stems in _STEMS:
+        if stems.search(folded):
             yield sign
     if not digits and len(value) <= _NAME_LENGTH:
         yield from _named(value, folded)

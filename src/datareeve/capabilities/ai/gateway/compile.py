@@ -83,7 +83,7 @@ def compiled(  # noqa: PLR0913 - what it is made of
     A key that cannot be read now (its reference is empty, its seal does not open) is taken from `before`, where it is still meant to be used;
     else it is left out. Either way the reason is put into `problems` by the key's id: one lost key never keeps a revocation from being heard.
     """
-    settings = settings_of(estate)
+    settings = with_declared(settings_of(estate), estate)
     known = store.revision() if revision is None else revision
     keys = _Keys(
         store.provider_keys(),
@@ -102,6 +102,17 @@ def compiled(  # noqa: PLR0913 - what it is made of
         virtual_keys=MappingProxyType({key.id: _virtual(key) for key in store.virtual_keys()}),
         budgets=MappingProxyType(dict(settings.budgets)),
     )
+
+
+def with_declared(settings: GatewaySettings, estate: Estate) -> GatewaySettings:
+    """The settings, with the columns that the estate's datasets call personal beside those that `privacy.columns` names."""
+    if not settings.privacy.redact or not estate.datasets:
+        return settings
+    from datareeve.core.personal_data.declared import personal_words  # noqa: PLC0415 - only where an estate redacts and has datasets
+
+    columns = tuple(dict.fromkeys((*settings.privacy.columns, *personal_words(estate))))
+    privacy = settings.privacy.model_copy(update={"columns": columns})
+    return settings.model_copy(update={"privacy": privacy})
 
 
 def authenticate(config: Config, text: bytes, now: float) -> VirtualKey | Problem:

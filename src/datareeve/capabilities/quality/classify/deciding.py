@@ -57,7 +57,7 @@ VALUES_ALONE: tuple[tuple[str, tuple[str, ...], float, float], ...] = (
     ("device-id", ("mac",), 0.8, 0.55), ("name", ("full-name",), 0.5, 0.8), ("photo", ("person-picture",), 0.8, 0.75), ("gender", ("honorific",), 0.95, 0.8),
     ("health", ("drug", "illness"), 0.6, 0.7),
 )  # fmt: skip
-UNNAMED = (("ip-address", ("ip",), 0.8, 0.7),)  # only where there is no name at all
+UNNAMED = (("ip-address", ("ip-wide",), 0.4, 0.7),)  # only where there is no name at all
 # Where the name says nothing: `col3`, or a word that is not known, beside persons.
 NAMELESS: tuple[tuple[str, tuple[str, ...], float, float], ...] = (
     ("phone", ("phone",), 0.45, 0.8), ("name", ("given", "surname"), 0.4, 0.75), ("location", ("latlon",), 0.8, 0.7),
@@ -151,6 +151,10 @@ def _weighed(category: str, strength: float, fit: int, column: ColumnEvidence, t
         and lexicon.TEXT_TABLE.search(table.words)
     ):
         return Guess(category, 0.6, "likely/unseen/texts", strength)
+    if category == "health" and kind == "likely" and fit >= 0 and lexicon.MEDICAL_TABLE.search(table.words):
+        return Guess(category, 0.65, "likely/any/medical", strength)
+    if category == "biometric" and where != "person" and fit <= 0:
+        return Guess(category, 0.3, "certain/open/biometric", strength)
     score = 0.05 if seen == "against" else _score(category, kind, seen, where)
     return Guess(category, score, f"{kind}/{seen}/{where}", strength)
 
@@ -210,7 +214,11 @@ def _by_values(column: ColumnEvidence, names: tuple[str, ...], table: TableView)
         )
         if looks.share(*signs) >= least and tables.holds(category, column)
     ]
-    if looks.scheme and looks.share("ean", "epoch", "luhn15") < MOSTLY and not thing and not meta:
+    if (
+        looks.scheme
+        and looks.share("ean", "epoch", "luhn15") < MOSTLY
+        and (looks.scheme in TELLING_SCHEMES or not (thing or meta))
+    ):
         found.append(
             Guess("national-id", 0.9 if looks.scheme in TELLING_SCHEMES or opaque else 0.6, "values/scheme")
         )
