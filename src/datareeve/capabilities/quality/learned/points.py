@@ -54,7 +54,7 @@ class Settings(Value):
         0.1,
         ge=0,
         le=1,
-        description="of what is expected: where a series moves at all, a smaller change of a count or amount is never noticed",
+        description="of what is expected: where a series moves at all, a smaller change of a count, amount or lag is never noticed; of other figures a quarter of it, of shares half a percent of the rows",
     )
     shift_points: int = Field(7, ge=2, description="a new level that lasted so many points is the level")
     least_points: int | None = Field(None, ge=5, description="default: by how far apart the points lie")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from datareeve.capabilities.quality.learned import slots
 from datareeve.capabilities.quality.learned.points import Expectation, NotEnough, Point, Settings
-from datareeve.capabilities.quality.learned.scales import Scale, scale_of
+from datareeve.capabilities.quality.learned.scales import JITTER, Scale, scale_of
 from datareeve.capabilities.quality.learned.smoothing import CUT, MEAN_TO_SPREAD, PACES, Smoothing, middle
 from datareeve.capabilities.quality.learned.tails import reach
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 YEAR = 365.25 * slots.DAY
 POOL = 2_000  # surprises that the reach is measured on
-OF_A_SHARE = 0.05  # where a tenth of a count is nothing to notice, half a percent of the rows is none
+# Where a tenth of a count is nothing to notice, half a percent of the rows is none, and a fortieth of another figure.
+OF_A_SHARE, OF_A_VALUE = 0.05, 0.25
 SHARES = {"point": 0.35, "drift": 0.2, "frozen": 0.1}  # of the false alarms; a point has two sides
 DRIFT_GAIN, DRIFT_SPREAD = 0.1, 0.2294  # and the spread of such a mean of unit surprises
 DRIFT_LEAST, DRIFT_WANDERS = 4.0, 1.8
@@ -38,9 +39,10 @@ WILD, WILDEST = (
 EARLY = 5.0  # how much farther surprises are taken to reach while few are known
 BEYOND = 3.5  # spreads: what an alarmed point says of how far surprises reach; it may be what is looked for
 OFTEN, RARE_OF = (
-    0.04,
+    0.08,
     3.0,
 )  # of all points: wild as often as that they are no news; such a move is then so many spreads
+HARDLY_EVER = 0.05  # of the points
 SAME_SLOT = 3  # wild points in a row in one slot are how that slot is now
 MEMORY = 100  # points, at least, that say which pattern and pace foretell best
 PAIR = 0.6  # the power of the chance that each of two in a row may have: a half, were they independent
@@ -97,7 +99,7 @@ class Watcher:
             None  # a figure that a person called a one-off, while nothing usual has come since
         )
         self.drift = 0.0
-        self.drift_for = 0
+        self.drift_for = self.calm_until = 0
         self.drifts: list[float] = []
         self.drift_limit = DRIFT_SPREAD * 2 * DRIFT_LEAST
         self.visits: Counter[float] = Counter()
@@ -165,18 +167,18 @@ class Watcher:
         if self.still:
             return low, high
         wanted, nature = self.settings.least_change, self.settings.nature
-        if nature in ("count", "amount"):
-            room = wanted * abs(centre)
+        if nature in ("share", "percent"):
+            room = wanted * OF_A_SHARE * self.scale.ceiling
         else:
-            room = wanted * OF_A_SHARE * self.scale.ceiling if nature in ("share", "percent") else 0.0
+            room = wanted * abs(centre) * (OF_A_VALUE if nature == "value" else 1.0)
         return min(low, max(self.scale.floor, centre - room)), max(
             high, min(self.scale.ceiling, centre + room)
         )
 
     @property
     def still(self) -> bool:
-        """Whether it never moved: then any change is news."""
-        return self.moved == 0
+        """Whether it hardly ever moved: then any change is news."""
+        return self.moved <= HARDLY_EVER * (self.kept + self.moved)
 
     def basis(self) -> str:
         """What foretells, in words."""
@@ -286,8 +288,9 @@ class Watcher:
         for one in self.smoothings:
             one.level = middle([value - one.season(place) for place, value in lately])
             one.trend = 0.0
-        self.run, self.run_side, self.drift, self.drift_for = [], 0, 0.0, 0
+        self.run, self.run_side = [], 0
         self.slot_runs.clear()
+        self._calm_drift()
 
     # -- how wide ------------------------------------------------------------------------------------------------------------------
 
@@ -377,6 +380,8 @@ class Watcher:
         return next(one for one in self.smoothings if one.parts == best.parts and one.pace == PACES[0])
 
     def _drifted(self, place: Place, value: float) -> float:
+        if self.learned < self.calm_until:
+            return 0.0
         slow = self._slowest()
         assert self.best is not None  # noqa: S101 - begun
         z = (value - slow.foretold(place)) / self._unit(
@@ -396,6 +401,8 @@ class Watcher:
             )
 
     def _drift_on(self, place: Place, value: float) -> None:
+        if self.learned < self.calm_until:
+            return
         self.drift = self._drifted(place, value)
         limit = self.drift_limit
         self.drift_for = self.drift_for + 1 if abs(self.drift) > limit else 0
@@ -407,7 +414,12 @@ class Watcher:
             for one in self.smoothings:
                 if one.pace == PACES[0]:
                     one.level += quick.level - self._slowest().level
-            self.drift, self.drift_for = 0.0, 0
+            self._calm_drift()
+
+    def _calm_drift(self) -> None:
+        """A level that was just taken is still being found: what it drifts by is not told for a while."""
+        self.drift, self.drift_for = 0.0, 0
+        self.calm_until = self.learned + 2 * self.settings.shift_points
 
     def _drifts(self, at: datetime, value: float) -> str:
         drift, slow = self._drifted(self._place(at), self.scale.there(value)), self._slowest()
@@ -434,16 +446,16 @@ class Watcher:
     def _count_stay(self, value: float) -> None:
         if self.value is not None:
             self.visits[self.value] += 1
-            if value == self.value:
+            if _same(value, self.value):
                 self.stays[value] += 1
                 self.kept += 1
             else:
                 self.moved += 1
-        self.stayed = self.stayed + 1 if value == self.value else 0
+        self.stayed = self.stayed + 1 if _same(value, self.value) else 0
         self.value = value
 
     def _frozen(self, value: float) -> str:
-        if value != self.value or self.moved < self.least / 2:
+        if not _same(value, self.value) or self.moved < self.least / 2:
             return ""
         again = self.stayed + 1
         overall = (self.kept - self.stayed + 1) / (self.kept + self.moved - self.stayed + 2)
@@ -459,6 +471,11 @@ class Watcher:
 def _lost(one: Smoothing) -> float:
     """By what it foretold badly; a pace that follows everything must be the better by so much."""
     return one.lost * one.pace.handicap
+
+
+def _same(value: float, other: float | None) -> bool:
+    """Whether two figures are equal, but for the jitter of floating point."""
+    return other is not None and math.isclose(value, other, rel_tol=JITTER)
 
 
 def least_points(step: float) -> int:
