@@ -217,12 +217,12 @@ def _reladiff(world: World, times: int) -> dict[str, float | None] | str:
             check=True,
             capture_output=True,
             timeout=300,
-        )  # noqa: S603
+        )
         argv = [folder / "bin" / "python", "-c", PEER_SCRIPT, *world.urls, ",".join(COLUMNS[1:])]
         taken = [
             float(subprocess.run(argv, check=True, capture_output=True, text=True, timeout=1800).stdout)
             for _ in range(times)
-        ]  # noqa: S603
+        ]
     except (subprocess.SubprocessError, OSError, ValueError) as error:
         said = (
             (getattr(error, "stderr", None) or str(error))

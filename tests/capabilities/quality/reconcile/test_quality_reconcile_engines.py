@@ -9,9 +9,11 @@ import struct
 import uuid
 from decimal import Decimal
 
+import duckdb
 import pytest
 
 import reconcile_rig
+import servers
 
 COLUMNS = {
     "pg": "id bigint primary key, a int, n numeric(12,3), f float8, r real, b bool, d date, ts timestamp, tz timestamptz, t text, c varchar(40), u uuid, x bytea, tm time",
@@ -207,3 +209,32 @@ def test_infinities_and_nan_and_the_ends_of_time(world):
         "duck", "UPDATE ends SET f = 'inf' WHERE id = 1", "UPDATE ends SET d = '-infinity' WHERE id = 4"
     )
     assert world.compare("pg", "duck", "ends")["columns"] == {"f": 1, "d": 1}
+
+
+def test_a_folder_of_files_is_a_side(world, tmp_path):
+    world.load(
+        "duck",
+        "filed",
+        "id bigint, name varchar, amount decimal(10,2)",
+        [(n, f"é {n}", n / 4) for n in range(300)],
+    )
+    with duckdb.connect(str(world.folder / "duck.duckdb")) as connection:
+        for end in ("parquet", "csv"):
+            connection.execute(f"COPY filed TO '{tmp_path}/{end}_file.{end}'")
+        connection.execute("DELETE FROM filed WHERE id = 7")
+    world.load(
+        "pg",
+        "filed",
+        "id bigint primary key, name text, amount numeric",
+        [(n, f"é {n}", n / 4) for n in range(300)],
+    )
+    files = servers.elsewhere(tmp_path, folder={"kind": "folder", "path": "."})
+    world.systems.add(files["folder"])
+    try:
+        for table in ("parquet_file", "csv_file"):
+            assert world.compare("pg", "folder", "filed", table)["equal"]
+            assert world.compare("folder", "duck", table, "filed", key=("id",))["keys"] == {
+                "only_left": [{"id": 7}]
+            }
+    finally:
+        files.close()
