@@ -200,7 +200,7 @@ def measure(*, quick: bool) -> Measured:
     series = flights()
     sides: dict[str, Callable[[Settings, float], Any]] = {"datareeve": Ours, **PEERS}
     results = {
-        side: {name: _tested(name, *one, make, quick) for name, one in series.items()}
+        side: {name: _tested(name, *one, make, quick=quick) for name, one in series.items()}
         for side, make in sides.items()
     }
     peers: dict[str, dict[str, float | None] | str] = {side: _figures(results[side]) for side in PEERS}
@@ -222,8 +222,8 @@ def _by_kind(results: dict[str, Backtest]) -> dict[str, float]:
     return {kind: hits[kind] / sown[kind] for kind in sorted(sown)}
 
 
-def _tested(  # noqa: PLR0913, PLR0917 - what is tested, and how
-    name: str, points: list[Point], settings: Settings, make: Callable[[Settings, float], Any], quick: bool
+def _tested(
+    name: str, points: list[Point], settings: Settings, make: Callable[[Settings, float], Any], *, quick: bool
 ) -> Backtest:
     trials = QUICK if quick else TRIALS
     if name.endswith("_hour"):
@@ -250,7 +250,7 @@ def _figures(results: dict[str, Backtest]) -> dict[str, float | None]:
 def _seconds() -> float:
     random, begins = Random(1), datetime(2024, 1, 1, tzinfo=UTC)  # noqa: S311 - no secret
     points = [
-        Point(begins + timedelta(hours=n), 100 + 50 * (n % 24 > 8) + random.gauss(0, 5))
+        Point(begins + timedelta(hours=n), 100 + 50 * (n % 24 in range(9, 24)) + random.gauss(0, 5))
         for n in range(10_000)
     ]
     begun = time.process_time()
