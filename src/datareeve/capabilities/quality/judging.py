@@ -30,13 +30,21 @@ def judge(rule: Rule, answer: Answer, *, at: datetime, history: list[Any] | None
     """The verdict on one rule. `history`: earlier figures of it, for `volume` and `learned`; `at`: now."""
     if answer.error:
         return Verdict(rule=rule.id, says=Says.NOT_RUN, reason=answer.error, seconds=answer.seconds)
-    counts = {
-        key: int(value) for key in ("failing", "checked") if (value := answer.figures.get(key)) is not None
-    }
+    counts = _counts(answer.figures)
+    if rule.kind in COUNTING_KINDS and "failing" not in counts:  # what was not counted has not passed
+        return Verdict(rule=rule.id, says=Says.NOT_RUN, reason="it was not counted", seconds=answer.seconds)
     measured = _measured(rule, answer, counts, at, history or [])
     if isinstance(measured, str):
         return Verdict(rule=rule.id, says=Says.NOT_RUN, reason=measured, seconds=answer.seconds, **counts)
     return measured.model_copy(update={"seconds": answer.seconds, **counts})
+
+
+def _counts(figures: Mapping[str, float | None]) -> dict[str, int]:
+    """How many rows break a rule, of how many: counted as such, or as all rows less those with a value."""
+    rows, there = figures.get("rows"), figures.get("there")
+    if rows is not None and there is not None:
+        return {"failing": int(rows - there), "checked": int(rows)}
+    return {key: int(value) for key in ("failing", "checked") if (value := figures.get(key)) is not None}
 
 
 def _measured(

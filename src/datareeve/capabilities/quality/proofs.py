@@ -13,6 +13,9 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from datareeve.capabilities.quality.statement_sql import condition_sql
+from datareeve.core.errors import BadInput
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -65,7 +68,10 @@ def _foreign_key(context: Context) -> str:
     other = context.catalog.tables.get(physical)
     if other is None or not context.table.kept:
         return ""
-    wanted = set(zip(context.rule.columns, arguments.get("columns") or other.primary_key, strict=False))
+    theirs = arguments.get("columns") or other.primary_key
+    if len(theirs) != len(context.rule.columns):
+        return ""
+    wanted = set(zip(context.rule.columns, theirs, strict=True))
     for one in context.table.foreign_keys:
         if (
             one.table in (other.name, other.place[-1])
@@ -95,12 +101,14 @@ def _format(context: Context) -> str:
 
 def _set(context: Context) -> str:
     column, values = _column(context), {str(value) for value in context.rule.arguments.get("values", ())}
-    if column is None or context.rule.arguments.get("negated"):
+    if (
+        column is None or context.rule.arguments.get("negated") or column.collation
+    ):  # a collation that takes 'A' for 'a'
         return ""
     if column.values and set(column.values) <= values:
         return f"{column.name} is {column.type}, of which every value is allowed"
     for check, allowed in _checks(context, _allowed):
-        if allowed[0] == column.name and allowed[1] <= values and column.type != "citext":
+        if allowed[0] == column.name and allowed[1] <= values:
             return f"CHECK {check}"
     return ""
 
@@ -120,12 +128,17 @@ def _range(context: Context) -> str:
 
 def _condition(context: Context) -> str:
     """The same condition, but for its form, is one of the table's."""
-    wanted = _parsed(
-        str(context.rule.arguments.get("sql", "")), context.rule.dialect or context.dialect.sqlglot
-    )
-    if wanted is None or not context.table.kept:
+    if not context.table.kept:
         return ""
-    return next((f"CHECK {check}" for check in context.table.checks if (tree := _parsed(check, context.dialect.sqlglot)) is not None and _plain(tree) == _plain(wanted)), "")  # fmt: skip
+    try:
+        asked = condition_sql(
+            str(context.rule.arguments.get("sql", "")), context.rule.dialect, context.dialect
+        )
+    except BadInput:
+        return ""
+    wanted = _parsed(asked, context.dialect.sqlglot)
+    known = ((check, _parsed(check, context.dialect.sqlglot)) for check in context.table.checks)
+    return next((f"CHECK {check}" for check, tree in known if tree is not None and wanted is not None and _plain(tree, context) == _plain(wanted, context)), "")  # fmt: skip
 
 
 PROOFS: dict[str, Callable[[Context], str]] = {
@@ -153,23 +166,28 @@ def _parsed(text: str, dialect: str) -> exp.Expr | None:
         return None
 
 
-def _plain(tree: exp.Expr) -> str:
-    """A condition without parentheses, casts to text and quotes: equal texts are equal conditions."""
+def _plain(tree: exp.Expr, context: Context) -> str:
+    """A condition without parentheses, casts of text to text and quotes: equal texts are equal conditions."""
     bare = tree.copy().transform(
-        lambda node: node.this if isinstance(node, exp.Paren) or _is_text_cast(node) else node
+        lambda node: node.this if isinstance(node, exp.Paren) or _is_text_cast(node, context) else node
     )
     named = bare.transform(
-        lambda node: exp.to_identifier(node.name, quoted=True) if isinstance(node, exp.Identifier) else node
+        lambda node: (
+            exp.to_identifier(node.name if node.args.get("quoted") else node.name.lower(), quoted=True)
+            if isinstance(node, exp.Identifier)
+            else node
+        )
     )
     return str(named.sql())
 
 
-def _is_text_cast(node: exp.Expr) -> bool:
-    return (
-        isinstance(node, exp.Cast)
-        and node.to.is_type(*exp.DataType.TEXT_TYPES)
-        and isinstance(node.this, (exp.Literal, exp.Column))
-    )
+def _is_text_cast(node: exp.Expr, context: Context) -> bool:
+    if not isinstance(node, exp.Cast) or not node.to.is_type(*exp.DataType.TEXT_TYPES) or node.to.expressions:
+        return False
+    within = node.this.unnest()
+    column = context.table.column(within.name) if isinstance(within, exp.Column) else None
+    is_text = column is not None and column.family == "text" and not column.collation and not column.values
+    return is_text or (isinstance(within, exp.Literal) and within.is_string)
 
 
 def _checks(context: Context, read: Callable[[exp.Expr], Any]) -> Iterator[tuple[str, Any]]:
@@ -198,7 +216,9 @@ def _uncast(node: exp.Expr | None) -> exp.Expr | None:
 
 def _allowed(part: exp.Expr) -> tuple[str, set[str]] | None:
     """`x IN ('a', 'b')`, `x = ANY (ARRAY['a', 'b'])`, `x = 'a'` as the column and its values."""
-    column = _uncast(part.this) if isinstance(part, (exp.EQ, exp.In)) and not part.args.get("query") else None
+    of = part.this.unnest() if isinstance(part, (exp.EQ, exp.In)) and not part.args.get("query") else None
+    to_text = isinstance(of, exp.Cast) and of.to.is_type(*exp.DataType.TEXT_TYPES) and not of.to.expressions
+    column = _uncast(of) if to_text or isinstance(of, exp.Column) else None
     if not isinstance(column, exp.Column):
         return None
     given = part.expressions if isinstance(part, exp.In) else [part.expression]
