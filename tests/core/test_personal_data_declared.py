@@ -22,7 +22,9 @@ def test_columns_by_table_without_those_that_a_person_called_not_personal():
 
 
 def test_a_no_that_yaml_read_as_false_is_a_no():
-    assert personal_columns({"x": {"system": "app", "table": "t", "personal": {"a": False, "b": "email"}}}, "app") == {"t": {"b": "email"}}
+    assert personal_columns(
+        {"x": {"system": "app", "table": "t", "personal": {"a": False, "b": "email"}}}, "app"
+    ) == {"t": {"b": "email"}}
 
 
 def test_prompts_are_looked_through_for_declared_columns_but_not_for_what_prompts_are_made_of():

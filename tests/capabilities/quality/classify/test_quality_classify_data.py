@@ -16,10 +16,23 @@ CANARIES = ("zyxcanary", "Quauhtemoc", "5550188", "Tlaloc Str", "492938133266429
 PERSONAL = {
     "customers": {"full_name": "name", "mail": "email", "tel": "phone", "street": "address", "card_no": "card-number", "born": "date-of-birth", "notes": "free-text", "payload": "document"},
 }  # fmt: skip
-NOT = {"customers": {"id", "order_ref", "created_at", "amount"}, "products": {"id", "name", "ean", "price", "version"}}
+NOT = {
+    "customers": {"id", "order_ref", "created_at", "amount"},
+    "products": {"id", "name", "ean", "price", "version"},
+}
 TYPES = "id int, full_name varchar(80), mail varchar(120), tel varchar(40), street varchar(120), card_no varchar(20), born date, notes varchar(300), payload varchar(300), order_ref varchar(20), created_at timestamp, amount numeric(10,2)"
-GIVEN, FAMILY = ("Anna", "Peter", "Maria", "Jonas", "Sofia", "Lukas"), ("Schmidt", "Garcia", "Rossi", "Nowak", "Jansen", "Martin")
-CARDS = ("4111111111111111", "5500005555555559", "4929381332664295", "4012888888881881", "5105105105105100", "4222222222222220")
+GIVEN, FAMILY = (
+    ("Anna", "Peter", "Maria", "Jonas", "Sofia", "Lukas"),
+    ("Schmidt", "Garcia", "Rossi", "Nowak", "Jansen", "Martin"),
+)
+CARDS = (
+    "4111111111111111",
+    "5500005555555559",
+    "4929381332664295",
+    "4012888888881881",
+    "5105105105105100",
+    "4222222222222220",
+)
 
 
 def customers(count=300):
@@ -83,11 +96,20 @@ def entry(request, tmp_path):
                 (tmp_path / "lake").mkdir()
                 for table in ("customers", "products"):
                     connection.execute(f"COPY {table} TO '{tmp_path}/lake/{table}.parquet'")
-        yield {"kind": "duckdb", "path": "shop.duckdb"} if request.param == "duckdb" else {"kind": "folder", "path": "lake"}
+        yield (
+            {"kind": "duckdb", "path": "shop.duckdb"}
+            if request.param == "duckdb"
+            else {"kind": "folder", "path": "lake"}
+        )
 
 
 def open_app(folder, entry, **more):
-    estate = {"version": 1, "systems": {"app": entry}, "authority": {"rules": [{"decision": "allow"}]}, **more}
+    estate = {
+        "version": 1,
+        "systems": {"app": entry},
+        "authority": {"rules": [{"decision": "allow"}]},
+        **more,
+    }
     (folder / "estate.yaml").write_text(json.dumps(estate))
     app = App.open(folder)
     app.catalogue = Catalogue([ClassifyData])
@@ -103,7 +125,10 @@ def test_a_system_is_scanned_written_down_and_taken_back(tmp_path, entry):
     app = open_app(tmp_path, entry)
     try:
         plan = app.preview(app.catalogue.make("quality.classify-data", {"system": "app"}))
-        told = {subject.rpartition(" ")[0].rpartition(".")[2] + "." + subject.rpartition("(")[2][:-1]: kind for subject, kind in found(plan).items()}
+        told = {
+            subject.rpartition(" ")[0].rpartition(".")[2] + "." + subject.rpartition("(")[2][:-1]: kind
+            for subject, kind in found(plan).items()
+        }
         for table, columns in PERSONAL.items():
             assert {column: told.get(f"{table}.{column}") for column in columns} == columns
         assert [one for one in told if one.partition(".")[2] in NOT.get(one.partition(".")[0], ())] == []
@@ -151,7 +176,11 @@ SHOP = {"kind": "sqlite", "path": "shop.db"}
 
 def test_what_a_person_decided_stays(tmp_path, shop):
     personal = {"full_name": "no", "mail": "email", "tel": "username"}
-    app = open_app(tmp_path, SHOP, datasets={"clients": {"system": "app", "table": "customers", "owner": "crm", "personal": personal}})
+    app = open_app(
+        tmp_path,
+        SHOP,
+        datasets={"clients": {"system": "app", "table": "customers", "owner": "crm", "personal": personal}},
+    )
     try:
         plan = app.preview(app.catalogue.make("quality.classify-data", {"system": "app"}))
         assert not [s for s in found(plan) if "full_name" in s]
@@ -167,33 +196,45 @@ def test_what_a_person_decided_stays(tmp_path, shop):
 def test_what_is_less_sure_is_told_and_not_written(tmp_path, shop):
     app = open_app(tmp_path, SHOP)
     try:
-        plan = app.preview(app.catalogue.make("quality.classify-data", {"system": "app", "least_confidence": 1.0}))
+        plan = app.preview(
+            app.catalogue.make("quality.classify-data", {"system": "app", "least_confidence": 1.0})
+        )
     finally:
         app.close()
     assert len(found(plan)) > 5
-    assert plan.steps == () or sum(len(s.call.arguments["value"]["personal"]) for s in plan.steps) < len(found(plan))
+    assert plan.steps == () or sum(len(s.call.arguments["value"]["personal"]) for s in plan.steps) < len(
+        found(plan)
+    )
 
 
 def test_without_values_names_alone_are_judged(tmp_path, shop):
     app = open_app(tmp_path, SHOP)
     try:
-        plan = app.preview(app.catalogue.make("quality.classify-data", {"system": "app", "values": False, "write": False}))
+        plan = app.preview(
+            app.catalogue.make("quality.classify-data", {"system": "app", "values": False, "write": False})
+        )
     finally:
         app.close()
     assert plan.steps == ()
     assert plan.figures["rows_looked_at"] == 0
-    assert {"customers (mail)", "customers (tel)", "customers (street)"} <= {s.removeprefix("main.") for s in found(plan)}
+    assert {"customers (mail)", "customers (tel)", "customers (street)"} <= {
+        s.removeprefix("main.") for s in found(plan)
+    }
 
 
 def test_a_table_that_is_not_there_and_hostile_names(tmp_path, shop):
     shop.execute('CREATE TABLE "odd "" table; drop" ("e-mail; --" text, "ünïcode ☃" text)')
-    shop.executemany('INSERT INTO "odd "" table; drop" VALUES (?, ?)', [(f"p{n}@example.com", None) for n in range(30)])
+    shop.executemany(
+        'INSERT INTO "odd "" table; drop" VALUES (?, ?)', [(f"p{n}@example.com", None) for n in range(30)]
+    )
     shop.execute(f"CREATE TABLE wide ({', '.join(f'c{n} text' for n in range(1000))})")
     shop.commit()
     app = open_app(tmp_path, SHOP)
     try:
         with pytest.raises(BadInput, match=r"no table"):
-            app.preview(app.catalogue.make("quality.classify-data", {"system": "app", "tables": ["nothing_here"]}))
+            app.preview(
+                app.catalogue.make("quality.classify-data", {"system": "app", "tables": ["nothing_here"]})
+            )
         plan = app.preview(app.catalogue.make("quality.classify-data", {"system": "app"}))
         again = app.preview(app.catalogue.make("quality.classify-data", {"system": "app"}))
         assert plan.fingerprint == again.fingerprint
@@ -206,10 +247,14 @@ def test_a_table_that_is_not_there_and_hostile_names(tmp_path, shop):
 def test_without_rights_on_a_column_it_is_judged_by_its_name(tmp_path, database):
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE people (id int, email text, iban text)")
-        connection.execute("INSERT INTO people SELECT n, 'p' || n || '@example.com', 'x' FROM generate_series(1, 30) n")
+        connection.execute(
+            "INSERT INTO people SELECT n, 'p' || n || '@example.com', 'x' FROM generate_series(1, 30) n"
+        )
         connection.execute("DROP ROLE IF EXISTS classify_reader")
         connection.execute("CREATE ROLE classify_reader LOGIN")
-        connection.execute("GRANT USAGE ON SCHEMA public TO classify_reader; GRANT SELECT (id, email) ON people TO classify_reader")
+        connection.execute(
+            "GRANT USAGE ON SCHEMA public TO classify_reader; GRANT SELECT (id, email) ON people TO classify_reader"
+        )
         base = connection.info
         url = f"postgresql://classify_reader@/{base.dbname}?host={base.host}&port={base.port}"
     app = open_app(tmp_path, {"kind": "postgresql", "url": url})
