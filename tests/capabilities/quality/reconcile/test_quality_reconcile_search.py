@@ -337,3 +337,14 @@ def test_exactly_the_keys_that_differ_are_found(world, ours, theirs, keyed):
     differing = sorted(key for key in left.keys() & right.keys() if left[key] != right[key])
     assert [key["id"] for key in told["keys"].get("differing", [])] == differing[:20]
     assert told["equal"] == (left == right)
+
+
+def test_what_is_finer_than_a_microsecond_is_said_to_be_cut_off(world):
+    world.load("duck", "fine", "id int primary key, m timestamp_ns", [])
+    world.load("pg", "fine", "id int primary key, m timestamp", [])
+    left, right = (tables.read(world.systems[name], "fine") for name in ("duck", "pg"))
+    notes = {
+        one.left.name: one.note for one in planning.prepare(left, right, planning.Wanted()).pairing.pairs
+    }
+    assert notes == {"id": "", "m": "to microseconds: what is finer is cut off"}
+    assert world.compare("duck", "pg", "fine")["equal"]

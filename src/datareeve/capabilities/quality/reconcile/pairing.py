@@ -224,6 +224,8 @@ def _note(form: Form, ours: Column, theirs: Column, kinds: tuple[str, str]) -> s
     notes = {
         f"to {ours.places} decimal places of a second: one side keeps no more": form in ("moment", "time")
         and ours.places < MICROSECONDS,
+        "to microseconds: what is finer is cut off": form == "moment"
+        and "TIMESTAMP_NS" in (ours.type, theirs.type),
         "a moment without a zone is taken as UTC": form == "moment"
         and "timestamptz" in families
         and len(families) > 1,
