@@ -48,7 +48,7 @@ MADE = {
         date '2020-01-01' + (g % 2000)::int AS due, 'customer ' || g AS name, 'city ' || (g % 500) AS city, g % 2 = 0 AS paid, md5(g::text)::uuid AS ref
         FROM range(1, {rows} + 1) t(g)""",
 }  # fmt: skip
-BY_HAND = {
+BY_HAND: dict[str, dict[str, tuple[str, ...]]] = {
     "postgresql": {
         "portable": ("SELECT count(*), sum(('x' || substr(md5(concat_ws('|', id, store, customer, order_no, amount, weight, ordered_at, due, name, city, paid, ref)), 1, 16))::bit(64)::bigint) FROM orders",),
         "native": ("SELECT count(*), sum(hash_record_extended(o, 0)) FROM orders o", "SELECT count(*), sum(hashtextextended(o::text, 0)) FROM orders o"),
@@ -94,7 +94,7 @@ class World:
         """One statement by hand, on a connection of its own, as its driver has it."""
         if system.startswith("postgresql"):
             with psycopg.connect(self.urls[int(system[-1]) - 1], autocommit=True) as connection:
-                cursor = connection.execute(sql)  # type: ignore[call-overload]  # text that stands above
+                cursor = connection.execute(sql)
                 return cursor.fetchall() if cursor.description else None
         with duckdb.connect(str(self.folder / f"{system}.duckdb"), config={"threads": 2}) as opened:
             return opened.execute(sql).fetchall()
@@ -112,7 +112,7 @@ def _engines(rows: int) -> Iterator[World]:
             urls = [url.rsplit("/", 1)[0] + f"/bench{n}" for n in (1, 2)]
             with psycopg.connect(url, autocommit=True) as admin:
                 for n in (1, 2):
-                    admin.execute(f"CREATE DATABASE bench{n}")  # type: ignore[call-overload]
+                    admin.execute(f"CREATE DATABASE bench{n}")
             systems = {
                 f"postgresql{n}": {"kind": "postgresql", "url": one, "read_timeout_seconds": 3600}
                 for n, one in enumerate(urls, 1)
@@ -218,18 +218,15 @@ def _reladiff(world: World, times: int) -> dict[str, float | None] | str:
             capture_output=True,
             timeout=300,
         )
-        argv = [folder / "bin" / "python", "-c", PEER_SCRIPT, *world.urls, ",".join(COLUMNS[1:])]
+        argv = [str(folder / "bin" / "python"), "-c", PEER_SCRIPT, *world.urls, ",".join(COLUMNS[1:])]
         taken = [
             float(subprocess.run(argv, check=True, capture_output=True, text=True, timeout=1800).stdout)
             for _ in range(times)
         ]
     except (subprocess.SubprocessError, OSError, ValueError) as error:
-        said = (
-            (getattr(error, "stderr", None) or str(error))
-            if not isinstance(getattr(error, "stderr", None), bytes)
-            else error.stderr.decode(errors="replace")
-        )  # type: ignore[attr-defined]
-        return f"{PEER}: {str(said).strip().splitlines()[-1][:200] if str(said).strip() else type(error).__name__}"
+        printed = getattr(error, "stderr", None) or str(error)
+        said = printed.decode(errors="replace") if isinstance(printed, bytes) else str(printed)
+        return f"{PEER}: {(said.strip().splitlines() or [type(error).__name__])[-1][:200]}"
     return {"postgresql_postgresql_seconds": statistics.median(taken)}
 
 
