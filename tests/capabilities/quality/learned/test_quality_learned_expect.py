@@ -187,6 +187,16 @@ def test_hours_are_local_ones_across_a_change_of_the_clock():
     assert alarms["utc"] > 5
 
 
+def test_the_hour_that_the_clock_repeats_may_hold_two_hours_of_rows_where_moments_were_kept_as_local_time():
+    zone, begins = ZoneInfo("America/New_York"), datetime(2024, 10, 1, 4, tzinfo=UTC)
+    hourly = series(24 * 33, lambda n: 100.0 + n % 3, HOUR, begins)
+    twice = datetime(2024, 11, 3, 1, tzinfo=zone)  # and again an hour later
+    for naive, alarms in ((True, False), (False, True)):
+        how = Settings(nature="count", zone="America/New_York", naive=naive)
+        assert judged(hourly, 202.0, twice, how).alarm == alarms
+        assert judged(hourly, 202.0, twice + DAY, how).alarm
+
+
 def test_a_day_has_its_local_beginning_when_the_clock_changes():
     zone = ZoneInfo("America/New_York")
     found = buckets(datetime(2024, 3, 9, 5, tzinfo=UTC), datetime(2024, 3, 12, 4, tzinfo=UTC), "day", zone)
