@@ -6,7 +6,6 @@ import contextlib
 import gzip
 import importlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -17,8 +16,17 @@ from datareeve.core.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-NAMES = ("register_processing", "export_subject", "erase_subject", "apply_retention", "review_access", "check_compliance", "hold_subject")
+NAMES = (
+    "register_processing",
+    "export_subject",
+    "erase_subject",
+    "apply_retention",
+    "review_access",
+    "check_compliance",
+    "hold_subject",
+)
 
 
 def compliance_operations():
@@ -29,7 +37,11 @@ def compliance_operations():
             module = importlib.import_module(f"datareeve.capabilities.quality.operations.{name}")
         except ModuleNotFoundError:
             continue
-        found += [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__ and "name" in vars(c)]
+        found += [
+            c
+            for c in vars(module).values()
+            if isinstance(c, type) and c.__module__ == module.__name__ and "name" in vars(c)
+        ]
     return found
 
 
@@ -50,7 +62,7 @@ SCHEMA = (
     f"INSERT INTO orders SELECT n, CASE WHEN n % 100 = 0 THEN {SUBJECT} ELSE 4000 + n % 700 END, n, 'for Xochipilli ' || n FROM generate_series(1, 1000) n",
     "INSERT INTO order_items SELECT o.id, l, 'to Xochipilli' FROM orders o, generate_series(1, 3) l",
     f"INSERT INTO invoices VALUES (1, {SUBJECT}, '{NAME}', 10), (2, {OTHER}, 'Person Other', 20), (3, {SUBJECT}, '{NAME}', 30)",
-    f"INSERT INTO newsletter SELECT 'p' || n || '@example.com', '2024-01-01' FROM generate_series(1, 50) n",
+    "INSERT INTO newsletter SELECT 'p' || n || '@example.com', '2024-01-01' FROM generate_series(1, 50) n",
     f"INSERT INTO newsletter VALUES ('{EMAIL.upper()}', '2024-02-02')",
     f"INSERT INTO sessions SELECT 't' || n, CASE WHEN n < 4 THEN {SUBJECT} ELSE {OTHER} END FROM generate_series(1, 9) n",
     "ANALYZE",
@@ -121,7 +133,11 @@ class Shop:
 
     def data_bytes(self) -> bytes:
         """Every byte of the data files, hidden ones too."""
-        files = [self.folder / "warehouse.duckdb", *(self.folder / "lake").rglob("*"), *(self.folder / "logs").rglob("*")]
+        files = [
+            self.folder / "warehouse.duckdb",
+            *(self.folder / "lake").rglob("*"),
+            *(self.folder / "logs").rglob("*"),
+        ]
         hidden = list(self.folder.glob(".*datareeve-*"))
         return b"\n".join(unpacked(p) for p in [*files, *hidden] if p.is_file())
 
@@ -150,17 +166,34 @@ def write_files(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
     with contextlib.closing(duckdb.connect(str(folder / "warehouse.duckdb"))) as connection:
         connection.execute("CREATE TABLE dim_customer (id INT PRIMARY KEY, email VARCHAR, country VARCHAR)")
-        connection.execute("CREATE TABLE fct_orders (id INT, customer_id INT REFERENCES dim_customer (id), total INT)")
+        connection.execute(
+            "CREATE TABLE fct_orders (id INT, customer_id INT REFERENCES dim_customer (id), total INT)"
+        )
         connection.execute("CREATE VIEW v AS SELECT count(*) FROM fct_orders")
-        connection.execute(f"INSERT INTO dim_customer SELECT n, 'p' || n || '@example.com', 'DE' FROM range(4000, 5000) t(n) WHERE n <> {SUBJECT}")
+        connection.execute(
+            f"INSERT INTO dim_customer SELECT n, 'p' || n || '@example.com', 'DE' FROM range(4000, 5000) t(n) WHERE n <> {SUBJECT}"
+        )
         connection.execute(f"INSERT INTO dim_customer VALUES ({SUBJECT}, '{EMAIL}', 'MX')")
-        connection.execute(f"INSERT INTO fct_orders SELECT n, CASE WHEN n % 100 = 0 THEN {SUBJECT} ELSE {OTHER} END, n FROM range(1, 1001) t(n)")
+        connection.execute(
+            f"INSERT INTO fct_orders SELECT n, CASE WHEN n % 100 = 0 THEN {SUBJECT} ELSE {OTHER} END, n FROM range(1, 1001) t(n)"
+        )
         for part in (1, 2):
             rows = f"SELECT n AS id, CASE WHEN n % 250 = 7 AND {part} = 1 THEN {SUBJECT} ELSE 4000 + n % 700 END AS customer_id, CASE WHEN customer_id = {SUBJECT} THEN '{EMAIL}' ELSE 'p' || n || '@example.com' END AS email FROM range(5000) t(n)"
-            connection.execute(f"COPY ({rows}) TO '{folder}/lake/events/part-{part}.parquet' (FORMAT parquet, CODEC zstd)")
+            connection.execute(
+                f"COPY ({rows}) TO '{folder}/lake/events/part-{part}.parquet' (FORMAT parquet, CODEC zstd)"
+            )
     mails = {SUBJECT: EMAIL, OTHER: "other@example.com"}
-    (folder / "lake/clicks.jsonl").write_text("".join(json.dumps({"customer_id": who, "email": mails[who], "n": n}) + "\n" for n in range(40) for who in mails))
-    (folder / "lake/contacts.csv").write_text('customer_id;mail;remark\n' + "".join(f'{who};{mail};"a ""quoted""\nremark"\n' for who, mail in mails.items()))
+    (folder / "lake/clicks.jsonl").write_text(
+        "".join(
+            json.dumps({"customer_id": who, "email": mails[who], "n": n}) + "\n"
+            for n in range(40)
+            for who in mails
+        )
+    )
+    (folder / "lake/contacts.csv").write_text(
+        "customer_id;mail;remark\n"
+        + "".join(f'{who};{mail};"a ""quoted""\nremark"\n' for who, mail in mails.items())
+    )
     lines = [
         "2026-01-01T10:00:00 INFO started on port 4711",
         f"2026-01-01T10:00:01 INFO login email={EMAIL} ok",
@@ -184,5 +217,3 @@ def shop(folder: Path, server, estate=None) -> Iterator[Shop]:
             yield made
         finally:
             made.app.close()
-
-

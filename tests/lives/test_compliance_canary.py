@@ -10,11 +10,11 @@ import contextlib
 import logging
 
 import pytest
+from test_compliance_lives import AGED, VISITS
 
 import subject_rig
 from datareeve.core.errors import DatareeveError
 from subject_rig import SECRET_CANARIES, SUBJECT
-from test_compliance_lives import AGED, VISITS
 
 RAISES = (
     "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'row of % is %', TG_TABLE_NAME, row_to_json(OLD) USING DETAIL = OLD::text; END $$",
@@ -29,7 +29,10 @@ REVIEW = ("compliance.review-access", {})
 
 
 def raising(table):
-    return (*RAISES, f"CREATE TRIGGER tell BEFORE DELETE OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION tell()")
+    return (
+        *RAISES,
+        f"CREATE TRIGGER tell BEFORE DELETE OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION tell()",
+    )
 
 
 MIDWAY = {
@@ -62,7 +65,10 @@ def run(shop, operation):
         plan = shop.plan(name, **inputs)
         said.append(plan.model_dump_json())
         outcome = shop.apply(plan)
-        said += [outcome.model_dump_json(), *(check.model_dump_json() for check in shop.app.recheck(outcome.run))]
+        said += [
+            outcome.model_dump_json(),
+            *(check.model_dump_json() for check in shop.app.recheck(outcome.run)),
+        ]
     except DatareeveError as error:
         said += [str(error), repr(error), str(error.as_json())]
     return said
@@ -88,7 +94,7 @@ def test_not_a_byte_of_a_canary_is_kept_or_said_by_operations_that_go_well(shop,
     shop.save(holds={})
     shop.reopen()
     said += run(shop, ERASE)
-    assert '"status":"done"' in said[-2 if '"verdict"' not in said[-1] else next(n for n in range(len(said) - 1, 0, -1) if '"status":"done"' in said[n])]
+    assert shop.plan(ERASE[0], **ERASE[1]).nothing_to_do, "it was erased"
     whole = assert_no_canary(shop, said, caplog)
     assert len(whole) > 100_000, "the ledger was looked at"
     bundle = next((shop.folder / "data/subject-access").glob("*.zip"))
@@ -123,6 +129,6 @@ def test_the_database_s_own_log_is_not_given_the_key_where_we_may_say_so(tmp_pat
         assert shop.apply(shop.erasure()).status == "done"
         log = server.local.log.read_bytes()[start:]
         assert b"DELETE FROM" in log
-        erasing = [line for line in log.split(b"\n") if b"DELETE FROM" in line or b"UPDATE \"public\"" in line]
+        erasing = [line for line in log.split(b"\n") if b"DELETE FROM" in line or b'UPDATE "public"' in line]
         assert erasing
         assert not [line for line in erasing if b"4711" in line or b"quetzalcoatl" in line.lower()]

@@ -25,7 +25,11 @@ def shop(tmp_path, pg18):
 
 
 def by_dataset(plan):
-    return {key.removeprefix("rows_"): n for key, n in plan.figures.items() if key.startswith("rows_") and key != "rows_found"}
+    return {
+        key.removeprefix("rows_"): n
+        for key, n in plan.figures.items()
+        if key.startswith("rows_") and key != "rows_found"
+    }
 
 
 def reasons(outcome):
@@ -53,23 +57,37 @@ def test_a_customer_is_found_in_every_store_and_erased_with_a_proof(shop):
 
 
 def test_nobody_elses_data_is_touched(shop):
-    before = shop.query("SELECT (SELECT count(*) FROM customers), (SELECT count(*) FROM orders), (SELECT count(*) FROM sessions)")
+    before = shop.query(
+        "SELECT (SELECT count(*) FROM customers), (SELECT count(*) FROM orders), (SELECT count(*) FROM sessions)"
+    )
     clicks = (shop.folder / "lake/clicks.jsonl").read_text().splitlines()
     untouched = (shop.folder / "lake/events/part-2.parquet").read_bytes()
     assert shop.apply(shop.erasure()).status == "done"
-    after = shop.query("SELECT (SELECT count(*) FROM customers), (SELECT count(*) FROM orders), (SELECT count(*) FROM sessions)")
+    after = shop.query(
+        "SELECT (SELECT count(*) FROM customers), (SELECT count(*) FROM orders), (SELECT count(*) FROM sessions)"
+    )
     assert [a - b for a, b in zip(before[0], after[0], strict=True)] == [1, 10, 3]
-    assert (shop.folder / "lake/clicks.jsonl").read_text().splitlines() == [line for line in clicks if EMAIL not in line]
+    assert (shop.folder / "lake/clicks.jsonl").read_text().splitlines() == [
+        line for line in clicks if EMAIL not in line
+    ]
     assert (shop.folder / "lake/events/part-2.parquet").read_bytes() == untouched
-    assert f'{OTHER};other@example.com;"a ""quoted""\nremark"' in (shop.folder / "lake/contacts.csv").read_text()
+    assert (
+        f'{OTHER};other@example.com;"a ""quoted""\nremark"' in (shop.folder / "lake/contacts.csv").read_text()
+    )
     log = (shop.folder / "logs/app.log").read_text()
     assert "started on port 4711" in log
     assert f"took 4711 ms for customer_id={OTHER}" in log
     assert "login email=[erased] ok" in log
-    with contextlib.closing(duckdb.connect(str(shop.folder / "warehouse.duckdb"), read_only=True)) as connection:
-        assert connection.execute("SELECT (SELECT count(*) FROM dim_customer), (SELECT count(*) FROM fct_orders)").fetchone() == (999, 990)
+    with contextlib.closing(
+        duckdb.connect(str(shop.folder / "warehouse.duckdb"), read_only=True)
+    ) as connection:
+        assert connection.execute(
+            "SELECT (SELECT count(*) FROM dim_customer), (SELECT count(*) FROM fct_orders)"
+        ).fetchone() == (999, 990)
         assert connection.execute("SELECT * FROM v").fetchone() == (990,)
-        rows = connection.execute(f"SELECT count(*), count(DISTINCT id) FROM read_parquet('{shop.folder}/lake/events/*.parquet')").fetchone()
+        rows = connection.execute(
+            f"SELECT count(*), count(DISTINCT id) FROM read_parquet('{shop.folder}/lake/events/*.parquet')"
+        ).fetchone()
         assert rows == (9980, 5000)
 
 
@@ -77,27 +95,38 @@ def test_the_proof_names_what_was_done_and_a_changed_one_does_not_stand(shop):
     outcome = shop.apply(shop.erasure(), by="dpo")
     path = next((shop.folder / "data/proofs").glob("*.json"))
     proof = json.loads(path.read_text())
-    assert {one["dataset"]: (one["before"], one["after"]) for one in proof["datasets"]} == {name: (n, 0) for name, n in GONE.items()}
+    assert {one["dataset"]: (one["before"], one["after"]) for one in proof["datasets"]} == {
+        name: (n, 0) for name, n in GONE.items()
+    }
     assert proof["allowed"] in ("approval by dpo", "the estate's authority")
     assert proof["evidence"] == f"datareeve evidence {outcome.run} --recheck"
-    assert {file["path"] for step in proof["steps"] for file in step["result"].get("files", ())} >= {"warehouse.duckdb", "app.log"}
+    assert {file["path"] for step in proof["steps"] for file in step["result"].get("files", ())} >= {
+        "warehouse.duckdb",
+        "app.log",
+    }
     assert path.stat().st_mode & 0o777 == 0o600
     assert "| customers | app | delete | 1 | 0 |" in path.with_suffix(".md").read_text()
     path.write_text(path.read_text().replace('"before": 30', '"before": 31'))
     failing = [check.claim.text for check in shop.app.recheck(outcome.run) if check.verdict != "holds"]
-    assert failing == [f"data/proofs/{path.name} is signed by this project, and the ledger holds the steps that it names"]
+    assert failing == [
+        f"data/proofs/{path.name} is signed by this project, and the ledger holds the steps that it names"
+    ]
 
 
 def test_what_comes_back_is_found_again_without_the_key(shop):
     outcome = shop.apply(shop.erasure())
     (shop.folder / "key.txt").unlink()
-    shop.change(f"INSERT INTO customers VALUES ({SUBJECT}, 'x', 'x@example.com', NULL, NULL)", f"UPDATE customers SET email = '{EMAIL}' WHERE id = 4001")
+    shop.change(
+        f"INSERT INTO customers VALUES ({SUBJECT}, 'x', 'x@example.com', NULL, NULL)",
+        f"UPDATE customers SET email = '{EMAIL}' WHERE id = 4001",
+    )
     with (shop.folder / "logs/app.log").open("a") as log:
         log.write(f"again {EMAIL.upper()}\n")
-    failing = {check.claim.text.split(" of ")[0].split(":")[0]: check.observed for check in shop.app.recheck(outcome.run) if check.verdict == "fails"}  # fmt: skip
-    assert failing.pop(next(key for key in failing if key.startswith("data/proofs")), False) is False if any(k.startswith("data/proofs") for k in failing) else True
-    assert failing["log"] == {"log": 1}
-    assert failing["customers"] == {"customers": 1}
+    failing: dict[str, int] = {}
+    for check in shop.app.recheck(outcome.run):
+        if check.verdict == "fails" and isinstance(check.observed, dict):
+            failing |= {name: max(rows, failing.get(name, 0)) for name, rows in check.observed.items()}
+    assert failing == {"log": 1, "customers": 1}
 
 
 def test_a_row_that_appears_after_the_plan_makes_it_stale(shop):
@@ -125,7 +154,14 @@ def test_a_key_in_clear_is_refused_and_not_repeated(shop, given):
 
 
 def test_a_legal_hold_forbids_it_and_is_named(shop):
-    hold = shop.plan("compliance.hold", hold="smith-v-shop", subject="customer", key="file:key.txt", why="case 12", until="2999-01-01")
+    hold = shop.plan(
+        "compliance.hold",
+        hold="smith-v-shop",
+        subject="customer",
+        key="file:key.txt",
+        why="case 12",
+        until="2999-01-01",
+    )
     assert shop.apply(hold).status == "done"
     digest = hold.figures["digest"]
     shop.reopen()
@@ -154,22 +190,32 @@ def test_rows_that_stay_and_refer_to_rows_that_go_are_told_beforehand(shop):
     shop.reopen()
     plan = shop.erasure()
     assert plan.steps == ()
-    assert any(blocker.startswith("orders: 10 rows stay and refer to public.customers") for blocker in plan.blockers)
+    assert any(
+        blocker.startswith("orders: 10 rows stay and refer to public.customers") for blocker in plan.blockers
+    )
 
 
 def test_a_customer_that_is_made_anonymous_stays_as_a_number(shop):
     datasets = {**shop.estate["datasets"]}
-    datasets["customers"] = {**datasets["customers"], "erasure": "anonymise", "anonymise": {"name": "text:gone", "email": "token", "phone": "null"}}
+    datasets["customers"] = {
+        **datasets["customers"],
+        "erasure": "anonymise",
+        "anonymise": {"name": "text:gone", "email": "token", "phone": "null"},
+    }
     datasets["orders"] = {**datasets["orders"], "erasure": "anonymise"}
     datasets["order-items"] = {**datasets["order-items"], "erasure": "anonymise"}
     shop.save(datasets=datasets)
     shop.reopen()
     outcome = shop.apply(shop.erasure())
     assert outcome.status == "done", reasons(outcome)
-    ((name, email, phone, country),) = shop.query(f"SELECT name, email, phone, country FROM customers WHERE id = {SUBJECT}")
+    ((name, email, phone, country),) = shop.query(
+        f"SELECT name, email, phone, country FROM customers WHERE id = {SUBJECT}"
+    )
     assert (name, phone, country) == ("gone", None, "MX")
     assert email.startswith("erased-")
-    assert shop.query("SELECT count(*) FROM order_items WHERE gift_message LIKE '%Xochipilli%' AND order_id % 100 = 0") == [(0,)]
+    assert shop.query(
+        "SELECT count(*) FROM order_items WHERE gift_message LIKE '%Xochipilli%' AND order_id % 100 = 0"
+    ) == [(0,)]
     assert shop.erasure().nothing_to_do
 
 
@@ -181,7 +227,9 @@ def test_a_log_that_is_being_written_is_refused_and_nothing_is_lost(shop):
         assert any("erasure.open-file" in step.error for step in outcome.parts[0].steps)
         writer.write("one more\n")
     assert shop.query(f"SELECT count(*) FROM customers WHERE id = {SUBJECT}") == [(1,)]
-    assert "quetzalcoatl" in (shop.folder / "lake/contacts.csv").read_text(), "what was rewritten before is put back"
+    assert "quetzalcoatl" in (shop.folder / "lake/contacts.csv").read_text(), (
+        "what was rewritten before is put back"
+    )
     assert "one more" in (shop.folder / "logs/app.log").read_text()
     assert list(shop.folder.rglob("*datareeve-*")) == []
     assert shop.apply(shop.erasure()).status == "done"
@@ -217,7 +265,16 @@ def test_an_undo_of_a_whole_erasure_says_that_there_is_no_way_back(shop):
 def test_a_database_that_is_only_read_is_a_blocker_with_the_statement(tmp_path, pg18, mariadb):
     with mariadb.database("CREATE TABLE people (id int, mail text)", f"INSERT INTO people VALUES ({SUBJECT}, '{EMAIL}')") as url, subject_rig.shop(tmp_path / "shop", pg18) as shop:  # fmt: skip
         systems = {**shop.estate["systems"], "crm": {"kind": "mysql", "url": url}}
-        datasets = {**shop.estate["datasets"], "people": {"system": "crm", "table": "people", "subject": "customer", "subject_key": "id", "personal": {"mail": "email"}}}
+        datasets = {
+            **shop.estate["datasets"],
+            "people": {
+                "system": "crm",
+                "table": "people",
+                "subject": "customer",
+                "subject_key": "id",
+                "personal": {"mail": "email"},
+            },
+        }
         shop.save(systems=systems, datasets=datasets)
         shop.reopen()
         plan = shop.erasure()
@@ -226,7 +283,7 @@ def test_a_database_that_is_only_read_is_a_blocker_with_the_statement(tmp_path, 
 
 
 def test_a_subject_that_nobody_knows_and_a_key_that_is_not_there(shop):
-    with pytest.raises(BadInput, match="There are|no subject|No dataset"):
+    with pytest.raises(BadInput, match="No dataset"):
         shop.plan("compliance.erase-subject", subject="supplier", key="file:key.txt")
     with pytest.raises((BadInput, Failed)):
         shop.plan("compliance.erase-subject", subject="customer", key="env:NOT_SET_ANYWHERE")

@@ -23,7 +23,15 @@ AGED = (
     f"INSERT INTO visits SELECT n, {SUBJECT}, now() - interval '100 days' FROM generate_series(1, 12000) n",
     f"INSERT INTO visits SELECT n, {OTHER}, now() FROM generate_series(1, 70) n",
 )
-VISITS = {"system": "app", "table": "visits", "subject": "customer", "subject_key": "customer_id", "retention_days": 30, "retention_column": "at", "personal": {}}
+VISITS = {
+    "system": "app",
+    "table": "visits",
+    "subject": "customer",
+    "subject_key": "customer_id",
+    "retention_days": 30,
+    "retention_column": "at",
+    "personal": {},
+}
 
 
 @pytest.fixture
@@ -55,11 +63,18 @@ def test_a_person_gets_all_their_data_in_one_file_for_their_eyes_alone(shop):
         customers = json.loads(packed.read("customers.json"))
         items = list(csv.DictReader(io.StringIO(packed.read("order-items.csv").decode())))
         log = json.loads(packed.read("log.json"))
-    assert customers == [{"id": SUBJECT, "name": subject_rig.NAME, "email": EMAIL, "phone": subject_rig.PHONE, "country": "MX"}]
+    assert customers == [
+        {"id": SUBJECT, "name": subject_rig.NAME, "email": EMAIL, "phone": subject_rig.PHONE, "country": "MX"}
+    ]
     assert len(items) == 30
     assert any(EMAIL in line["text"] for line in log)
     sold = next(one for one in about["datasets"] if one["dataset"] == "customers")
-    assert (sold["purposes"], sold["bases"], sold["recipients"], sold["retention_days"]) == (["to sell and deliver"], ["contract"], ["the parcel service"], 3650)
+    assert (sold["purposes"], sold["bases"], sold["recipients"], sold["retention_days"]) == (
+        ["to sell and deliver"],
+        ["contract"],
+        ["the parcel service"],
+        3650,
+    )
     assert sum(one["rows"] for one in about["datasets"]) == plan.figures["rows_found"] == 125
     for canary in SECRET_CANARIES:
         assert canary.encode() not in shop.told()
@@ -71,7 +86,9 @@ def test_a_person_gets_all_their_data_in_one_file_for_their_eyes_alone(shop):
 def test_an_export_over_another_file_is_refused(shop):
     (shop.folder / "data").mkdir()
     (shop.folder / "data/mine.zip").write_text("mine")
-    plan = shop.plan("compliance.export-subject", subject="customer", key="file:key.txt", path="data/mine.zip")
+    plan = shop.plan(
+        "compliance.export-subject", subject="customer", key="file:key.txt", path="data/mine.zip"
+    )
     assert plan.steps == ()
     assert plan.blockers == ("Another file stands at data/mine.zip: give another path.",)
 
@@ -83,14 +100,20 @@ def test_whole_partitions_are_dropped_other_rows_go_in_batches_and_younger_ones_
     shop.change(*AGED)
     datasets(shop, visits=VISITS)
     plan = shop.plan("compliance.apply-retention", datasets=["visits"])
-    assert [step.id for step in plan.steps] == ["drop partition public.visits_2019", "drop partition public.visits_2020", "remove old rows of visits"]
+    assert [step.id for step in plan.steps] == [
+        "drop partition public.visits_2019",
+        "drop partition public.visits_2020",
+        "remove old rows of visits",
+    ]
     assert plan.figures["rows_past_retention"] == 13_500
     assert plan.fingerprint == shop.plan("compliance.apply-retention", datasets=["visits"]).fingerprint
     outcome = shop.apply(plan)
     assert outcome.status == "done"
     assert outcome.parts[0].steps[-1].result["batches"] == 3
     assert shop.query("SELECT count(*) FROM visits") == [(70,)]
-    assert shop.query("SELECT to_regclass('visits_2019') IS NULL, to_regclass('visits_now') IS NULL") == [(True, False)]
+    assert shop.query("SELECT to_regclass('visits_2019') IS NULL, to_regclass('visits_now') IS NULL") == [
+        (True, False)
+    ]
     assert shop.plan("compliance.apply-retention", datasets=["visits"]).nothing_to_do
 
 
@@ -103,7 +126,9 @@ def test_a_hold_spares_the_rows_of_its_subject_and_keeps_their_partitions(shop):
     plan = shop.plan("compliance.apply-retention", datasets=["visits"])
     assert [step.id for step in plan.steps] == ["remove old rows of visits"]
     assert shop.apply(plan).status == "done"
-    assert shop.query(f"SELECT count(*) FILTER (WHERE customer_id = {SUBJECT}), count(*) FILTER (WHERE customer_id = {OTHER}) FROM visits") == [(12_001, 70)]
+    assert shop.query(
+        f"SELECT count(*) FILTER (WHERE customer_id = {SUBJECT}), count(*) FILTER (WHERE customer_id = {OTHER}) FROM visits"
+    ) == [(12_001, 70)]
     shop.save(holds={"all": {"why": "audit", "datasets": ["visits"]}})
     shop.reopen()
     held = shop.plan("compliance.apply-retention", datasets=["visits"])
@@ -112,8 +137,12 @@ def test_a_hold_spares_the_rows_of_its_subject_and_keeps_their_partitions(shop):
 
 def test_old_rows_leave_files_and_a_duckdb_file(shop):
     with duckdb.connect(str(shop.folder / "warehouse.duckdb")) as connection:
-        connection.execute("CREATE TABLE seen AS SELECT n AS id, DATE '2020-01-01' + n::INT AS seen_at FROM range(4000) t(n)")
-        connection.execute(f"COPY (SELECT n AS id, DATE '2020-01-01' + n::INT AS seen_at FROM range(4000) t(n)) TO '{shop.folder}/lake/seen.parquet' (FORMAT parquet)")
+        connection.execute(
+            "CREATE TABLE seen AS SELECT n AS id, DATE '2020-01-01' + n::INT AS seen_at FROM range(4000) t(n)"
+        )
+        connection.execute(
+            f"COPY (SELECT n AS id, DATE '2020-01-01' + n::INT AS seen_at FROM range(4000) t(n)) TO '{shop.folder}/lake/seen.parquet' (FORMAT parquet)"
+        )
     (shop.folder / "lake/seen.csv").write_text("id,seen_at\n1,2020-01-01\n2,\n3,2999-01-01\n")
     limit = {"subject": "customer", "retention_days": 30, "retention_column": "seen_at"}
     datasets(
@@ -128,7 +157,9 @@ def test_old_rows_leave_files_and_a_duckdb_file(shop):
     assert (shop.folder / "lake/seen.csv").read_text() == "id,seen_at\n2,\n3,2999-01-01\n"
     with duckdb.connect(str(shop.folder / "warehouse.duckdb"), read_only=True) as connection:
         duck = connection.execute("SELECT count(*), min(seen_at) > current_date - 32 FROM seen").fetchone()
-        parquet = connection.execute(f"SELECT count(*), min(seen_at) > current_date - 32 FROM '{shop.folder}/lake/seen.parquet'").fetchone()
+        parquet = connection.execute(
+            f"SELECT count(*), min(seen_at) > current_date - 32 FROM '{shop.folder}/lake/seen.parquet'"
+        ).fetchone()
     assert duck == parquet
     assert duck[1] in (True, None)
     assert not list(shop.folder.rglob("*datareeve-former"))
@@ -137,7 +168,15 @@ def test_old_rows_leave_files_and_a_duckdb_file(shop):
 
 def test_more_rows_than_allowed_and_a_missing_column_are_told(shop):
     shop.change(*AGED)
-    datasets(shop, visits=VISITS, orders={**subject_rig.ESTATE["datasets"]["orders"], "retention_days": 5, "retention_column": "nowhere"})
+    datasets(
+        shop,
+        visits=VISITS,
+        orders={
+            **subject_rig.ESTATE["datasets"]["orders"],
+            "retention_days": 5,
+            "retention_column": "nowhere",
+        },
+    )
     plan = shop.plan("compliance.apply-retention", max_rows=100)
     assert plan.steps == ()
     assert any("more than max_rows (100)" in blocker for blocker in plan.blockers)
@@ -154,7 +193,11 @@ def test_the_register_is_written_with_its_gaps_and_taken_back(shop):
     page = (shop.folder / "data/compliance/register.md").read_text()
     assert "| sales | to sell and deliver | contract | customer |" in page
     assert "names of persons" in page
-    assert {finding.subject for finding in plan.findings if finding.rule == "not-registered"} >= {"invoices", "newsletter", "log"}
+    assert {finding.subject for finding in plan.findings if finding.rule == "not-registered"} >= {
+        "invoices",
+        "newsletter",
+        "log",
+    }
     html = (shop.folder / "data/compliance/register.html").read_text()
     assert "<td>to sell and deliver</td>" in html
     assert "http" not in html.replace("http-equiv", "")
@@ -164,7 +207,11 @@ def test_the_register_is_written_with_its_gaps_and_taken_back(shop):
 
 
 def test_hostile_words_of_the_estate_stay_words(shop):
-    shop.save(processing={"x|y": {"purpose": "<script>alert(1)</script>", "basis": "consent", "datasets": ["orders"]}})
+    shop.save(
+        processing={
+            "x|y": {"purpose": "<script>alert(1)</script>", "basis": "consent", "datasets": ["orders"]}
+        }
+    )
     shop.reopen()
     shop.apply(shop.plan("compliance.register"))
     assert "<script>alert" not in (shop.folder / "data/compliance/register.html").read_text()
@@ -185,7 +232,14 @@ def test_who_can_read_personal_data_is_told_with_the_way(shop):
     finally:
         shop.change("ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM PUBLIC", "DROP OWNED BY clerk", "DROP OWNED BY ghost", "DROP ROLE clerk", "DROP ROLE ghost")  # fmt: skip
     rights = {(one["role"], one["dataset"]): one for one in plan.figures["access"]}
-    assert rights["clerk", "customers"] == {"system": "app", "role": "clerk", "dataset": "customers", "reads": True, "writes": False, "way": "granted"}
+    assert rights["clerk", "customers"] == {
+        "system": "app",
+        "role": "clerk",
+        "dataset": "customers",
+        "reads": True,
+        "writes": False,
+        "way": "granted",
+    }
     assert rights["clerk", "newsletter"]["way"] == "public"
     assert rights["postgres", "customers"]["way"] == "superuser"
     assert ("clerk", "invoices") not in rights
@@ -199,7 +253,10 @@ def test_who_can_read_personal_data_is_told_with_the_way(shop):
 
 def test_a_role_without_rights_on_the_catalog_is_told_what_it_did_not_see(shop):
     shop.change("DROP ROLE IF EXISTS auditor", "CREATE ROLE auditor LOGIN")
-    systems = {**shop.estate["systems"], "app": {"kind": "postgresql", "url": shop.url.replace("postgres@", "auditor@")}}
+    systems = {
+        **shop.estate["systems"],
+        "app": {"kind": "postgresql", "url": shop.url.replace("postgres@", "auditor@")},
+    }
     shop.save(systems=systems)
     shop.reopen()
     try:
@@ -218,7 +275,9 @@ def test_a_role_without_rights_on_the_catalog_is_told_what_it_did_not_see(shop):
 def test_every_rule_of_every_pack_runs_and_says_something(shop):
     plan = shop.plan("compliance.check", packs=["gdpr", "ccpa", "pci", "hipaa"])
     figures = plan.figures
-    assert figures["compliance_rules"] == sum(figures[f"compliance_{one}"] for one in ("passed", "violations", "not_run", "not_applicable"))
+    assert figures["compliance_rules"] == sum(
+        figures[f"compliance_{one}"] for one in ("passed", "violations", "not_run", "not_applicable")
+    )
     says = {name: one["says"] for name, one in figures["rules"].items()}
     assert says["gdpr/purposes-registered"] == "fail"
     assert says["gdpr/criminal-data"] == "not applicable"
@@ -234,27 +293,86 @@ def test_every_rule_of_every_pack_runs_and_says_something(shop):
 
 
 def test_an_estate_that_is_mended_passes_what_it_failed(shop):
-    shop.save(processing={"sales": {"purpose": "to sell", "basis": "contract", "datasets": list(shop.estate["datasets"]), "recipients": ["x"], "controller": "Shop", "retention_days": 900}})
-    shop.save(datasets={name: {**one, "owner": "crm", "encrypted": "at rest", "location": "DE"} for name, one in shop.estate["datasets"].items()})
+    shop.save(
+        processing={
+            "sales": {
+                "purpose": "to sell",
+                "basis": "contract",
+                "datasets": list(shop.estate["datasets"]),
+                "recipients": ["x"],
+                "controller": "Shop",
+                "retention_days": 900,
+            }
+        }
+    )
+    shop.save(
+        datasets={
+            name: {**one, "owner": "crm", "encrypted": "at rest", "location": "DE"}
+            for name, one in shop.estate["datasets"].items()
+        }
+    )
     shop.reopen()
-    says = {name: one["says"] for name, one in shop.plan("compliance.check", packs=["gdpr"]).figures["rules"].items()}
-    assert {says[f"gdpr/{rule}"] for rule in ("purposes-registered", "lawful-basis", "encrypted", "accountable", "kept-no-longer", "register-controller", "within-places", "erasure-possible", "access-possible")} == {"pass"}
+    says = {
+        name: one["says"]
+        for name, one in shop.plan("compliance.check", packs=["gdpr"]).figures["rules"].items()
+    }
+    assert {
+        says[f"gdpr/{rule}"]
+        for rule in (
+            "purposes-registered",
+            "lawful-basis",
+            "encrypted",
+            "accountable",
+            "kept-no-longer",
+            "register-controller",
+            "within-places",
+            "erasure-possible",
+            "access-possible",
+        )
+    } == {"pass"}
 
 
 def test_clear_card_numbers_and_security_codes_are_found_and_only_counted(shop):
-    shop.change("CREATE TABLE cards (customer_id int, pan text, cvv text)", "INSERT INTO cards VALUES (1, '4111111111111111', '123'), (2, 'tok_1', NULL), (3, '5500 0000 0000 0004', NULL)")
-    datasets(shop, cards={"system": "app", "table": "cards", "subject": "customer", "subject_key": "customer_id", "personal": {"pan": "card-number", "cvv": "card-security-code"}})
+    shop.change(
+        "CREATE TABLE cards (customer_id int, pan text, cvv text)",
+        "INSERT INTO cards VALUES (1, '4111111111111111', '123'), (2, 'tok_1', NULL), (3, '5500 0000 0000 0004', NULL)",
+    )
+    datasets(
+        shop,
+        cards={
+            "system": "app",
+            "table": "cards",
+            "subject": "customer",
+            "subject_key": "customer_id",
+            "personal": {"pan": "card-number", "cvv": "card-security-code"},
+        },
+    )
     plan = shop.plan("compliance.check", packs=["pci"])
     says = {name: one["says"] for name, one in plan.figures["rules"].items()}
-    assert (says["pci/pan-unreadable"], says["pci/no-verification-code"], says["pci/no-sensitive-authentication-data"]) == ("fail", "fail", "fail")
+    assert (
+        says["pci/pan-unreadable"],
+        says["pci/no-verification-code"],
+        says["pci/no-sensitive-authentication-data"],
+    ) == ("fail", "fail", "fail")
     found = next(one for one in plan.findings if one.rule == "pci-pan-unreadable")
     assert "cards.pan: 2 of 3 values tried are clear card numbers" in found.what
     assert "4111" not in plan.model_dump_json()
 
 
 def test_special_categories_need_a_basis_that_article_nine_knows(shop):
-    datasets(shop, health={"system": "app", "table": "orders", "subject": "customer", "subject_key": "customer_id", "personal": {"note": "health"}})
-    shop.save(processing={"care": {"purpose": "care", "basis": "legitimate interests", "datasets": ["health"]}})
+    datasets(
+        shop,
+        health={
+            "system": "app",
+            "table": "orders",
+            "subject": "customer",
+            "subject_key": "customer_id",
+            "personal": {"note": "health"},
+        },
+    )
+    shop.save(
+        processing={"care": {"purpose": "care", "basis": "legitimate interests", "datasets": ["health"]}}
+    )
     shop.reopen()
     plan = shop.plan("compliance.check", packs=["gdpr"])
     assert plan.figures["rules"]["gdpr/special-categories"] == {"article": "Art. 9(2)", "says": "fail"}
@@ -266,7 +384,12 @@ def test_a_violation_is_watched_and_escalates(shop):
     assert outcome.status == "done"
     shop.reopen()
     rule = next(rule for rule in shop.app.estate.alerts if rule.name == "compliance-violation")
-    assert (rule.system, rule.sample, rule.escalates_as, rule.notify) == ("compliance", "compliance_critical", "compliance-violation", ("file:data/alerts.jsonl",))
+    assert (rule.system, rule.sample, rule.escalates_as, rule.notify) == (
+        "compliance",
+        "compliance_critical",
+        "compliance-violation",
+        ("file:data/alerts.jsonl",),
+    )
     assert shop.app.estate.schedules["watch-compliance"].operation == "compliance.check"
     again = shop.plan("compliance.check", packs=["gdpr"], watch=True, notify=["file:data/alerts.jsonl"])
     assert again.nothing_to_do
@@ -286,6 +409,96 @@ def test_a_hold_is_placed_and_taken_back(shop):
     plan = shop.plan("compliance.hold", hold="h", subject="customer", key="file:key.txt", why="w")
     outcome = shop.apply(plan)
     assert outcome.status == "done"
-    assert shop.plan("compliance.hold", hold="h", subject="customer", key="file:key.txt", why="w").nothing_to_do
+    assert shop.plan(
+        "compliance.hold", hold="h", subject="customer", key="file:key.txt", why="w"
+    ).nothing_to_do
     assert shop.app.undo(outcome.run, by="dba").status == "undone"
     assert "holds" not in (shop.folder / "estate.yaml").read_text()
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_names_that_need_quotes_and_percent_signs_are_names(shop):
+    shop.change(
+        """CREATE TABLE "Wéird "" % t" ("kéy %s" int, "m;--" text)""", f"""INSERT INTO "Wéird "" % t" VALUES ({SUBJECT}, '{EMAIL}'), ({OTHER}, 'x')""",
+        """CREATE TABLE "child %" (k text, "p %" int)""",
+    )  # fmt: skip
+    found = {
+        "system": "app",
+        "table": 'public.Wéird "" % t'.replace('""', '"'),
+        "subject": "customer",
+        "subject_key": "kéy %s",
+        "personal": {"m;--": "email"},
+    }
+    shop.save(datasets={"weird": found}, processing={})
+    shop.reopen()
+    plan = shop.erasure()
+    assert plan.blockers == ()
+    outcome = shop.apply(plan)
+    assert outcome.status == "done", outcome.parts[0].reason
+    assert shop.query(
+        """SELECT "m;--" FROM "Wéird "" % t" """.replace("%", "%%")
+        if False
+        else """SELECT * FROM "Wéird "" % t" """
+    ) == [(OTHER, "x")]
+    assert shop.plan("compliance.review-access").figures["access_datasets"] == 1
+
+
+def test_a_system_that_is_down_is_not_a_pass_and_stops_an_erasure(shop):
+    shop.save(systems={**shop.estate["systems"], "warehouse": {"kind": "duckdb", "path": "gone.duckdb"}})
+    shop.reopen()
+    plan = shop.erasure()
+    assert plan.steps == ()
+    assert any("warehouse does not answer" in blocker for blocker in plan.blockers)
+    checked = shop.plan("compliance.check", packs=["gdpr"])
+    assert (
+        "warehouse-customers: warehouse"
+        in next(one for one in checked.findings if one.rule == "gdpr-columns-known").what
+        or checked.figures["rules"]["gdpr/columns-known"]["says"] != "pass"
+    )
+
+
+def test_mariadb_is_reviewed_and_exported(shop, mariadb):
+    with mariadb.database(
+        "CREATE TABLE people (id int, mail text)",
+        f"INSERT INTO people VALUES ({SUBJECT}, '{EMAIL}'), ({OTHER}, 'x')",
+    ) as url:
+        people = {
+            "system": "crm",
+            "table": "people",
+            "subject": "customer",
+            "subject_key": "id",
+            "personal": {"mail": "email"},
+        }
+        shop.save(
+            systems={**shop.estate["systems"], "crm": {"kind": "mysql", "url": url}},
+            datasets={"people": people},
+            processing={},
+        )
+        shop.reopen()
+        review = shop.plan("compliance.review-access")
+        assert {(one["role"], one["reads"]) for one in review.figures["access"]} >= {("'looker'@'%'", True)}
+        plan = shop.plan(
+            "compliance.export-subject", subject="customer", key="file:key.txt", path="data/out.zip"
+        )
+        assert plan.figures["rows_people"] == 1
+        assert shop.apply(plan).status == "done"
+        with zipfile.ZipFile(shop.folder / "data/out.zip") as packed:
+            assert json.loads(packed.read("people.json")) == [{"id": SUBJECT, "mail": EMAIL}]
+        assert (
+            shop.plan("compliance.check", packs=["gdpr"]).figures["rules"]["gdpr/erasure-possible"]["says"]
+            == "fail"
+        )
+
+
+def test_an_estate_without_datasets_says_so(shop):
+    shop.save(datasets={}, processing={})
+    shop.reopen()
+    assert shop.plan("compliance.apply-retention").nothing_to_do == "No dataset has retention_days."
+    assert shop.plan("compliance.check").summary.startswith("No pack is named")
+    assert (
+        shop.plan("compliance.check", packs=["gdpr"]).figures["rules"]["gdpr/purposes-registered"]["says"]
+        == "not applicable"
+    )
+    assert shop.plan("compliance.review-access").figures["access_datasets"] == 0

@@ -34,7 +34,10 @@ def test_an_address_is_found_however_it_is_written_and_redacted(keyed, line):
     assert "[erased]" in found.redacted(line, "[erased]")
 
 
-@pytest.mark.parametrize("line", ["ann.leer@example.com", "ann lee wrote to example", "jann.lee@example.com", "ann.lee@example.org", ""])
+@pytest.mark.parametrize(
+    "line",
+    ["ann.leer@example.com", "ann lee wrote to example", "jann.lee@example.com", "ann.lee@example.org", ""],
+)
 def test_what_only_looks_alike_is_left(keyed, line):
     assert not finder(keyed, "ann.lee@example.com").is_in(line)
 
@@ -60,14 +63,21 @@ def test_a_long_key_is_found_anywhere(keyed):
     assert finder(keyed, key, "key").is_in(f"/account/{key.upper()}/x")
 
 
-@pytest.mark.parametrize(("value", "category"), [("Ann", "name"), ("ab", "email"), ("12", "phone"), ("", "email"), ("x " * 40, "address")])
+@pytest.mark.parametrize(
+    ("value", "category"),
+    [("Ann", "name"), ("ab", "email"), ("12", "phone"), ("", "email"), ("x " * 40, "address")],
+)
 def test_what_tells_nobody_apart_is_not_sought(keyed, value, category):
     assert keyed.trace(value, category) is None
 
 
 def test_a_digest_rests_on_the_key_of_the_project(keyed, tmp_path):
     other = Keyed(tmp_path)
-    assert keyed.subject("customer", 4711) == keyed.subject("customer", " 4711 ") == keyed.subject("customer", 4711.0)
+    assert (
+        keyed.subject("customer", 4711)
+        == keyed.subject("customer", " 4711 ")
+        == keyed.subject("customer", 4711.0)
+    )
     assert keyed.subject("customer", 4711) != keyed.subject("supplier", 4711)
     assert keyed.subject("customer", 4711) != other.subject("customer", 4711)
     assert (tmp_path / ".datareeve/compliance.key").stat().st_mode & 0o777 == 0o600
@@ -90,9 +100,25 @@ def test_whatever_stands_around_it_it_is_found_and_nothing_else_is_changed(keyed
 # -- files -------------------------------------------------------------------------------------------------------------------------------
 
 
-def files(folder, keyed, pattern, *, mode="delete", column="", put=None, key="42"):
-    store = Store.model_validate({"dataset": "d", "table": pattern, "form": "lines", "match": {"column": column}, "mode": mode, "set": put or {}})
-    sought = Sought(subject="customer", digest=keyed.subject("customer", key), traces=(keyed.key_trace(key),), names=("customer_id",))
+def files(  # noqa: PLR0913 - a dataset of files
+    folder, keyed, pattern, *, mode="delete", column="", put=None, key="42"
+):
+    store = Store.model_validate(
+        {
+            "dataset": "d",
+            "table": pattern,
+            "form": "lines",
+            "match": {"column": column},
+            "mode": mode,
+            "set": put or {},
+        }
+    )
+    sought = Sought(
+        subject="customer",
+        digest=keyed.subject("customer", key),
+        traces=(keyed.key_trace(key),),
+        names=("customer_id",),
+    )
     return Files(Source(folder, pattern), store, sought, keyed, folder)
 
 
@@ -117,12 +143,17 @@ def test_records_of_csv_go_by_their_key_and_others_stay_byte_for_byte(tmp_path, 
 
 def test_a_value_in_csv_and_json_is_replaced(tmp_path, keyed):
     (tmp_path / "f.csv").write_text('customer_id,m\n42,"a,b"\n43,c\n')
-    (tmp_path / "f.jsonl").write_text('{"customer_id": 42, "m": "é"}\nnot json\n{"customer_id": "43", "m": 1}\n[42]\n')
+    (tmp_path / "f.jsonl").write_text(
+        '{"customer_id": 42, "m": "é"}\nnot json\n{"customer_id": "43", "m": 1}\n[42]\n'
+    )
     files(tmp_path, keyed, "f.csv", column="customer_id", mode="anonymise", put={"m": "text:x"}).rewrite(None)
     files(tmp_path, keyed, "f.jsonl", column="customer_id", mode="anonymise", put={"m": "null"}).rewrite(None)
     assert (tmp_path / "f.csv").read_text() == "customer_id,m\n42,x\n43,c\n"
     lines = (tmp_path / "f.jsonl").read_text().splitlines()
-    assert (json.loads(lines[0]), lines[1:]) == ({"customer_id": 42, "m": None}, ["not json", '{"customer_id": "43", "m": 1}', "[42]"])
+    assert (json.loads(lines[0]), lines[1:]) == (
+        {"customer_id": 42, "m": None},
+        ["not json", '{"customer_id": "43", "m": 1}', "[42]"],
+    )
 
 
 def test_bytes_that_are_no_text_and_packed_files_pass_through(tmp_path, keyed):

@@ -80,10 +80,10 @@ def tables(system: Reader) -> dict[str, dict[str, Any]]:
 
 
 PLACE = {
-    "postgresql": "SELECT n.nspname AS s, c.relname AS t, c.relkind::text AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname || '.' || c.relname IN (%s, %s)",
-    "duckdb": "SELECT table_schema AS s, table_name AS t, 'r' AS kind FROM information_schema.tables WHERE table_catalog = current_database() AND table_schema || '.' || table_name IN (?, ?)",
-    "mysql": "SELECT TABLE_NAME AS t, 'r' AS kind FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (%s, %s)",
-    "sqlite": "SELECT name AS t, 'r' AS kind FROM sqlite_master WHERE type IN ('table', 'view') AND name IN (?, ?)",
+    "postgresql": "SELECT n.nspname AS s, c.relname AS t, c.relkind::text AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname || '.' || c.relname IN (%s, %s, %s, %s)",
+    "duckdb": "SELECT table_schema AS s, table_name AS t, 'r' AS kind FROM information_schema.tables WHERE table_catalog = current_database() AND table_schema || '.' || table_name IN (?, ?, ?, ?)",
+    "mysql": "SELECT TABLE_NAME AS t, 'r' AS kind FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (%s, %s, %s, %s)",
+    "sqlite": "SELECT name AS t, 'r' AS kind FROM sqlite_master WHERE type IN ('table', 'view') AND name IN (?, ?, ?, ?)",
 }
 
 
@@ -108,10 +108,13 @@ def named(found: dict[str, dict[str, Any]], table: str, kind: str) -> str | None
     return next((name for name in _meant(table, kind) if name in found), None)
 
 
-def _meant(table: str, kind: str) -> tuple[str, str]:
+def _meant(table: str, kind: str) -> tuple[str, ...]:
+    """What a table may be called in the catalog: as it is written, in the home schema, and both without quotes."""
     plain = table.replace('"', "").replace("`", "")
     home = {"postgresql": "public", "duckdb": "main"}.get(kind)
-    return (plain, f"{home}.{plain}") if home else (plain, plain.rpartition(".")[2])
+    if home is None:
+        return (table, table.rpartition(".")[2], plain, plain.rpartition(".")[2])
+    return (table, f"{home}.{table}", plain, f"{home}.{plain}")
 
 
 def _made(rows: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:

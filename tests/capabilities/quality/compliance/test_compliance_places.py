@@ -10,7 +10,10 @@ from datareeve.core.estate_data import DataSettings
 
 def table(*columns, keys=(), kind="r", triggers=()):
     about = {name: {"type": "text", "nullable": True, "generated": False} for name in columns}
-    refs = [{"columns": [column], "table": to, "references": [ref], "on_delete": rule} for column, to, ref, rule in keys]
+    refs = [
+        {"columns": [column], "table": to, "references": [ref], "on_delete": rule}
+        for column, to, ref, rule in keys
+    ]
     return {"source": "quoted", "kind": kind, "columns": about, "keys": refs, "triggers": list(triggers)}
 
 
@@ -24,12 +27,22 @@ TABLES = {
     "public.copy": table("id", "total"),
     "public.seen": table("id", "mail", kind="v"),
 }
-PEOPLE = {"system": "app", "table": "people", "subject": "person", "subject_key": "id", "personal": {"mail": "email"}}
+PEOPLE = {
+    "system": "app",
+    "table": "people",
+    "subject": "person",
+    "subject_key": "id",
+    "personal": {"mail": "email"},
+}
 
 
 def search(datasets, tables=None, **more):
     declared = DataSettings.model_validate({"datasets": {"people": PEOPLE, **datasets}})
-    seen = Surroundings(kinds={"app": "postgresql", "lake": "folder", "far": "spark"}, tables={"app": tables or TABLES}, **more)
+    seen = Surroundings(
+        kinds={"app": "postgresql", "lake": "folder", "far": "spark"},
+        tables={"app": tables or TABLES},
+        **more,
+    )
     found = find(declared, seen, "person")
     return {place.name: place for place in found.places}, {one.dataset: one for one in found.unreached}
 
@@ -56,7 +69,13 @@ def test_a_dataset_is_found_by_the_surest_way_there_is(one, found, where):
 
 
 def test_an_aggregate_and_a_view_are_named_as_not_reached():
-    _, unreached = search({"sums": dataset("sums", derived_from=["people"]), "seen": dataset("seen", subject="person", subject_key="id"), "far": {"system": "far", "table": "t", "subject": "person"}})
+    _, unreached = search(
+        {
+            "sums": dataset("sums", derived_from=["people"]),
+            "seen": dataset("seen", subject="person", subject_key="id"),
+            "far": {"system": "far", "table": "t", "subject": "person"},
+        }
+    )
     assert "nothing in it tells one subject from another" in unreached["sums"].why
     assert unreached["seen"].why == "public.seen is a view: its rows are those of its tables"
     assert "spark" in unreached["far"].why
@@ -64,23 +83,37 @@ def test_an_aggregate_and_a_view_are_named_as_not_reached():
 
 
 def test_what_is_missing_blocks():
-    _, unreached = search({"x": dataset("nowhere", subject="person", subject_key="id"), "y": {"system": "gone", "table": "t", "subject": "person"}})
+    _, unreached = search(
+        {
+            "x": dataset("nowhere", subject="person", subject_key="id"),
+            "y": {"system": "gone", "table": "t", "subject": "person"},
+        }
+    )
     assert (unreached["x"].blocks, unreached["y"].blocks) == (True, True)
 
 
 def test_tables_that_nobody_declared_go_with_the_rows_they_refer_to():
     places, _ = search({"orders": dataset("orders", subject="person", subject_key="person")})
     assert (places["app:public.items"].store.mode, places["app:public.items"].declared) == ("delete", False)
-    assert (places["app:public.notes"].store.mode, places["app:public.notes"].store.set) == ("anonymise", {"item": "null"})
+    assert (places["app:public.notes"].store.mode, places["app:public.notes"].store.set) == (
+        "anonymise",
+        {"item": "null"},
+    )
 
 
 def test_a_dataset_of_another_subject_is_not_this_ones():
-    places, _ = search({"copy": dataset("copy", subject="supplier", subject_key="id", derived_from=["people"])})
+    places, _ = search(
+        {"copy": dataset("copy", subject="supplier", subject_key="id", derived_from=["people"])}
+    )
     assert set(places) == {"people", "app:public.orders"}
 
 
 def test_references_in_a_circle_end():
-    tables = {**TABLES, "public.a": table("b", keys=[("b", "public.b", "a", "no action")]), "public.b": table("a", keys=[("a", "public.a", "b", "no action")])}
+    tables = {
+        **TABLES,
+        "public.a": table("b", keys=[("b", "public.b", "a", "no action")]),
+        "public.b": table("a", keys=[("a", "public.a", "b", "no action")]),
+    }
     _, unreached = search({"a": dataset("a", subject="person")}, tables)
     assert "a" in unreached
 
@@ -99,12 +132,25 @@ def test_references_in_a_circle_end():
     ],
 )  # fmt: skip
 def test_files_are_found_by_what_their_form_tells(files, one, found):
-    places, unreached = search({"f": {"system": "lake", "table": "f", **one}}, files={"f": {"unread": [], **files}})
-    assert (places["f"].found if "f" in places else "blocked" if unreached["f"].blocks else "not reached") == found
+    places, unreached = search(
+        {"f": {"system": "lake", "table": "f", **one}}, files={"f": {"unread": [], **files}}
+    )
+    assert (
+        places["f"].found if "f" in places else "blocked" if unreached["f"].blocks else "not reached"
+    ) == found
 
 
 def test_what_may_not_be_null_and_holds_no_text_needs_a_word():
-    tables = {**TABLES, "public.people": {**TABLES["public.people"], "columns": {"id": {"type": "integer", "nullable": False, "generated": False}, "mail": {"type": "bytea", "nullable": False, "generated": False}}}}
+    tables = {
+        **TABLES,
+        "public.people": {
+            **TABLES["public.people"],
+            "columns": {
+                "id": {"type": "integer", "nullable": False, "generated": False},
+                "mail": {"type": "bytea", "nullable": False, "generated": False},
+            },
+        },
+    }
     people = {**PEOPLE, "erasure": "anonymise"}
     _, unreached = search({"people": people}, tables)
     assert "mail may not be NULL" in unreached["people"].why

@@ -19,6 +19,7 @@ from datareeve.capabilities.quality.compliance.places import (
 from datareeve.core.errors import BadInput, DatareeveError
 from datareeve.core.value import Value
 from datareeve.systems.subject_shapes import Match, Sought, Store, Trace
+from datareeve.systems.subject_tables import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -190,7 +191,7 @@ def _may(systems: Systems, place: Place) -> bool:
     if place.kind != "postgresql" or place.store.mode == "keep":
         return True
     right = "DELETE" if place.store.mode == "delete" else "UPDATE"
-    source = ".".join(f'"{part}"' for part in place.table.split(".", 1))
+    source = source_of(place.kind, place.table).replace("%%", "%")
     return bool(systems[place.system].read("query", sql=RIGHT_SQL, parameters={"table": source, "right": right}, shape="scalar"))  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from datareeve.capabilities.quality.compliance import declared as estate
 from datareeve.capabilities.quality.compliance import erasing
 from datareeve.capabilities.quality.compliance.inputs import KeyReference  # noqa: TC001 - a field's type
 from datareeve.capabilities.quality.compliance.looking import Counted, SubjectFacts, look, with_circumstances
-from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Systems
+from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Systems
 
 
 class EraseSubject(Operation[SubjectFacts]):
@@ -65,9 +65,18 @@ class EraseSubject(Operation[SubjectFacts]):
             requirements=(self._the_same(facts), *(erasing.still_as_counted(facts, one) for one in wanted)) if steps else (),
             steps=steps,
             checks=self._checks(facts, wanted, path) if steps else (),
-            findings=tuple(erasing.findings(facts, wanted)),
+            findings=(*erasing.findings(facts, wanted), *self._key_stays(wanted)),
             figures={"rows_found": facts.rows, "datasets_searched": len(facts.counted), "identifiers": len(facts.sought.traces), **{f"rows_{one.place.name}": one.rows for one in facts.counted}},
             blockers=tuple(blockers),
+        )  # fmt: skip
+
+    def _key_stays(self, wanted: list[Counted]) -> tuple[Finding, ...]:
+        """The last place where the key stands is the one that was named."""
+        if not wanted or not self.key.startswith("file:"):
+            return ()
+        what = f"{self.key} itself holds the subject's key, and is needed until the erasure has ended."
+        return (
+            Finding(rule="key-stands-in-a-file", subject=self.key, what=what, instead="Remove that file then.", severity=Severity.INFO),
         )  # fmt: skip
 
     def _the_same(self, facts: SubjectFacts) -> Claim:
