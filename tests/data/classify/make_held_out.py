@@ -1,5 +1,6 @@
 # ruff: noqa: C901, PLC0415, PLR0911, S311, SIM108, T201 - a generator of data: seeded, and run by hand
-# fmt: off - a table of a line each
+# A table, or a concept, is a line.
+# fmt: off
 """The half of the corpus that nobody tunes by: hand-written tables, values by mimesis (MIT), numbers by python-stdnum and phonenumbers.
 
     python -m venv V && V/bin/pip install mimesis==22.2.0 python-stdnum phonenumbers && V/bin/python make_held_out.py > held_out.jsonl

@@ -1,5 +1,6 @@
 # ruff: noqa: DTZ001, S311, T201 - a generator of data: seeded, and run by hand
-# fmt: off - a table of a line each
+# A table, or a concept, is a line.
+# fmt: off
 """The half of the corpus that the classifier is tuned by: tables composed of concepts in ten languages, values by Faker (MIT).
 
     python -m venv V && V/bin/pip install faker python-stdnum && PYTHONHASHSEED=0 V/bin/python make_tuning.py > tuning.jsonl

@@ -23,6 +23,7 @@ from datareeve.core.operation import (
     Step,
     Systems,
 )
+from datareeve.core.personal_data.declared import personal_columns
 from datareeve.core.value import Value
 
 ROWS_A_SECOND = 5_000_000  # that one pass reads, as a first guess: the bench tells what was measured
@@ -101,11 +102,7 @@ class CheckContract(Operation[CheckFacts]):
         reader = systems[read_on]
         catalog = engines.catalog_of(reader, sorted(tables_of(contract)))
         datasets = systems["estate"].read("get", where=["datasets"]) or {}
-        own = {
-            one["table"]: tuple(one.get("personal") or ())
-            for one in datasets.values()
-            if one.get("system") == system
-        }
+        own = {table: tuple(columns) for table, columns in personal_columns(datasets, system).items()}
         return Place(system=system, read_on=read_on, catalog=catalog, personal=own)
 
     def _wanted(self, contract: Contract) -> Contract:
