@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 import servers
+import spark_rig
 from datareeve.core.errors import BadInput
 from datareeve.systems import measure as measure_module
 
@@ -101,7 +102,29 @@ def _folder(request, tmp_path):
     return Rig("folder", system, snapshots=False)
 
 
-MAKE = {"postgresql": _postgresql, "mysql": _mysql, "sqlite": _sqlite, "duckdb": _duckdb, "folder": _folder}
+def _spark(request, tmp_path):
+    with duckdb.connect() as connection:
+        connection.execute(PEOPLE.format(text="VARCHAR"))
+        connection.executemany("INSERT INTO people VALUES (?, ?, ?, ?)", ROWS)
+        connection.execute(f"COPY people TO '{tmp_path / 'people.parquet'}'")
+    entry = {
+        "kind": "spark",
+        "url": request.getfixturevalue("spark_cluster").url,
+        "settings": spark_rig.SETTINGS,
+        "tables": {"people": str(tmp_path / "people.parquet")},
+    }
+    system = servers.elsewhere(tmp_path, spark=entry)["spark"]
+    return Rig("spark", system, snapshots=False, quote=lambda name: f"`{name}`")
+
+
+MAKE = {
+    "postgresql": _postgresql,
+    "mysql": _mysql,
+    "sqlite": _sqlite,
+    "duckdb": _duckdb,
+    "folder": _folder,
+    "spark": _spark,
+}
 
 
 @pytest.fixture
@@ -110,9 +133,11 @@ def stack():
         yield held
 
 
-@pytest.fixture(
-    params=[pytest.param(kind, marks=pytest.mark.system) if kind == "mysql" else kind for kind in MAKE]
-)
+MARKS = {"mysql": pytest.mark.system, "spark": pytest.mark.kills}
+NOBODY_WRITES = {"duckdb", "folder", "spark"}
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=MARKS.get(kind, ())) for kind in MAKE])
 def rig(request, tmp_path, stack):
     return MAKE[request.param](request, tmp_path)
 
@@ -177,6 +202,8 @@ def test_a_check_answers_counts_and_no_value(rig):
 
 
 def test_a_statement_without_end_is_ended_and_the_next_is_answered(rig):
+    if rig.kind == "spark":
+        pytest.skip("a statement takes seconds there: see test_spark_system")
     start = time.monotonic()
     told = rig.measure(
         ("endless", ENDLESS[rig.kind]), ("next", "SELECT count(*) AS n FROM people"), timeout_seconds=0.3
@@ -241,7 +268,7 @@ def test_no_error_repeats_a_value(rig):
 REGEX = {
     "postgresql": "SELECT count(*) AS n FROM people WHERE email ~ '{}'", "mysql": "SELECT count(*) AS n FROM people WHERE email REGEXP '{}'",
     "sqlite": "SELECT count(*) AS n FROM people WHERE email REGEXP '{}'", "duckdb": "SELECT count(*) AS n FROM people WHERE regexp_matches(email, '{}')",
-    "folder": "SELECT count(*) AS n FROM people WHERE regexp_matches(email, '{}')",
+    "folder": "SELECT count(*) AS n FROM people WHERE regexp_matches(email, '{}')", "spark": "SELECT count(*) AS n FROM people WHERE email RLIKE '{}'",
 }  # fmt: skip
 
 
@@ -263,7 +290,7 @@ def test_statements_that_cannot_be_told_apart_are_refused(rig):
 
 
 def test_two_statements_see_one_snapshot_while_another_session_commits(rig, between):
-    if rig.kind in {"duckdb", "folder"}:
+    if rig.kind in NOBODY_WRITES:
         pytest.skip("no other session can write while the file is read")
     between[0].append(lambda: rig.write("DELETE FROM people WHERE id <= 50"))
     count = "SELECT count(*) AS n FROM people"
@@ -274,7 +301,7 @@ def test_two_statements_see_one_snapshot_while_another_session_commits(rig, betw
 
 
 def test_a_snapshot_that_is_too_old_is_renewed_and_this_is_told(rig, between):
-    if rig.kind in {"duckdb", "folder"}:
+    if rig.kind in NOBODY_WRITES:
         pytest.skip("no other session can write while the file is read")
     between[0].append(lambda: rig.write("DELETE FROM people WHERE id <= 50"))
     count = "SELECT count(*) AS n FROM people"
@@ -289,7 +316,7 @@ def test_a_share_of_the_time_is_left_to_others(rig, between):
 
 
 def test_a_table_that_is_dropped_between_is_told_and_waits_for_nobody(rig, between):
-    if rig.kind in {"duckdb", "folder"}:
+    if rig.kind in NOBODY_WRITES:
         pytest.skip("no other session can write while the file is read")
     between[0].append(lambda: rig.write("DROP TABLE people"))
     count = "SELECT count(*) AS n FROM people"

@@ -8,7 +8,6 @@ loss of the connection ends the whole. A statement with a `check` is streamed th
 from __future__ import annotations
 
 import decimal
-import difflib
 import math
 from itertools import islice
 from time import perf_counter, sleep
@@ -119,7 +118,8 @@ class _Held:
 
 
 def _rows(engine: Engine, statement: dict[str, Any], seconds: float) -> list[dict[str, Any]]:
-    check = tester(statement["check"]) if statement.get("check") else None
+    asked = statement.get("check")
+    check = formats.tester(asked["format"], asked.get("arguments") or {}) if asked else None
     with engine.stream(statement["sql"], seconds) as (names, rows):
         if check is not None:
             return [_checked(rows, check, width=len(names))]
@@ -133,13 +133,6 @@ def _rows(engine: Engine, statement: dict[str, Any], seconds: float) -> list[dic
                 "Add a LIMIT or an aggregate.",
             )
         return kept
-
-
-def tester(check: dict[str, Any]) -> Callable[[Any], bool]:
-    """The test that a `check` names. Errors: `BadInput` for a name or arguments that are not known, before anything is read."""
-    name, arguments = check["format"], check.get("arguments") or {}
-    formats.prepared(name, arguments)
-    return lambda value: formats.valid(name, value, **arguments)
 
 
 def _checked(rows: Iterable[Sequence[Any]], valid: Callable[[Any], bool], width: int) -> dict[str, int]:
@@ -237,9 +230,3 @@ def told(error: DatareeveError) -> dict[str, str]:
 def unreachable(error: DatareeveError) -> bool:
     """Whether an error says by itself that the connection is lost."""
     return isinstance(error, Unreachable)
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """' Did you mean X?'; '' where nothing is near."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.4)
-    return f" Did you mean {near[0]!r}?" if near else ""

@@ -16,7 +16,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -49,11 +49,19 @@ def valid(name: str, value: Any, **arguments: Any) -> bool:
 
     Errors: `BadInput` `format.unknown`, `format.arguments`, `format.needs-extra`; never for a value, whatever it is.
     """
+    return tester(name, arguments)(value)
+
+
+def tester(name: str, arguments: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """`valid` for many values: name and arguments are looked at once. Errors: as for `valid`."""
     made = prepared(name, arguments)
-    text = _text(value)
-    if not text or len(text) > LONGEST or not text.isprintable():
-        return False
-    return made.test(text, **arguments)
+    test = partial(made.test, **arguments) if arguments else made.test
+
+    def check(value: Any) -> bool:
+        text = value if isinstance(value, str) else _text(value)
+        return bool(text) and len(text) <= LONGEST and text.isprintable() and test(text)
+
+    return check
 
 
 def prepared(name: str, arguments: Mapping[str, Any]) -> Format:
