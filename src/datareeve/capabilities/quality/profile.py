@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 SAMPLED_ABOVE = 5_000_000  # rows: a larger table is looked at by a sample of that many
 FEW = 24  # distinct values that may be an enumeration
 LONGEST_WORD = 40  # characters of a value that may stand in a contract
-KEYS_TRIED = 40  # sets of columns that are asked whether they are a key
+SOME_ROWS = 20_000  # that a first look is taken at
+KEYS_COUNTED = 6
+KEYS_TRIED = 120  # sets of columns that are asked whether they are a key
 WIDEST_KEY = 3
 REFERENCES_TRIED = 40
 ORDERS_TRIED = 30
@@ -59,7 +61,9 @@ class Column(Value):
     greatest: float | str | None = None
     shortest: int | None = None
     longest: int | None = None
-    shapes: dict[str, int] = Field(default_factory=dict)  # shape -> rows
+    shapes: dict[str, int] = Field(
+        default_factory=dict
+    )  # those that may be: shape -> rows that have it, of the narrowest
     format: str = ""  # one that every value has
     values: tuple[tuple[str, int], ...] = ()  # of an enumeration: (value, rows)
     category: str = ""  # of personal data
@@ -153,6 +157,8 @@ def profile(  # noqa: PLR0913 - what is looked at, and how
     second = _asked(
         reader, [one for look in looks for one in _second(look, found[look.name])], timeout_seconds
     )
+    exact = [one for look in looks for one in _exact_keys(look, found[look.name], second)]
+    second |= _asked(reader, exact, timeout_seconds)
     found = {look.name: _of_second(look, found[look.name], second) for look in looks}
     third = _asked(reader, list(_references(looks, found)), timeout_seconds)
     return tuple(_with_references(look, looks, found, third) for look in looks)
@@ -193,6 +199,11 @@ def _first(look: _Look) -> Iterator[dict[str, Any]]:
     for column in look.columns:
         listed = ", ".join(f"{expression} AS {name}" for name, expression in _figures(look, column).items())
         yield {"id": f"{look.name}:column:{column.name}", "sql": f"SELECT {listed} FROM {look.source}"}
+        if column.family == "text":
+            told = {f"s{n}": _shape(look, column.name, regex) for n, regex in enumerate(SHAPES.values())}
+            counted = ", ".join(f"{d.count_where(one)} AS {name}" for name, one in told.items() if one)
+            sql = f"SELECT count({d.name(column.name)}) AS n, {counted} FROM {_some(look, [column.name], SOME_ROWS)}"
+            yield {"id": f"{look.name}:shapes:{column.name}", "sql": sql}
 
 
 def _figures(look: _Look, column: CatalogColumn) -> dict[str, str]:
@@ -207,12 +218,22 @@ def _figures(look: _Look, column: CatalogColumn) -> dict[str, str]:
     elif column.family == "text":
         text = d.as_text(name, column.family)
         figures |= {"shortest": f"min({d.length(text)})", "longest": f"max({d.length(text)})"}
-        for number, regex in enumerate(SHAPES.values()):
-            try:
-                figures[f"s{number}"] = d.count_where(regexes.condition(d, text, regex, d.syntax))
-            except BadInput:
-                continue
     return figures
+
+
+def _shape(look: _Look, column: str, regex: str) -> str:
+    """The condition that a text has a shape; '' where this engine cannot tell."""
+    d = look.dialect
+    try:
+        return regexes.condition(d, d.as_text(d.name(column), "text"), regex, d.syntax)
+    except BadInput:
+        return ""
+
+
+def _some(look: _Look, columns: Sequence[str], rows: int) -> str:
+    """The first rows that come, of some columns: enough to see what a column is not."""
+    named = ", ".join(map(look.dialect.name, columns))
+    return f"(SELECT {named} FROM {look.dialect.table(look.table)} LIMIT {rows}) AS some_rows"
 
 
 def _of_first(look: _Look, found: dict[str, Any]) -> Profile:
@@ -226,7 +247,8 @@ def _of_first(look: _Look, found: dict[str, Any]) -> Profile:
             continue
         told = dict(answer["rows"][0])
         looked_at = int(told["looked_at"])
-        columns.append(_column(look, column, told))
+        some = _row(found, f"{look.name}:shapes:{column.name}")
+        columns.append(_column(look, column, {**some, **told}))
     return Profile(
         table=look.name, rows=rows, looked_at=min(looked_at, rows), columns=tuple(columns), left_out=tuple(left_out),
         keys=tuple(dict.fromkeys(look.table.keys)), primary_key=look.table.primary_key,
@@ -234,16 +256,15 @@ def _of_first(look: _Look, found: dict[str, Any]) -> Profile:
 
 
 def _column(look: _Look, column: CatalogColumn, told: dict[str, Any]) -> Column:
-    shapes = {
-        name: int(told[f"s{number}"] or 0) for number, name in enumerate(SHAPES) if f"s{number}" in told
-    }
+    some = int(told.get("n") or 0)
+    shapes = {name: 0 for n, name in enumerate(SHAPES) if some and int(told.get(f"s{n}") or 0) == some}
     numeric = column.family in NUMERIC
     return Column(
         name=column.name, family=column.family, type=column.type, comment=column.comment,
         present=int(told["present"]), distinct=int(told["distincts"]),
         least=_bound(told.get("least"), numeric=numeric), greatest=_bound(told.get("greatest"), numeric=numeric),
         shortest=told.get("shortest"), longest=told.get("longest"),
-        shapes={name: count for name, count in shapes.items() if count},
+        shapes=shapes,
         category=look.personal.get(column.name, ""), not_null=column.not_null,
     )  # fmt: skip
 
@@ -262,7 +283,6 @@ def _bound(value: Any, *, numeric: bool) -> float | str | None:
 
 def _second(look: _Look, found: Profile) -> Iterator[dict[str, Any]]:
     d, source = look.dialect, look.source
-    by_name = {one.name: one for one in look.columns}
     for column in found.columns:
         name = d.name(column.name)
         if _may_be_enumeration(column, found.looked_at):
@@ -276,9 +296,13 @@ def _second(look: _Look, found: Profile) -> Iterator[dict[str, Any]]:
                 "sql": sql,
                 "check": {"format": format_, "arguments": {}},
             }
+        shape = next(iter(column.shapes), "")
+        if shape:
+            sql = f"SELECT {d.count_where(_shape(look, column.name, SHAPES[shape]))} AS n FROM {source}"
+            yield {"id": f"{look.name}:shape:{column.name}", "sql": sql}
     for key in _key_candidates(found):
-        counted = d.distinct_count([by_name[name] for name in key])
-        yield {"id": f"{look.name}:key:{','.join(key)}", "sql": f"SELECT {counted} AS n FROM {source}"}
+        sql = f"SELECT count(*) AS n FROM (SELECT DISTINCT * FROM {_some(look, key, SOME_ROWS)}) AS kept"
+        yield {"id": f"{look.name}:some:{','.join(key)}", "sql": sql}
     for lesser, greater in _order_candidates(found):
         a, b = d.name(lesser), d.name(greater)
         both = d.count_where(f"{a} IS NOT NULL AND {b} IS NOT NULL")
@@ -286,6 +310,20 @@ def _second(look: _Look, found: Profile) -> Iterator[dict[str, Any]]:
             "id": f"{look.name}:order:{lesser},{greater}",
             "sql": f"SELECT {d.count_where(f'{a} > {b}')} AS wrong, {both} AS n FROM {source}",
         }
+
+
+def _exact_keys(look: _Look, found: Profile, some: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Of the sets of columns that had no two equal rows among some, the first few: among all."""
+    d, first = look.dialect, min(SOME_ROWS, found.rows)
+    left = [
+        key
+        for key in _key_candidates(found)
+        if _row(some, f"{look.name}:some:{','.join(key)}").get("n") == first
+    ]
+    for key in left[:KEYS_COUNTED] if not found.sampled else ():
+        named = ", ".join(map(d.name, key))
+        sql = f"SELECT count(*) AS n FROM (SELECT {named} FROM {d.table(look.table)} GROUP BY {named}) AS groups_of"
+        yield {"id": f"{look.name}:key:{','.join(key)}", "sql": sql}
 
 
 def _may_be_enumeration(column: Column, rows: int) -> bool:
@@ -418,6 +456,9 @@ def _with_values(look: _Look, column: Column, answers: dict[str, Any]) -> Column
     told = [(str(one["value"]), int(one["n"])) for one in rows]
     if told and not any(_looks_personal(value) for value, _ in told):
         changes["values"] = tuple(told)
+    shape = next(iter(column.shapes), "")
+    shaped = _row(answers, f"{look.name}:shape:{column.name}").get("n")
+    changes["shapes"] = {shape: int(shaped)} if shape and shaped else {}
     checked = _row(answers, f"{look.name}:format:{column.name}")
     if checked.get("checked") and not checked.get("failing"):
         changes["format"] = _format_of(column)
