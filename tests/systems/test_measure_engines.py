@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -302,6 +303,18 @@ def test_duckdb_stays_within_its_memory_and_spills_within_the_project(tmp_path):
     assert told["b"]["rows"] == [{"failing": 2_500_000, "checked": 2_500_000, "distinct": 951_656}]
     assert peak_kb < 512 * 1024
     assert list((tmp_path / ".datareeve").iterdir()) == []
+
+
+def test_what_a_killed_process_spilled_is_removed_by_the_next(tmp_path):
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as made:
+        made.execute("CREATE TABLE people (id int)")
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    for pid in (ended.pid, os.getpid()):
+        (tmp_path / ".datareeve" / f"spill-{pid}-x").mkdir(parents=True)
+        (tmp_path / ".datareeve" / f"spill-{pid}-x" / "values").write_text(CANARY)
+    ask(servers.elsewhere(tmp_path, shop={"kind": "duckdb", "path": "shop.duckdb"})["shop"], COUNT)
+    assert [one.name for one in (tmp_path / ".datareeve").iterdir()] == [f"spill-{os.getpid()}-x"]
 
 
 def test_a_file_that_another_process_writes_is_unreachable(tmp_path):

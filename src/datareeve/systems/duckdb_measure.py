@@ -6,11 +6,14 @@ file, and so both see the same. What does not fit into memory is spilled below t
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from datareeve.core.clock import stamp
 from datareeve.systems import measure
@@ -114,14 +117,23 @@ def spilling(project: Path) -> Iterator[dict[str, str]]:
     folder = None
     with suppress(OSError):
         (project / ".datareeve").mkdir(mode=0o700, exist_ok=True)
+        _sweep(project / ".datareeve")
         folder = tempfile.mkdtemp(
-            prefix="spill-", dir=project / ".datareeve"
+            prefix=f"spill-{os.getpid()}-", dir=project / ".datareeve"
         )  # that only we can read: it holds values
     try:
         yield {**settings, "temp_directory": folder or ""}
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed have spilled: it holds values."""
+    for left in folder.glob("spill-*-*"):
+        owner = left.name.split("-")[1]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def of_file(system: Duckdb, statements: list[dict[str, Any]], **limits: Any) -> dict[str, Any]:
