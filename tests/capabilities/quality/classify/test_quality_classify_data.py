@@ -264,3 +264,55 @@ def test_without_rights_on_a_column_it_is_judged_by_its_name(tmp_path, database)
         app.close()
     assert found(plan) == {"public.people (email)": "email", "public.people (iban)": "bank-account"}
     assert any(f.rule == "not-looked-at" and "iban" in f.what for f in plan.findings)
+
+
+def test_large_tables_views_partitions_and_odd_names_are_sampled_on_postgresql(tmp_path, database):
+    mails = "'p' || n || '@example.com'"
+    with psycopg.connect(database, autocommit=True) as connection:
+        for statement in (
+            f"CREATE TABLE large AS SELECT n, CASE WHEN n > 30000 THEN {mails} ELSE 'none' END AS a1 FROM generate_series(1, 60000) n",
+            "CREATE VIEW seen AS SELECT n, a1 AS a2 FROM large WHERE n > 30000",
+            "CREATE TABLE parted (n int, a3 text) PARTITION BY RANGE (n)",
+            "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (100000)",
+            f"INSERT INTO parted SELECT n, {mails} FROM generate_series(1, 30000) n",
+            'CREATE SCHEMA "Odd ""s"; CREATE TABLE "Odd ""s"."Tä.ble" (a4 text)',
+            f'INSERT INTO "Odd ""s"."Tä.ble" SELECT {mails} FROM generate_series(1, 50) n',
+            "ANALYZE",
+        ):
+            connection.execute(statement)
+    app = open_app(tmp_path, {"kind": "postgresql", "url": database})
+    try:
+        plan = app.preview(app.catalogue.make("quality.classify-data", {"system": "app"}))
+        columns = {subject.rpartition("(")[2][:-1] for subject in found(plan)}
+        assert {"a2", "a3", "a4"} <= columns
+        assert plan.figures["rows_looked_at"] <= 5 * 400
+        assert app.apply(plan, by="dba", approved=True).status == "done"
+        assert app.preview(app.catalogue.make("quality.classify-data", {"system": "app"})).steps == ()
+    finally:
+        app.close()
+
+
+def test_tables_without_a_rowid_gaps_and_views_are_sampled_on_sqlite(tmp_path, shop):
+    shop.execute("CREATE TABLE keyed (k text PRIMARY KEY, a1 text) WITHOUT ROWID")
+    shop.execute("CREATE TABLE gaps (k integer PRIMARY KEY, a2 text)")
+    shop.executemany("INSERT INTO keyed VALUES (?, ?)", [(f"k{n}", f"p{n}@example.com") for n in range(500)])
+    shop.executemany("INSERT INTO gaps VALUES (?, ?)", [(n**3, f"p{n}@example.com") for n in range(500)])
+    shop.execute("CREATE VIEW seen AS SELECT a2 AS a3 FROM gaps")
+    shop.commit()
+    app = open_app(tmp_path, SHOP)
+    try:
+        plan = app.preview(app.catalogue.make("quality.classify-data", {"system": "app", "write": False}))
+    finally:
+        app.close()
+    assert {"a1", "a2", "a3"} <= {subject.rpartition("(")[2][:-1] for subject in found(plan)}
+    assert not [one for one in plan.findings if one.rule == "not-looked-at"]
+
+
+def test_a_system_that_is_down_is_a_blocker_and_no_error(tmp_path):
+    app = open_app(tmp_path, {"kind": "sqlite", "path": "nothing.db"})
+    try:
+        plan = app.preview(app.catalogue.make("quality.classify-data", {"system": "app"}))
+    finally:
+        app.close()
+    assert plan.blockers
+    assert plan.steps == ()

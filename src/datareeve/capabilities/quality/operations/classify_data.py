@@ -13,7 +13,7 @@ from datareeve.capabilities.quality.classify import sampling
 from datareeve.capabilities.quality.classify.categories import CATEGORIES, NOT_PERSONAL
 from datareeve.capabilities.quality.classify.column import Classified  # noqa: TC001 - as above
 from datareeve.capabilities.quality.classify.deciding import decide
-from datareeve.core.errors import BadInput
+from datareeve.core.errors import BadInput, Unreachable
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
 from datareeve.core.value import Value
 
@@ -86,9 +86,12 @@ class ClassifyData(Operation[ClassifyFacts]):
     def observe(self, systems: Systems) -> ClassifyFacts:
         """Catalog, samples and what the estate says. Errors: `BadInput` `engine.no-tables`, `classify.no-table`."""
         reader = systems[self.system]
-        names = list(self.tables) or [
-            ".".join(_quoted(part) for part in place) for place in engines.tables_of(reader)
-        ]
+        try:
+            names = list(self.tables) or [
+                ".".join(_quoted(part) for part in place) for place in engines.tables_of(reader)
+            ]
+        except Unreachable as error:
+            return ClassifyFacts(down=f"{error.code}: {error.what}")
         catalog = engines.catalog_of(reader, names[:MOST_TABLES])
         for name in self.tables:
             if name not in catalog.tables and not catalog.down:
