@@ -41,7 +41,7 @@ class Cluster:
         log = self.folder / f"{name}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [str(home / "bin" / "spark-class"), *arguments],
+                ["setpriv", "--pdeathsig", "KILL", str(home / "bin" / "spark-class"), *arguments],  # also where pytest is killed
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # its executors are ended with it
