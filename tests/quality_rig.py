@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import duckdb
 
 import flights_data
-import servers
 from datareeve.capabilities.quality import engines, running
 from datareeve.capabilities.quality.compiling import compile_contract
 from datareeve.capabilities.quality.contracts.read import read
@@ -23,8 +21,9 @@ from datareeve.capabilities.quality.operations.check_contract import tables_of
 from datareeve.core.estate_data import QualitySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    import servers
     from datareeve.capabilities.quality.rule import Contract, Rule
     from datareeve.capabilities.quality.verdicts import Verdict
     from datareeve.core.operation import Reader
@@ -170,21 +169,22 @@ def into_sqlite(tables: Tables, path: Path) -> Path:
                         f"SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{table}'"
                     ).fetchall()
                 )
-                zone = {
-                    name: " || ':00'" if "ZONE" in types[name] else "" for name in types
-                }  # '+00' is no zone for SQLite
-                listed = ", ".join(
-                    f"CAST({name} AS VARCHAR){zone[name]}"
-                    if types[name].startswith(("TIMESTAMP", "DATE"))
-                    else name
-                    for name in tables.names(table)
-                )
+                listed = ", ".join(_as_sqlite(name, types[name]) for name in tables.names(table))
                 rows = reader.execute(f"SELECT {listed} FROM {table}")
                 marks = ", ".join("?" * len(tables.names(table)))
                 while some := rows.fetchmany(20_000):
                     db.executemany(f"INSERT INTO {table} VALUES ({marks})", some)
         db.commit()
     return path
+
+
+def _as_sqlite(name: str, type_: str) -> str:
+    """A column as SQLite's driver takes it; a zone of hours only is none for SQLite."""
+    if type_.startswith("DECIMAL"):
+        return f"CAST({name} AS DOUBLE)"
+    if type_.startswith(("TIMESTAMP", "DATE")):
+        return f"CAST({name} AS VARCHAR)" + (" || ':00'" if "ZONE" in type_ else "")
+    return name
 
 
 def into_postgresql(tables: Tables, server: servers.Server, name: str) -> str:

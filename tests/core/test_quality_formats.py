@@ -56,6 +56,7 @@ GOOD = {
     "latitude": ["-45.5", 90, "9e1"],
     "longitude": ["180", -179.99],
     "mime": ["text/html; charset=utf-8", "application/vnd.ms-excel"],
+    "json": ['{"a": [1, null, "x"]}', "1.5e3", '"text"', "null", "[]"],
     "jwt": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"],
     "hex-color": ["#fff", "#A0B1C2", "#A0B1C2ff"],
 }  # fmt: skip
@@ -103,6 +104,7 @@ BAD = {
     "latitude": ["90.1", "nan", "inf", "45,5", "٤٥", ""],
     "longitude": ["-180.01", "1e999"],
     "mime": ["text", "texts/html", "text/", "text/html;"],
+    "json": ['{"a": 1', "{'a': 1}", "NaN", "[1,]", "undefined", "[" * 5000],
     "jwt": ["a.b.c", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0", "W10.W10.x"],
     "hex-color": ["fff", "#ff", "#ggg", "#fffff"],
 }  # fmt: skip

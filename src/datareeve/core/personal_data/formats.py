@@ -361,6 +361,19 @@ def _degrees(most: int) -> Callable[[str], bool]:
     return check
 
 
+def json_text(text: str) -> bool:
+    """RFC 8259: one value, and nothing that JSON has not (NaN, Infinity)."""
+    try:
+        json.loads(text, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _no_json(name: str) -> Any:
+    raise ValueError(name)
+
+
 def jwt(text: str) -> bool:
     """RFC 7519 by its shape: three parts of base64url, of which the first names its algorithm. Signature and times are not looked at."""
     parts = text.split(".")
@@ -434,6 +447,7 @@ FORMATS: Final[Mapping[str, Format]] = {
     "latitude": Format("degrees of latitude, -90 to 90", _degrees(90)),
     "longitude": Format("degrees of longitude, -180 to 180", _degrees(180)),
     "mime": Format("a media type (RFC 6838)", _shape(rf"(?:{_TYPES})/[a-z0-9][a-z0-9!#$&^_.+-]{{0,126}}(?:; ?[a-z0-9-]+=(?:[^\s;\"]+|\"[^\"]*\"))*", re.ASCII | re.IGNORECASE)),
+    "json": Format("JSON (RFC 8259)", json_text),
     "jwt": Format("a JSON web token by its shape (RFC 7519)", jwt),
     "hex-color": Format("a colour as #rrggbb (CSS Color 4)", _shape(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})")),
 }  # fmt: skip
