@@ -281,3 +281,15 @@ def test_a_proposal_passes_on_the_data_that_it_was_made_of(project):
         check = app.preview(catalogue().make("quality.check-contract", {"contract": "air"}))
         outcome = applied(app, check)
         assert outcome.status == "done", outcome.parts[0].findings
+
+
+def test_ddl_comes_in_through_datacontract_cli(project):
+    (project / "orders.sql").write_text(
+        "CREATE TABLE orders (id INT PRIMARY KEY, state VARCHAR(10) NOT NULL);"
+    )
+    plan = planned(project, "quality.import-contract", path="orders.sql", format="sql")
+    contract = read(plan.steps[0].call.arguments["text"], "orders")
+    assert {(rule.kind, rule.columns) for rule in contract.rules} >= {
+        ("not-null", ("state",)),
+        ("unique", ("id",)),
+    }

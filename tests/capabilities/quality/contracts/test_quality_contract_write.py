@@ -18,6 +18,7 @@ from datareeve.capabilities.quality.rule import Bounds, Kind
 from datareeve.core.errors import BadInput
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "data" / "odcs").rglob("*.yaml"))
+SMALL = [path for path in EXAMPLES if path.stat().st_size < 20_000 and "properties:" in path.read_text()]
 TEXT = """# who answers for it
 version: 1.0.0
 kind: DataContract   # always
@@ -47,9 +48,6 @@ def test_every_example_of_the_standard_stays_as_it_is(path):
     assert write.changed(text, lambda data: None) == text
     data = parse(text, "it").data
     assert parse(write.dumped(data), "it").data == data
-
-
-SMALL = [path for path in EXAMPLES if path.stat().st_size < 20_000 and "properties:" in path.read_text()]
 
 
 @pytest.mark.parametrize("path", SMALL, ids=lambda path: path.name)
@@ -164,7 +162,7 @@ def rules(draw):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(rules(), min_size=1, max_size=4))
 def test_a_rule_says_the_same_after_it_was_written_and_read(given_rules):
     table = ImportedTable(

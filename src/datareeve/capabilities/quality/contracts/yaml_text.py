@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
 MOST_CHARACTERS = 4 * 2**20
-MOST_VALUES = 400_000  # after aliases are unfolded
+MOST_VALUES = 100_000  # after aliases are unfolded
 MOST_DEPTH = 100
+_NESTED = re.compile(r"(?:[\[{]\s*){101,}|(?:- ){101,}")  # what a parser of YAML takes a long time for
 Path = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
 _TRUE = frozenset(("true", "True", "TRUE"))
@@ -68,6 +69,8 @@ def parse(text: str, what: str) -> Document:
     """The text's data. `what` names it in errors: 'contracts/orders.yaml'. Errors: `BadInput` `contract.syntax`."""
     if len(text) > MOST_CHARACTERS:
         raise _syntax(what, f"is longer than {MOST_CHARACTERS:,} characters", "Split it into several.")
+    if _NESTED.search(text):
+        raise _syntax(what, f"is nested more than {MOST_DEPTH} deep")
     try:
         root = YAML(typ="safe", pure=True).compose(text.lstrip("\ufeff"))
         return _Builder(what).document(root)
