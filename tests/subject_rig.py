@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import gzip
 import importlib
 import json
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -16,7 +21,6 @@ from datareeve.core.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NAMES = (
     "register_processing",
@@ -91,10 +95,8 @@ ESTATE = {
 class Shop:
     """The project, opened."""
 
-    def __init__(self, folder: Path, url: str, estate=None, *, files: bool = True) -> None:
+    def __init__(self, folder: Path, url: str, estate=None) -> None:
         self.folder, self.url = folder, url
-        if files:
-            write_files(folder)
         (folder / "key.txt").write_text(f"{SUBJECT}\n")
         self.estate = {**(estate or ESTATE), "systems": systems(url)}
         self.save()
@@ -208,10 +210,35 @@ def write_files(folder: Path) -> None:
         file.write("\n".join(lines[:4]) + "\n")
 
 
+TEMPLATE = "subject_shop"
+
+
+def template(server) -> str:
+    """A database with the rows in it, made once a server; tests clone it."""
+    with server.connect() as admin:
+        if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
+            return TEMPLATE
+        admin.execute(f"CREATE DATABASE {TEMPLATE}")
+    with server.connect(TEMPLATE) as connection:
+        for statement in SCHEMA:
+            connection.execute(statement)
+    return TEMPLATE
+
+
+@functools.cache
+def template_files() -> Path:
+    """A folder with the files in it, made once a session."""
+    folder = Path(tempfile.mkdtemp(prefix="datareeve-subjects-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_files(folder)
+    return folder
+
+
 @contextlib.contextmanager
 def shop(folder: Path, server, estate=None) -> Iterator[Shop]:
     folder.mkdir(exist_ok=True)
-    with server.database(*SCHEMA) as url:
+    shutil.copytree(template_files(), folder, dirs_exist_ok=True)
+    with server.database(template=template(server)) as url:
         made = Shop(folder, url, estate)
         try:
             yield made

@@ -40,6 +40,18 @@ SHORTEST = 5  # letters and digits of a value that is sought in text
 WEAK_DIGITS = 9  # a number with fewer digits is found everywhere: it counts only beside its name
 
 
+Wanted = dict[int, set[str]]  # digests by how many words they are made of; 0: numbers
+
+
+def wanted_of(traces: Iterable[Trace]) -> Wanted:
+    """The traces that tell a person by themselves."""
+    found: Wanted = {}
+    for trace in traces:
+        if not trace.weak:
+            found.setdefault(trace.atoms, set()).add(trace.digest)
+    return found
+
+
 class Span(NamedTuple):
     """Where a trace stands in a text."""
 
@@ -90,12 +102,16 @@ class Keyed:
         short = len("".join(atoms)) < WEAK_DIGITS
         return Trace(digest=self._atoms(atoms), atoms=len(atoms), category="key", weak=short)
 
-    def of_value(self, value: Any) -> set[str]:
-        """Every digest that a whole value could be known by."""
+    def tells(self, value: Any, wanted: Wanted) -> bool:
+        """Whether a whole value is one of those that are sought. What has another number of words is not digested at all."""
         text = written(value)
-        atoms, digits = atoms_of(text), "".join(re.findall(r"\d", text))
-        found = {self._atoms(atoms)} if 0 < len(atoms) <= MOST_ATOMS else set()
-        return found | ({self._number(digits)} if len(digits) >= FEWEST_DIGITS else set())
+        if numbers := wanted.get(0):
+            digits = "".join(re.findall(r"\d", text))
+            if len(digits) >= FEWEST_DIGITS and self._number(digits) in numbers:
+                return True
+        atoms = ATOM.findall(text)
+        sought = wanted.get(len(atoms)) if atoms else None
+        return bool(sought) and self._atoms(map(_folded, atoms)) in (sought or ())
 
     def _atoms(self, atoms: Iterable[str]) -> str:
         return self.digest("atoms", *atoms)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from datareeve.core.errors import BadInput, Failed, Refused
-from datareeve.systems.keyed import Finder, written
+from datareeve.systems.keyed import Finder, wanted_of, written
 from datareeve.systems.subject_sql import DUCKDB, Condition, Looking
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class Lines:
         self._keyed = keyed
         self._sought = sought
         self._finder = Finder(keyed, sought.traces, sought.names) if sought else Finder(keyed, ())
+        self._wanted = wanted_of(sought.traces if sought else ())
         self._clear = looking.clear()
 
     def each(self, path: Path) -> Iterator[tuple[bytes, bytes | None]]:
@@ -175,9 +176,8 @@ class Lines:
             return bool(match.older)
         if match.column and self._is_key(row.get(match.column)):
             return True
-        traces = {trace.digest for trace in self._sought.traces if not trace.weak}
         return any(
-            self._keyed.of_value(row[c]) & traces for c in match.values if row.get(c) not in (None, "")
+            self._keyed.tells(row[c], self._wanted) for c in match.values if row.get(c) not in (None, "")
         )
 
     def _is_key(self, value: Any) -> bool:
@@ -366,14 +366,22 @@ def digest(path: Path) -> str:
 def writers(path: Path) -> list[int]:
     """The processes of this machine that have the file open for writing, as far as we may see."""
     wanted = str(path.resolve())
-    found = []
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError, ValueError):
-            if str(link.readlink()) == wanted:
-                flags = re.search(r"flags:\s+(\d+)", (link.parent.parent / "fdinfo" / link.name).read_text())
-                if flags and int(flags[1], 8) & 3:
-                    found.append(int(link.parent.parent.name))
-    return sorted(found)
+    with os.scandir("/proc") as processes:
+        return sorted(int(one.name) for one in processes if one.name.isdigit() and _writes(one.path, wanted))
+
+
+def _writes(process: str, wanted: str) -> bool:
+    with suppress(OSError), os.scandir(f"{process}/fd") as opened:
+        for one in opened:
+            with suppress(OSError):
+                if os.readlink(one) == wanted and _for_writing(f"{process}/fdinfo/{one.name}"):  # noqa: PTH115 - thousands of them
+                    return True
+    return False
+
+
+def _for_writing(info: str) -> bool:
+    flags = re.search(r"flags:\s+(\d+)", Path(info).read_text(encoding="ascii"))
+    return flags is not None and bool(int(flags[1], 8) & 3)
 
 
 def changed(dataset: str, planned: int, found: int) -> Failed:

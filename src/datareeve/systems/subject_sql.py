@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from datareeve.core.errors import Failed
-from datareeve.systems.keyed import Keyed, written
+from datareeve.systems.keyed import Keyed, wanted_of, written
 from datareeve.systems.secret_references import resolver
 
 if TYPE_CHECKING:
@@ -137,10 +137,8 @@ class Looking:
 
     def known(self, column: str, source: str) -> list[str]:
         """The values of a column that tell the subject."""
-        wanted = {trace.digest for trace in (self.sought.traces if self.sought else ()) if not trace.weak}
-        found = (
-            [v for v in self.distinct(column, source) if self.keyed.of_value(v) & wanted] if wanted else []
-        )
+        wanted = wanted_of(self.sought.traces if self.sought else ())
+        found = [v for v in self.distinct(column, source) if self.keyed.tells(v, wanted)] if wanted else []
         if len(found) > MOST_KEYS:
             raise Failed(
                 "erasure.too-many",
