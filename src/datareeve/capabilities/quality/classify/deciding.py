@@ -19,7 +19,7 @@ from datareeve.capabilities.quality.classify.saying import Guess, evidence, look
 from datareeve.capabilities.quality.classify.tables import CERTAIN, LIKELY, WITHIN, TableView
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from datareeve.core.personal_data.values import Looks
 
@@ -45,6 +45,12 @@ LOSES_TO_META = frozenset((
 ))  # fmt: skip
 A_CONTACT = re.compile(
     r"\b(?:contact|manager|owner|operator|head|responsible|supervisor|captain|coach|inhaber|leiter|chef)\b"
+)
+A_TITLE = re.compile(
+    r"\b(?:title|titel|titre|titulo|titolo|tytul|headline|song|book|movie|film|brand|model|theme|slug)$"
+)
+OF_VISITORS = re.compile(
+    r"\b(?:client|user|visitor|remote|customer|login|signup|sign|member|player|guest|viewer|reviewer|author|sender|caller|person|last)\b"
 )
 OPAQUE = re.compile(
     r"(?:(?:col(?:umna?|onne|unm)?|f|field|c|v|var|val|value|x|attr|attribute|data|spalte|campo|feld|pole|kolom|text|str|string|char|unnamed|udf|custom|extra|info|misc|item value)? ?\d*|[a-z])(?: value)?"
@@ -126,37 +132,36 @@ def _speaks_of_else(category: str, strength: float, fit: int, *, meta: bool, thi
 
 def _weighed(category: str, strength: float, fit: int, column: ColumnEvidence, table: TableView) -> Guess:
     """How much speaks for a category, and in which case that is."""
+    for holds, score, case in _special(category, strength, fit, column, table):
+        if holds:
+            return Guess(category, score, case, strength)
     seen = "fits" if fit > 0 else "against" if fit < 0 else "open" if column.looks.looked_at else "unseen"
-    where = (
-        "thing"
-        if table.thing
-        else "person"
-        if table.person or (table.addressed and category in BY_CONTEXT)
-        else "unknown"
-    )
-    if table.thing and category == "name" and fit > 0 and A_CONTACT.search(lexicon.told(column.name)):
-        return Guess(category, 0.7, "contact/fits/thing", strength)
-    if (
-        table.named
-        and not column.looks.looked_at
-        and strength == LIKELY
-        and category in ("gender", "photo", "social-profile")
-    ):
-        return Guess(category, 0.55, "likely/unseen/named", strength)
+    person = table.person or (table.addressed and category in BY_CONTEXT)
+    where = "thing" if table.thing else "person" if person else "unknown"
     kind = {CERTAIN: "certain", WITHIN: "within", LIKELY: "likely"}[strength]
-    if (
-        category == "free-text"
-        and seen == "unseen"
-        and kind == "likely"
-        and lexicon.TEXT_TABLE.search(table.words)
-    ):
-        return Guess(category, 0.6, "likely/unseen/texts", strength)
-    if category == "health" and kind == "likely" and fit >= 0 and lexicon.MEDICAL_TABLE.search(table.words):
-        return Guess(category, 0.65, "likely/any/medical", strength)
-    if category == "biometric" and where != "person" and fit <= 0:
-        return Guess(category, 0.3, "certain/open/biometric", strength)
     score = 0.05 if seen == "against" else _score(category, kind, seen, where)
     return Guess(category, score, f"{kind}/{seen}/{where}", strength)
+
+
+def _special(
+    category: str, strength: float, fit: int, column: ColumnEvidence, table: TableView
+) -> Iterator[tuple[object, float, str]]:
+    """What is so of one category only, as (whether, how sure, the case)."""
+    likely, unseen = strength == LIKELY, not column.looks.looked_at
+    words = lexicon.told(column.name[:120])
+    if category == "name":  # the contact of a supplier is somebody, whatever the table is about
+        yield table.thing and fit > 0 and A_CONTACT.search(words), 0.7, "contact/fits/thing"
+    if category in ("gender", "photo", "social-profile"):
+        yield table.named and unseen and likely, 0.55, "likely/unseen/named"
+    if category == "free-text":
+        yield unseen and likely and lexicon.TEXT_TABLE.search(table.words), 0.6, "likely/unseen/texts"
+    if category == "health":
+        yield likely and fit >= 0 and lexicon.MEDICAL_TABLE.search(table.words), 0.65, "likely/any/medical"
+    if category == "ip-address":
+        yield table.thing and not OF_VISITORS.search(words), 0.1, "certain/any/machines"
+    if category == "biometric":  # `fingerprint` may be that of a certificate or of a payment card
+        short = not unseen and column.looks.length <= 64 and column.family != "binary"
+        yield fit <= 0 and (short or not table.person), 0.3, "certain/open/biometric"
 
 
 def _score(category: str, kind: str, seen: str, where: str) -> float:
@@ -212,7 +217,9 @@ def _by_values(column: ColumnEvidence, names: tuple[str, ...], table: TableView)
             *(NAMELESS if nameless and not meta else ()),
             *(UNNAMED if opaque else ()),
         )
-        if looks.share(*signs) >= least and tables.holds(category, column)
+        if looks.share(*signs) >= least
+        and tables.holds(category, column)
+        and not (category == "name" and A_TITLE.search(words))
     ]
     if (
         looks.scheme
