@@ -291,3 +291,34 @@ def test_a_subject_that_nobody_knows_and_a_key_that_is_not_there(shop):
     assert shop.erasure().nothing_to_do
     (shop.folder / "key.txt").write_text("not a number' OR 1=1 --")
     assert shop.erasure().nothing_to_do
+
+
+def test_what_tells_a_person_is_learned_from_files_too_and_what_is_kept_is_counted(tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/c.csv").write_text(f"customer_id,mail\n{SUBJECT},{EMAIL}\n")
+    (tmp_path / "logs/kept.csv").write_text(f"customer_id,mail\n{SUBJECT},{EMAIL}\n")
+    (tmp_path / "logs/a.log").write_text(f"login {EMAIL}\n")
+    (tmp_path / "key.txt").write_text(str(SUBJECT))
+    of = {
+        "system": "logs",
+        "subject": "customer",
+        "subject_key": "customer_id",
+        "personal": {"mail": "email"},
+    }
+    datasets = {
+        "c": {**of, "table": "c.csv"},
+        "kept": {**of, "table": "kept.csv", "erasure": "keep", "kept_because": "tax"},
+        "log": {"system": "logs", "table": "a.log", "subject": "customer"},
+    }
+    estate = {"version": 1, "systems": {"logs": {"kind": "folder", "path": "logs"}}, "datasets": datasets}
+    (tmp_path / "estate.yaml").write_text(json.dumps(estate))
+    app = subject_rig.open_app(tmp_path)
+    plan = app.preview(
+        app.catalogue.make("compliance.erase-subject", {"subject": "customer", "key": "file:key.txt"})
+    )
+    assert by_dataset(plan) == {"c": 1, "kept": 1, "log": 1}
+    assert any(finding.rule == "subject-kept" for finding in plan.findings)
+    assert app.apply(plan, by="dba", approved=True).status == "done"
+    assert (tmp_path / "logs/a.log").read_text() == "login [erased]\n"
+    assert EMAIL in (tmp_path / "logs/kept.csv").read_text()
+    app.close()

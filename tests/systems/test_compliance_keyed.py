@@ -200,3 +200,14 @@ def test_who_writes_to_a_file_is_seen(tmp_path):
         assert writers(path) == []
     with path.open("a"):
         assert writers(path) == [os.getpid()]
+
+
+def test_the_rows_of_files_are_shown_by_their_columns_and_lines_as_text(tmp_path, keyed):
+    (tmp_path / "f.csv").write_text('customer_id;m\n42;"a\nb"\n43;c\n')
+    (tmp_path / "f.jsonl").write_text('{"customer_id": 42, "m": 1}\n')
+    (tmp_path / "f.log").write_text("x\ncustomer_id=42\n")
+    assert files(tmp_path, keyed, "f.csv", column="customer_id").shown() == [
+        {"customer_id": "42", "m": "a\nb"}
+    ]
+    assert files(tmp_path, keyed, "f.jsonl", column="customer_id").shown() == [{"customer_id": 42, "m": 1}]
+    assert files(tmp_path, keyed, "f.log").shown() == [{"file": "f.log", "line": 2, "text": "customer_id=42"}]

@@ -178,7 +178,7 @@ class Subjects(Adapter):
     def subject_rows(self, store: Store, sought: Sought, columns: Iterable[str] = ()) -> list[dict[str, Any]]:
         """The subject's rows themselves. Not published: no call and no plan can ask for it."""
         if self.kind == "folder":
-            return self._files(store, sought).shown()
+            return self._files(store.model_copy(update={"mode": "delete"}), sought).shown()
         try:
             found = self._found(store, sought, columns)
         except Failed as error:
@@ -201,6 +201,8 @@ class Subjects(Adapter):
             return looking.rows(text, where.parameters)
 
     def _count(self, store: Store, sought: Sought | None) -> int:
+        if store.mode == "keep":
+            store = store.model_copy(update={"mode": "delete"})
         if self.kind == "folder":
             return self._files(store, sought).count()
         try:

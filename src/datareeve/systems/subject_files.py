@@ -273,13 +273,11 @@ class Files:
                     f"SELECT * FROM {table.source} WHERE {condition.sql}", condition.parameters
                 )
             return
+        head: list[str] = columns(path)
         for number, (raw, after) in enumerate(self._lines.each(path), 1):
             if after != raw:
-                yield {
-                    "file": name,
-                    "line": number,
-                    "text": raw.decode("utf-8", errors="replace").rstrip("\r\n"),
-                }
+                text = raw.decode("utf-8", errors="replace").rstrip("\r\n")
+                yield _fields(text, path, head) or {"file": name, "line": number, "text": text}
 
     def _count(self, path: Path) -> int:
         if form_of(path) == "parquet":
@@ -333,6 +331,21 @@ class Files:
             replaced.append(f"CASE WHEN {condition.sql} THEN ? ELSE {name} END AS {name}")
             parameters += [*condition.parameters, self._looking.put(self.store, column, how)]
         return Condition(f"SELECT * REPLACE ({', '.join(replaced)}) FROM {table.source}", parameters)
+
+
+def _fields(text: str, path: Path, head: list[str]) -> dict[str, Any] | None:
+    """A record by its columns; None of a line of text."""
+    form = form_of(path)
+    if form == "json":
+        with suppress(ValueError):
+            row = json.loads(text)
+            return row if isinstance(row, dict) else None
+    if form == "csv" and head:
+        with _open(path, "rb") as file:
+            delimiter = _delimiter(file.readline(), path)
+        fields = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        return dict(zip(head, fields, strict=True)) if len(fields) == len(head) else None
+    return None
 
 
 def take_place(new: Path, path: Path) -> dict[str, Any]:

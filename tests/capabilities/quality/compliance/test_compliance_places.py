@@ -4,7 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from datareeve.capabilities.quality.compliance.erasing import condition
+from datareeve.capabilities.quality.compliance.looking import _backups
 from datareeve.capabilities.quality.compliance.places import Surroundings, find
+from datareeve.core.errors import Failed
 from datareeve.core.estate_data import DataSettings
 
 
@@ -161,3 +163,35 @@ def test_what_may_not_be_null_and_holds_no_text_needs_a_word():
 def test_what_is_kept_says_why():
     with pytest.raises(ValidationError, match="kept_because"):
         DataSettings.model_validate({"datasets": {"x": {**PEOPLE, "erasure": "keep"}}})
+
+
+class Reader:
+    """A system that answers what it was given."""
+
+    def __init__(self, kind, answers):
+        self.kind, self.answers = kind, answers
+
+    def read(self, action, /, **arguments):
+        answer = self.answers[action]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ([], ["whatever backs app up (the estate knows of nothing)"]),
+        ([{"label": "b1", "finished": "2026-01-02T00:00:00", "archived": False}], ["base backup b1 of 2026-01-02"]),
+        ([{"label": "b1", "finished": "2026-01-02T00:00:00", "archived": True}], ["base backup b1 of 2026-01-02", "the archived WAL since the oldest of them"]),
+        (Failed("x", "no rights."), ["whatever backs app up (its catalogue cannot be read: no rights)"]),
+    ],
+)  # fmt: skip
+def test_backups_that_keep_what_is_erased_are_named_with_their_end(answer, told):
+    systems = {
+        "app": Reader("postgresql", {"backups": answer}),
+        "estate": Reader("estate", {"get": {"backups": {"keep": 3}}}),
+    }
+    found = _backups(systems, "app")
+    assert [one.what for one in found] == told
+    assert not answer or isinstance(answer, Exception) or "when 3 newer ones" in found[0].until

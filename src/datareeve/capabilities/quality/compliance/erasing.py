@@ -194,7 +194,7 @@ def proof(facts: SubjectFacts, wanted: list[Counted], path: str) -> Step:
         "what": "erasure",
         "subject": facts.sought.subject,
         "subject_digest": facts.sought.digest,
-        "unreached": [*(f"{one.dataset}: {one.why}" for one in facts.unreached), *(f"{one.system}: {one.what}, {one.until}" for one in facts.backups)],
+        "unreached": [*(f"{one.dataset}: {one.why}" for one in facts.unreached), *(f"{one.system}: {one.what}, gone {one.until}" for one in facts.backups)],
         "holds": [f"{one.name}: {one.why}" for one in facts.holds],
     }  # fmt: skip
     stores = [
@@ -326,7 +326,7 @@ def findings(facts: SubjectFacts, wanted: list[Counted]) -> list[Finding]:
     return [
         *(_not_reached(one.dataset, one.why, one.instead) for one in facts.unreached),
         *(
-            _info("in-backups", one.system, f"{one.what} holds what is erased; gone {one.until}.")
+            _info("in-backups", one.system, f"{one.what} may hold what is erased; gone {one.until}.")
             for one in facts.backups
         ),
         *(_kept(facts, one) for one in facts.counted if one.rows and one.place.store.mode == "keep"),

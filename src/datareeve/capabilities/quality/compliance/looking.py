@@ -252,18 +252,17 @@ def holds_on(declared: DataSettings, subject: str, digest: str, names: set[str])
 
 def _backups(systems: Systems, name: str) -> list[Backup]:
     """Backups that hold what is erased, and when the newest of them will be gone, as far as the estate tells."""
+    unknown = [Backup(system=name, what=f"whatever backs {name} up (the estate knows of nothing)", until="when that expires")]  # fmt: skip
     if systems[name].kind != "postgresql":
-        return [Backup(system=name, what="backups of it, if there are any, are not known to the estate", until="whoever makes them knows")]  # fmt: skip
-    settings = estate.entry(systems, name).get("backups") or {}
-    keep = int(settings.get("keep", 7))
+        return unknown
+    keep = int((estate.entry(systems, name).get("backups") or {}).get("keep", 7))
     try:
         known = systems[name].read("backups")
     except (DatareeveError, OSError) as error:
-        return [Backup(system=name, what=f"its backups cannot be read: {getattr(error, 'what', 'no access')}", until="not known")]  # fmt: skip
-    if not known:
-        return [Backup(system=name, what="no base backup is in the catalogue of Datareeve; others may make some", until="not known")]  # fmt: skip
+        why = getattr(error, "what", "no access").rstrip(".")
+        return [Backup(system=name, what=f"whatever backs {name} up (its catalogue cannot be read: {why})", until="when that expires")]  # fmt: skip
     until = f"when {keep} newer ones have been taken and databases.prune-backups has run"
     found = [Backup(system=name, what=f"base backup {one['label']} of {one['finished'][:10]}", until=until) for one in known]  # fmt: skip
     if any(one.get("archived") for one in known):
         found.append(Backup(system=name, what="the archived WAL since the oldest of them", until="with that backup"))  # fmt: skip
-    return found
+    return found or unknown
