@@ -98,7 +98,7 @@ def test_what_is_not_there_is_told():
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=8)
-NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6).map(lambda number: round(number, 3))
+NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6).map(lambda number: round(number, 3) + 0.0)
 WORDS = st.sampled_from(["yes", "no", "1e3", "012", "12:30", "null", "~", "", " a ", "2024-01-01", "#x", "a: b", "'", '"', "\n", "é", "- a", "%d", "off"]) | NAMES  # fmt: skip
 ARGUMENTS = {
     "not-null": st.fixed_dictionaries({}, optional={"missing": st.lists(WORDS, min_size=1, max_size=3)}),
