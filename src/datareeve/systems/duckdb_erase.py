@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.core.errors import Failed
 from datareeve.systems import subject_tables
-from datareeve.systems.subject_files import FORMER, PARTIAL, changed, take_place
+from datareeve.systems.subject_files import FORMER, PARTIAL, back, changed, take_place
 from datareeve.systems.subject_sql import DUCKDB, Looking, Rows
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def put_back(file: Path) -> None:
     remove_partial(file)
     former = file.with_name(f".{file.name}{FORMER}")
     if former.exists():
-        former.replace(file)
+        back(former, file)
 
 
 def _written(

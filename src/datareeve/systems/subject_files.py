@@ -253,7 +253,7 @@ class Files:
         """Put the former files in their places again; quiet where there are none."""
         _remove(self.source.partials())
         for former in self.source.formers():
-            former.replace(former.with_name(former.name[1:].removesuffix(FORMER)))
+            back(former, former.with_name(former.name[1:].removesuffix(FORMER)))
 
     def shown(self) -> list[dict[str, Any]]:
         """The rows or lines themselves, for the subject alone."""
@@ -363,6 +363,14 @@ def take_place(new: Path, path: Path) -> dict[str, Any]:
     former.chmod(0o600)
     _sync(path.parent)
     return {"before": before, "after": after}
+
+
+def back(former: Path, path: Path) -> None:
+    """Put a former file in its place; where it is the very file that stands there, renaming would do nothing (rename(2))."""
+    if path.exists() and former.samefile(path):
+        former.unlink()
+    else:
+        former.replace(path)
 
 
 def remove_formers(source: Source) -> int:
