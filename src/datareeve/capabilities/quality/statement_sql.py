@@ -35,6 +35,7 @@ NO_EXPRESSIONS = (
     exp.ReadParquet,
     exp.SessionParameter,
     exp.Parameter,
+    exp.PropertyEQ,
 )
 # Functions that wait, write, reach outside or run text as SQL: a read-only snapshot stops some of them, and not all.
 NO_FUNCTIONS = re.compile(

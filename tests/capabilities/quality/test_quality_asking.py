@@ -1,0 +1,119 @@
+"""A contract's own SQL reads tables and does nothing else, whatever it is dressed as; what does not fit its column says so."""
+
+from __future__ import annotations
+
+import pytest
+
+import quality_rig as rig
+import servers
+from datareeve.capabilities.quality.engines import dialect_of
+from datareeve.capabilities.quality.rule import Bounds, Rule
+from datareeve.capabilities.quality.statement_sql import condition_sql, query_sql
+from datareeve.core.errors import BadInput
+
+KINDS = ("postgresql", "mysql", "sqlite", "duckdb", "spark")
+CONDITIONS = (
+    "1=1) UNION SELECT usename FROM pg_user --", "1=1; DROP TABLE t", "1=1)) OR ((1=1", "1=1) LIMIT (1", "1=1 ORDER BY 1", "", "   ", "1=1 -- \n) --",
+    "1=1) INTO OUTFILE '/tmp/x' --", "a IN (SELECT lo_import('/etc/passwd'))", "EXISTS (WITH x AS (DELETE FROM t RETURNING 1) SELECT 1 FROM x)",
+    "pg_sleep(10) IS NULL", "pg_catalog.pg_sleep(10) IS NULL", "sleep(10) = 0", "benchmark(1000000, md5('x')) = 0", "nextval('s') > 0",
+    "set_config('statement_timeout', '0', false) = '0'", "pg_read_file('/etc/passwd') = ''", "load_file('/etc/passwd') = ''",
+    "a = (SELECT count(*) FROM read_csv('/etc/passwd'))", "a = (SELECT count(*) FROM read_text('/etc/passwd'))",
+    "a = (SELECT count(*) FROM read_parquet('x'))", "a = (SELECT count(*) FROM glob('/**'))", "a = (SELECT 1 FROM t FOR UPDATE)",
+    "query_to_xml('DELETE FROM t', true, true, '') IS NULL", "pg_terminate_backend(1)", "pg_advisory_lock(1) IS NULL", "dblink('x', 'y') = 1",
+    "load_extension('x') = 1", "getenv('HOME') = ''", "reflect('java.lang.System', 'exit', 1) = ''", "@@version = ''", "a := 1", "a = 1 x" * 4000,
+    "(" * 3000 + "1=1" + ")" * 3000,
+)  # fmt: skip
+QUERIES = (
+    "COPY t TO '/tmp/x'", "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE t", "ATTACH 'x'", "SELECT * INTO x FROM t", "EXPLAIN ANALYZE DELETE FROM t",
+    "CALL x()", "DO $$ BEGIN END $$", "SELECT 1 INTO OUTFILE '/tmp/x'", "PRAGMA x = 1", "SET x = 1", "WITH x AS (INSERT INTO t VALUES (1) RETURNING 1) SELECT 1 FROM x",
+    "SELECT pg_read_file('x')", "SELECT * FROM dblink('x', 'y') AS t(a int)", "SELECT * FROM read_parquet('x')", "DELETE FROM t", "TRUNCATE t", "INSTALL x",
+    "LOAD x", "SELECT * FROM sqlite_scan('x', 'y')", "SELECT lo_unlink(1)", "VACUUM", "LOCK TABLE t", "GRANT ALL ON t TO x", "SELECT 1 FOR UPDATE", "",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", CONDITIONS, ids=lambda text: text[:40])
+def test_a_condition_that_is_more_than_one_is_refused(text, kind):
+    with pytest.raises(BadInput) as refused:
+        condition_sql(text, "", dialect_of(kind))
+    assert refused.value.code == "rule.sql"
+    assert "passwd" not in refused.value.what
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", QUERIES, ids=lambda text: text[:40])
+def test_a_query_that_does_more_than_read_is_refused(text, kind):
+    with pytest.raises(BadInput) as refused:
+        query_sql(text, "", dialect_of(kind))
+    assert refused.value.code == "rule.sql"
+
+
+def test_comments_and_quotes_stay_within_their_place():
+    d = dialect_of("postgresql")
+    assert condition_sql("a = 1 -- b", "", d) == "(a = 1)"
+    assert condition_sql("a = 1 /* ) */", "", d) == "(a = 1)"
+    assert condition_sql("a = 'it''s -- no comment'", "", d) == "(a = 'it''s -- no comment')"
+    assert condition_sql('"odd "" name" = 1', "", d) == '("odd "" name" = 1)'
+
+
+def test_plain_sql_means_the_same_on_every_engine():
+    assert condition_sql("a / 2 = 1", "", dialect_of("postgresql")) == "(CAST(a AS DOUBLE PRECISION) / 2 = 1)"
+    assert condition_sql("\"a\" = 'x'", "", dialect_of("mysql")) == "(`a` = 'x')"
+    assert (
+        condition_sql("`a` = 1", "", dialect_of("mysql")) == "(`a` = 1)"
+    )  # no standard SQL: the engine's own
+    assert condition_sql("a / 2 = 1", "postgres", dialect_of("postgresql")) == "(a / 2 = 1)"
+
+
+TABLE = ("CREATE TABLE t (id int PRIMARY KEY, name text, born date, big bigint)", "INSERT INTO t SELECT n, 'x', '2020-01-01', 9223372036854775807 FROM generate_series(1, 10) n")  # fmt: skip
+MISFITS = (
+    ("range", ("name",), {"at_least": 1}, "A range does not fit"),
+    ("range", ("id",), {"at_least": "many"}, "a value that is none"),
+    ("range", ("id",), {"at_least": float("nan")}, "NaN"),
+    ("range", ("born",), {"at_least": "soon"}, "a value that is none"),
+    ("length", ("id",), {"at_most": 1}, "A length does not fit"),
+    ("pattern", ("id",), {"regex": "x"}, "A pattern does not fit"),
+    ("pattern", ("name",), {"regex": "("}, "is not a regular expression"),
+    ("freshness", ("name",), {}, "Freshness does not fit"),
+    ("gaps", ("name",), {}, "A sequence does not fit"),
+    ("continuity", ("born",), {"every": "often"}, "is no interval"),
+    ("aggregate", ("name",), {"function": "mean"}, "A mean does not fit"),
+    ("aggregate", ("id",), {"function": "mode"}, "There is no metric mode"),
+    ("foreign-key", ("id",), {"table": "nowhere", "columns": ["id"]}, "There is no table nowhere"),
+    ("foreign-key", ("id",), {"table": "t", "columns": ["id", "name"]}, "pairs columns"),
+    ("set", ("id",), {"values": []}, "without values"),
+    ("set", ("name",), {"values": ["a\0b"]}, "NUL"),
+    ("type", ("name",), {"type": "colour"}, "cannot be read as colour"),
+    ("format", ("name",), {"format": "ibann"}, "format"),
+    ("not-null", ("nobody",), {}, "has no column nobody"),
+    ("distribution", ("id",), {}, "without a reference"),
+    ("condition", (), {"sql": "id = 1; DROP TABLE t"}, "not SQL"),
+)
+
+
+@pytest.fixture(scope="module")
+def table(pg18, tmp_path_factory):
+    with pg18.database(*TABLE) as url:
+        registry = servers.registry(tmp_path_factory.mktemp("asking"), url)
+        yield registry["app"]
+        registry.close()
+
+
+@pytest.mark.parametrize(("kind", "columns", "arguments", "said"), MISFITS, ids=lambda one: str(one)[:30])
+def test_a_rule_that_does_not_fit_is_not_run_and_takes_no_other_with_it(
+    table, kind, columns, arguments, said
+):
+    odd = Rule(id="odd", kind=kind, table="t", columns=columns, arguments=arguments)
+    good = Rule(id="good", kind="row-count", table="t", bounds=Bounds(equal_to=10))
+    checked = rig.check(table, rig.of_rules(odd, good))
+    assert checked["odd"].says == "not run"
+    assert said in checked["odd"].reason
+    assert checked["good"].says == "pass"
+
+
+def test_a_sum_beyond_the_integers_is_exact_enough(table):
+    rule = Rule(
+        id="sum", kind="aggregate", table="t", columns=("big",), arguments={"function": "sum"},
+        bounds=Bounds(at_least=9.2e19), unit="value",
+    )  # fmt: skip
+    assert rig.check(table, rig.of_rules(rule))["sum"].says == "pass"
