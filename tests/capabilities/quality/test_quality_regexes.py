@@ -17,11 +17,11 @@ from datareeve.core.errors import BadInput
 from datareeve.systems.sqlite_measure import add_functions
 from datareeve.systems.sqlite_regex import Matching
 
-SIGNS = list("aAbBzZ059_ -.+*/\\'\"%$^|()[]{}\n\té€Ã") + ["\U0001f600"]
+SIGNS = [*("aAbBzZ059_ -.+*/\\'\"%$^|()[]{}\n\té€Ã"), "\U0001f600"]
 TEXTS = [
     "", "a", "A", "ab", "aB", "ba", "abc", "0", "05", "059", "5a", "a5", "a\n", "\na", "a\nb", "a ", " a", "a.b", "a-b", "_", "é", "É", "aé",
     "€", "\U0001f600", "a\U0001f600", "'", "''", '"', "%", "a%b", "\\", "a\\b", "$", "^a", "zz", "ZZ", "AAA", "aaaa", "N123", "N12AB", "b" * 20,
-    "\u0660", "ss", "ß", "ﬁ", "K", "ı", "\t", "a\tb", "[a]", "{2}", "x|y", "null",
+    "\u0660", "ss", "ß", "ﬁ", "K", "\u0131", "\t", "a\tb", "[a]", "{2}", "x|y", "null",
 ]  # fmt: skip
 
 

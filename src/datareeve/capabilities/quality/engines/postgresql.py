@@ -37,6 +37,11 @@ class PostgresqlDialect(Dialect):
         """PostgreSQL's NaN equals itself, and is greater than any number."""
         return f"{column} = 'NaN'" if family in ("float", "decimal") else ""
 
+    def as_text(self, column: str, family: str) -> str:
+        """An enumeration is text only when it is cast; of text the cast costs nothing."""
+        del family
+        return f"CAST({column} AS text)"
+
     def matches(self, column: str, regex: str) -> str:
         """An advanced regular expression; under the collation C classes are what they say."""
         return f'({column}) COLLATE "C" ~ {self.text(regex)}'
