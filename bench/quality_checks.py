@@ -81,7 +81,7 @@ LOGICAL = {
 
 
 def contract(rows: int, system: str, *, key: bool = True) -> str:
-    """The ODCS contract of all forty on one system. `key`: does it name `order_id` as the table's primary key?"""
+    """The ODCS contract of all forty on one system; with `key`, `order_id` is the table's primary key."""
     properties = [{"name": name, "logicalType": type_} for name, type_ in LOGICAL.items()]
     if key:
         properties[0] |= {"primaryKey": True, "primaryKeyPosition": 1}  # type: ignore[arg-type]

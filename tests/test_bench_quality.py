@@ -119,8 +119,9 @@ def test_ratios_are_of_the_best_hand_plan(parts):
         "hand: a": run(0, 9, 1, 1, 2),
         "hand: b": run(0, 4, 1, 1, 4),
     }
-    own = parts["quality"].figures({"duckdb": by_name}, {"datareeve": run(0, 0.3, 0.3, 1, 1)})
+    own = parts["quality"].figures({"duckdb": by_name}, {"datareeve": run(1, 9, 0.3, 1, 1)})
     assert own["duckdb_ratio_hand_plan"] == pytest.approx(1.5)
     assert own["duckdb_ratio_cpu"] == pytest.approx(1.5)
+    assert own["duckdb_ratio_process"] == pytest.approx(1.25)
     assert own["fixed_cpu_s"] == pytest.approx(0.3)
     assert own["peak_mb"] == pytest.approx(100)
