@@ -82,9 +82,11 @@ LOGICAL = {
 
 def contract(rows: int, system: str, *, key: bool = True) -> str:
     """The ODCS contract of all forty on one system; with `key`, `order_id` is the table's primary key."""
-    properties = [{"name": name, "logicalType": type_} for name, type_ in LOGICAL.items()]
+    properties: list[dict[str, Any]] = [
+        {"name": name, "logicalType": type_} for name, type_ in LOGICAL.items()
+    ]
     if key:
-        properties[0] |= {"primaryKey": True, "primaryKeyPosition": 1}  # type: ignore[arg-type]
+        properties[0] |= {"primaryKey": True, "primaryKeyPosition": 1}
     others = [
         {
             "name": name,
@@ -100,11 +102,11 @@ def contract(rows: int, system: str, *, key: bool = True) -> str:
         "schema": [{"name": "orders", "physicalName": "orders", "logicalType": "object", "properties": properties,
                     "quality": [_entry(check) for check in checks(rows) if not (key and check.id in BY_KEY)]}, *others],
     }  # fmt: skip
-    return yaml.safe_dump(told, sort_keys=False, width=1000)
+    return str(yaml.safe_dump(told, sort_keys=False, width=1000))
 
 
 def _entry(check: Check) -> dict[str, Any]:
-    own = {"kind": check.kind, **({"columns": list(check.columns)} if check.columns else {})}
+    own: dict[str, Any] = {"kind": check.kind, **({"columns": list(check.columns)} if check.columns else {})}
     if check.arguments:
         own["arguments"] = check.arguments
     return {"id": check.id, "type": "custom", "engine": "datareeve", "implementation": own, **check.bounds}

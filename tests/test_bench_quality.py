@@ -115,9 +115,9 @@ def test_a_run_of_ours_with_a_rule_that_was_not_run_is_not_compared(parts):
 def test_ratios_are_of_the_best_hand_plan(parts):
     run = parts["run"]
     by_name = {
-        "datareeve": run(0, 6, 1, 100, 3),
-        "hand: a": run(0, 9, 1, 1, 2),
-        "hand: b": run(0, 4, 1, 1, 4),
+        "datareeve": run(5, 6, 1, 100, 3),
+        "hand: a": run(4, 9, 1, 1, 2),
+        "hand: b": run(9, 4, 1, 1, 4),
     }
     own = parts["quality"].figures({"duckdb": by_name}, {"datareeve": run(1, 9, 0.3, 1, 1)})
     assert own["duckdb_ratio_hand_plan"] == pytest.approx(1.5)
