@@ -64,11 +64,18 @@ class Engines:
         for db in (self.lite, self.duck):
             db.execute("CREATE TABLE t (n int, x text)")
             db.executemany("INSERT INTO t VALUES (?, ?)", list(enumerate(TEXTS)))
-        add_functions(self.lite, Matching(lambda: 60.0), [])
+        self.matching = Matching(lambda: 60.0)
+        add_functions(self.lite, self.matching, [])
         self.ask |= {
             "sqlite": lambda sql: self.lite.execute(sql).fetchall(),
             "duckdb": lambda sql: self.duck.execute(sql).fetchall(),
         }
+
+    def close(self):
+        """Let go of what is held beside the servers."""
+        self.matching.close()
+        self.lite.close()
+        self.duck.close()
 
     @staticmethod
     def _postgres(db):
@@ -119,7 +126,9 @@ def engines(pg18, mariadb):
             cursor.execute("CREATE DATABASE IF NOT EXISTS regexes")
             cursor.execute("USE regexes")
             cursor.execute("SET sql_mode = 'STRICT_TRANS_TABLES', NAMES utf8mb4")
-        yield Engines(db, maria)
+        made = Engines(db, maria)
+        yield made
+        made.close()
 
 
 @given(pattern=PATTERN)
