@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datareeve.systems.postgres import Postgres
 
 APPLICATION = "datareeve/check"
+WORK_MEM = "64MB"
 LOCK_MS = 5_000  # that a statement waits for a lock of a table's definition
 CHUNKS_SINCE = 170000  # libpq
 # UTC: what a day is does not hang on whose session asks.
@@ -61,6 +62,9 @@ class PostgresEngine:
         if self.system.entry.read_role:
             yield pgsql.SQL("SET LOCAL ROLE {}").format(pgsql.Identifier(self.system.entry.read_role))
         yield pgsql.SQL("SET LOCAL lock_timeout = {}").format(pgsql.Literal(LOCK_MS))
+        # A statement of some seconds with hundreds of expressions takes longer to be compiled than compiling saves; distinct keys are sorted.
+        yield pgsql.SQL("SET LOCAL jit = off")
+        yield pgsql.SQL("SET LOCAL work_mem = {}").format(pgsql.Literal(WORK_MEM))
         if self.polite:  # who is to take a share of the time takes one core, too
             yield pgsql.SQL("SET LOCAL max_parallel_workers_per_gather = 0")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from datareeve.capabilities.quality import proofs, regexes
-from datareeve.capabilities.quality.engines.dialect import MOMENTS, NUMERIC, SECONDS_OF, TEXTUAL
+from datareeve.capabilities.quality.engines.dialect import BOUNDS, MOMENTS, NUMERIC, SECONDS_OF, TEXTUAL
 from datareeve.capabilities.quality.statement_sql import condition_sql, query_sql
 from datareeve.capabilities.quality.verdicts import KEYS_SHOWN
 from datareeve.core.errors import BadInput
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable
-    from datareeve.capabilities.quality.engines.dialect import Dialect
+    from datareeve.capabilities.quality.engines.dialect import Dialect, Distinct
     from datareeve.capabilities.quality.rule import Contract, Rule
 
 # Text that is to be read as a type: the same on every engine, whatever its casts would take.
@@ -46,20 +46,37 @@ class Check(Value):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
+class Count(Value):
+    """How many rows a condition is true of. `column`: the one (quoted) column that it is about, where it is one."""
+
+    condition: str
+    column: str = ""
+
+
+class Query(Value):
+    """A statement of its own, of one row."""
+
+    sql: str
+    instead: str = ""  # where the engine refuses it, or its span is too wide
+    span: str = ""  # SQL: {low}, {high} of whole numbers, and n
+
+
 class Ask(Value):
     """What is asked for one rule. Names are those that `judging` knows: failing, checked, figure, newest, b0 ..."""
 
     rule: str
     table: str  # physical name
     aggregates: dict[str, str] = Field(default_factory=dict)  # name -> expression over the table's rows
-    queries: dict[str, str] = Field(
+    counts: dict[str, Count] = Field(default_factory=dict)  # as `aggregates`
+    queries: dict[str, str | Query] = Field(
         default_factory=dict
-    )  # name of the statement -> SQL of one row; its columns are names
+    )  # name of the statement: its columns are names
     check: Check | None = None
     known: dict[str, float] = Field(default_factory=dict)  # what the catalog says already
     proof: str = ""
     not_run: str = ""
     keys: str = ""  # SQL: the keys of some rows that break the rule
+    breaks: str = ""  # the condition of such rows: several rules' are asked for together
     keys_left_out: str = ""
 
 
@@ -139,19 +156,23 @@ def _ask(context: Context, **asked: Any) -> Ask:
 
 def _rows(context: Context, holds: str) -> Ask:
     """Rows of which `holds` is false; of NULL it is neither true nor false, and they are not counted."""
-    d, where = context.dialect, context.where
-    breaks = d.all_of([f"NOT {_grouped_once(holds)}", where])
-    asked = {"failing": d.count_where(breaks), "checked": _there_count(context, context.columns)}
-    return _ask(context, aggregates=asked, **_keys(context, breaks))
+    column = context.named(context.columns[0]) if len(context.columns) == 1 and not context.where else ""
+    return _broken(context, holds, {"checked": _there_count(context, context.columns)}, column)
 
 
 def _every_row(context: Context, holds: str) -> Ask:
     """The same of a rule that is about every row, with values or without."""
-    d, where = context.dialect, context.where
-    breaks = d.all_of([f"NOT {_grouped_once(holds)}", where])
-    checked = d.count_where(where) if where else "count(*)"
+    where = context.where
+    return _broken(context, holds, {"checked": context.dialect.count_where(where) if where else "count(*)"})
+
+
+def _broken(context: Context, holds: str, aggregates: dict[str, str], column: str = "") -> Ask:
+    breaks = context.dialect.all_of([f"NOT {_grouped_once(holds)}", context.where])
     return _ask(
-        context, aggregates={"failing": d.count_where(breaks), "checked": checked}, **_keys(context, breaks)
+        context,
+        counts={"failing": Count(condition=breaks, column=column)},
+        aggregates=aggregates,
+        **_keys(context, breaks),
     )
 
 
@@ -184,7 +205,10 @@ def _keys(context: Context, breaks: str) -> dict[str, str]:
     if context.personal & set(context.key):
         return {"keys_left_out": "its key is personal data"}
     named = ", ".join(context.dialect.name(name) for name in context.key)
-    return {"keys": f"SELECT {named} FROM {context.source} WHERE {breaks} LIMIT {KEYS_SHOWN}"}
+    return {
+        "keys": f"SELECT {named} FROM {context.source} WHERE {breaks} LIMIT {KEYS_SHOWN}",
+        "breaks": breaks,
+    }
 
 
 def _not_null(context: Context) -> Ask:
@@ -214,9 +238,6 @@ def _set(context: Context) -> Ask:
     return _rows(context, f"NOT ({among})" if context.rule.arguments.get("negated") else among)
 
 
-BOUNDS = {"at_least": ">=", "at_most": "<=", "above": ">", "below": "<"}
-
-
 def _range(context: Context) -> Ask:
     column, d = context.fits(context.only, (*NUMERIC, *MOMENTS), "A range"), context.dialect
     named = d.comparable(context.named(column), column.family)
@@ -226,7 +247,8 @@ def _range(context: Context) -> Ask:
     if not given:
         raise BadInput("rule.arguments", "A range is given without bounds.")
     tests = [f"{named} {BOUNDS[key]} {d.value(value, column.family)}" for key, value in given.items()]
-    nan = d.is_nan(context.named(column), column.family)
+    kept_out = d.nan_is_greatest and bool({"at_most", "below"} & set(given))
+    nan = "" if kept_out else d.is_nan(context.named(column), column.family)
     return _rows(context, d.all_of([*tests, f"NOT {nan}" if nan else ""]))
 
 
@@ -243,16 +265,12 @@ def _pattern(context: Context) -> Ask:
 
 def _length(context: Context) -> Ask:
     column, d = context.fits(context.only, ("text", "uuid"), "A length"), context.dialect
-    length = d.length(d.as_text(context.named(column), column.family))
     given = {
         key: context.rule.arguments[key] for key in BOUNDS if context.rule.arguments.get(key) is not None
     }
     if not given:
         raise BadInput("rule.arguments", "A length is given without bounds.")
-    return _rows(
-        context,
-        d.all_of(f"{length} {BOUNDS[key]} {d.value(value, 'integer')}" for key, value in given.items()),
-    )
+    return _rows(context, d.length_within(d.as_text(context.named(column), column.family), given))
 
 
 def _type(context: Context) -> Ask:
@@ -302,24 +320,36 @@ def _there(context: Context, columns: Sequence[CatalogColumn]) -> str:
     return context.dialect.all_of([*(f"{context.named(c)} IS NOT NULL" for c in columns), context.where])
 
 
-def _grouped(context: Context, by: Sequence[str], where: str, *, personal: bool) -> Ask:
-    """Rows beyond the first of each group."""
-    listed, condition = ", ".join(by), f" WHERE {where}" if where else ""
-    sql = f"SELECT coalesce(sum(n - 1), 0) AS failing, coalesce(sum(n), 0) AS checked FROM (SELECT count(*) AS n FROM {context.source}{condition} GROUP BY {listed}) AS groups_of"
-    keys = f"SELECT {listed}, count(*) AS times FROM {context.source}{condition} GROUP BY {listed} HAVING count(*) > 1 ORDER BY times DESC LIMIT {KEYS_SHOWN}"
+def _different(
+    context: Context, columns: Sequence[CatalogColumn], named: Sequence[str], asked: Distinct, checked: str
+) -> Ask:
+    """Rows beyond the first of each key: those that were looked at, less the keys that are different."""
+    listed = ", ".join(named)
+    condition = _there(context, columns) if context.rule.arguments.get("nulls") != "equal" else context.where
+    where = f" WHERE {condition}" if condition else ""
+    keys = f"SELECT {listed}, count(*) AS times FROM {context.source}{where} GROUP BY {listed} HAVING count(*) > 1 ORDER BY times DESC LIMIT {KEYS_SHOWN}"
+    personal = bool(context.personal & {c.name for c in columns})
     shown = {"keys_left_out": "its columns are personal data"} if personal else {"keys": keys}
-    return _ask(context, queries={"groups": sql}, **shown)
+    return _ask(
+        context, aggregates={"checked": checked}, queries={"distinct_keys": Query(**asked._asdict())}, **shown
+    )
 
 
 def _unique(context: Context) -> Ask:
-    columns = context.columns or tuple(context.column(name) for name in context.key)
+    columns, d = context.columns or tuple(context.column(name) for name in context.key), context.dialect
     if not columns:
         raise BadInput(
             "rule.columns", "It is not said which columns together are unique, and the table has no key."
         )
-    where = context.where if context.rule.arguments.get("nulls") == "equal" else _there(context, columns)
-    personal = bool(context.personal & {c.name for c in columns})
-    return _grouped(context, [context.named(c) for c in columns], where, personal=personal)
+    named = [context.named(column) for column in columns]
+    if context.rule.arguments.get("nulls") == "equal":
+        exact = [d.exact(name, column.family) for name, column in zip(named, columns, strict=True)]
+        condition = f" WHERE {context.where}" if context.where else ""
+        total = d.count_where(context.where) if context.where else "count(*)"
+        return _different(context, columns, named, d.groups(context.source, exact, condition), total)
+    nullable = [column for column in columns if not column.not_null]
+    asked = d.distinct(context.source, columns, _there(context, nullable))
+    return _different(context, columns, named, asked, _there_count(context, columns))
 
 
 def _near_duplicates(context: Context) -> Ask:
@@ -327,12 +357,10 @@ def _near_duplicates(context: Context) -> Ask:
     if not columns:
         raise BadInput("rule.columns", "It is not said which columns are compared.")
     folded = [d.folded(context.named(c), c.family) for c in columns]
-    asked = _grouped(context, folded, _there(context, columns), personal=True)
-    return asked.model_copy(
-        update={
-            "keys_left_out": "near-duplicates are told by their number: quality.find-duplicates shows them"
-        }
-    )
+    there = _there(context, columns)
+    asked = d.groups(context.source, folded, f" WHERE {there}" if there else "")
+    found = _different(context, columns, folded, asked, _there_count(context, columns))
+    return found.model_copy(update={"keys": "", "keys_left_out": "near-duplicates are told by their number"})
 
 
 def _foreign_key(context: Context) -> Ask:
@@ -469,7 +497,7 @@ def _expression(context: Context, function: str, column: CatalogColumn, value: s
         "min": f"min({value})",
         "max": f"max({value})",
         "sum": f"sum({value})",
-        "mean": f"avg({d.real(value)})",
+        "mean": d.mean(value, column.family),
         "stddev": d.stddev(value),
     }
     if function not in numbers:
@@ -535,9 +563,13 @@ def _distribution(context: Context) -> Ask:
             "rule.arguments",
             "A distribution is given without a reference: {edges, counts} or {categories, counts}.",
         )
-    counted = {f"b{n}": d.count_where(d.all_of([part, context.where])) for n, part in enumerate(parts)}
+    alone = "" if context.where else named
+    counted = {
+        f"b{n}": Count(condition=d.all_of([part, context.where]), column=alone)
+        for n, part in enumerate(parts)
+    }
     there = f"count(CASE WHEN {context.where} THEN {named} END)" if context.where else f"count({named})"
-    return _ask(context, aggregates={**counted, "checked": there, "rows": total})
+    return _ask(context, counts=counted, aggregates={"checked": there, "rows": total})
 
 
 def _agreement(context: Context) -> Ask:

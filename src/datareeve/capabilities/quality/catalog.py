@@ -26,6 +26,7 @@ class CatalogColumn(Value):
     readable: bool = True  # may this role read it?
     comment: str = ""
     max_length: int | None = None  # characters, guaranteed
+    distinct: int | None = None  # different values, where the statistics know few of them
     collation: str = (
         ""  # '' where it compares code points, else its name: equality of patterns then needs care
     )

@@ -5,6 +5,7 @@ Equal expressions are asked once. Nothing is run here: what comes out is data, w
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from datareeve.capabilities.quality.asking import Ask, Context, ask
+from datareeve.capabilities.quality.asking import Ask, Context, Query, ask
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from datareeve.capabilities.quality.asking import Count
     from datareeve.capabilities.quality.catalog import Catalog, CatalogTable
     from datareeve.capabilities.quality.engines.dialect import Dialect
     from datareeve.capabilities.quality.rule import Contract, Rule, Table
@@ -34,6 +36,9 @@ class Statement(Value):
         default_factory=dict
     )  # of a pass, by alias: where it fails, its halves are asked
     source: str = ""  # of a pass
+    share: float | None = None  # of a pass over a sample: which part of the table it is
+    instead: str = ""  # SQL that is run where the engine refuses `sql`, or the span is too wide
+    span: str = ""  # SQL that is run first: the ends of whole numbers, which are put into `sql`
 
 
 class Asked(Value):
@@ -45,6 +50,7 @@ class Asked(Value):
     proof: str = ""
     not_run: str = ""
     keys: str = ""
+    breaks: str = ""
     keys_left_out: str = ""
 
 
@@ -63,40 +69,70 @@ def compile_contract(
     sample_rows: int | None = None,
 ) -> Compiled:
     """The statements of all rules on one system. `personal`: columns by physical table name, beside those that the contract classifies."""
-    asks = [(rule, _asked_of(rule, contract, catalog, dialect, personal)) for rule in contract.rules]
-    passes = _Passes(dialect)
-    statements: list[Statement] = []
-    asked = []
-    for rule, one in asks:
-        places = {
-            name: passes.place(rule, table, expression)
-            for name, expression in one.aggregates.items()
-            if (table := _table(rule, contract, catalog))
-        }
-        for name, sql in one.queries.items():
-            made = Statement(id=f"{rule.id}:{name}", sql=sql, rules=(rule.id,))
-            statements.append(made)
-            places |= {column: (made.id, column) for column in COLUMNS.get(name, (name,))}
-        if one.check is not None:
-            made = Statement(id=f"{rule.id}:values", sql=one.check.sql, check={"format": one.check.format, "arguments": one.check.arguments}, rules=(rule.id,))  # fmt: skip
-            statements.append(made)
-            places |= {column: (made.id, column) for column in ("failing", "checked", "distinct")}
-        asked.append(
-            Asked(
-                rule=rule.id,
-                places=places,
-                known=one.known,
-                proof=one.proof,
-                not_run=one.not_run,
-                keys=one.keys,
-                keys_left_out=one.keys_left_out,
-            )
-        )
-    return Compiled(statements=(*passes.statements(sample_rows), *statements), asked=tuple(asked))
+    making = _Making(contract, catalog, dialect, sample_rows)
+    asked = tuple(
+        making.asked(rule, _asked_of(rule, contract, catalog, dialect, personal)) for rule in contract.rules
+    )
+    return Compiled(statements=making.statements(), asked=asked)
 
 
 # What a statement of its own gives, where that is not one column of its name.
-COLUMNS = {"groups": ("failing", "checked"), "series": ("failing", "checked"), "orphans": ("failing",)}
+COLUMNS = {"series": ("failing", "checked"), "orphans": ("failing",)}
+
+
+class _Making:
+    """Statements as rules come to need them; equal ones once."""
+
+    def __init__(
+        self, contract: Contract, catalog: Catalog, dialect: Dialect, sample_rows: int | None
+    ) -> None:
+        self._contract, self._catalog = contract, catalog
+        self._passes = _Passes(dialect, sample_rows)
+        self._own: dict[str, Statement] = {}  # by what is asked
+
+    def statements(self) -> tuple[Statement, ...]:
+        """All of them, the passes first."""
+        return (*self._passes.statements(), *self._own.values())
+
+    def asked(self, rule: Rule, ask: Ask) -> Asked:
+        """Where the answers of a rule will stand."""
+        places: dict[str, tuple[str, str]] = {}
+        table = _table(rule, self._contract, self._catalog)
+        if table is not None and self._passes.share(table) is not None and (ask.queries or ask.check):
+            return Asked(rule=rule.id, not_run="a sample does not tell: its answer is of the whole table")
+        if table is not None:
+            places = {
+                name: self._passes.place(rule, table, expression)
+                for name, expression in ask.aggregates.items()
+            }
+            places |= {name: self._passes.count(rule, table, count) for name, count in ask.counts.items()}
+        for name, given in ask.queries.items():
+            query = given if isinstance(given, Query) else Query(sql=given)
+            statement = self._statement(
+                f"{rule.id}:{name}", rule, query.sql, instead=query.instead, span=query.span
+            )
+            places |= {column: (statement, column) for column in COLUMNS.get(name, (name,))}
+        if ask.check is not None:
+            check = {"format": ask.check.format, "arguments": ask.check.arguments}
+            statement = self._statement(f"{rule.id}:values", rule, ask.check.sql, check=check)
+            places |= {column: (statement, column) for column in ("failing", "checked", "distinct")}
+        told = {
+            name: getattr(ask, name)
+            for name in ("known", "proof", "not_run", "keys", "breaks", "keys_left_out")
+        }
+        return Asked(rule=rule.id, places=places, **told)
+
+    def _statement(self, id_: str, rule: Rule, sql: str, **more: Any) -> str:
+        """The id of a statement, which is an earlier one's where that asks the same."""
+        key = repr((sql, sorted(more.items())))
+        before = self._own.get(key)
+        rules = (*before.rules, rule.id) if before else (rule.id,)
+        self._own[key] = (
+            before.model_copy(update={"rules": rules})
+            if before
+            else Statement(id=id_, sql=sql, rules=rules, **more)
+        )
+        return self._own[key].id
 
 
 def _asked_of(
@@ -147,34 +183,79 @@ def _key(own: Table | None, table: CatalogTable) -> tuple[str, ...]:
     return next((key for key in candidates if key and set(key) <= there), ())
 
 
-class _Passes:
-    """One pass for each table: expressions, each once."""
+FEW = 1000  # different values, or combinations of them, that rows are grouped by first
+WORTH_ROWS = 100_000  # from which on that pays
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+
+class _Passes:
+    """One pass for each table: expressions, each once. Where the engine likes it, a second one over columns of few values, grouped."""
+
+    def __init__(self, dialect: Dialect, sample_rows: int | None) -> None:
+        self._dialect, self._sample_rows = dialect, sample_rows
         self._numbers: dict[tuple[str, str], int] = {}  # (table, expression) -> its number within the table
         self._parts: dict[str, _Part] = {}  # by the statement's id
         self._counts: Counter[str] = Counter()
+        self._few: dict[
+            str, dict[str, int]
+        ] = {}  # by table: columns that rows are grouped by, with how many values each has
 
     def place(self, rule: Rule, table: CatalogTable, expression: str) -> tuple[str, str]:
-        """Where the answer of an expression will stand."""
-        number = self._numbers.get((table.name, expression))
+        """Where the answer of an aggregate will stand."""
+        return self._placed(rule, table, expression, "pass")
+
+    def count(self, rule: Rule, table: CatalogTable, count: Count) -> tuple[str, str]:
+        """Where the answer of a count will stand."""
+        if self._is_few(table, count.column):
+            grouped = f"coalesce(sum(n) FILTER (WHERE {count.condition}), 0)"
+            return self._placed(rule, table, grouped, "few")
+        return self._placed(rule, table, self._dialect.count_where(count.condition), "pass")
+
+    def _is_few(self, table: CatalogTable, column: str) -> bool:
+        """Whether a column has so few values that rows are grouped by it, together with those that are so already."""
+        if not (
+            self._dialect.groups_few
+            and column
+            and self._sample_rows is None
+            and (table.estimated_rows or 0) >= WORTH_ROWS
+        ):
+            return False
+        taken = self._few.setdefault(table.name, {})
+        found = next((one for one in table.columns if self._dialect.name(one.name) == column), None)
+        if (
+            column not in taken
+            and found
+            and found.distinct
+            and found.family == "text"
+            and math.prod(taken.values()) * (found.distinct + 1) <= FEW
+        ):
+            taken[column] = found.distinct + 1
+        return column in taken
+
+    def _placed(self, rule: Rule, table: CatalogTable, expression: str, which: str) -> tuple[str, str]:
+        place = f"{which}:{table.name}"
+        number = self._numbers.get((place, expression))
         if number is None:
-            number = self._numbers[table.name, expression] = self._counts[table.name]
-            self._counts[table.name] += 1
-        id_ = f"pass:{table.name}:{number // self._dialect.most_aggregates}"
+            number = self._numbers[place, expression] = self._counts[place]
+            self._counts[place] += 1
+        id_ = f"{place}:{number // self._dialect.most_aggregates}"
         part = self._parts.setdefault(id_, _Part(table))
         part.expressions.setdefault(f"a{number}", expression)
         part.rules.setdefault(rule.id)
         return id_, f"a{number}"
 
-    def statements(self, sample_rows: int | None) -> list[Statement]:
-        """A statement for each table; several where an engine takes no more columns in one."""
-        return [self._statement(id_, part, sample_rows) for id_, part in self._parts.items()]
+    def share(self, table: CatalogTable) -> float | None:
+        """Which part of a table is read; None: all of it."""
+        whole = (
+            self._sample_rows is None or not table.estimated_rows or table.estimated_rows <= self._sample_rows
+        )
+        return None if whole else (self._sample_rows or 0) / (table.estimated_rows or 1)
 
-    def _statement(self, id_: str, part: _Part, sample_rows: int | None) -> Statement:
-        d = self._dialect
-        source = d.table(part.table) if sample_rows is None else d.sampled(part.table, sample_rows)
+    def statements(self) -> list[Statement]:
+        """A statement for each table; several where an engine takes no more columns in one."""
+        return [self._statement(id_, part) for id_, part in self._parts.items()]
+
+    def _statement(self, id_: str, part: _Part) -> Statement:
+        source = self._grouped(part.table) if id_.startswith("few:") else self._source(part.table)
         listed = ", ".join(f"{expression} AS {alias}" for alias, expression in part.expressions.items())
         return Statement(
             id=id_,
@@ -182,6 +263,20 @@ class _Passes:
             rules=tuple(part.rules),
             expressions=part.expressions,
             source=source,
+            share=self.share(part.table),
+        )
+
+    def _source(self, table: CatalogTable) -> str:
+        return (
+            self._dialect.table(table)
+            if self._sample_rows is None
+            else self._dialect.sampled(table, self._sample_rows)
+        )
+
+    def _grouped(self, table: CatalogTable) -> str:
+        columns = ", ".join(self._few[table.name])
+        return (
+            f"(SELECT {columns}, count(*) AS n FROM {self._dialect.table(table)} GROUP BY {columns}) AS few"
         )
 
 

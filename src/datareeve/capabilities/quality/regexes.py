@@ -116,10 +116,12 @@ def _ambiguous(body: list[Any]) -> bool:
     """Whether what is repeated begins with what an unbounded part of it may end with."""
     inner = [arg for op, arg in _all(body) if op in (c.MAX_REPEAT, c.MIN_REPEAT) and _many(arg)]
     branches = [arg[1] for op, arg in _all(body) if op is c.BRANCH]
-    if any(_overlap(list(arg[2]), list(arg[2])) and _may_touch(body, arg) for arg in inner):
+    if (not _least(body) and _first(body)) or any(_overlap(list(arg[2]), list(arg[2])) and _may_touch(body, arg) for arg in inner):
         return True
+    # The parser moves what alternatives begin with before them, which may leave one of them empty: then the next round follows at once.
+    after = _first(body)
     return any(
-        _overlap(list(a), list(b)) for parts in branches for n, a in enumerate(parts) for b in parts[:n]
+        _overlap(_flat(a), _flat(b), after) for parts in branches for n, a in enumerate(parts) for b in parts[:n]
     )
 
 
@@ -133,10 +135,18 @@ def _may_touch(body: list[Any], inner: Any) -> bool:
     )
 
 
-def _overlap(a: list[Any], b: list[Any]) -> bool:
-    return bool(_first(a) & _first(b))
+def _overlap(a: list[Any], b: list[Any], after: frozenset[str] = frozenset()) -> bool:
+    """Whether a text may begin as both do; `after`: the signs that may follow them."""
+    for one, other in zip(a, b, strict=False):
+        if not _first([one]) & _first([other]):
+            return False
+        if one[0] not in SINGLE or other[0] not in SINGLE:
+            return True
+    rest = a[len(b) :] or b[len(a) :]
+    return not rest or bool(_first(rest) & after) or not _least(rest)
 
 
+SINGLE = (c.LITERAL, c.NOT_LITERAL, c.IN, c.ANY)
 EVERY = frozenset(map(chr, range(128))) | {"\u0080"}  # the last stands for all that is not ASCII
 
 
@@ -336,6 +346,8 @@ def _looking(op: Any, argument: Any, syntax: Syntax) -> str:
 def condition(dialect: Dialect, column: str, source: str, syntax: Syntax) -> str:
     """The SQL condition that a text has the pattern in it. Errors: `BadInput` `rule.regex` where this engine cannot."""
     regex = read(source)
+    if not regex.lookaround:
+        regex = regex._replace(tree=tuple(_trimmed(list(regex.tree))))
     equal = _as_strings(dialect, column, list(regex.tree))
     if equal:
         return equal
@@ -408,41 +420,53 @@ def _words(sequence: list[Any]) -> set[str]:
 
 
 def _run_of_one_class(dialect: Dialect, text: str, middle: list[Any]) -> str:
-    """^[class]{m,n}$: the length, and nothing left when the class is taken away."""
+    """^[class]{m,n}$: so many signs, of one class."""
     if len(middle) != 1 or middle[0][0] not in (c.MAX_REPEAT, c.MIN_REPEAT):
         return ""
     least, most, body = middle[0][1]
     if len(body) != 1 or body[0][0] not in (c.LITERAL, c.IN):
         return ""
     taken = signs(*body[0])
-    gone = dialect.translated(text, "".join(sorted(taken)), "") if "\u0080" not in taken else ""
-    if not gone:
+    if "\u0080" in taken or "\0" in taken:
         return ""
-    length = dialect.length(text)
-    bounds = [f"{length} = {least}"] if least == most else [f"{length} >= {least}" if least else "", "" if most is c.MAXREPEAT else f"{length} <= {most}"]  # fmt: skip
-    return " AND ".join([f"({dialect.equal(gone, '')}", *filter(None, bounds)]) + ")"
+    made = dialect.only_of(
+        text, "".join(sorted(taken)), int(least), None if most is c.MAXREPEAT else int(most)
+    )
+    return f"({made})" if made else ""
 
 
 def _fixed(dialect: Dialect, text: str, middle: list[Any]) -> str:
-    """^N[0-9]{3}[A-Z]{2}$: each sign translated to that of its class must give exactly N00ZZ: classes that do not overlap."""
-    places: list[frozenset[str]] = []
+    """^N[0-9]{3}[A-Z]{2,3}$: the signs of each place, for each of the few lengths that there are."""
+    forms: list[list[frozenset[str]]] = [[]]
     for op, argument in middle:
-        once, times = ((op, argument), 1)
-        if op in (c.MAX_REPEAT, c.MIN_REPEAT) and argument[0] == argument[1] and len(argument[2]) == 1:
-            once, times = argument[2][0], argument[0]
+        repeat = op in (c.MAX_REPEAT, c.MIN_REPEAT)
+        least, most, body = argument if repeat else (1, 1, [(op, argument)])
+        if len(body) != 1 or body[0][0] not in (c.LITERAL, c.IN) or most is c.MAXREPEAT:
+            return ""
+        taken = signs(*body[0])
         if (
-            once[0] not in (c.LITERAL, c.IN)
-            or "\u0080" in (taken := signs(*once))
-            or len(places) + times > MOST_WORDS
+            "\u0080" in taken
+            or "\0" in taken
+            or (most - least + 1) * len(forms) > MOST_FORMS
+            or most > MOST_WORDS
         ):
             return ""
-        places += [taken] * times
-    classes = sorted(set(places), key=lambda one: (len(one), min(one)))
-    if any(a & b for n, a in enumerate(classes) for b in classes[:n]):
-        return ""
-    stands = {taken: min(taken) for taken in classes}
-    from_ = "".join(sign for taken in classes for sign in sorted(taken) if sign != stands[taken])
-    to = "".join(stands[taken] for taken in classes for sign in sorted(taken) if sign != stands[taken])
-    shape = "".join(stands[taken] for taken in places)
-    made = dialect.translated(text, from_, to) if from_ else text
-    return dialect.equal(made, shape) if made else ""
+        forms = [[*form, *[taken] * times] for form in forms for times in range(least, most + 1)]
+    made = [dialect.of_places(text, form) for form in forms]
+    return f"({' OR '.join(made)})" if all(made) else ""
+
+
+MOST_FORMS = 4  # lengths, each of which is asked apart
+
+
+def _trimmed(tree: list[Any]) -> list[Any]:
+    """The same for whether there is a match: at an end that is not anchored, x{m,n} is x{m}, x+ is x, and x* is nothing."""
+    parts = list(tree)
+    for end in (0, -1):
+        while parts and parts[end][0] in (c.MAX_REPEAT, c.MIN_REPEAT):
+            op, (least, most, body) = parts[end]
+            if least:
+                parts[end] = (op, (least, least, body)) if most != least else parts[end]
+                break
+            parts.pop(end)
+    return parts

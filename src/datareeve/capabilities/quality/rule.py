@@ -127,7 +127,9 @@ class Rule(Value):
 
     def _own_words(self) -> str:
         """'is NOT NULL', 'is at least 1 and at most 12', 'has the pattern ...', with the bounds where they are not "no row at all"."""
-        given = {key: value for key, value in self.arguments.items() if value is not None and value is not False}
+        given = {
+            key: value for key, value in self.arguments.items() if value is not None and value is not False
+        }
         said = WORDS[self.kind].format_map(_Given(given, self)) if self.kind in WORDS else self.kind
         return said if self.bounds == NONE_BREAK else f"{said}: {self.unit} {self.bounds.words}"
 

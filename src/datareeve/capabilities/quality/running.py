@@ -5,6 +5,7 @@ One rule that cannot be asked takes no other with it: a pass that the engine ref
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.compiling import Compiled, Statement
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     Measured = dict[str, dict[str, Any]]
     History = Callable[[Rule], list[Any]]
+    Judged = Callable[[Rule, Answer], Verdict]
 
 UNDIVIDED = (".timeout", ".memory")  # what the halves of a pass would run into as well
 
@@ -46,8 +48,15 @@ def run(
     runner = _Runner(reader, settings)
     measured = runner.measure(compiled.statements)
     asked = {one.rule: one for one in compiled.asked}
-    verdicts = [_verdict(rule, asked[rule.id], measured, at, history) for rule in rules]
-    keys = runner.keys([asked[v.rule] for v in verdicts if v.says in (Says.FAIL, Says.WARN)])
+    shares = {one.id: one.share for one in compiled.statements if one.share is not None}
+
+    def judged(rule: Rule, answer: Answer) -> Verdict:
+        return judge(
+            rule, answer, at=at, history=history(rule) if rule.kind in ("volume", "learned") else None
+        )
+
+    verdicts = [_verdict(rule, asked[rule.id], measured, shares, judged) for rule in rules]
+    keys = runner.keys([(asked[v.rule], v) for v in verdicts if v.says in (Says.FAIL, Says.WARN)])
     done = tuple(_with_keys(verdict, asked[verdict.rule], keys) for verdict in verdicts)
     return Results(
         verdicts=done,
@@ -69,18 +78,24 @@ class _Runner:
 
     def measure(self, statements: Iterable[Statement]) -> Measured:
         """The answers by statement; of a pass that failed, those of its parts under its own name."""
-        wanted = list(statements)
+        wanted = self._spanned(list(statements))
         found = self._ask(wanted)
+        again = [
+            one.model_copy(update={"sql": one.instead})
+            for one in wanted
+            if one.instead and _may_go_on(found[one.id])
+        ]
+        found |= self._ask(again) if not self.down else {}
         for one in wanted:
-            error = found[one.id].get("error")
-            if (
-                error
-                and len(one.expressions) > 1
-                and not self.down
-                and not str(error["code"]).endswith(UNDIVIDED)
-            ):
+            if len(one.expressions) > 1 and not self.down and _may_go_on(found[one.id]):
                 found[one.id] = self._by_halves(one)
         return found
+
+    def _spanned(self, statements: list[Statement]) -> list[Statement]:
+        """With the ends of the numbers that they are about, where those lie close enough; else what is asked instead."""
+        wanted = [Statement(id=one.id, sql=one.span) for one in statements if one.span]
+        spans = self._ask(wanted)
+        return [_with_span(one, spans[one.id]) if one.span else one for one in statements]
 
     def _by_halves(self, one: Statement) -> dict[str, Any]:
         halves = [_half(one, list(one.expressions.items())[start::2], start) for start in (0, 1)]
@@ -123,14 +138,85 @@ class _Runner:
         self.seconds += sum(one.get("seconds") or 0.0 for one in found.values())
         return found
 
-    def keys(self, broken: Iterable[Asked]) -> dict[str, list[dict[str, Any]]]:
-        """The keys of rows that break rules, by rule."""
-        wanted = [Statement(id=one.rule, sql=one.keys) for one in broken if one.keys]
-        return (
-            {id_: got["rows"] for id_, got in self._ask(wanted).items() if "rows" in got}
-            if not self.down
-            else {}
-        )
+    def keys(self, broken: Iterable[tuple[Asked, Verdict]]) -> dict[str, list[dict[str, Any]]]:
+        """The keys of rows that break rules, by rule: in one statement for all rules of a table that few rows break."""
+        if self.down:
+            return {}
+        together, alone = _parted([(asked, verdict) for asked, verdict in broken if asked.keys])
+        wanted = [
+            Statement(id=f"together:{n}", sql=_of_several(several)) for n, several in enumerate(together)
+        ]
+        wanted += [Statement(id=one.rule, sql=one.keys) for one in alone]
+        found = {id_: got["rows"] for id_, got in self._ask(wanted).items() if "rows" in got}
+        for n, several in enumerate(together):
+            found |= _by_rule(several, found.pop(f"together:{n}", []))
+        return found
+
+
+FEW_ROWS = 100  # that break a rule: then all of them are read, with those of other rules
+TOGETHER_MOST = 900  # rows of one statement: an adapter gives no more than a thousand
+CLOSE = 64  # a span of so many times the number of values is worth a bit for each
+WIDEST = 900_000_000
+
+
+def _may_go_on(got: Mapping[str, Any]) -> bool:
+    """Whether a statement failed for a reason of its own, and not for want of time or memory."""
+    error = got.get("error")
+    return error is not None and not str(error["code"]).endswith(UNDIVIDED)
+
+
+def _with_span(one: Statement, got: Mapping[str, Any]) -> Statement:
+    row = got["rows"][0] if got.get("rows") else {}
+    ends = [(row[f"low{n}"], row[f"high{n}"]) for n in (0, 1) if row.get(f"low{n}") is not None]
+    if not ends or len(ends) != sum(f"{{low{n}}}" in one.sql for n in (0, 1)):
+        return one.model_copy(update={"sql": one.instead, "instead": ""})
+    spans = [int(high) - int(low) + 1 for low, high in ends]
+    if math.prod(spans) > min(WIDEST, CLOSE * int(row["n"])):
+        return one.model_copy(update={"sql": one.instead, "instead": ""})
+    sql = one.sql.replace("{span}", str(math.prod(spans)))
+    for n, ((low, _), span) in enumerate(zip(ends, spans, strict=True)):
+        sql = sql.replace(f"{{low{n}}}", f"({int(low)})").replace(f"{{span{n}}}", str(span))
+    return one.model_copy(update={"sql": sql})
+
+
+def _parted(broken: list[tuple[Asked, Verdict]]) -> tuple[list[list[Asked]], list[Asked]]:
+    """Rules whose rows are read together, by where they are read from; and those that are asked alone."""
+    few = [asked for asked, v in broken if asked.breaks and 0 < (v.failing or 0) <= FEW_ROWS and v.exact]
+    failing = {asked.rule: v.failing or 0 for asked, v in broken}
+    groups: dict[str, list[list[Asked]]] = {}
+    for one in few:
+        own = groups.setdefault(_source_of(one), [[]])
+        if sum(failing[other.rule] for other in own[-1]) + failing[one.rule] > TOGETHER_MOST:
+            own.append([])
+        own[-1].append(one)
+    together = [several for own in groups.values() for several in own if len(several) > 1]
+    taken = {one.rule for several in together for one in several}
+    return together, [asked for asked, _ in broken if asked.rule not in taken]
+
+
+def _source_of(one: Asked) -> str:
+    """What stands before a rule's own condition: the key and the table."""
+    return one.keys.split(f" WHERE {one.breaks} LIMIT ")[0]
+
+
+def _of_several(several: list[Asked]) -> str:
+    columns, _, source = _source_of(several[0]).removeprefix("SELECT ").partition(" FROM ")
+    flags = ", ".join(
+        f"CASE WHEN {one.breaks} THEN 1 ELSE 0 END AS breaks_{n}" for n, one in enumerate(several)
+    )
+    return f"SELECT {columns}, {flags} FROM {source} WHERE {' OR '.join(f'({one.breaks})' for one in several)} LIMIT {TOGETHER_MOST}"
+
+
+def _by_rule(several: list[Asked], rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    flags = {f"breaks_{n}" for n in range(len(several))}
+    return {
+        one.rule: [
+            {name: value for name, value in row.items() if name not in flags}
+            for row in rows
+            if row[f"breaks_{n}"]
+        ]
+        for n, one in enumerate(several)
+    }
 
 
 def _half(one: Statement, expressions: list[tuple[str, str]], number: int) -> Statement:
@@ -144,16 +230,17 @@ def _half(one: Statement, expressions: list[tuple[str, str]], number: int) -> St
     )
 
 
-def _verdict(rule: Rule, asked: Asked, measured: Measured, at: Any, history: History) -> Verdict:
+def _verdict(
+    rule: Rule, asked: Asked, measured: Measured, shares: Mapping[str, float], judged: Judged
+) -> Verdict:
     if asked.proof:
         return Verdict(rule=rule.id, says=Says.PASS, failing=0, figure=0.0, proof=asked.proof)
     if asked.not_run:
         return Verdict(rule=rule.id, says=Says.NOT_RUN, reason=asked.not_run)
-    wants_history = rule.kind in ("volume", "learned")
-    return judge(rule, _answer(asked, measured), at=at, history=history(rule) if wants_history else None)
+    return judged(rule, _answer(asked, measured, shares))
 
 
-def _answer(asked: Asked, measured: Measured) -> Answer:
+def _answer(asked: Asked, measured: Measured, shares: Mapping[str, float]) -> Answer:
     """A rule's figures from the statements that they stand in."""
     figures: dict[str, float | None] = dict(asked.known)
     seconds = 0.0
@@ -161,13 +248,16 @@ def _answer(asked: Asked, measured: Measured) -> Answer:
         got = measured[statement]
         if error := got.get("error"):
             return Answer({}, _said(error), got.get("seconds"))
-        seconds += 0.0 if statement.startswith("pass:") else got.get("seconds") or 0.0
+        seconds += 0.0 if statement.startswith(("pass:", "few:")) else got.get("seconds") or 0.0
     for name, (statement, column) in asked.places.items():
         got = measured[statement]
         if error := got.get("errors", {}).get(column):
             return Answer({}, _said(error), got.get("seconds"))
         figures[name] = _number(got["rows"][0], column) if got["rows"] else None
-    return Answer(figures, seconds=round(seconds, 4))
+    share = min(
+        (shares[statement] for statement, _ in asked.places.values() if statement in shares), default=None
+    )
+    return Answer(figures, seconds=round(seconds, 4), sampled=share)
 
 
 def _number(row: Mapping[str, Any], column: str) -> float | None:

@@ -8,20 +8,31 @@ from __future__ import annotations
 import datetime as dt
 import math
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from datareeve.capabilities.quality.regexes import Syntax
 from datareeve.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from datareeve.capabilities.quality.catalog import CatalogColumn, CatalogTable
 
 TEXTUAL = ("text", "uuid", "json", "other")
 NUMERIC = ("integer", "decimal", "float")
 MOMENTS = ("date", "timestamp", "timestamptz")
+BOUNDS = {"at_least": ">=", "at_most": "<=", "above": ">", "below": "<"}
 SECONDS_OF = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+
+
+class Distinct(NamedTuple):
+    """How the number of different keys is asked."""
+
+    sql: str
+    instead: str = ""  # where the engine refuses `sql`, or the span of the keys is too wide for it
+    span: str = (
+        ""  # SQL: low and high of whole numbers, and n; they are put in place of {low} and {high} in `sql`
+    )
 
 
 class Dialect:
@@ -36,6 +47,10 @@ class Dialect:
     integer_type: ClassVar[str] = "integer"
     casts_round: ClassVar[bool] = False  # does a cast to an integer round, rather than cut?
     most_aggregates: ClassVar[int] = 400  # in one statement
+    nan_is_greatest: ClassVar[bool] = False  # then an upper bound keeps it out
+    groups_few: ClassVar[bool] = (
+        False  # is it cheaper to group by columns of few values first, and to ask of each value once?
+    )
 
     # -- names and values ----------------------------------------------------------------------------------------------------------
 
@@ -128,10 +143,27 @@ class Dialect:
         """Whether a text has that in it."""
         return f"position({self.text(part)} IN {column}) > 0"
 
-    def translated(self, column: str, from_: str, to: str) -> str:
-        """A text with each sign of `from_` replaced by that of `to`; '' where the engine cannot."""
-        del column, from_, to
+    def length_within(self, column: str, given: Mapping[str, Any]) -> str:
+        """Whether a text has so many characters: at_least, at_most, above, below."""
+        length = self.length(column)
+        if given.get("at_least") is not None and given.get("at_least") == given.get("at_most"):
+            return f"{length} = {_number(given['at_least'])}"
+        return self.all_of(f"{length} {BOUNDS[key]} {_number(value)}" for key, value in given.items())
+
+    def only_of(self, column: str, signs: str, least: int, most: int | None) -> str:
+        """Whether a text is made of those (ASCII) signs alone, so many of them; '' where a regex is as good."""
+        del column, signs, least, most
         return ""
+
+    def of_places(self, column: str, places: Sequence[frozenset[str]]) -> str:
+        """Whether a text has, sign by sign, one of those (ASCII) signs at each place, and no more; '' where a regex is as good."""
+        del column, places
+        return ""
+
+    def exact(self, column: str, family: str) -> str:
+        """A column as it is told apart from another value: text sign by sign, whatever its collation."""
+        del family
+        return column
 
     def folded(self, column: str, family: str) -> str:
         """A text as near-duplicates are compared: lower case, without spaces and punctuation."""
@@ -176,6 +208,24 @@ class Dialect:
         """The greatest whole number that is not greater."""
         return f"floor({expression})"
 
+    def distinct(self, source: str, columns: Sequence[CatalogColumn], where: str) -> Distinct:
+        """How many different keys there are, NULLs left out by `where`: as `distinct_keys`."""
+        named = [self.exact(self.name(column.name), column.family) for column in columns]
+        condition = f" WHERE {where}" if where else ""
+        if len(named) == 1:
+            return Distinct(f"SELECT count(DISTINCT {named[0]}) AS distinct_keys FROM {source}{condition}")
+        return self.groups(source, named, condition)
+
+    def groups(self, source: str, named: Sequence[str], condition: str) -> Distinct:
+        """As `distinct`, by grouping: of several columns, and where NULL is a value."""
+        grouped = f"SELECT 1 AS one FROM {source}{condition} GROUP BY {', '.join(named)}"
+        return Distinct(f"SELECT count(*) AS distinct_keys FROM ({grouped}) AS keys_of")
+
+    def mean(self, column: str, family: str) -> str:
+        """The mean, as a double."""
+        del family
+        return f"avg({self.real(column)})"
+
     def real(self, expression: str) -> str:
         """As a double."""
         return f"CAST({expression} AS double precision)"
@@ -202,11 +252,6 @@ class Dialect:
     def _sample(self, table: str, share: float) -> str:
         return f"{table} TABLESAMPLE BERNOULLI ({100 * share:.6f})"
 
-    def distinct_count(self, columns: Sequence[CatalogColumn]) -> str:
-        """How many distinct values together, NULLs left out."""
-        named = [self.name(column.name) for column in columns]
-        return f"count(DISTINCT {named[0]})" if len(named) == 1 else f"count(DISTINCT ({', '.join(named)}))"
-
 
 def _number(value: Any) -> str:
     if isinstance(value, int):
@@ -232,3 +277,25 @@ def _moment(value: str, family: str) -> str:
     if family == "timestamptz" and moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     return moment.isoformat(sep=" ")
+
+
+def glob(places: Sequence[frozenset[str]]) -> str:
+    """Signs by place as a GLOB pattern; '' where one of them means something else in one."""
+    parts = [_glob_place(taken) for taken in places]
+    return "".join(parts) if all(parts) else ""
+
+
+def _glob_place(taken: frozenset[str]) -> str:
+    if len(taken) == 1:
+        (sign,) = taken
+        return "" if sign in "*?[]\\^!" else sign
+    codes = sorted(map(ord, taken))
+    if any(chr(code) in "*?[]\\^!-" for code in codes):
+        return ""
+    runs: list[list[int]] = []
+    for code in codes:
+        if runs and code == runs[-1][1] + 1:
+            runs[-1][1] = code
+        else:
+            runs.append([code, code])
+    return "[" + "".join(chr(low) if low == high else f"{chr(low)}-{chr(high)}" for low, high in runs) + "]"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable, ForeignKey
-from datareeve.capabilities.quality.engines.dialect import Dialect
+from datareeve.capabilities.quality.engines.dialect import Dialect, Distinct, glob
 from datareeve.capabilities.quality.engines.places import choose
 from datareeve.capabilities.quality.regexes import Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from datareeve.capabilities.quality.catalog import Family
     from datareeve.core.operation import Reader
@@ -21,6 +21,12 @@ FAMILIES: dict[str, Family] = {
     "TIMESTAMP": "timestamp", "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP_NS": "timestamp",
     "TIMESTAMP WITH TIME ZONE": "timestamptz", "BOOLEAN": "boolean", "UUID": "uuid", "JSON": "json", "BLOB": "binary",
 }  # fmt: skip
+WHOLE = {  # types whose values are whole numbers, and how they are
+    **dict.fromkeys(
+        "TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER UBIGINT HUGEINT".split(), "{}::HUGEINT"
+    ),
+    "DATE": "({} - DATE '2000-01-01')::HUGEINT",
+}
 TABLES = """
 SELECT schema_name, table_name, 'table' AS kind, estimated_size AS estimated_rows FROM duckdb_tables() WHERE NOT internal
 UNION ALL SELECT schema_name, view_name, 'view', NULL FROM duckdb_views() WHERE NOT internal
@@ -35,6 +41,7 @@ class DuckdbDialect(Dialect):
     kind: ClassVar[str] = "duckdb"
     sqlglot: ClassVar[str] = "duckdb"
     text_type: ClassVar[str] = "VARCHAR"
+    nan_is_greatest: ClassVar[bool] = True
     syntax: ClassVar[Syntax] = Syntax(lookaround=False)  # RE2: linear time
 
     def is_nan(self, column: str, family: str) -> str:
@@ -48,6 +55,61 @@ class DuckdbDialect(Dialect):
     def matches(self, column: str, regex: str) -> str:
         """RE2, anywhere within."""
         return f"regexp_matches({column}, {self.text(regex)})"
+
+    def count_where(self, condition: str) -> str:
+        """A function of its own, cheaper than FILTER."""
+        return f"count_if({condition})"
+
+    def among(self, column: str, texts: Iterable[str]) -> str:
+        """A function is asked once for each value of a dictionary; IN is a comparison after another for each row."""
+        return f"list_contains([{', '.join(map(self.text, texts))}], {column})"
+
+    def only_of(self, column: str, signs: str, least: int, most: int | None) -> str:
+        """Trimmed of them nothing is left."""
+        bounds = [
+            f"length({column}) >= {least}" if least else "",
+            f"length({column}) <= {most}" if most is not None else "",
+        ]
+        return self.all_of([f"ltrim({column}, {self.text(signs)}) = ''", *bounds])
+
+    def of_places(self, column: str, places: Sequence[frozenset[str]]) -> str:
+        """GLOB."""
+        pattern = glob(places)
+        return f"{column} GLOB {self.text(pattern)}" if pattern else ""
+
+    def length_within(self, column: str, given: Mapping[str, Any]) -> str:
+        """A text never has more characters than bytes, and bytes need not be counted."""
+        said = super().length_within(column, given)
+        return (
+            f"strlen({column}) <= {self.value(given['at_most'], 'integer')} OR {said}"
+            if set(given) == {"at_most"}
+            else said
+        )
+
+    def orphans(self, child: str, parent: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
+        """An anti-join that is written as one: NOT EXISTS would keep the whole child."""
+        joined = " AND ".join(f"p.{theirs} = {ours}" for ours, theirs in pairs)
+        return f"{child} ANTI JOIN {parent} AS p ON {joined}", "TRUE"
+
+    def distinct(self, source: str, columns: Sequence[CatalogColumn], where: str) -> Distinct:
+        """Of whole numbers and dates that lie close enough, a bit for each: a fifth of the time and of the memory of grouping."""
+        otherwise = super().distinct(source, columns, where)
+        if not all(column.type in WHOLE for column in columns) or len(columns) > 2:  # noqa: PLR2004 - the span is their product
+            return otherwise
+        numbers = [WHOLE[column.type].format(self.name(column.name)) for column in columns]
+        condition = f" WHERE {where}" if where else ""
+        ends = ", ".join(
+            f"min({number}) AS low{n}, max({number}) AS high{n}" for n, number in enumerate(numbers)
+        )
+        first = f"({numbers[0]} - {{low0}})"
+        place = first if len(numbers) == 1 else f"{first} * {{span1}} + ({numbers[1]} - {{low1}})"
+        bits = f"SELECT coalesce(bit_count(bitstring_agg({place}, 0::HUGEINT, {{span}}::HUGEINT)), 0) AS distinct_keys FROM {source}{condition}"
+        return Distinct(bits, otherwise.sql, f"SELECT {ends}, count(*) AS n FROM {source}{condition}")
+
+    def mean(self, column: str, family: str) -> str:
+        """A double of any number."""
+        del family
+        return f"avg({column})"
 
     def contains(self, column: str, part: str) -> str:
         """A function of its own."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable, ForeignKey
 from datareeve.capabilities.quality.engines import queries
-from datareeve.capabilities.quality.engines.dialect import Dialect
+from datareeve.capabilities.quality.engines.dialect import Dialect, Distinct
 from datareeve.capabilities.quality.engines.places import choose
 from datareeve.capabilities.quality.regexes import Syntax
 
@@ -65,6 +65,17 @@ class MysqlDialect(Dialect):
         """As `equal`."""
         return f"locate({self.text(part)}, CAST(CONVERT({column} USING utf8mb4) AS BINARY)) > 0"
 
+    def exact(self, column: str, family: str) -> str:
+        """As `equal`."""
+        return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)" if family == "text" else column
+
+    def distinct(self, source: str, columns: Sequence[CatalogColumn], where: str) -> Distinct:
+        """Several columns at once, without a row around them: it leaves out what has a NULL, as is wanted."""
+        named = ", ".join(self.exact(self.name(column.name), column.family) for column in columns)
+        return Distinct(
+            f"SELECT count(DISTINCT {named}) AS distinct_keys FROM {source}{f' WHERE {where}' if where else ''}"
+        )
+
     def orphans(self, child: str, parent: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
         """By NOT IN, which is answered from a hash of the parent's keys; a LEFT JOIN reads the parent for every row where none is indexed."""
         ours, theirs = ", ".join(column for column, _ in pairs), ", ".join(name for _, name in pairs)
@@ -102,10 +113,6 @@ class MysqlDialect(Dialect):
 
     def _sample(self, table: str, share: float) -> str:
         return f"(SELECT * FROM {table} WHERE rand(7) < {share:.9f}) AS sampled"
-
-    def distinct_count(self, columns: Sequence[CatalogColumn]) -> str:
-        """Several columns without a row around them."""
-        return f"count(DISTINCT {', '.join(self.name(column.name) for column in columns)})"
 
 
 def tables(reader: Reader) -> list[tuple[str, ...]]:

@@ -29,6 +29,7 @@ class SparkDialect(Dialect):
     text_type: ClassVar[str] = "string"
     integer_type: ClassVar[str] = "bigint"
     backtracks: ClassVar[bool] = True  # Java's regex
+    nan_is_greatest: ClassVar[bool] = True
 
     def text(self, value: str) -> str:
         """Backslashes escape here, and so are quotes written."""
@@ -42,10 +43,6 @@ class SparkDialect(Dialect):
     def matches(self, column: str, regex: str) -> str:
         """Java's, anywhere within."""
         return f"{column} RLIKE {self.text(regex)}"
-
-    def translated(self, column: str, from_: str, to: str) -> str:
-        """Sign by sign."""
-        return f"translate({column}, {self.text(from_)}, {self.text(to)})"
 
     def real(self, expression: str) -> str:
         """As a double."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable
-from datareeve.capabilities.quality.engines.dialect import MOMENTS, Dialect
+from datareeve.capabilities.quality.engines.dialect import MOMENTS, Dialect, glob
 from datareeve.capabilities.quality.engines.places import choose
 from datareeve.capabilities.quality.regexes import Syntax, by_u
 
@@ -48,6 +48,25 @@ class SqliteDialect(Dialect):
     def among(self, column: str, texts: Iterable[str]) -> str:
         """Whatever the column's collation."""
         return f"({column} COLLATE BINARY) IN ({', '.join(map(self.text, texts))})"
+
+    def only_of(self, column: str, signs: str, least: int, most: int | None) -> str:
+        """Trimmed of them nothing is left; the regex would be Python's, value by value."""
+        bounds = [
+            f"length({column}) >= {least}" if least else "",
+            f"length({column}) <= {most}" if most is not None else "",
+        ]
+        return self.all_of(
+            [f"typeof({column}) = 'text' AND ltrim({column}, {self.text(signs)}) = ''", *bounds]
+        )
+
+    def of_places(self, column: str, places: Sequence[frozenset[str]]) -> str:
+        """GLOB."""
+        pattern = glob(places)
+        return f"{column} GLOB {self.text(pattern)}" if pattern else ""
+
+    def exact(self, column: str, family: str) -> str:
+        """Whatever the column's collation."""
+        return f"{column} COLLATE BINARY" if family == "text" else column
 
     def starts(self, column: str, prefix: str) -> str:
         """There is no left()."""

@@ -14,7 +14,9 @@ SELECT a.attrelid::bigint AS oid, a.attname AS name, format_type(a.atttypid, a.a
        has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable,
        col_description(a.attrelid, a.attnum) AS comment,
        (SELECT l.collname FROM pg_collation AS l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) AS collation,
-       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid) AS labels
+       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid) AS labels,
+       (SELECT max(s.n_distinct) FILTER (WHERE s.n_distinct > 0)::int FROM pg_stats AS s JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname) AS distinct_values
 FROM pg_attribute AS a JOIN base AS b ON b.type = a.atttypid AND b.next = 0 JOIN pg_type AS t ON t.oid = b.base
 WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
