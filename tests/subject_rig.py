@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import functools
 import gzip
-import importlib
 import json
 import shutil
 import tempfile
@@ -16,37 +15,17 @@ from typing import TYPE_CHECKING
 import duckdb
 import psycopg
 
+from datareeve import capabilities
 from datareeve.app import App
 from datareeve.core.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES = (
-    "register_processing",
-    "export_subject",
-    "erase_subject",
-    "apply_retention",
-    "review_access",
-    "check_compliance",
-    "hold_subject",
-)
-
 
 def compliance_operations():
-    """The operations of compliance, found by file so that no other slice is loaded."""
-    found = []
-    for name in NAMES:
-        try:
-            module = importlib.import_module(f"datareeve.capabilities.quality.operations.{name}")
-        except ModuleNotFoundError:
-            continue
-        found += [
-            c
-            for c in vars(module).values()
-            if isinstance(c, type) and c.__module__ == module.__name__ and "name" in vars(c)
-        ]
-    return found
+    """The operations of compliance, without loading those of any other."""
+    return {name: load for name, load in capabilities.operations().items() if name.startswith("compliance.")}
 
 
 SUBJECT, OTHER = 4711, 4712  # whose data goes, and who stays

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 def catalogue() -> Catalogue:
     """Every operation of every capability."""
-    return Catalogue(capabilities.operations(), capabilities.elsewhere())
+    return Catalogue(capabilities.operations(), capabilities.elsewhere)
 
 
 class App:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, create_model
 
-from datareeve.capabilities import ai
+from datareeve import capabilities
 from datareeve.core.catalogue import Catalogue
 from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Prediction, Step
 from datareeve.core.value import Value
@@ -84,7 +84,8 @@ def catalogue(*more: type[Operation[Any]]) -> Catalogue:
     fakes = [
         operation(name, title, said, **NEEDED.get(name, {})) for name, (title, said) in DESCRIPTIONS.items()
     ]
-    return Catalogue([*fakes, *ai.OPERATIONS, *more])
+    real = (load() for name, load in capabilities.operations().items() if name.startswith("ai."))
+    return Catalogue([*fakes, *real, *more])
 
 
 def step(name: str) -> Step:

@@ -21,10 +21,10 @@ RAISES = (
 )
 EXPORT = ("compliance.export-subject", {"subject": "customer", "key": "file:key.txt"})
 ERASE = ("compliance.erase-subject", {"subject": "customer", "key": "file:key.txt"})
-HOLD = ("compliance.hold", {"hold": "h", "subject": "customer", "key": "file:key.txt", "why": "w"})
+HOLD = ("compliance.hold-subject", {"hold": "h", "subject": "customer", "key": "file:key.txt", "why": "w"})
 RETENTION = ("compliance.apply-retention", {})
-REGISTER = ("compliance.register", {})
-CHECK = ("compliance.check", {"packs": ["gdpr", "ccpa", "pci", "hipaa"]})
+REGISTER = ("compliance.register-processing", {})
+CHECK = ("compliance.check-rules", {"packs": ["gdpr", "ccpa", "pci", "hipaa"]})
 REVIEW = ("compliance.review-access", {})
 
 
@@ -113,7 +113,7 @@ def test_nor_by_one_that_fails_midway(shop, caplog, case):
         try:
             outcome = shop.apply(plan)
             said.append(outcome.model_dump_json())
-            assert name == "compliance.check" or outcome.status in ("failed", "undone")
+            assert name == "compliance.check-rules" or outcome.status in ("failed", "undone")
         except DatareeveError as error:
             said += [str(error), str(error.as_json())]
             raise

@@ -155,7 +155,7 @@ def test_a_key_in_clear_is_refused_and_not_repeated(shop, given):
 
 def test_a_legal_hold_forbids_it_and_is_named(shop):
     hold = shop.plan(
-        "compliance.hold",
+        "compliance.hold-subject",
         hold="smith-v-shop",
         subject="customer",
         key="file:key.txt",

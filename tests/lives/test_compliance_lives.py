@@ -120,7 +120,9 @@ def test_whole_partitions_are_dropped_other_rows_go_in_batches_and_younger_ones_
 def test_a_hold_spares_the_rows_of_its_subject_and_keeps_their_partitions(shop):
     shop.change(*AGED, f"UPDATE visits SET customer_id = {SUBJECT} WHERE id = 7 AND at < '2020-01-01'")
     datasets(shop, visits=VISITS)
-    hold = shop.plan("compliance.hold", hold="case", subject="customer", key="file:key.txt", why="a case")
+    hold = shop.plan(
+        "compliance.hold-subject", hold="case", subject="customer", key="file:key.txt", why="a case"
+    )
     assert shop.apply(hold).status == "done"
     shop.reopen()
     plan = shop.plan("compliance.apply-retention", datasets=["visits"])
@@ -187,7 +189,7 @@ def test_more_rows_than_allowed_and_a_missing_column_are_told(shop):
 
 
 def test_the_register_is_written_with_its_gaps_and_taken_back(shop):
-    plan = shop.plan("compliance.register")
+    plan = shop.plan("compliance.register-processing")
     outcome = shop.apply(plan)
     assert outcome.status == "done"
     page = (shop.folder / "data/compliance/register.md").read_text()
@@ -201,7 +203,7 @@ def test_the_register_is_written_with_its_gaps_and_taken_back(shop):
     html = (shop.folder / "data/compliance/register.html").read_text()
     assert "<td>to sell and deliver</td>" in html
     assert "http" not in html.replace("http-equiv", "")
-    assert shop.plan("compliance.register").nothing_to_do
+    assert shop.plan("compliance.register-processing").nothing_to_do
     assert shop.app.undo(outcome.run, by="dba").status == "undone"
     assert not (shop.folder / "data/compliance").exists()
 
@@ -213,7 +215,7 @@ def test_hostile_words_of_the_estate_stay_words(shop):
         }
     )
     shop.reopen()
-    shop.apply(shop.plan("compliance.register"))
+    shop.apply(shop.plan("compliance.register-processing"))
     assert "<script>alert" not in (shop.folder / "data/compliance/register.html").read_text()
     assert "| x\\|y |" in (shop.folder / "data/compliance/register.md").read_text()
 
@@ -261,7 +263,7 @@ def test_a_role_without_rights_on_the_catalog_is_told_what_it_did_not_see(shop):
     shop.reopen()
     try:
         plan = shop.plan("compliance.review-access")
-        checked = shop.plan("compliance.check", packs=["pci", "hipaa"], values=False)
+        checked = shop.plan("compliance.check-rules", packs=["pci", "hipaa"], values=False)
     finally:
         shop.app.close()
         shop.change("DROP ROLE auditor")
@@ -273,7 +275,7 @@ def test_a_role_without_rights_on_the_catalog_is_told_what_it_did_not_see(shop):
 
 
 def test_every_rule_of_every_pack_runs_and_says_something(shop):
-    plan = shop.plan("compliance.check", packs=["gdpr", "ccpa", "pci", "hipaa"])
+    plan = shop.plan("compliance.check-rules", packs=["gdpr", "ccpa", "pci", "hipaa"])
     figures = plan.figures
     assert figures["compliance_rules"] == sum(
         figures[f"compliance_{one}"] for one in ("passed", "violations", "not_run", "not_applicable")
@@ -314,7 +316,7 @@ def test_an_estate_that_is_mended_passes_what_it_failed(shop):
     shop.reopen()
     says = {
         name: one["says"]
-        for name, one in shop.plan("compliance.check", packs=["gdpr"]).figures["rules"].items()
+        for name, one in shop.plan("compliance.check-rules", packs=["gdpr"]).figures["rules"].items()
     }
     assert {
         says[f"gdpr/{rule}"]
@@ -347,7 +349,7 @@ def test_clear_card_numbers_and_security_codes_are_found_and_only_counted(shop):
             "personal": {"pan": "card-number", "cvv": "card-security-code"},
         },
     )
-    plan = shop.plan("compliance.check", packs=["pci"])
+    plan = shop.plan("compliance.check-rules", packs=["pci"])
     says = {name: one["says"] for name, one in plan.figures["rules"].items()}
     assert (
         says["pci/pan-unreadable"],
@@ -374,12 +376,12 @@ def test_special_categories_need_a_basis_that_article_nine_knows(shop):
         processing={"care": {"purpose": "care", "basis": "legitimate interests", "datasets": ["health"]}}
     )
     shop.reopen()
-    plan = shop.plan("compliance.check", packs=["gdpr"])
+    plan = shop.plan("compliance.check-rules", packs=["gdpr"])
     assert plan.figures["rules"]["gdpr/special-categories"] == {"article": "Art. 9(2)", "says": "fail"}
 
 
 def test_a_violation_is_watched_and_escalates(shop):
-    plan = shop.plan("compliance.check", packs=["gdpr"], watch=True, notify=["file:data/alerts.jsonl"])
+    plan = shop.plan("compliance.check-rules", packs=["gdpr"], watch=True, notify=["file:data/alerts.jsonl"])
     outcome = shop.apply(plan)
     assert outcome.status == "done"
     shop.reopen()
@@ -390,8 +392,8 @@ def test_a_violation_is_watched_and_escalates(shop):
         "compliance-violation",
         ("file:data/alerts.jsonl",),
     )
-    assert shop.app.estate.schedules["watch-compliance"].operation == "compliance.check"
-    again = shop.plan("compliance.check", packs=["gdpr"], watch=True, notify=["file:data/alerts.jsonl"])
+    assert shop.app.estate.schedules["watch-compliance"].operation == "compliance.check-rules"
+    again = shop.plan("compliance.check-rules", packs=["gdpr"], watch=True, notify=["file:data/alerts.jsonl"])
     assert again.nothing_to_do
     assert again.figures["rules"]["gdpr/breach-told"]["says"] == "pass"
     assert shop.app.undo(outcome.run, by="dba").status == "undone"
@@ -402,15 +404,15 @@ def test_a_violation_is_watched_and_escalates(shop):
 def test_a_hold_that_names_nobody_or_an_unknown_dataset_is_refused(shop):
     for inputs in ({"key": "file:key.txt"}, {"subject": "supplier"}, {"datasets": ["nothing"]}):
         with pytest.raises(Exception, match=r"without a subject|No dataset|no dataset"):
-            shop.plan("compliance.hold", hold="h", why="w", **inputs)
+            shop.plan("compliance.hold-subject", hold="h", why="w", **inputs)
 
 
 def test_a_hold_is_placed_and_taken_back(shop):
-    plan = shop.plan("compliance.hold", hold="h", subject="customer", key="file:key.txt", why="w")
+    plan = shop.plan("compliance.hold-subject", hold="h", subject="customer", key="file:key.txt", why="w")
     outcome = shop.apply(plan)
     assert outcome.status == "done"
     assert shop.plan(
-        "compliance.hold", hold="h", subject="customer", key="file:key.txt", why="w"
+        "compliance.hold-subject", hold="h", subject="customer", key="file:key.txt", why="w"
     ).nothing_to_do
     assert shop.app.undo(outcome.run, by="dba").status == "undone"
     assert "holds" not in (shop.folder / "estate.yaml").read_text()
@@ -451,7 +453,7 @@ def test_a_system_that_is_down_is_not_a_pass_and_stops_an_erasure(shop):
     plan = shop.erasure()
     assert plan.steps == ()
     assert any("warehouse does not answer" in blocker for blocker in plan.blockers)
-    checked = shop.plan("compliance.check", packs=["gdpr"])
+    checked = shop.plan("compliance.check-rules", packs=["gdpr"])
     assert (
         "warehouse-customers: warehouse"
         in next(one for one in checked.findings if one.rule == "gdpr-columns-known").what
@@ -487,7 +489,9 @@ def test_mariadb_is_reviewed_and_exported(shop, mariadb):
         with zipfile.ZipFile(shop.folder / "data/out.zip") as packed:
             assert json.loads(packed.read("people.json")) == [{"id": SUBJECT, "mail": EMAIL}]
         assert (
-            shop.plan("compliance.check", packs=["gdpr"]).figures["rules"]["gdpr/erasure-possible"]["says"]
+            shop.plan("compliance.check-rules", packs=["gdpr"]).figures["rules"]["gdpr/erasure-possible"][
+                "says"
+            ]
             == "fail"
         )
 
@@ -496,9 +500,11 @@ def test_an_estate_without_datasets_says_so(shop):
     shop.save(datasets={}, processing={})
     shop.reopen()
     assert shop.plan("compliance.apply-retention").nothing_to_do == "No dataset has retention_days."
-    assert shop.plan("compliance.check").summary.startswith("No pack is named")
+    assert shop.plan("compliance.check-rules").summary.startswith("No pack is named")
     assert (
-        shop.plan("compliance.check", packs=["gdpr"]).figures["rules"]["gdpr/purposes-registered"]["says"]
+        shop.plan("compliance.check-rules", packs=["gdpr"]).figures["rules"]["gdpr/purposes-registered"][
+            "says"
+        ]
         == "not applicable"
     )
     assert shop.plan("compliance.review-access").figures["access_datasets"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from datareeve.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from datareeve.core.operation import Operation, Systems
 
@@ -20,19 +21,23 @@ class Catalogue:
 
     def __init__(
         self,
-        operations: Iterable[type[Operation[Any]]],
-        elsewhere: Mapping[str, Mapping[str, str]] | None = None,
+        operations: Iterable[type[Operation[Any]]] | Mapping[str, Callable[[], type[Operation[Any]]]],
+        elsewhere: Callable[[], Mapping[str, Mapping[str, str]]] = dict,
     ) -> None:
-        """`elsewhere`: by operation and kind of system, how the same is had where the operation does not work."""
-        self._operations = {operation.name: operation for operation in operations}
-        self._elsewhere = elsewhere or {}
+        """`operations`: types, or by name what loads one. `elsewhere`: by operation and kind of system, how the same is had where the operation does not work."""
+        loaders = operations if isinstance(operations, Mapping) else {}
+        self._loaders = dict(loaders)
+        self._operations = {} if loaders else {operation.name: operation for operation in operations}  # type: ignore[union-attr] # types, then
+        self._elsewhere = elsewhere
 
     def names(self) -> tuple[str, ...]:
         """Every operation's name, sorted."""
-        return tuple(sorted(self._operations))
+        return tuple(sorted({*self._operations, *self._loaders}))
 
     def get(self, name: str) -> type[Operation[Any]]:
         """The operation of that name. Errors: `BadInput` `operation.unknown`, with the nearest names."""
+        if name not in self._operations and name in self._loaders:
+            self._operations[name] = self._loaders[name]()
         if name in self._operations:
             return self._operations[name]
         near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.4)
@@ -71,8 +76,8 @@ class Catalogue:
             )
 
     def _instead(self, operation: str, kind: str) -> str:
-        able = [name for name in self.names() if kind in self._operations[name].goes_to]
-        told = self._elsewhere.get(operation, {}).get(kind, "")
+        able = [name for name in self.names() if kind in self.get(name).goes_to]
+        told = self._elsewhere().get(operation, {}).get(kind, "")
         known = (
             f"On {kind}: {', '.join(able)}."
             if able

@@ -102,7 +102,7 @@ class LegalHold(Value):
 
     subject: str | None = Field(None, description="whose data: customer")
     keys: tuple[str, ...] = Field(
-        (), description="digests of subject keys, as compliance.hold prints them; none: everyone's"
+        (), description="digests of subject keys, as compliance.hold-subject prints them; none: everyone's"
     )
     datasets: tuple[Name, ...] = ()
     why: str = Field(min_length=1)

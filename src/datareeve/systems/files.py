@@ -45,8 +45,14 @@ class Files(Adapter):
     @reads
     def named(self, patterns: list[str]) -> list[str]:
         """The files below the project that match one of some patterns (`contracts/*.yaml`), in order; links that lead out are left out."""
-        found = {path for pattern in patterns for path in self.root.glob(pattern.lstrip("/")) if path.is_file()}
-        inside = (path.relative_to(self.root).as_posix() for path in found if path.resolve().is_relative_to(self.root))
+        found = {
+            path for pattern in patterns for path in self.root.glob(pattern.lstrip("/")) if path.is_file()
+        }
+        inside = (
+            path.relative_to(self.root).as_posix()
+            for path in found
+            if path.resolve().is_relative_to(self.root)
+        )
         return sorted(inside)
 
     @reads

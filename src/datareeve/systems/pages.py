@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def environment(package: str) -> Environment:
     """The templates of a package's folder `pages`, escaped, with the style as `style`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only where pages are made
-    from markupsafe import Markup  # noqa: PLC0415
+    from jinja2.utils import markupsafe  # noqa: PLC0415
 
     made = Environment(
         loader=PackageLoader(package, "pages"),
@@ -22,5 +22,7 @@ def environment(package: str) -> Environment:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    made.globals["style"] = Markup(resources.files(__package__).joinpath("page_style.css").read_text("utf-8"))  # noqa: S704 - our own file
+    made.globals["style"] = markupsafe.Markup(
+        resources.files(__package__).joinpath("page_style.css").read_text("utf-8")
+    )  # noqa: S704 - our own file
     return made

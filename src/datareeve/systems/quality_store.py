@@ -131,7 +131,9 @@ class QualityStore:
     def put_document(self, kind: str, id_: str, *, run: str, at: str, subject: str, told: Any) -> None:
         """A document that belongs to a run: an erasure's proof, a reconciliation, a scan."""
         with self._database.transaction() as t:
-            t.run(SQL["document_put"], kind=kind, id=id_, run=run, at=at, subject=subject, told=json.dumps(told))
+            t.run(
+                SQL["document_put"], kind=kind, id=id_, run=run, at=at, subject=subject, told=json.dumps(told)
+            )
 
     def documents(
         self,

@@ -116,12 +116,17 @@ def _ambiguous(body: list[Any]) -> bool:
     """Whether what is repeated begins with what an unbounded part of it may end with."""
     inner = [arg for op, arg in _all(body) if op in (c.MAX_REPEAT, c.MIN_REPEAT) and _many(arg)]
     branches = [arg[1] for op, arg in _all(body) if op is c.BRANCH]
-    if (not _least(body) and _first(body)) or any(_overlap(list(arg[2]), list(arg[2])) and _may_touch(body, arg) for arg in inner):
+    if (not _least(body) and _first(body)) or any(
+        _overlap(list(arg[2]), list(arg[2])) and _may_touch(body, arg) for arg in inner
+    ):
         return True
     # The parser moves what alternatives begin with before them, which may leave one of them empty: then the next round follows at once.
     after = _first(body)
     return any(
-        _overlap(_flat(a), _flat(b), after) for parts in branches for n, a in enumerate(parts) for b in parts[:n]
+        _overlap(_flat(a), _flat(b), after)
+        for parts in branches
+        for n, a in enumerate(parts)
+        for b in parts[:n]
     )
 
 

@@ -108,7 +108,7 @@ def as_markdown(declared: DataSettings, found: tuple[Finding, ...], name: str) -
     lines = [
         f"# Register of processing: {name}",
         "",
-        "GDPR article 30. Made by `datareeve run compliance.register` from estate.yaml; it names no person.",
+        "GDPR article 30. Made by `datareeve run compliance.register-processing` from estate.yaml; it names no person.",
         "",
         f"| {' | '.join(HEADS)} |",
         f"|{'---|' * len(HEADS)}",

@@ -1,4 +1,4 @@
-"""`compliance.hold`: a legal hold, which no erasure and no retention passes."""
+"""`compliance.hold-subject`: a legal hold, which no erasure and no retention passes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class HoldSubject(Operation[HoldFacts]):
     which this prints; the key itself is given by reference and written nowhere. Undo takes the hold out.
     """
 
-    name: ClassVar[str] = "compliance.hold"
+    name: ClassVar[str] = "compliance.hold-subject"
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     examples: ClassVar[tuple[str, ...]] = (
         "put a legal hold on a customer",

@@ -1,4 +1,4 @@
-"""`compliance.check`: the rules of the laws that the estate is held to, each with what was found."""
+"""`compliance.check-rules`: the rules of the laws that the estate is held to, each with what was found."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAILY = "17 5 * * *"
 SHOWN = 20  # datasets or systems that one finding names
 ALERTS: dict[str, dict[str, Any]] = {
     "violation": {"sample": "compliance_critical", "above": 0, "for_samples": 1, "severity": Severity.CRITICAL, "escalates_as": "compliance-violation", "tells": ("compliance_violations",),
-                  "advice": "`datareeve run compliance.check` names the article, the dataset and what mends it."},
+                  "advice": "`datareeve run compliance.check-rules` names the article, the dataset and what mends it."},
     "no-data": {"sample": "compliance_violations", "silent_seconds": 2 * 86_400, "severity": Severity.WARNING,
                 "advice": "Nobody checks: look whether `datareeve serve` runs."},
 }  # fmt: skip
@@ -36,7 +36,7 @@ class CheckCompliance(Operation[ComplianceFacts]):
     critical violation escalates to whom `notify` names; undo takes that out. It is no legal advice.
     """
 
-    name: ClassVar[str] = "compliance.check"
+    name: ClassVar[str] = "compliance.check-rules"
     effect: ClassVar[Effect] = Effect.READ
     examples: ClassVar[tuple[str, ...]] = (
         "are we GDPR compliant",

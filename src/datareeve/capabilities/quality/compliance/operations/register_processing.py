@@ -1,4 +1,4 @@
-"""`compliance.register`: the register of processing, written from the estate, with its gaps named."""
+"""`compliance.register-processing`: the register of processing, written from the estate, with its gaps named."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RegisterProcessing(Operation[RegisterFacts]):
     that the register does not allow, a transfer without a safeguard. Undo puts the earlier pages back.
     """
 
-    name: ClassVar[str] = "compliance.register"
+    name: ClassVar[str] = "compliance.register-processing"
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     examples: ClassVar[tuple[str, ...]] = (
         "write the register of processing activities",
