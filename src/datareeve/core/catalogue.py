@@ -25,9 +25,12 @@ class Catalogue:
         elsewhere: Callable[[], Mapping[str, Mapping[str, str]]] = dict,
     ) -> None:
         """`operations`: types, or by name what loads one. `elsewhere`: by operation and kind of system, how the same is had where the operation does not work."""
-        loaders = operations if isinstance(operations, Mapping) else {}
-        self._loaders = dict(loaders)
-        self._operations = {} if loaders else {operation.name: operation for operation in operations}  # type: ignore[union-attr] # types, then
+        self._loaders: dict[str, Callable[[], type[Operation[Any]]]] = {}
+        self._operations: dict[str, type[Operation[Any]]] = {}
+        if isinstance(operations, Mapping):
+            self._loaders.update(operations)
+        else:
+            self._operations.update((operation.name, operation) for operation in operations)
         self._elsewhere = elsewhere
 
     def names(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datareeve.agent.report import report
 from datareeve.agent.task import MAX_BYTES, parse
 from datareeve.core.errors import BadInput, DatareeveError, NeedsApproval
 from datareeve.core.value import fingerprint
@@ -200,6 +199,8 @@ class Delegation(Work):
 
     def finish_with(self, plan: Plan, outcome: Outcome, path: Path | None) -> int:
         """Tell the outcome as the progress report, and write it to a file where one is named. Gives the exit status."""
+        from datareeve.agent.report import report  # noqa: PLC0415 - of a task only
+
         told = report(parse(self.task), outcome, plan=plan, notes=self._read.notes if self._read else ())
         self.screen.show({"outcome": outcome, "report": told}, "", console.markdown_view(told.markdown()))
         if path:

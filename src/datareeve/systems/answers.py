@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from datareeve.core.errors import BadInput, Failed, Refused, Unreachable
-from datareeve.systems.postgres import ROW_CAP, to_json
+from datareeve.systems.json_values import ROW_CAP, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -22,7 +22,7 @@ from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, shaped
 from datareeve.systems.duckdb import _driver, execute, translate
 from datareeve.systems.erasing import Subjects
-from datareeve.systems.postgres import ROW_CAP
+from datareeve.systems.json_values import ROW_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

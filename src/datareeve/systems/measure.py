@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from datareeve.core.clock import stamp
 from datareeve.core.errors import BadInput, DatareeveError, Unreachable
 from datareeve.core.personal_data import formats
-from datareeve.systems import samples
-from datareeve.systems.postgres import to_json
+from datareeve.systems.json_values import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -124,6 +123,8 @@ def _rows(engine: Engine, statement: dict[str, Any], seconds: float) -> list[dic
         if check is not None:
             return [_checked(rows, check, width=len(names))]
         if statement.get("look"):
+            from datareeve.systems import samples  # noqa: PLC0415 - what knows personal data is slow to load
+
             return samples.looked(names, rows)
         kept = [dict(zip(names, map(figure, row), strict=True)) for row in islice(rows, ROWS_KEPT + 1)]
         if len(kept) > ROWS_KEPT:

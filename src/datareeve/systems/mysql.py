@@ -19,8 +19,8 @@ from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unr
 from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, missing_driver, shaped
 from datareeve.systems.erasing import Subjects
+from datareeve.systems.json_values import ROW_CAP
 from datareeve.systems.mysql_text import only_reading
-from datareeve.systems.postgres import ROW_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,19 +10,16 @@ if TYPE_CHECKING:
 
 
 def environment(package: str) -> Environment:
-    """The templates of a package's folder `pages`, escaped, with the style as `style`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only where pages are made
-    from jinja2.utils import markupsafe  # noqa: PLC0415
+    """The templates of a package's folder `pages`, escaped, with the style as `style` (to be marked `safe`)."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415 - only where pages are made
 
     made = Environment(
         loader=PackageLoader(package, "pages"),
-        autoescape=lambda name: bool(name and ".html" in name),
+        autoescape=select_autoescape(("html.j2",)),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    made.globals["style"] = markupsafe.Markup(
-        resources.files(__package__).joinpath("page_style.css").read_text("utf-8")
-    )  # noqa: S704 - our own file
+    made.globals["style"] = resources.files(__package__).joinpath("page_style.css").read_text("utf-8")
     return made

@@ -110,7 +110,7 @@ SELECT coalesce(most_common_vals::text, '') || ' ' || coalesce(histogram_bounds:
 
 def rows_of(cursor: psycopg.Cursor[dict[str, Any]]) -> Rows:
     """How an open transaction is asked; the server's log is given no parameters, where we may say so."""
-    from datareeve.systems.postgres import to_json  # noqa: PLC0415 - it imports what imports this
+    from datareeve.systems.json_values import to_json  # noqa: PLC0415
 
     if cursor.connection.info.parameter_status("is_superuser") == "on":
         cursor.execute("SET LOCAL log_parameter_max_length = 0")

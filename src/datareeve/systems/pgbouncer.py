@@ -28,7 +28,8 @@ from datareeve.core.errors import BadInput, DatareeveError, Failed
 from datareeve.core.estate import STATE_FOLDER
 from datareeve.systems import pg_server
 from datareeve.systems.adapter import Adapter, effects, reads
-from datareeve.systems.postgres import to_json, translate
+from datareeve.systems.json_values import to_json
+from datareeve.systems.postgres import translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

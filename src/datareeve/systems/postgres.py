@@ -7,12 +7,10 @@ run's id in `application_name`, so that a later worker can find and end what an 
 
 from __future__ import annotations
 
-import datetime as dt
-import decimal
 import time
 import uuid
 from contextlib import contextmanager
-from functools import cached_property, singledispatch
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +23,7 @@ from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unr
 from datareeve.systems import pg_backup, pg_dependencies, pg_maintenance, pg_repack, pg_restore
 from datareeve.systems.adapter import effects, reads
 from datareeve.systems.erasing import Subjects
+from datareeve.systems.json_values import ROW_CAP, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,9 +36,7 @@ if TYPE_CHECKING:
     from datareeve.systems.workload_source import Recording
 
 OLDEST = 130000
-ROW_CAP = 100_000  # rows that one read may bring back
 CONNECT_SECONDS = 10
-EXACT = 2**53  # whole numbers below it survive any JSON reader
 
 # SQLSTATE classes whose server message may quote a row's value: their text is never passed on.
 CLASSES_WITH_VALUES = {"21", "22", "23", "P0", "HV", "XX", "44"}
@@ -702,45 +699,6 @@ def _in_savepoint(connection: Any, sql: str) -> int:
     """A statement whose failure leaves the surrounding transaction usable."""
     with connection.transaction():
         return int(connection.execute(sql, prepare=True).rowcount)
-
-
-@singledispatch
-def to_json(value: Any) -> Any:
-    """A value from the driver as JSON has it: exact numbers stay numbers, moments become ISO 8601 text."""
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
-
-
-@to_json.register
-def _(value: decimal.Decimal) -> int | float:
-    return int(value) if value == value.to_integral_value() and abs(value) < EXACT else float(value)
-
-
-@to_json.register(dt.date)
-@to_json.register(dt.time)
-def _(value: dt.date | dt.time) -> str:
-    return value.isoformat()
-
-
-@to_json.register
-def _(value: dt.timedelta) -> float:
-    return value.total_seconds()
-
-
-@to_json.register(list)
-@to_json.register(tuple)
-def _(value: list[Any] | tuple[Any, ...]) -> list[Any]:
-    return [to_json(part) for part in value]
-
-
-@to_json.register
-def _(value: dict) -> dict[str, Any]:  # type: ignore[type-arg]  # singledispatch takes plain classes
-    return {str(key): to_json(part) for key, part in value.items()}
-
-
-@to_json.register(bytes)
-@to_json.register(memoryview)
-def _(value: bytes | memoryview) -> str:
-    return bytes(value).hex()
 
 
 def refuse_several(connection: psycopg.Connection[Any], sql: str) -> None:

@@ -161,7 +161,7 @@ class QualityDesk(Adapter):
         return self._work[work](Desk(self._systems, self.store, self._estate, run), given)
 
     @effects
-    def mark(
+    def mark(  # noqa: PLR0913, PLR0917 - what a mark is made of
         self, contract: str, system: str, rule: str, at: str, kind: str, why: str, by_whom: str
     ) -> dict[str, Any]:
         """Keep a person's word on a figure: kind `one-off` or `new-normal`."""

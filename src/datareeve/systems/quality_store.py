@@ -128,7 +128,9 @@ class QualityStore:
         """Incidents, newest first."""
         return self._rows("incidents", contract=contract, system=system, open=int(open_only), most=most)
 
-    def put_document(self, kind: str, id_: str, *, run: str, at: str, subject: str, told: Any) -> None:
+    def put_document(  # noqa: PLR0913 - what a document is made of
+        self, kind: str, id_: str, *, run: str, at: str, subject: str, told: Any
+    ) -> None:
         """A document that belongs to a run: an erasure's proof, a reconciliation, a scan."""
         with self._database.transaction() as t:
             t.run(

@@ -24,7 +24,7 @@ from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unr
 from datareeve.systems import measure
 from datareeve.systems.adapter import Adapter, reads
 from datareeve.systems.answers import Shape, answers, missing_driver, shaped
-from datareeve.systems.postgres import ROW_CAP
+from datareeve.systems.json_values import ROW_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -16,8 +16,8 @@ from urllib.parse import quote
 from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unreachable
 from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, shaped
+from datareeve.systems.json_values import ROW_CAP
 from datareeve.systems.one_file import OneFile
-from datareeve.systems.postgres import ROW_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

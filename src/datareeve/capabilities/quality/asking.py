@@ -12,7 +12,6 @@ from pydantic import Field
 
 from datareeve.capabilities.quality import proofs, regexes
 from datareeve.capabilities.quality.engines.dialect import BOUNDS, MOMENTS, NUMERIC, SECONDS_OF, TEXTUAL
-from datareeve.capabilities.quality.statement_sql import condition_sql, query_sql
 from datareeve.capabilities.quality.verdicts import KEYS_SHOWN
 from datareeve.core.errors import BadInput
 from datareeve.core.value import Value
@@ -127,7 +126,13 @@ class Context:
     @property
     def where(self) -> str:
         """The rule's own condition in the engine's SQL; '' where it has none."""
-        return condition_sql(self.rule.where, self.rule.dialect, self.dialect) if self.rule.where else ""
+        return self.condition(self.rule.where) if self.rule.where else ""
+
+    def condition(self, text: str) -> str:
+        """A condition of the contract in the engine's SQL. Errors: `BadInput` `rule.sql`."""
+        from datareeve.capabilities.quality.statement_sql import condition_sql  # noqa: PLC0415 - a parser of SQL is slow to load
+
+        return condition_sql(text, self.rule.dialect, self.dialect)
 
     def fits(self, column: CatalogColumn, families: Sequence[str], what: str) -> CatalogColumn:
         """The column, if it is of one of those families. Errors: `BadInput` `rule.does-not-fit`."""
@@ -309,7 +314,7 @@ def _values(context: Context, column: CatalogColumn, format_: str, arguments: di
 
 
 def _condition(context: Context) -> Ask:
-    holds = condition_sql(str(context.rule.arguments.get("sql", "")), context.rule.dialect, context.dialect)
+    holds = context.condition(str(context.rule.arguments.get("sql", "")))
     return _every_row(context, holds)
 
 
@@ -603,6 +608,8 @@ def _agreement(context: Context) -> Ask:
 
 
 def _sql(context: Context) -> Ask:
+    from datareeve.capabilities.quality.statement_sql import query_sql  # noqa: PLC0415 - as above
+
     asked = query_sql(str(context.rule.arguments.get("query", "")), context.rule.dialect, context.dialect)
     return _ask(context, queries={"figure": asked})
 

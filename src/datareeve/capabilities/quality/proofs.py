@@ -5,19 +5,10 @@ Only what the engine keeps at all times counts. A constraint that was never vali
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
-from datareeve.capabilities.quality.statement_sql import condition_sql
-from datareeve.core.errors import BadInput
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from datareeve.capabilities.quality.asking import Context
     from datareeve.capabilities.quality.catalog import CatalogColumn
@@ -99,51 +90,29 @@ def _format(context: Context) -> str:
     return f"{column.name} is {column.type}" if column and (context.rule.arguments.get("format"), column.family) == ("uuid", "uuid") and context.dialect.kind != "sqlite" else ""  # fmt: skip
 
 
+def _by_checks(context: Context) -> str:
+    """From the conditions that the engine keeps; they are parsed, which a table without any does not need."""
+    if not (context.table.checks and context.table.kept):
+        return ""
+    from datareeve.capabilities.quality import condition_proofs  # noqa: PLC0415 - a parser of SQL is slow to load
+
+    return condition_proofs.prove(context)
+
+
 def _set(context: Context) -> str:
     column, values = _column(context), {str(value) for value in context.rule.arguments.get("values", ())}
     if (
         column is None or context.rule.arguments.get("negated") or column.collation
-    ):  # a collation that takes 'A' for 'a'
+    ):  # one that takes 'A' for 'a'
         return ""
     if column.values and set(column.values) <= values:
         return f"{column.name} is {column.type}, of which every value is allowed"
-    for check, allowed in _checks(context, _allowed):
-        if allowed[0] == column.name and allowed[1] <= values:
-            return f"CHECK {check}"
-    return ""
-
-
-def _range(context: Context) -> str:
-    """Every bound must follow from conditions of the table; NaN would pass a condition, so floats are measured."""
-    column, given = _column(context), _given(context.rule.arguments)
-    if column is None or not given or column.family in ("float", "decimal"):
-        return ""
-    bounds = [(check, bound) for check, bound in _checks(context, _bound) if bound[0] == column.name]
-    used = [
-        next((check for check, bound in bounds if _follows(bound, key, value)), "")
-        for key, value in given.items()
-    ]
-    return f"CHECK {' AND '.join(dict.fromkeys(used))}" if all(used) else ""
-
-
-def _condition(context: Context) -> str:
-    """The same condition, but for its form, is one of the table's."""
-    if not context.table.kept:
-        return ""
-    try:
-        asked = condition_sql(
-            str(context.rule.arguments.get("sql", "")), context.rule.dialect, context.dialect
-        )
-    except BadInput:
-        return ""
-    wanted = _parsed(asked, context.dialect.sqlglot)
-    known = ((check, _parsed(check, context.dialect.sqlglot)) for check in context.table.checks)
-    return next((f"CHECK {check}" for check, tree in known if tree is not None and wanted is not None and _plain(tree, context) == _plain(wanted, context)), "")  # fmt: skip
+    return _by_checks(context)
 
 
 PROOFS: dict[str, Callable[[Context], str]] = {
     "not-null": _not_null, "unique": _unique, "foreign-key": _foreign_key, "length": _length, "type": _type, "format": _format, "set": _set,
-    "range": _range, "condition": _condition,
+    "range": _by_checks, "condition": _by_checks,
 }  # fmt: skip
 
 
@@ -153,130 +122,6 @@ def _given(arguments: dict[str, Any]) -> dict[str, Any]:
         for key in ("at_least", "at_most", "above", "below")
         if arguments.get(key) is not None
     }
-
-
-# -- conditions ------------------------------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=1024)
-def _parsed(text: str, dialect: str) -> exp.Expr | None:
-    try:
-        return sqlglot.parse_one(text, read=dialect)
-    except (SqlglotError, ValueError, RecursionError):
-        return None
-
-
-def _plain(tree: exp.Expr, context: Context) -> str:
-    """A condition without parentheses, casts of text to text and quotes: equal texts are equal conditions."""
-    bare = tree.copy().transform(
-        lambda node: node.this if isinstance(node, exp.Paren) or _is_text_cast(node, context) else node
-    )
-    named = bare.transform(
-        lambda node: (
-            exp.to_identifier(node.name if node.args.get("quoted") else node.name.lower(), quoted=True)
-            if isinstance(node, exp.Identifier)
-            else node
-        )
-    )
-    return str(named.sql())
-
-
-def _is_text_cast(node: exp.Expr, context: Context) -> bool:
-    if not isinstance(node, exp.Cast) or not node.to.is_type(*exp.DataType.TEXT_TYPES) or node.to.expressions:
-        return False
-    within = node.this.unnest()
-    column = context.table.column(within.name) if isinstance(within, exp.Column) else None
-    is_text = column is not None and column.family == "text" and not column.collation and not column.values
-    return is_text or (isinstance(within, exp.Literal) and within.is_string)
-
-
-def _checks(context: Context, read: Callable[[exp.Expr], Any]) -> Iterator[tuple[str, Any]]:
-    """What `read` finds in the parts, joined by AND, of the conditions that the engine keeps."""
-    for check in context.table.checks if context.table.kept else ():
-        tree = _parsed(check, context.dialect.sqlglot)
-        for part in _parts(tree) if tree is not None else ():
-            if found := read(part):
-                yield check, found
-
-
-def _parts(tree: exp.Expr) -> Iterator[exp.Expr]:
-    bare = tree.unnest()
-    if isinstance(bare, exp.And):
-        yield from _parts(bare.left)
-        yield from _parts(bare.right)
-    else:
-        yield bare
-
-
-def _uncast(node: exp.Expr | None) -> exp.Expr | None:
-    while isinstance(node, (exp.Cast, exp.Paren)):
-        node = node.this
-    return node
-
-
-def _allowed(part: exp.Expr) -> tuple[str, set[str]] | None:
-    """`x IN ('a', 'b')`, `x = ANY (ARRAY['a', 'b'])`, `x = 'a'` as the column and its values."""
-    of = part.this.unnest() if isinstance(part, (exp.EQ, exp.In)) and not part.args.get("query") else None
-    to_text = isinstance(of, exp.Cast) and of.to.is_type(*exp.DataType.TEXT_TYPES) and not of.to.expressions
-    column = _uncast(of) if to_text or isinstance(of, exp.Column) else None
-    if not isinstance(column, exp.Column):
-        return None
-    given = part.expressions if isinstance(part, exp.In) else [part.expression]
-    nodes = [node for one in given for node in one.walk()]
-    values = {node.this for node in nodes if isinstance(node, exp.Literal)}
-    plain = all(
-        isinstance(node, (exp.Literal, exp.Cast, exp.DataType, exp.Array, exp.Any, exp.Paren))
-        for node in nodes
-    )
-    return (column.name, values) if values and plain else None
-
-
-COMPARISONS: dict[type[exp.Expr], str] = {
-    exp.GTE: "at_least",
-    exp.GT: "above",
-    exp.LTE: "at_most",
-    exp.LT: "below",
-}
-MIRRORED = {"at_least": "at_most", "above": "below", "at_most": "at_least", "below": "above"}
-
-
-def _bound(part: exp.Expr) -> tuple[str, str, Decimal] | None:
-    """`x >= 1` as the column, 'at_least' and 1."""
-    word = COMPARISONS.get(type(part))
-    if word is None:
-        return None
-    left, right = _uncast(part.this), _uncast(part.args.get("expression"))
-    if isinstance(right, exp.Column):
-        left, right, word = right, left, MIRRORED[word]
-    number = _number(right)
-    return (left.name, word, number) if isinstance(left, exp.Column) and number is not None else None
-
-
-def _number(node: exp.Expr | None) -> Decimal | None:
-    try:
-        return (
-            Decimal(node.sql())
-            if isinstance(node, (exp.Literal, exp.Neg))
-            and not (isinstance(node, exp.Literal) and node.is_string)
-            else None
-        )
-    except InvalidOperation:
-        return None
-
-
-def _follows(bound: tuple[str, str, Decimal], key: str, value: Any) -> bool:
-    """Whether x >= 5 says that x >= 3."""
-    _, word, known = bound
-    try:
-        wanted = Decimal(str(value))
-    except InvalidOperation:
-        return False
-    lower, strict = ("at_least", "above"), ("above", "below")
-    if (word in lower) != (key in lower):
-        return False
-    if known == wanted:
-        return word in strict or key not in strict
-    return known > wanted if key in lower else known < wanted
 
 
 # -- schema ----------------------------------------------------------------------------------------------------------------------------

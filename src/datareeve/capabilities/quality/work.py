@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from datareeve.capabilities.quality import checking
-from datareeve.capabilities.quality.reconcile import outcome
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datareeve.systems.quality_desk import Work
+    from datareeve.systems.quality_desk import Desk, Work
 
-WORK: dict[str, Work] = {checking.WORK: checking.work, outcome.WORK: outcome.work}
+
+def _of(module: str) -> Work:
+    """The `work` of a module of this slice, loaded when it is done."""
+
+    def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
+        done: dict[str, Any] = import_module(f"datareeve.capabilities.quality.{module}").work(desk, given)
+        return done
+
+    return work
+
+
+WORK: dict[str, Work] = {"check": _of("checking"), "reconcile": _of("reconcile.outcome")}

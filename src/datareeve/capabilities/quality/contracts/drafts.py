@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from sqlglot import exp
-
 from datareeve.capabilities.quality.contracts import kinds
 from datareeve.capabilities.quality.rule import DIMENSIONS, Bounds, Rule, rule_id
 
@@ -115,13 +113,13 @@ def dimension_of(word: Any, kind: str) -> Dimension:
 
 def quoted(name: str, dialect: str = "") -> str:
     """An identifier for SQL of a dialect, whatever signs it has; a qualified one part by part."""
-    return ".".join(
-        exp.to_identifier(part, quoted=True).sql(dialect=dialect or None) for part in name.split(".")
-    )
+    return ".".join(column(part, dialect) for part in name.split("."))
 
 
 def column(name: str, dialect: str = "") -> str:
     """A column for SQL: one identifier, also where its name has a dot."""
+    from sqlglot import exp  # noqa: PLC0415 - slow to load
+
     return str(exp.to_identifier(name, quoted=True).sql(dialect=dialect or None))
 
 
@@ -133,4 +131,5 @@ def literal(value: Any) -> str:
         return "TRUE" if value else "FALSE"
     if isinstance(value, (int, float)):
         return repr(value)
-    return str(exp.Literal.string(str(value)).sql())
+    text = str(value).replace("'", "''")
+    return f"'{text}'"
