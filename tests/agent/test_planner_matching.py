@@ -192,7 +192,7 @@ def test_the_real_catalogue_understands_as_well():
     from datareeve import capabilities  # noqa: PLC0415 - the one place where the two meet
 
     fake = fakes.catalogue()
-    real = {operation.name: operation for operation in capabilities.operations()}
+    real = {name: load() for name, load in capabilities.operations().items()}
     accuracy, wrong, missed = judge(
         Catalogue([*(fake.get(n) for n in fake.names() if n not in real), *real.values()])
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONFIDENT = 0.66  # coverage from which a reading is planned
 DOUBTFUL = 0.34  # coverage from which a reading is worth a question
 APART = 0.8  # coverage that each part of a bullet needs for the bullet to be split
-LEAD = 1.2  # by how much the best reading must outweigh the next that means something else
+LEAD = 1.3  # by how much the best reading must outweigh the next that means something else
 OFFERED = 3
 
 _JOINTS = re.compile(

@@ -78,7 +78,7 @@ CASES = {
         {"many": fails("many", figure=300), "key": fails("key", failing=150, checked=300)},
         {("doubled-load", "orders"): ("key", "many")},
     ),
-    "one duplicate is no load": ({"key": fails("key", failing=1, checked=300)}, {("values", "orders.id"): ("key",)}),
+    "one duplicate is no load": ({"key": fails("key", failing=1, checked=300)}, {("duplicates", "orders"): ("key",)}),
     "rules about one column": (
         {"amount": fails("amount", failing=3), "amount_there": fails("amount-there", failing=1)},
         {("values", "orders.amount"): ("amount", "amount-there")},

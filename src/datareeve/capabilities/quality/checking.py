@@ -123,9 +123,9 @@ def _short(stamp: str) -> str:
 
 
 def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """How many rules passed and did not; the pass rate is of those that were run."""
+    """How many rules passed and did not; the pass rate is of those that passed or failed, for a warning is neither."""
     counts = {says: sum(v.says is says for v in verdicts) for says in Says}
-    ran = len(verdicts) - counts[Says.NOT_RUN]
+    ran = counts[Says.PASS] + counts[Says.FAIL]
     return {
         "rules": len(verdicts),
         "passed": counts[Says.PASS],
@@ -217,6 +217,9 @@ def said(rule: Rule, verdict: Verdict) -> str:
         of = f" of {verdict.checked:,}" if verdict.checked else ""
         about = "" if verdict.exact else f" (in a sample; {_between(verdict)})"
         return f"{verdict.failing:,}{of} rows break it{about}."
+    if rule.unit == "seconds" and verdict.figure is not None:
+        most = rule.bounds.at_most if rule.bounds.at_most is not None else rule.bounds.below
+        return f"It is {spell(verdict.figure)} old{f'; at most {spell(most)} is asked' if most else ''}."
     bounds = f"; {rule.bounds.words} is asked" if rule.bounds.words else ""
     reason = f": {verdict.reason}" if verdict.reason else ""
     return (
@@ -229,6 +232,15 @@ def said(rule: Rule, verdict: Verdict) -> str:
 def _between(verdict: Verdict) -> str:
     low, high = verdict.between or (0.0, 0.0)
     return f"in all between {low:,.0f} and {high:,.0f}, with 95 % confidence"
+
+
+UNITS = ((365.25 * 86400, "years"), (86400.0, "days"), (3600.0, "h"), (60.0, "min"))
+
+
+def spell(seconds: float) -> str:
+    """'3.5 h', '13 years'."""
+    size, unit = next(((s, u) for s, u in UNITS if seconds >= 2 * s), (1.0, "s"))
+    return f"{seconds / size:,.3g} {unit}"
 
 
 def turns(says: Sequence[str]) -> int:

@@ -26,6 +26,7 @@ CAUSES = {  # what an incident says of itself
     "stale-load": "has not been loaded",
     "truncated-load": "was loaded in part",
     "doubled-load": "was loaded twice, or in part twice",
+    "duplicates": "holds rows more than once",
     "orphans": "refers to rows that are not there",
     "values": "holds values that the contract does not allow",
     "rows": "breaks rules across its columns",
@@ -229,13 +230,19 @@ def _of_parent(grouping: _Grouping, table: str) -> None:
 
 def _of_columns(grouping: _Grouping, rule: Rule) -> None:
     """What is wrong with a column, or with several together."""
-    orphans = rule.kind == "foreign-key"
-    subject = f"{rule.table}.{rule.columns[0]}" if len(rule.columns) == 1 else rule.table
-    cause = "orphans" if orphans else "values" if len(rule.columns) == 1 else "rows"
-    like = (rule.table, rule.columns, orphans)
+    whole = len(rule.columns) != 1 or rule.kind in TWICE
+    subject = rule.table if whole else f"{rule.table}.{rule.columns[0]}"
+    like = (rule.table, rule.columns, _what(rule))
     grouping.take(
-        cause, subject, lambda b: (b.rule.table, b.rule.columns, b.rule.kind == "foreign-key") == like
+        _what(rule) or ("rows" if whole else "values"),
+        subject,
+        lambda b: (b.rule.table, b.rule.columns, _what(b.rule)) == like,
     )
+
+
+def _what(rule: Rule) -> str:
+    """What a rule's breach is by its kind, whatever its columns; '' where its columns say."""
+    return "orphans" if rule.kind == "foreign-key" else "duplicates" if rule.kind in TWICE else ""
 
 
 # -- what is known of each -------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from datareeve.capabilities.quality.checking import said
+from datareeve.capabilities.quality.checking import said, spell
 from datareeve.capabilities.quality.report_facts import broken
 from datareeve.capabilities.quality.rule import Bounds, Rule
 from datareeve.capabilities.quality.verdicts import Says
@@ -24,7 +24,6 @@ PACKAGE = "datareeve.capabilities.quality"
 WORST_SHOWN, INCIDENTS_SHOWN, TABLES_SHOWN = 25, 15, 30
 WIDTH, HEIGHT = 720.0, 150.0
 DASH = "\N{EN DASH}"
-UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def figures(facts: ReportFacts) -> dict[str, Any]:
@@ -33,7 +32,7 @@ def figures(facts: ReportFacts) -> dict[str, Any]:
         name: sum(getattr(one, name) for one in facts.standings)
         for name in ("passed", "warned", "failed", "not_run")
     }
-    ran = counts["passed"] + counts["warned"] + counts["failed"]
+    ran = counts["passed"] + counts["failed"]
     passed_of, ran_of = (sum(day[n] for day in facts.days_of.values()) for n in (0, 1))
     found: dict[str, Any] = {
         "contracts": len({one.contract for one in facts.standings}) + len(facts.never_run),
@@ -68,7 +67,11 @@ def figures(facts: ReportFacts) -> dict[str, Any]:
 def render(facts: ReportFacts, kind: str) -> str:
     """The report as 'html' or 'md'."""
     environment = pages.environment(PACKAGE)
-    environment.filters |= {"ago": partial(age, now=facts.at), "spell": spell, "percent": percent}
+    environment.filters |= {
+        "ago": partial(age, now=facts.at),
+        "spell": lambda seconds: DASH if seconds is None else spell(seconds),
+        "percent": percent,
+    }
     worst = broken(facts.lines)
     fresh = sorted(
         (line for line in facts.lines if line.kind == "freshness"),
@@ -89,9 +92,9 @@ def render(facts: ReportFacts, kind: str) -> str:
         worst=[(line, sentence(line)) for line in worst[:WORST_SHOWN]],
         more_worst=max(len(worst) - WORST_SHOWN, 0),
         fresh=fresh,
-        incidents=sorted(facts.incidents, key=lambda one: (one.ended is not None, one.opened))[
-            :INCIDENTS_SHOWN
-        ],
+        incidents=sorted(
+            facts.incidents, key=lambda one: (one.ended is not None, one.severity != "error", one.opened)
+        )[:INCIDENTS_SHOWN],
         chart=chart(facts),
         tables_shown=TABLES_SHOWN,
         Says=Says,
@@ -101,7 +104,14 @@ def render(facts: ReportFacts, kind: str) -> str:
 def sentence(line: Line) -> str:
     """A verdict in words; of a verdict that was kept, the rule's bounds stand in its words."""
     return said(
-        Rule(id=line.rule, kind=line.kind, table=line.table, columns=line.columns, bounds=Bounds()),
+        Rule(
+            id=line.rule,
+            kind=line.kind,
+            table=line.table,
+            columns=line.columns,
+            unit=line.unit,
+            bounds=Bounds(),
+        ),
         line.verdict,
     )
 
@@ -109,14 +119,6 @@ def sentence(line: Line) -> str:
 def percent(value: float | None) -> str:
     """'99.2 %', a dash where there is none; rounded down, so that 99.99 is never told as 100."""
     return DASH if value is None else f"{int(value * 10) / 10:g} %"
-
-
-def spell(seconds: float | None) -> str:
-    """'3.5 h'."""
-    if seconds is None:
-        return DASH
-    size, unit = next(((s, u) for s, u in UNITS if seconds >= s), UNITS[-1])
-    return f"{seconds / size:.3g} {unit}"
 
 
 def age(at: str, now: str) -> str:

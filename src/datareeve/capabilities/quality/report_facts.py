@@ -33,6 +33,7 @@ class Line(Value):
     table: str
     columns: tuple[str, ...] = ()
     severity: str = "error"
+    unit: str = "rows"
     owner: str = ""
     verdict: Verdict
     at: str
@@ -53,8 +54,8 @@ class Standing(Value):
 
     @property
     def pass_percent(self) -> float | None:
-        """Of the rules that were run."""
-        ran = self.passed + self.warned + self.failed
+        """Of the rules that passed or failed."""
+        ran = self.passed + self.failed
         return 100.0 * self.passed / ran if ran else None
 
 
@@ -81,7 +82,7 @@ class ReportFacts(Value):
     lines: tuple[Line, ...] = ()
     days_of: dict[str, tuple[int, int]] = Field(
         default_factory=dict
-    )  # day: verdicts that passed, verdicts that were run
+    )  # day: verdicts that passed, and those that passed or failed
     incidents: tuple[Incident, ...] = ()
     coverage: tuple[Coverage, ...] = ()
     damaged: dict[str, str] = Field(default_factory=dict)  # contract: why it cannot be read
@@ -156,7 +157,7 @@ def _lines(rows: list[dict[str, Any]], contract: Contract, system: str) -> list[
 def _line(rule: Rule, contract: str, system: str, row: dict[str, Any]) -> Line:
     return Line(
         contract=contract, system=system, rule=rule.id, kind=rule.kind, words=rule.words, table=rule.table, columns=rule.columns,
-        severity=rule.severity, owner=rule.owner, verdict=Verdict.model_validate(row["told"]), at=row["at"],
+        severity=rule.severity, unit=rule.unit, owner=rule.owner, verdict=Verdict.model_validate(row["told"]), at=row["at"],
     )  # fmt: skip
 
 
@@ -166,7 +167,7 @@ def _by_day(runs: list[dict[str, Any]]) -> dict[str, tuple[int, int]]:
         passed, ran = found.get(run["began"][:10], (0, 0))
         found[run["began"][:10]] = (
             passed + run["passed"],
-            ran + run["passed"] + run["warned"] + run["failed"],
+            ran + run["passed"] + run["failed"],
         )
     return found
 
