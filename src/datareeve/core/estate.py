@@ -260,7 +260,10 @@ class Targets(Value):
     api_uptime_percent: float = Field(99.9, gt=0, lt=100, description="requests that the gateway answered")
     ai_cost_growth_percent: float = Field(10.0, ge=0, description="month over month, at most")
     validation_pass_percent: float = Field(
-        99.0, gt=0, le=100, description="verdicts of data contracts that passed, of those that passed or failed"
+        99.0,
+        gt=0,
+        le=100,
+        description="verdicts of data contracts that passed, of those that passed or failed",
     )
 
 
