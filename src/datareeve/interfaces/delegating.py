@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datareeve.agent.task import MAX_BYTES, parse
 from datareeve.core.errors import BadInput, DatareeveError, NeedsApproval
 from datareeve.core.value import fingerprint
 from datareeve.interfaces import console, fields, picking
@@ -40,6 +39,8 @@ def read(task: str) -> str:
 
     Errors: `BadInput` `task.file`, and those of `task.parse`.
     """
+    from datareeve.agent.task import MAX_BYTES, parse  # noqa: PLC0415 - of a task only: an operation needs no language
+
     if task == "-":
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
     elif _is_file(task):
@@ -195,11 +196,14 @@ class Delegation(Work):
     def kept(self, start: str) -> Plan:
         """The kept plan that is approved. Errors: `BadInput` `approval.other-plan` where it is for another task."""
         plan = picking.kept_plan(self.app, start)
+        from datareeve.agent.task import parse  # noqa: PLC0415 - as above
+
         return _same(plan, plan.inputs.get("task") == fingerprint(parse(self.task)))
 
     def finish_with(self, plan: Plan, outcome: Outcome, path: Path | None) -> int:
         """Tell the outcome as the progress report, and write it to a file where one is named. Gives the exit status."""
-        from datareeve.agent.report import report  # noqa: PLC0415 - of a task only
+        from datareeve.agent.report import report  # noqa: PLC0415 - as above
+        from datareeve.agent.task import parse  # noqa: PLC0415
 
         told = report(parse(self.task), outcome, plan=plan, notes=self._read.notes if self._read else ())
         self.screen.show({"outcome": outcome, "report": told}, "", console.markdown_view(told.markdown()))
