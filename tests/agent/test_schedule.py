@@ -142,8 +142,8 @@ class Application:
             raise self.estate
         return self.estate
 
-    def operation(self, name, plan, effect=Effect.READ, cron="* * * * *"):
-        self.operations[name] = SimpleNamespace(name=name, effect=effect, plan=plan)
+    def operation(self, name, plan, effect=Effect.READ, cron="* * * * *", takes_long=False):
+        self.operations[name] = SimpleNamespace(name=name, effect=effect, plan=plan, takes_long=takes_long)
         schedules = {
             **self.estate.schedules,
             name: Schedule(operation=name, inputs={"system": "app"}, cron=cron),
@@ -184,6 +184,14 @@ def events(app):
 
 def nobody(target, message):
     raise AssertionError
+
+
+def test_a_read_that_takes_long_is_run_by_the_loop_that_acts_and_its_steps_are_carried_out(app):
+    app.operation("check", lambda: plan_of("check", steps=(a_step(),)), takes_long=True)
+    looks(Serve(app, nobody, takes=[Effect.READ]), 3)
+    assert app.applied == []
+    looks(Serve(app, nobody, takes=[Effect.REVERSIBLE]), 3, start=NOON + timedelta(minutes=10))
+    assert [name for name, _ in app.applied] == ["check"] * 2
 
 
 def test_the_figures_of_a_read_operation_become_samples(app):
