@@ -3,7 +3,7 @@
 CREATE TABLE IF NOT EXISTS meta (version INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
     run TEXT NOT NULL, contract TEXT NOT NULL, system TEXT NOT NULL, version TEXT NOT NULL, began TEXT NOT NULL, snapshot TEXT, seconds DOUBLE PRECISION,
-    passed INTEGER NOT NULL, warned INTEGER NOT NULL, failed INTEGER NOT NULL, not_run INTEGER NOT NULL, down TEXT NOT NULL, by_rows TEXT NOT NULL,
+    passed INTEGER NOT NULL, warned INTEGER NOT NULL, failed INTEGER NOT NULL, not_run INTEGER NOT NULL, down TEXT NOT NULL, partial INTEGER NOT NULL,
     PRIMARY KEY (run, contract, system)
 );
 CREATE INDEX IF NOT EXISTS runs_by_contract ON runs (contract, system, began);

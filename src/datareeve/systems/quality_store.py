@@ -49,13 +49,20 @@ class QualityStore:
 
     # -- verdicts ------------------------------------------------------------------------------------------------------------------
 
-    def put_run(self, run: Mapping[str, Any], verdicts: Iterable[Mapping[str, Any]]) -> None:
-        """A run with all its verdicts, together; of the same run, contract and system in place of what was there."""
+    def put_run(
+        self,
+        run: Mapping[str, Any],
+        verdicts: Iterable[Mapping[str, Any]],
+        incidents: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        """A run with its verdicts and the incidents they make, together; of the same run, contract and system in place of what was there."""
         of = {"run": run["run"], "contract": run["contract"], "system": run["system"]}
         with self._database.transaction() as t:
-            t.run(SQL["run_put"], **{**run, "by_rows": json.dumps(run["by_rows"])})
+            t.run(SQL["run_put"], **run)
             for one in verdicts:
                 t.run(SQL["verdict_put"], **of, **{**one, "told": json.dumps(one["told"])})
+            for one in incidents:
+                t.run(SQL["incident_put"], **{**one, "told": json.dumps(one["told"])})
 
     def runs(
         self,
@@ -110,12 +117,6 @@ class QualityStore:
         return self._rows("marks", contract=contract, system=system, rule=rule)
 
     # -- incidents and other documents ---------------------------------------------------------------------------------------------
-
-    def put_incidents(self, incidents: Iterable[Mapping[str, Any]]) -> None:
-        """Incidents as they stand, by their id."""
-        with self._database.transaction() as t:
-            for one in incidents:
-                t.run(SQL["incident_put"], **{**one, "told": json.dumps(one["told"])})
 
     def incidents(
         self,

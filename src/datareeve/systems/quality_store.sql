@@ -1,8 +1,8 @@
 -- run_put: a contract's run on a system, with its counts
-INSERT INTO runs (run, contract, system, version, began, snapshot, seconds, passed, warned, failed, not_run, down, by_rows)
-VALUES (:run, :contract, :system, :version, :began, :snapshot, :seconds, :passed, :warned, :failed, :not_run, :down, :by_rows)
+INSERT INTO runs (run, contract, system, version, began, snapshot, seconds, passed, warned, failed, not_run, down, partial)
+VALUES (:run, :contract, :system, :version, :began, :snapshot, :seconds, :passed, :warned, :failed, :not_run, :down, :partial)
 ON CONFLICT (run, contract, system) DO UPDATE SET version = excluded.version, began = excluded.began, snapshot = excluded.snapshot, seconds = excluded.seconds,
-    passed = excluded.passed, warned = excluded.warned, failed = excluded.failed, not_run = excluded.not_run, down = excluded.down, by_rows = excluded.by_rows
+    passed = excluded.passed, warned = excluded.warned, failed = excluded.failed, not_run = excluded.not_run, down = excluded.down, partial = excluded.partial
 
 -- verdict_put: what became of one rule
 INSERT INTO verdicts (run, contract, system, rule, at, says, figure, failing, checked, told)
@@ -11,7 +11,7 @@ ON CONFLICT (run, contract, system, rule) DO UPDATE SET at = excluded.at, says =
     checked = excluded.checked, told = excluded.told
 
 -- runs: runs, newest first
-SELECT run, contract, system, version, began, snapshot, seconds, passed, warned, failed, not_run, down FROM runs
+SELECT run, contract, system, version, began, snapshot, seconds, passed, warned, failed, not_run, down, partial FROM runs
 WHERE (CAST(:run AS text) IS NULL OR run = :run) AND (CAST(:contract AS text) IS NULL OR contract = :contract) AND (CAST(:system AS text) IS NULL OR system = :system)
       AND (CAST(:since AS text) IS NULL OR began >= :since)
 ORDER BY began DESC, run DESC LIMIT :most

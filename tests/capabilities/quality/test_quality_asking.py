@@ -6,8 +6,10 @@ import pytest
 
 import quality_rig as rig
 import servers
+from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable
+from datareeve.capabilities.quality.compiling import compile_contract
 from datareeve.capabilities.quality.engines import dialect_of
-from datareeve.capabilities.quality.rule import Bounds, Rule
+from datareeve.capabilities.quality.rule import Bounds, Contract, Rule, Table
 from datareeve.capabilities.quality.statement_sql import condition_sql, query_sql
 from datareeve.core.errors import BadInput
 
@@ -117,3 +119,56 @@ def test_a_sum_beyond_the_integers_is_exact_enough(table):
         bounds=Bounds(at_least=9.2e19), unit="value",
     )  # fmt: skip
     assert rig.check(table, rig.of_rules(rule))["sum"].says == "pass"
+
+
+# -- what is personal, however it is spelled ------------------------------------------------------------------------------------------
+
+
+def personal_keys(table, declared, classified=(), rule=None):
+    """What is shown of rows that break a rule of a table whose key is its `email`."""
+    contract = Contract(
+        name="c", id="c", version="1", rules=(rule or Rule(id="r", kind="not-null", table="customers", columns=("age",)),),
+        tables=(Table(name="customers", physical_name="customers", key=("email",), personal=dict.fromkeys(classified, "email")),),
+    )  # fmt: skip
+    (asked,) = compile_contract(
+        contract,
+        Catalog(system="app", kind="postgresql", tables={"customers": table}),
+        dialect_of("postgresql"),
+        declared,
+    ).asked
+    return asked.keys, asked.keys_left_out
+
+
+CUSTOMERS = CatalogTable(
+    name="public.customers",
+    place=("public", "customers"),
+    kind="table",
+    columns=(
+        CatalogColumn(name="email", type="text", family="text"),
+        CatalogColumn(name="age", type="integer", family="integer"),
+    ),
+    keys=(("email",),),
+    primary_key=("email",),
+)
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"customers": ["email"]},
+        {"public.customers": ["email"]},
+        {"PUBLIC.Customers": ["EMAIL"]},
+        {'"customers"': ["Email"]},
+    ],
+)
+def test_a_personal_key_is_not_shown_however_it_is_declared(declared):
+    assert personal_keys(CUSTOMERS, declared) == ("", "its key is personal data")
+
+
+def test_a_key_that_the_contract_classifies_in_another_case_is_not_shown():
+    assert personal_keys(CUSTOMERS, {}, classified=("Email",)) == ("", "its key is personal data")
+
+
+def test_another_tables_column_of_that_name_is_shown():
+    keys, left_out = personal_keys(CUSTOMERS, {"orders": ["email"]})
+    assert ('"email"' in keys, left_out) == (True, "")

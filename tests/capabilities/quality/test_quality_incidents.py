@@ -209,3 +209,11 @@ def test_lineage_that_goes_in_circles_ends():
 def test_a_broken_warning_is_a_warning_incident():
     (found,) = looked(line_qty=Verdict(rule="line-qty", says=Says.WARN, failing=2))
     assert found.severity == "warning"
+
+
+def test_a_run_of_some_rules_ends_no_incident_of_others():
+    (first,) = looked(Seen(at=BEFORE), amount=fails("amount", failing=3))
+    some = SHOP.model_copy(update={"rules": tuple(rule for rule in RULES if rule.table == "lines")})
+    passed = [Verdict(rule=rule.id, says=Says.PASS) for rule in some.rules]
+    every = tuple(rule.id for rule in RULES)
+    assert incidents(some, "app", passed, Seen(at=NOW, open=(first,), rules=every)) == []

@@ -79,3 +79,33 @@ def test_a_sample_never_says_more_than_its_interval(failing, more, share):
     if checked:
         low, high = wilson(failing, checked)
         assert 0 <= low <= failing / checked <= high <= 1
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"checked": 100.0, "distinct_keys": 105.0},
+        {"checked": 10.0, "failing": 12.0},
+        {"checked": 10.0, "failing": -1.0},
+    ],
+)
+def test_counts_that_do_not_agree_are_of_a_table_that_was_changed_and_pass_nothing(figures):
+    verdict = judge(rule("unique"), Answer(figures), at=NOW)
+    assert (verdict.says, "changed while" in verdict.reason) == ("not run", True)
+
+
+@pytest.mark.parametrize(
+    "kind", ["row-count", "aggregate", "freshness", "distribution", "learned", "volume", "sql"]
+)
+def test_what_a_sample_cannot_tell_is_not_told(kind):
+    figures = {"figure": 100_000.0, "newest": NOW.timestamp(), "checked": 10.0}
+    verdict = judge(rule(kind, bounds=Bounds(at_least=1_000_000)), Answer(figures, sampled=0.01), at=NOW)
+    assert verdict.says == "not run"
+    assert "sample" in verdict.reason
+
+
+def test_a_row_of_the_future_is_not_fresh():
+    fresh = rule("freshness", unit="seconds", bounds=Bounds(at_most=3600))
+    assert judge(fresh, Answer({"newest": NOW.timestamp() - 60}), at=NOW).says == "pass"
+    ahead = judge(fresh, Answer({"newest": NOW.timestamp() + 10 * 86400}), at=NOW)
+    assert (ahead.says, "ahead" in ahead.reason) == ("fail", True)

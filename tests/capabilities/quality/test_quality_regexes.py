@@ -201,3 +201,24 @@ def test_what_no_engine_can_do_is_said_without_the_pattern(pattern):
             regexes.condition(d, "x", pattern, d.syntax)
         assert refused.value.code in ("rule.regex", "rule.value")
         assert len(refused.value.what) < 200
+
+
+@pytest.mark.parametrize("source", ["(?i)^abc$", "(?s)a.b", "(?m)^a$", "(?i:a)b"])
+def test_a_pattern_that_sets_flags_is_refused_and_not_read_without_them(source):
+    with pytest.raises(BadInput) as caught:
+        regexes.condition(dialect_of("duckdb"), "c", source, dialect_of("duckdb").syntax)
+    assert caught.value.code == "rule.regex"
+
+
+@pytest.mark.parametrize("source", [".*", "a*", "^", "(?:)"])
+def test_a_pattern_that_everything_has_is_not_true_of_null(source):
+    dialect = dialect_of("sqlite")
+    with sqlite3.connect(":memory:") as connection:
+        connection.create_function(
+            "regexp", 2, lambda pattern, text: None if text is None else re.search(pattern, text) is not None
+        )
+        asked = regexes.condition(dialect, "c", source, dialect.syntax)
+        rows = connection.execute(
+            f"SELECT count(*) FROM (SELECT NULL AS c UNION ALL SELECT 'x') WHERE NOT ({asked})"
+        ).fetchone()
+    assert rows == (0,)

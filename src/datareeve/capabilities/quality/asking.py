@@ -172,7 +172,7 @@ def _every_row(context: Context, holds: str) -> Ask:
 
 
 def _broken(context: Context, holds: str, aggregates: dict[str, str], column: str = "") -> Ask:
-    breaks = context.dialect.all_of([f"NOT {_grouped_once(holds)}", context.where])
+    breaks = context.dialect.all_of([f"NOT ({holds})", context.where])
     return _ask(
         context,
         counts={"failing": Count(condition=breaks, column=column)},
@@ -187,20 +187,6 @@ def _there_count(context: Context, columns: Sequence[CatalogColumn]) -> str:
     if context.where or len(nullable) > 1:
         return context.dialect.count_where(_there(context, nullable))
     return f"count({context.named(nullable[0])})" if nullable else "count(*)"
-
-
-def _grouped_once(condition: str) -> str:
-    return condition if condition.startswith("(") and _closes_at_end(condition) else f"({condition})"
-
-
-def _closes_at_end(text: str) -> bool:
-    """Whether the first parenthesis is closed by the last sign; quoted parentheses are taken for real ones, which only adds a pair."""
-    depth = 0
-    for n, sign in enumerate(text):
-        depth += (sign == "(") - (sign == ")")
-        if depth == 0:
-            return n == len(text) - 1
-    return False
 
 
 def _keys(context: Context, breaks: str) -> dict[str, str]:
@@ -259,6 +245,8 @@ def _range(context: Context) -> Ask:
 
 def _pattern(context: Context) -> Ask:
     column, d = context.fits(context.only, ("text", "uuid"), "A pattern"), context.dialect
+    if not context.rule.arguments.get("regex"):
+        raise BadInput("rule.arguments", "A pattern is given without a regex.")
     matches = regexes.condition(
         d,
         d.as_text(context.named(column), column.family),
@@ -308,7 +296,9 @@ def _values(context: Context, column: CatalogColumn, format_: str, arguments: di
     d = context.dialect
     named = d.as_text(context.named(column), column.family)
     where = d.all_of([f"{context.named(column)} IS NOT NULL", context.where])
-    sql = f"SELECT {named} AS value, count(*) AS times FROM {context.source} WHERE {where} GROUP BY {named}"
+    # Grouped sign by sign: by its collation, one value would stand for others that differ from it.
+    exact = d.exact(named, "text")
+    sql = f"SELECT min({named}) AS value, count(*) AS times FROM {context.source} WHERE {where} GROUP BY {exact}"
     left_out = "the rows are tested outside the engine, by their distinct values"
     return _ask(context, check=Check(sql=sql, format=format_, arguments=arguments), keys_left_out=left_out)
 
@@ -326,7 +316,7 @@ def _there(context: Context, columns: Sequence[CatalogColumn]) -> str:
 
 
 def _different(
-    context: Context, columns: Sequence[CatalogColumn], named: Sequence[str], asked: Distinct, checked: str
+    context: Context, columns: Sequence[CatalogColumn], named: Sequence[str], asked: Distinct
 ) -> Ask:
     """Rows beyond the first of each key: those that were looked at, less the keys that are different."""
     listed = ", ".join(named)
@@ -335,9 +325,7 @@ def _different(
     keys = f"SELECT {listed}, count(*) AS times FROM {context.source}{where} GROUP BY {listed} HAVING count(*) > 1 ORDER BY times DESC LIMIT {KEYS_SHOWN}"
     personal = bool(context.personal & {c.name for c in columns})
     shown = {"keys_left_out": "its columns are personal data"} if personal else {"keys": keys}
-    return _ask(
-        context, aggregates={"checked": checked}, queries={"distinct_keys": Query(**asked._asdict())}, **shown
-    )
+    return _ask(context, queries={"distinct_keys": Query(**asked._asdict())}, **shown)
 
 
 def _unique(context: Context) -> Ask:
@@ -349,12 +337,14 @@ def _unique(context: Context) -> Ask:
     named = [context.named(column) for column in columns]
     if context.rule.arguments.get("nulls") == "equal":
         exact = [d.exact(name, column.family) for name, column in zip(named, columns, strict=True)]
-        condition = f" WHERE {context.where}" if context.where else ""
-        total = d.count_where(context.where) if context.where else "count(*)"
-        return _different(context, columns, named, d.groups(context.source, exact, condition), total)
+        return _different(
+            context,
+            columns,
+            named,
+            d.groups(context.source, exact, f" WHERE {context.where}" if context.where else ""),
+        )
     nullable = [column for column in columns if not column.not_null]
-    asked = d.distinct(context.source, columns, _there(context, nullable))
-    return _different(context, columns, named, asked, _there_count(context, columns))
+    return _different(context, columns, named, d.distinct(context.source, columns, _there(context, nullable)))
 
 
 def _near_duplicates(context: Context) -> Ask:
@@ -363,8 +353,9 @@ def _near_duplicates(context: Context) -> Ask:
         raise BadInput("rule.columns", "It is not said which columns are compared.")
     folded = [d.folded(context.named(c), c.family) for c in columns]
     there = _there(context, columns)
-    asked = d.groups(context.source, folded, f" WHERE {there}" if there else "")
-    found = _different(context, columns, folded, asked, _there_count(context, columns))
+    found = _different(
+        context, columns, folded, d.groups(context.source, folded, f" WHERE {there}" if there else "")
+    )
     return found.model_copy(update={"keys": "", "keys_left_out": "near-duplicates are told by their number"})
 
 
@@ -401,7 +392,7 @@ def _foreign_key(context: Context) -> Ask:
 def _orphan_keys(context: Context, source: str, orphan: str) -> dict[str, str]:
     """The rows by their key, with the values that lead nowhere, where they are not personal."""
     shown = dict.fromkeys(
-        (*context.key, *(name for name in context.rule.columns if name not in context.personal))
+        (*context.key, *(c.name for c in context.columns if c.name not in context.personal))
     )
     if not shown or context.personal & set(context.key):
         return {
@@ -429,6 +420,8 @@ def _other(context: Context, name: str) -> CatalogTable:
 def _gaps(context: Context) -> Ask:
     column, d = context.fits(context.only, ("integer", "decimal"), "A sequence"), context.dialect
     step = context.rule.arguments.get("step", 1)
+    if not isinstance(step, (int, float)) or step <= 0:
+        raise BadInput("rule.arguments", "The step of a sequence is greater than 0.")
     return _series(context, context.named(column), d.value(step, "integer"), column)
 
 

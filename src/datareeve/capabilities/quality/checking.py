@@ -35,9 +35,11 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 
     results = running.run(desk.systems[read_on], compiled, contract.rules, desk.estate.quality, history)
     before = _before(desk, contract, system)
-    found = incidents.incidents(contract, system, results.verdicts, _seen(desk, contract, system))
-    _keep(desk, contract, system, results)
-    desk.store.put_incidents(_row(one) for one in found)
+    found = incidents.incidents(
+        contract, system, results.verdicts, _seen(desk, contract, system, tuple(given.get("rules") or ()))
+    )
+    run, rows = _rows(desk.run, contract, system, results, partial=bool(given.get("partial")))
+    desk.store.put_run(run, rows, [_row(one) for one in found])
     told = [*(_told(one) for one in found), *_findings(contract, system, results.verdicts, before)]
     return {**figures(results.verdicts), "incidents": sum(one.ended is None for one in found), "check_seconds": results.seconds,
             "snapshot": results.snapshot or "none", "findings": [finding.model_dump(mode="json") for finding in told]}  # fmt: skip
@@ -46,7 +48,7 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 # -- incidents -------------------------------------------------------------------------------------------------------------------------
 
 
-def _seen(desk: Desk, contract: Contract, system: str) -> incidents.Seen:
+def _seen(desk: Desk, contract: Contract, system: str, rules: tuple[str, ...]) -> incidents.Seen:
     """What is known beside the verdicts: what stood open, when rules last passed, lineage, and who changed the tables last."""
     recent = desk.store.recent(contract.name, system, most=FLAPPING_LOOKS)
     good: dict[str, str] = {}
@@ -71,6 +73,7 @@ def _seen(desk: Desk, contract: Contract, system: str) -> incidents.Seen:
             if name in changes
         },
         tables=physical,
+        rules=rules,
     )
 
 
@@ -137,13 +140,16 @@ def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     }
 
 
-def _keep(desk: Desk, contract: Contract, system: str, results: running.Results) -> None:
+def _rows(
+    run_id: str, contract: Contract, system: str, results: running.Results, *, partial: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A run and its verdicts as they are kept."""
     at = clock.stamp()
     counted = figures(results.verdicts)
     run = {
-        "run": desk.run, "contract": contract.name, "system": system, "version": contract.version, "began": results.began,
+        "run": run_id, "contract": contract.name, "system": system, "version": contract.version, "began": results.began,
         "snapshot": results.snapshot, "seconds": results.seconds, "down": results.down,
-        **{name: counted[name] for name in ("passed", "warned", "failed", "not_run")}, "by_rows": {},
+        **{name: counted[name] for name in ("passed", "warned", "failed", "not_run")}, "partial": int(partial),
     }  # fmt: skip
     rows = [
         {
@@ -157,7 +163,7 @@ def _keep(desk: Desk, contract: Contract, system: str, results: running.Results)
         }
         for v in results.verdicts
     ]
-    desk.store.put_run(run, rows)
+    return run, rows
 
 
 def _before(desk: Desk, contract: Contract, system: str) -> dict[str, list[str]]:

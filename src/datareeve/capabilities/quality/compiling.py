@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from datareeve.capabilities.quality.asking import Ask, Context, Query, ask
+from datareeve.capabilities.quality.engines.places import choose
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
@@ -77,7 +78,11 @@ def compile_contract(
 
 
 # What a statement of its own gives, where that is not one column of its name.
-COLUMNS = {"series": ("failing", "checked"), "orphans": ("failing",)}
+COLUMNS = {
+    "series": ("failing", "checked"),
+    "orphans": ("failing",),
+    "distinct_keys": ("checked", "distinct_keys"),
+}
 
 
 class _Making:
@@ -163,8 +168,60 @@ def _asked_of(
         )
     if table.why_not:
         return Ask(rule=rule.id, table=rule.table, not_run=f"{table.name} cannot be read: {table.why_not}")
-    known = {*personal.get(own.physical_name if own else rule.table, ()), *(own.personal if own else ())}
-    return ask(Context(rule, table, catalog, contract, dialect, _key(own, table), frozenset(known)))
+    return ask(
+        Context(
+            rule,
+            table,
+            catalog,
+            contract,
+            dialect,
+            _key(own, table),
+            _personal(rule, contract, catalog, personal),
+        )
+    )
+
+
+def _personal(
+    rule: Rule, contract: Contract, catalog: Catalog, declared: Mapping[str, Iterable[str]]
+) -> frozenset[str]:
+    """The columns of the rule's table that are personal, however they and the table are spelled where that is said.
+
+    What refers to a personal column of another table is personal as well.
+    """
+    own, table = _own(rule, contract), _table(rule, contract, catalog)
+    found = _personal_of(own, table, declared)
+    if rule.kind == "foreign-key":
+        parent = next((one for one in contract.tables if one.name == rule.arguments.get("table")), None)
+        other = catalog.tables.get(parent.physical_name if parent else str(rule.arguments.get("table")))
+        theirs = _personal_of(parent, other, declared)
+        pairs = zip(
+            rule.columns, rule.arguments.get("columns") or (other.primary_key if other else ()), strict=False
+        )
+        named = {
+            ours.casefold()
+            for ours, column in pairs
+            if str(column).casefold() in {one.casefold() for one in theirs}
+        }
+        found |= {
+            column.name for column in (table.columns if table else ()) if column.name.casefold() in named
+        }
+    return frozenset(found)
+
+
+def _personal_of(
+    own: Table | None, table: CatalogTable | None, declared: Mapping[str, Iterable[str]]
+) -> set[str]:
+    """The personal columns of a table, as its catalog spells them."""
+    if table is None:
+        return set()
+    named = {name.casefold() for name in (own.personal if own else ())}
+    named |= {
+        column.casefold()
+        for place, columns in declared.items()
+        if table.place in choose([place], [table.place]).values()
+        for column in columns
+    }
+    return {column.name for column in table.columns if column.name.casefold() in named}
 
 
 def _own(rule: Rule, contract: Contract) -> Table | None:
@@ -206,7 +263,7 @@ class _Passes:
     def count(self, rule: Rule, table: CatalogTable, count: Count) -> tuple[str, str]:
         """Where the answer of a count will stand."""
         if self._is_few(table, count.column):
-            grouped = f"coalesce(sum(n) FILTER (WHERE {count.condition}), 0)"
+            grouped = f"coalesce(sum(few.rows_of) FILTER (WHERE {count.condition}), 0)"
             return self._placed(rule, table, grouped, "few")
         return self._placed(rule, table, self._dialect.count_where(count.condition), "pass")
 
@@ -226,6 +283,7 @@ class _Passes:
             and found
             and found.distinct
             and found.family == "text"
+            and not found.collation
             and math.prod(taken.values()) * (found.distinct + 1) <= FEW
         ):
             taken[column] = found.distinct + 1
@@ -275,9 +333,7 @@ class _Passes:
 
     def _grouped(self, table: CatalogTable) -> str:
         columns = ", ".join(self._few[table.name])
-        return (
-            f"(SELECT {columns}, count(*) AS n FROM {self._dialect.table(table)} GROUP BY {columns}) AS few"
-        )
+        return f"(SELECT {columns}, count(*) AS rows_of FROM {self._dialect.table(table)} GROUP BY {columns}) AS few"
 
 
 @dataclass

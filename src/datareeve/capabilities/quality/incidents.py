@@ -76,6 +76,7 @@ class Seen(Value):
     )  # table: the last run that touched it {run, operation, summary, at}
     elsewhere: tuple[Incident, ...] = ()  # open ones of other contracts and systems
     tables: dict[str, str] = Field(default_factory=dict)  # contract's name of a table: physical
+    rules: tuple[str, ...] = ()  # of the whole contract, where only some of it was run; none: those that were
 
 
 def incidents(contract: Contract, system: str, verdicts: Sequence[Verdict], seen: Seen) -> list[Incident]:
@@ -88,7 +89,7 @@ def incidents(contract: Contract, system: str, verdicts: Sequence[Verdict], seen
     now = [_with_upstream(one, now, seen) for one in now]
     # One whose rules could not be run this time is neither over nor seen again.
     told = {v.rule for v in verdicts if v.says is not Says.NOT_RUN}
-    still, there = {one.id for one in now}, set(run.rules)
+    still, there = {one.id for one in now}, set(seen.rules or run.rules)
     over = [
         one.model_copy(update={"ended": seen.at})
         for one in seen.open

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from datareeve.capabilities.quality.rule import Rule
 
+AHEAD_SECONDS = 86400.0  # that the newest moment may lie ahead: time zones of those who write
 Z95 = 1.959964  # the normal distribution's 97.5 % point
 
 
@@ -33,6 +34,9 @@ def judge(rule: Rule, answer: Answer, *, at: datetime, history: list[Any] | None
     counts = _counts(answer.figures)
     if rule.kind in COUNTING_KINDS and "failing" not in counts:  # what was not counted has not passed
         return Verdict(rule=rule.id, says=Says.NOT_RUN, reason="it was not counted", seconds=answer.seconds)
+    if rule.kind in COUNTING_KINDS and not 0 <= counts["failing"] <= counts.get("checked", counts["failing"]):
+        moved = "the table was changed while it was measured: what was counted does not agree"
+        return Verdict(rule=rule.id, says=Says.NOT_RUN, reason=moved, seconds=answer.seconds)
     measured = _measured(rule, answer, counts, at, history or [])
     if isinstance(measured, str):
         return Verdict(rule=rule.id, says=Says.NOT_RUN, reason=measured, seconds=answer.seconds, **counts)
@@ -54,15 +58,21 @@ def _measured(
     rule: Rule, answer: Answer, counts: dict[str, int], at: datetime, history: list[Any]
 ) -> Verdict | str:
     """The verdict without its counts, or why there is none."""
+    if answer.sampled is not None and rule.kind not in COUNTING_KINDS | {"schema"}:
+        return "a sample does not tell: its figure is of the whole table"
     if rule.kind in ("volume", "learned"):
         return _expected(rule, answer, at, history)
     figure = _figure(rule, answer, counts, at)
     if isinstance(figure, str):
         return figure
-    if rule.kind == "freshness" and math.isinf(figure):
-        return Verdict(
-            rule=rule.id, says=_broken(rule), reason="there is no moment at all: nothing has arrived"
+    if rule.kind == "freshness" and not -AHEAD_SECONDS <= figure < math.inf:
+        why = (
+            "its newest moment lies ahead of the clock"
+            if figure < 0
+            else "there is no moment at all: nothing has arrived"
         )
+        told = None if math.isinf(figure) else figure
+        return Verdict(rule=rule.id, says=_broken(rule), figure=told, reason=why)
     if answer.sampled is not None and rule.kind in COUNTING_KINDS:
         return _of_sample(rule, counts, answer.sampled)
     return Verdict(rule=rule.id, says=Says.PASS if rule.bounds.hold(figure) else _broken(rule), figure=figure)
@@ -80,7 +90,7 @@ def _figure(rule: Rule, answer: Answer, counts: dict[str, int], at: datetime) ->
         return (100.0 * failing / checked if checked else 0.0) if rule.unit == "percent" else float(failing)
     if rule.kind == "freshness":
         newest = figures.get("newest")
-        return math.inf if newest is None else max(at.timestamp() - newest, 0.0)
+        return math.inf if newest is None else at.timestamp() - newest
     if rule.kind == "distribution":
         from datareeve.capabilities.quality import distribution  # noqa: PLC0415 - only where one is compared
 

@@ -25,7 +25,7 @@ LONGEST = 2000
 MOST_REPEATS = 1000  # RE2's bound
 ASCII_MOST = 0x7F
 CLASSES = {
-    c.CATEGORY_DIGIT: "0-9", c.CATEGORY_WORD: "A-Za-z0-9_", c.CATEGORY_SPACE: " \\t\\n\\r\\f\\v",
+    c.CATEGORY_DIGIT: "0-9", c.CATEGORY_WORD: "A-Za-z0-9_", c.CATEGORY_SPACE: " \\t\\n\\r\\f\x0b",
 }  # fmt: skip
 NOT_CLASSES = {c.CATEGORY_NOT_DIGIT: c.CATEGORY_DIGIT, c.CATEGORY_NOT_WORD: c.CATEGORY_WORD, c.CATEGORY_NOT_SPACE: c.CATEGORY_SPACE}  # fmt: skip
 SIGNS_OF = {
@@ -58,12 +58,19 @@ def read(source: str) -> Regex:
             )
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            tree = tuple(_parser.parse(source, re.ASCII))
+            parsed = _parser.parse(source, re.ASCII)
     except (re.error, RecursionError, OverflowError, Warning) as error:
         where = (
             f" at character {error.pos + 1}" if isinstance(error, re.error) and error.pos is not None else ""
         )
         raise BadInput("rule.regex", f"A pattern is not a regular expression{where}.", "Write it as Python's `re` takes it.") from None  # fmt: skip
+    if parsed.state.flags & ~(re.ASCII | re.UNICODE | re.VERBOSE):
+        raise BadInput(
+            "rule.regex",
+            "A pattern sets flags, which engines do not share.",
+            "Spell both cases: [Aa]; any sign: [\\s\\S].",
+        )
+    tree = tuple(parsed)
     return Regex(source, tree, any(op in UNSHARED for op, _ in _all(tree)), _is_exponential(tree))
 
 
@@ -222,6 +229,7 @@ class Syntax(NamedTuple):
     lookaround: bool = True
     hexadecimal: Callable[[int], str] = "\\x{{{:x}}}".format  # a sign by its code
     prefix: str = ""
+    vertical_tab: str = r"\v"
 
 
 def by_u(code: int) -> str:
@@ -231,7 +239,8 @@ def by_u(code: int) -> str:
 
 def written(regex: Regex, syntax: Syntax) -> str:
     """The regex in an engine's words."""
-    return syntax.prefix + _sequence(regex.tree, syntax)
+    # Java, PCRE and ICU read \\v as every vertical space.
+    return syntax.prefix + _sequence(regex.tree, syntax).replace("\x0b", syntax.vertical_tab)
 
 
 def _sequence(tree: Iterable[Any], syntax: Syntax) -> str:
@@ -261,7 +270,7 @@ def _node(op: Any, argument: Any, syntax: Syntax) -> str:  # noqa: PLR0911 - one
 
 
 def _literal(code: int) -> str:
-    named = {9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r"}
+    named = {9: r"\t", 10: r"\n", 11: "\x0b", 12: r"\f", 13: r"\r"}
     if code in named:
         return named[code]
     sign = chr(code)
@@ -387,7 +396,7 @@ def _literals(dialect: Dialect, text: str, word: str, *, start: bool, end: bool)
     if start and end:
         return dialect.equal(text, word)
     if not word:
-        return f"{text} IS NOT NULL"
+        return f"{text} = {text}"  # of NULL it is neither true nor false
     asked = dialect.starts if start else dialect.ends if end else dialect.contains
     return asked(text, word)
 

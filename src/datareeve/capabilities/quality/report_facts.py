@@ -103,6 +103,9 @@ def gather(systems: Systems, only: str | None, days: float, *, catalogs: bool) -
         for run in desk.read("runs", since=since, most=MOST_RUNS)
         if only is None or run["contract"] in contracts
     ]
+    runs = [
+        run for run in runs if not run["partial"]
+    ] or runs  # a look at some rules says nothing of the others
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for run in runs:
         newest.setdefault((run["contract"], run["system"]), run)

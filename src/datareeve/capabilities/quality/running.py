@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     History = Callable[[Rule], list[Any]]
     Judged = Callable[[Rule, Answer], Verdict]
 
-UNDIVIDED = (".timeout", ".memory")  # what the halves of a pass would run into as well
+UNDIVIDED = (".timeout", ".memory", ".lock-timeout")  # what the halves of a pass would run into as well
 
 
 class Results(Value):
@@ -83,7 +83,7 @@ class _Runner:
         again = [
             one.model_copy(update={"sql": one.instead})
             for one in wanted
-            if one.instead and _may_go_on(found[one.id])
+            if one.instead and found[one.id].get("error")
         ]
         found |= self._ask(again) if not self.down else {}
         for one in wanted:
@@ -156,7 +156,7 @@ class _Runner:
 FEW_ROWS = 100  # that break a rule: then all of them are read, with those of other rules
 TOGETHER_MOST = 900  # rows of one statement: an adapter gives no more than a thousand
 CLOSE = 64  # a span of so many times the number of values is worth a bit for each
-WIDEST = 900_000_000
+WIDEST = 200_000_000
 
 
 def _may_go_on(got: Mapping[str, Any]) -> bool:
@@ -253,17 +253,30 @@ def _answer(asked: Asked, measured: Measured, shares: Mapping[str, float]) -> An
         got = measured[statement]
         if error := got.get("errors", {}).get(column):
             return Answer({}, _said(error), got.get("seconds"))
-        figures[name] = _number(got["rows"][0], column) if got["rows"] else None
+        if len(got["rows"]) > 1 or (
+            name == "figure" and any(len(row) > 1 for row in got["rows"]) and column not in got["rows"][0]
+        ):
+            return Answer({}, "it gives more than one number", got.get("seconds"))
+        try:
+            figures[name] = _number(got["rows"][0], column) if got["rows"] else None
+        except ValueError:
+            return Answer({}, NO_NUMBER, got.get("seconds"))
     share = min(
         (shares[statement] for statement, _ in asked.places.values() if statement in shares), default=None
     )
     return Answer(figures, seconds=round(seconds, 4), sampled=share)
 
 
+NO_NUMBER = "what it gives is no number"
+
+
 def _number(row: Mapping[str, Any], column: str) -> float | None:
-    """A figure of a row; a query of one column may call it as it likes."""
+    """A figure of a row; a query of one column may call it as it likes. Errors: `ValueError` for what is no number: never with its value."""
     value = row[column] if column in row else next(iter(row.values()))
-    return None if value is None else float(value)
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):
+        raise ValueError(NO_NUMBER) from None
 
 
 def _said(error: Mapping[str, Any]) -> str:

@@ -209,17 +209,21 @@ class Dialect:
         return f"floor({expression})"
 
     def distinct(self, source: str, columns: Sequence[CatalogColumn], where: str) -> Distinct:
-        """How many different keys there are, NULLs left out by `where`: as `distinct_keys`."""
+        """How many keys there are, NULLs left out by `where`, and how many different ones: `checked`, `distinct_keys`, seen at one moment."""
         named = [self.exact(self.name(column.name), column.family) for column in columns]
         condition = f" WHERE {where}" if where else ""
         if len(named) == 1:
-            return Distinct(f"SELECT count(DISTINCT {named[0]}) AS distinct_keys FROM {source}{condition}")
+            return Distinct(
+                f"SELECT count(*) AS checked, count(DISTINCT {named[0]}) AS distinct_keys FROM {source}{condition}"
+            )
         return self.groups(source, named, condition)
 
     def groups(self, source: str, named: Sequence[str], condition: str) -> Distinct:
         """As `distinct`, by grouping: of several columns, and where NULL is a value."""
-        grouped = f"SELECT 1 AS one FROM {source}{condition} GROUP BY {', '.join(named)}"
-        return Distinct(f"SELECT count(*) AS distinct_keys FROM ({grouped}) AS keys_of")
+        grouped = f"SELECT count(*) AS many FROM {source}{condition} GROUP BY {', '.join(named)}"
+        return Distinct(
+            f"SELECT coalesce(sum(many), 0) AS checked, count(*) AS distinct_keys FROM ({grouped}) AS keys_of"
+        )
 
     def mean(self, column: str, family: str) -> str:
         """The mean, as a double."""
@@ -274,8 +278,8 @@ def _moment(value: str, family: str) -> str:
         return moment.date().isoformat()
     if family == "timestamp" and moment.tzinfo is not None:
         moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
-    if family == "timestamptz" and moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
+    if family == "timestamptz":
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
     return moment.isoformat(sep=" ")
 
 

@@ -103,7 +103,7 @@ class DuckdbDialect(Dialect):
         )
         first = f"({numbers[0]} - {{low0}})"
         place = first if len(numbers) == 1 else f"{first} * {{span1}} + ({numbers[1]} - {{low1}})"
-        bits = f"SELECT coalesce(bit_count(bitstring_agg({place}, 0::HUGEINT, {{span}}::HUGEINT)), 0) AS distinct_keys FROM {source}{condition}"
+        bits = f"SELECT count(*) AS checked, coalesce(bit_count(bitstring_agg({place}, 0::HUGEINT, {{span}}::HUGEINT)), 0) AS distinct_keys FROM {source}{condition}"
         return Distinct(bits, otherwise.sql, f"SELECT {ends}, count(*) AS n FROM {source}{condition}")
 
     def mean(self, column: str, family: str) -> str:

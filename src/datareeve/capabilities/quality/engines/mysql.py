@@ -35,7 +35,7 @@ class MysqlDialect(Dialect):
     integer_type: ClassVar[str] = "signed"
     casts_round: ClassVar[bool] = True
     backtracks: ClassVar[bool] = True
-    syntax: ClassVar[Syntax] = Syntax(prefix="(?-i)")
+    syntax: ClassVar[Syntax] = Syntax(prefix="(?-i)", vertical_tab=r"\x0b")
 
     def text(self, value: str) -> str:
         """Backslashes escape here."""
@@ -73,7 +73,7 @@ class MysqlDialect(Dialect):
         """Several columns at once, without a row around them: it leaves out what has a NULL, as is wanted."""
         named = ", ".join(self.exact(self.name(column.name), column.family) for column in columns)
         return Distinct(
-            f"SELECT count(DISTINCT {named}) AS distinct_keys FROM {source}{f' WHERE {where}' if where else ''}"
+            f"SELECT count(*) AS checked, count(DISTINCT {named}) AS distinct_keys FROM {source}{f' WHERE {where}' if where else ''}"
         )
 
     def orphans(self, child: str, parent: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:

@@ -89,10 +89,8 @@ class PostgresqlDialect(Dialect):
             high, low = (PACKED[column.type].format(self.name(column.name)) for column in columns)
             packed = f"({high}::bigint << 32) | ({low}::bigint & 4294967295)"
             condition = f" WHERE {where}" if where else ""
-            return Distinct(f"SELECT count(DISTINCT {packed}) AS distinct_keys FROM {source}{condition}")
-        if any(column.type == "citext" for column in columns):
-            return self.groups(
-                source, [self.name(column.name) for column in columns], f" WHERE {where}" if where else ""
+            return Distinct(
+                f"SELECT count(*) AS checked, count(DISTINCT {packed}) AS distinct_keys FROM {source}{condition}"
             )
         return super().distinct(source, columns, where)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable
 from datareeve.capabilities.quality.engines.dialect import Dialect
 from datareeve.capabilities.quality.engines.places import choose, parts
+from datareeve.capabilities.quality.regexes import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ class SparkDialect(Dialect):
     text_type: ClassVar[str] = "string"
     integer_type: ClassVar[str] = "bigint"
     backtracks: ClassVar[bool] = True  # Java's regex
+    syntax: ClassVar[Syntax] = Syntax(vertical_tab=r"\x0b")
     nan_is_greatest: ClassVar[bool] = True
 
     def text(self, value: str) -> str:

@@ -45,6 +45,7 @@ class CheckFacts(Value):
 
     contract: Contract
     places: tuple[Place, ...]
+    rules: tuple[str, ...] = ()  # of the whole contract, where only some of them are asked
 
 
 class CheckContract(Operation[CheckFacts]):
@@ -87,7 +88,8 @@ class CheckContract(Operation[CheckFacts]):
 
     def observe(self, systems: Systems) -> CheckFacts:
         """The contract, and what the catalogs say of its tables."""
-        contract = self._wanted(contract_files.load(systems, self.contract))
+        whole = contract_files.load(systems, self.contract)
+        contract = self._wanted(whole)
         estate = set(systems.names())
         named = (self.system,) if self.system else tuple(name for name in contract.systems if name in estate)
         if not named:
@@ -96,6 +98,7 @@ class CheckContract(Operation[CheckFacts]):
         return CheckFacts(
             contract=contract,
             places=tuple(self._place(systems, contract, name, replicas.get(name, name)) for name in named),
+            rules=tuple(rule.id for rule in whole.rules) if contract != whole else (),
         )
 
     def _place(self, systems: Systems, contract: Contract, system: str, read_on: str) -> Place:
@@ -131,7 +134,7 @@ class CheckContract(Operation[CheckFacts]):
         if not facts.contract.rules:
             return Plan(operation=self.name, inputs=self.inputs(), summary=f"The contract {facts.contract.name} has no rule.",
                         nothing_to_do="There is nothing to check.", findings=unsupported)  # fmt: skip
-        parts = [self._part(facts.contract, place) for place in facts.places]
+        parts = [self._part(facts, place) for place in facts.places]
         if len(parts) == 1:
             return parts[0].model_copy(update={"findings": (*parts[0].findings, *unsupported)})
         labelled = tuple(part.model_copy(update={"part_id": str(n)}) for n, part in enumerate(parts, 1))
@@ -144,7 +147,8 @@ class CheckContract(Operation[CheckFacts]):
             findings=unsupported,
         )
 
-    def _part(self, contract: Contract, place: Place) -> Plan:
+    def _part(self, facts: CheckFacts, place: Place) -> Plan:
+        contract = facts.contract
         dialect = engines.dialect_of(place.catalog.kind)
         compiled = compile_contract(contract, place.catalog, dialect, place.personal, self.sample_rows)
         proved = sum(bool(one.proof) for one in compiled.asked)
@@ -155,13 +159,14 @@ class CheckContract(Operation[CheckFacts]):
             inputs=own.inputs(),
             summary=f"Check {len(contract.rules)} rules of {contract.name} on {place.system}: {proved} proved by the catalog, {len(compiled.statements)} statements"
             + (f", {cannot} cannot be run" if cannot else "") + ".",
-            steps=(self._step(contract, place, compiled),),
+            steps=(self._step(facts, place, compiled),),
             checks=self._checks(contract.name, place.system),
             figures={"rules": len(contract.rules), "proved": proved, "statements": len(compiled.statements)},
         )  # fmt: skip
 
-    def _step(self, contract: Contract, place: Place, compiled: Compiled) -> Step:
-        given = {"contract": contract.model_dump(mode="json", exclude_defaults=True), "compiled": compiled.model_dump(mode="json", exclude_defaults=True),
+    def _step(self, facts: CheckFacts, place: Place, compiled: Compiled) -> Step:
+        contract = facts.contract
+        given = {"rules": list(facts.rules), "partial": bool(facts.rules or self.sample_rows), "contract": contract.model_dump(mode="json", exclude_defaults=True), "compiled": compiled.model_dump(mode="json", exclude_defaults=True),
                  "system": place.system, "read_on": place.read_on}  # fmt: skip
         tables = [table for name, table in place.catalog.tables.items() if name in tables_of(contract)]
         rows, size = sum(t.estimated_rows or 0 for t in tables), sum(t.bytes or 0 for t in tables)
