@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 
 import quality_rig as rig
@@ -172,3 +175,31 @@ def test_a_key_that_the_contract_classifies_in_another_case_is_not_shown():
 def test_another_tables_column_of_that_name_is_shown():
     keys, left_out = personal_keys(CUSTOMERS, {"orders": ["email"]})
     assert ('"email"' in keys, left_out) == (True, "")
+
+
+GAPS = {
+    "a number between two steps fills no gap": ([(10, "a"), (15, "a"), (30, "a")], {"step": 10}, (1, 3)),
+    "two are missing": ([(1, "a"), (2, "a"), (5, "a")], {}, (2, 3)),
+    "each group has its own ends": ([(1, "a"), (3, "a"), (1, "b"), (2, "b")], {"by": ["g"]}, (1, 4)),
+    "even numbers": ([(2, "a"), (4, "a"), (8, "a")], {"step": 2}, (1, 3)),
+    "an empty table has none": ([], {"step": 2}, (0, 0)),
+}
+
+
+@pytest.mark.parametrize(("rows", "arguments", "expected"), GAPS.values(), ids=GAPS)
+def test_numbers_that_are_missing_are_counted(rows, arguments, expected):
+    table = CatalogTable(
+        name="t", place=("t",), kind="table",
+        columns=(CatalogColumn(name="n", type="INTEGER", family="integer"), CatalogColumn(name="g", type="TEXT", family="text")),
+    )  # fmt: skip
+    rule = Rule(id="r", kind="gaps", table="t", columns=("n",), arguments=arguments)
+    contract = Contract(
+        name="c", id="c", version="1", rules=(rule,), tables=(Table(name="t", physical_name="t"),)
+    )
+    (statement,) = compile_contract(
+        contract, Catalog(system="s", kind="sqlite", tables={"t": table}), dialect_of("sqlite"), {}
+    ).statements
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (n integer, g text)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        assert connection.execute(statement.sql).fetchone() == expected

@@ -376,9 +376,15 @@ def _foreign_key(context: Context) -> Ask:
         if context.where
         else f"{context.source} AS c"
     )
-    pairs = [(f"c.{context.named(o)}", d.name(t.name)) for o, t in zip(ours, theirs, strict=True)]
+    for o, t in zip(ours, theirs, strict=True):
+        if _comparable(o) != _comparable(t):
+            raise BadInput("rule.does-not-fit", f"{context.table.name}.{o.name} is {o.type}, and {other.name}.{t.name} is {t.type}: engines compare them each in its own way.")  # fmt: skip
+    pairs = [
+        (_folding(d, f"c.{context.named(o)}", o), _folding(d, d.name(t.name), t))
+        for o, t in zip(ours, theirs, strict=True)
+    ]
     source, orphan = d.orphans(child, d.table(other), pairs)
-    orphan = d.all_of([*(f"{column} IS NOT NULL" for column, _ in pairs), orphan])
+    orphan = d.all_of([*(f"c.{context.named(column)} IS NOT NULL" for column in ours), orphan])
     checked = _there_count(context, ours)
     failing = f"SELECT count(*) AS failing FROM {source} WHERE {orphan}"
     return _ask(
@@ -387,6 +393,21 @@ def _foreign_key(context: Context) -> Ask:
         queries={"orphans": failing},
         **_orphan_keys(context, source, orphan),
     )
+
+
+def _comparable(column: CatalogColumn) -> str:
+    """What a column is compared as: numbers with numbers, text with text."""
+    return (
+        "number"
+        if column.family in NUMERIC
+        else "text"
+        if column.family in ("text", "uuid")
+        else column.family
+    )
+
+
+def _folding(dialect: Dialect, named: str, column: CatalogColumn) -> str:
+    return dialect.exact(named, column.family) if dialect.folds else named
 
 
 def _orphan_keys(context: Context, source: str, orphan: str) -> dict[str, str]:
@@ -422,7 +443,8 @@ def _gaps(context: Context) -> Ask:
     step = context.rule.arguments.get("step", 1)
     if not isinstance(step, (int, float)) or step <= 0:
         raise BadInput("rule.arguments", "The step of a sequence is greater than 0.")
-    return _series(context, context.named(column), d.value(step, "integer"), column)
+    whole = column.family == "integer" and step == 1
+    return _series(context, context.named(column), d.value(step, "integer"), column, whole=whole)
 
 
 def _continuity(context: Context) -> Ask:
@@ -433,15 +455,25 @@ def _continuity(context: Context) -> Ask:
     )
 
 
-def _series(context: Context, number: str, step: str, column: CatalogColumn) -> Ask:
-    """Numbers that are missing between the least and the greatest, in each group."""
+def _series(context: Context, number: str, step: str, column: CatalogColumn, *, whole: bool = True) -> Ask:
+    """Numbers that are missing between the least and the greatest, in each group. `whole`: all are whole, and the step is 1.
+
+    Of others only those count that lie a number of steps from the least: one between two steps fills no gap.
+    """
     d = context.dialect
     by = [d.name(context.column(name).name) for name in context.rule.arguments.get("by", ())]
     group = f" GROUP BY {', '.join(by)}" if by else ""
-    where = _there(context, [column])
+    source, there = f"{context.source} WHERE {_there(context, [column])}", number
+    if not whole:
+        parts = f"PARTITION BY {', '.join(by)}" if by else ""
+        listed = ", ".join([f"{number} AS x", f"min({number}) OVER ({parts}) AS low", *by])
+        source, number = f"(SELECT {listed} FROM {source}) AS placed", "x"
+        steps = d.floored(f"(x - low) / {step}")
+        there = f"CASE WHEN {steps} * {step} = x - low THEN x END"
+    span = d.floored(f"(max({number}) - min({number})) / {step}")
     sql = (
-        f"SELECT coalesce(sum(missing), 0) AS failing, coalesce(sum(there), 0) AS checked FROM (SELECT (max({number}) - min({number})) / {step} + 1 - count(DISTINCT {number}) AS missing,"
-        f" count(DISTINCT {number}) AS there FROM {context.source} WHERE {where}{group}) AS runs"
+        f"SELECT coalesce(sum(missing), 0) AS failing, coalesce(sum(there), 0) AS checked FROM (SELECT {span} + 1 - count(DISTINCT {there}) AS missing,"
+        f" count(DISTINCT {number}) AS there FROM {source}{group}) AS runs"
     )
     return _ask(context, queries={"series": sql}, keys_left_out="what is missing has no key")
 

@@ -42,7 +42,7 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     desk.store.put_run(run, rows, [_row(one) for one in found])
     told = [*(_told(one) for one in found), *_findings(contract, system, results.verdicts, before)]
     return {**figures(results.verdicts), "incidents": sum(one.ended is None for one in found), "check_seconds": results.seconds,
-            "snapshot": results.snapshot or "none", "findings": [finding.model_dump(mode="json") for finding in told]}  # fmt: skip
+            "snapshot": results.snapshot or "none", "snapshots": results.snapshots, "findings": [finding.model_dump(mode="json") for finding in told]}  # fmt: skip
 
 
 # -- incidents -------------------------------------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ class Results(Value):
 
     verdicts: tuple[Verdict, ...]
     began: str
-    snapshot: str | None = None
+    snapshot: str | None = None  # the moment of the first
+    snapshots: int = 0  # spans, what is asked again, and the rows' keys are looked at later than the rules
     seconds: float = 0.0
     down: str = ""  # the system went away: why
 
@@ -62,6 +63,7 @@ def run(
         verdicts=done,
         began=began,
         snapshot=runner.snapshot,
+        snapshots=runner.snapshots,
         seconds=round(runner.seconds, 4),
         down=runner.down,
     )
@@ -73,6 +75,7 @@ class _Runner:
     def __init__(self, reader: Reader, settings: QualitySettings) -> None:
         self._reader, self._settings = reader, settings
         self.snapshot: str | None = None
+        self.snapshots = 0
         self.seconds = 0.0
         self.down = ""
 
@@ -134,6 +137,7 @@ class _Runner:
                 for one in statements
             }
         self.snapshot = self.snapshot or answer.get("snapshot")
+        self.snapshots += int(answer.get("snapshots") or 0)
         found: Measured = answer["statements"]
         self.seconds += sum(one.get("seconds") or 0.0 for one in found.values())
         return found

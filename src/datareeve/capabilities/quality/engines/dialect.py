@@ -47,6 +47,9 @@ class Dialect:
     integer_type: ClassVar[str] = "integer"
     casts_round: ClassVar[bool] = False  # does a cast to an integer round, rather than cut?
     most_aggregates: ClassVar[int] = 400  # in one statement
+    folds: ClassVar[bool] = (
+        False  # does a comparison of texts fold case, accents or spaces unless it is told not to?
+    )
     nan_is_greatest: ClassVar[bool] = False  # then an upper bound keeps it out
     groups_few: ClassVar[bool] = (
         False  # is it cheaper to group by columns of few values first, and to ask of each value once?

@@ -34,6 +34,7 @@ class MysqlDialect(Dialect):
     text_type: ClassVar[str] = "char"
     integer_type: ClassVar[str] = "signed"
     casts_round: ClassVar[bool] = True
+    folds: ClassVar[bool] = True
     backtracks: ClassVar[bool] = True
     syntax: ClassVar[Syntax] = Syntax(prefix="(?-i)", vertical_tab=r"\x0b")
 

@@ -26,6 +26,7 @@ class SqliteDialect(Dialect):
 
     kind: ClassVar[str] = "sqlite"
     sqlglot: ClassVar[str] = "sqlite"
+    folds: ClassVar[bool] = True
     backtracks: ClassVar[bool] = True  # Python's re
     syntax: ClassVar[Syntax] = Syntax(end=r"\Z", hexadecimal=by_u)
 

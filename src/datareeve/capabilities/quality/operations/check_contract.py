@@ -52,7 +52,7 @@ class CheckContract(Operation[CheckFacts]):
     """Check a data contract: run its rules on a database, a folder of files or Spark, and say what holds.
 
     What the catalog guarantees (a primary key, NOT NULL, a validated foreign key) is proved without reading a row; the rest is read in one pass a table and a
-    few statements more, in one read-only snapshot, with a time limit each, on the replica where the estate names one. Every rule has a verdict: pass, warn, fail,
+    few statements more, in a read-only snapshot, with a time limit each, on the replica where the estate names one. Every rule has a verdict: pass, warn, fail,
     or not run with the reason. Rows that break a rule are named by their key, at most twenty, and never by a value of a personal column. Verdicts and
     their history are kept in the quality store; nothing else is written. The run fails where a rule fails, or could not be run.
     """
@@ -173,7 +173,7 @@ class CheckContract(Operation[CheckFacts]):
         return Step(
             id=f"check {contract.name} on {place.system}",
             call=Call(system="quality", action="do", arguments={"work": checking.WORK, "given": given}),
-            why=f"Each rule of {contract.name} is asked of {place.system}" + (f", on {place.read_on}" if place.read_on != place.system else "") + ", in one read-only snapshot.",
+            why=f"Each rule of {contract.name} is asked of {place.system}" + (f", on {place.read_on}" if place.read_on != place.system else "") + ", READ ONLY.",
             effect=Effect.READ,
             probe=Claim(text=f"{contract.name} was checked on {place.system}", call=self._read("was_run", contract.name, place.system)),
             shown=tuple(_shortened(statement.sql) for statement in compiled.statements) or ("nothing: all of it is proved, or cannot be run",),
