@@ -257,6 +257,64 @@ def test_a_rule_that_does_not_fit_its_column_is_found():
         of("- {type: custom, engine: datareeve, implementation: {kind: range, at_least: 1}}", at=2)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("{kind: continuity, columns: [created], every: 1 day, at_least: 2024-01-01}", "is no argument of continuity"),
+        ("{kind: continuity, columns: [created], every: 1 day, at_most: 2024-12-31}", "is no argument of continuity"),
+        ("{kind: gaps, columns: [id], step: 0}", "is not a number above zero"),
+        ("{kind: gaps, columns: [id], step: -1}", "is not a number above zero"),
+        ("{kind: schema, columns: [{name: id, required: true}]}", "write a rule of kind not-null"),
+        ("{kind: schema, columns: [id]}", "is no list of columns"),
+        ("{kind: row-count, tolerance: 5 %}", "row-count counts none"),
+        ("{kind: aggregate, columns: [id], function: sum, tolerance: 5}", "aggregate counts none"),
+        ("{kind: not-null, columns: [id], tolerance: -1}", "neither a number"),
+        ("{kind: row-count, mustBeLessThan: .inf}", "is not a number"),
+        ("{kind: row-count, mustBe: .nan}", "is not a number"),
+    ],
+)  # fmt: skip
+def test_what_would_not_be_executed_as_it_stands_is_refused(said, told):
+    with pytest.raises(BadInput) as error:
+        of(f"- {{type: custom, engine: datareeve, implementation: {said}}}")
+    assert told in error.value.what
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "unit"),
+    [("5 %", "percent"), ("5", "value"), ("0", "value")],
+    ids=["share", "figure", "none"],
+)
+def test_an_agreement_may_be_off_by_so_much_on_either_side(tolerance, unit):
+    said = f"{{kind: agreement, function: row-count, with: {{table: other}}, tolerance: {tolerance}}}"
+    rule = the(of(f"- {{type: custom, engine: datareeve, implementation: {said}}}"), "agreement")
+    most = float(tolerance.rstrip(" %"))
+    assert (rule.bounds, rule.unit) == (Bounds(at_least=-most, at_most=most), unit)
+    assert not rule.bounds.hold(-90)
+
+
+@pytest.mark.parametrize(
+    ("operators", "bounds"),
+    [
+        ("mustBeGreaterOrEqualTo: 0, mustBeLessThan: 1, unit: percent", Bounds(at_least=0, below=1)),
+        ("mustBeGreaterOrEqualTo: 0, mustBeLessThan: 1", NONE_BREAK),
+        ("mustBeGreaterOrEqualTo: 10, mustBeBetween: [0, 100]", Bounds(at_least=10, at_most=100)),
+        ("mustBeLessOrEqualTo: 50, mustBeBetween: [0, 100]", Bounds(at_least=0, at_most=50)),
+    ],
+)
+def test_operators_together_all_hold(operators, bounds):
+    assert the(of(f"- {{metric: nullValues, {operators}}}", at=1), "not-null").bounds == bounds
+
+
+def test_values_of_a_column_of_text_are_as_they_are_written():
+    given = "- {metric: invalidValues, arguments: {validValues: [010, 1.10, true, open, null]}}"
+    assert the(of(given, at=1), "set").arguments == {"values": ["010", "1.10", "true", "open"]}
+    own = "- {type: custom, engine: datareeve, implementation: {kind: set, values: [007]}}"
+    assert the(of(own, at=1), "set").arguments == {"values": ["007"]}
+    assert the(of("- {metric: invalidValues, arguments: {validValues: [1, 2]}}", at=0), "set").arguments == {
+        "values": [1, 2]
+    }
+
+
 def test_several_mistakes_are_told_at_once():
     with pytest.raises(BadInput) as error:
         read(HEAD + "foo: 1\nschema:\n  - {name: t, bar: 2}", "c")

@@ -16,7 +16,7 @@ from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.operations.backtest import RunBacktest
 from datareeve.capabilities.quality.operations.learn_expectations import LearnExpectations
 from datareeve.capabilities.quality.operations.mark_expected import MarkExpected
-from datareeve.core.errors import BadInput
+from datareeve.core.errors import BadInput, StalePlan
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # the engines' clocks are asked for yesterday
 TODAY = NOW.replace(hour=0, minute=0, second=0)
@@ -158,6 +158,16 @@ def test_a_check_asks_the_learned_rules_of_yesterday(engine, request):
     assert verdict["told"]["figure"] == sum(
         1 for row in rows() if row[0].date() == (TODAY - timedelta(days=1)).date()
     )
+
+
+def test_an_edit_made_after_the_plan_is_not_written_over(on_duckdb, tmp_path):
+    path = tmp_path / "contracts" / "shop.yaml"
+    plan = on_duckdb.preview(learning(metrics=("row-count",)))
+    edited = path.read_text() + "# looked at by Ann\n"
+    path.write_text(edited)
+    with pytest.raises(StalePlan, match="is as it was looked at"):
+        on_duckdb.apply(plan, by="test", approved=True)
+    assert path.read_text() == edited
 
 
 def test_how_late_rows_come_is_learned_from_when_they_were_loaded(on_duckdb):

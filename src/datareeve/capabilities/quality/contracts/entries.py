@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -122,7 +123,7 @@ def _duplicates(
         columns = reading.columns(place.table, named, (*place.path, "arguments", "properties"))
     if not columns:
         return reading.wrong(place.path, 'says not of what: "arguments: {properties: [...]}"')
-    yield draft("unique", place.table, columns, bounds=_counted(bounds), unit=unit, at=place.words)
+    yield draft("unique", place.table, columns, bounds=_counted(bounds, unit), unit=unit, at=place.words)
     return None
 
 
@@ -138,7 +139,13 @@ def _nulls(  # noqa: PLR0913, PLR0917 - what an entry is made of
         else {}
     )
     yield draft(
-        "not-null", place.table, place.columns, arguments, bounds=_counted(bounds), unit=unit, at=place.words
+        "not-null",
+        place.table,
+        place.columns,
+        arguments,
+        bounds=_counted(bounds, unit),
+        unit=unit,
+        at=place.words,
     )
     return None
 
@@ -147,14 +154,15 @@ def _invalid(
     entry: dict[str, Any], place: Place, reading: Reading, bounds: Bounds, unit: str
 ) -> Iterator[Rule]:
     arguments = dict(entry.get("arguments") or {})
-    if "validValues" in entry:
-        arguments.setdefault("validValues", entry["validValues"])
-    made = list(_criteria(arguments, place, reading))
+    above = "validValues" in entry and "validValues" not in arguments
+    if above:
+        arguments["validValues"] = entry["validValues"]
+    made = list(_criteria(arguments, place, reading, above=above))
     if not arguments:
         reading.wrong(
             place.path, 'says not what is valid: "arguments: {validValues: [...]}" or "{pattern: ...}"'
         )
-    elif len(made) > 1 and _counted(bounds) != NONE_BREAK:
+    elif len(made) > 1 and _counted(bounds, unit) != NONE_BREAK:
         reading.leave(
             place,
             _name(entry, "invalidValues"),
@@ -163,17 +171,24 @@ def _invalid(
     else:
         for kind, given in made:
             yield draft(
-                kind, place.table, place.columns, given, bounds=_counted(bounds), unit=unit, at=place.words
+                kind,
+                place.table,
+                place.columns,
+                given,
+                bounds=_counted(bounds, unit),
+                unit=unit,
+                at=place.words,
             )
 
 
 def _criteria(
-    arguments: dict[str, Any], place: Place, reading: Reading
+    arguments: dict[str, Any], place: Place, reading: Reading, *, above: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     if "validValues" in arguments:
         values = arguments["validValues"]
         if isinstance(values, list):
-            yield "set", {"values": [one for one in values if one is not None]}
+            held = () if above else ("arguments",)
+            yield "set", {"values": reading.values(values, (*place.path, *held, "validValues"), place)}
         else:
             reading.wrong((*place.path, "arguments", "validValues"), "is not a list")
     if "pattern" in arguments:
@@ -188,9 +203,11 @@ def _criteria(
         )
 
 
-def _counted(bounds: Bounds) -> Bounds:
-    """None or exactly zero of what breaks it are the same."""
-    return NONE_BREAK if bounds in (Bounds(), Bounds(equal_to=0), Bounds(below=1, at_least=0)) else bounds
+def _counted(bounds: Bounds, unit: str) -> Bounds:
+    """None or exactly zero of what breaks it are the same; fewer than one is so of rows, and not of percent."""
+    same = [Bounds(), Bounds(equal_to=0), Bounds(at_least=0, at_most=0)]
+    same += [Bounds(below=1, at_least=0)] if unit == "rows" else []
+    return NONE_BREAK if bounds in same else bounds
 
 
 def bounds_of(entry: dict[str, Any], place: Place, reading: Reading) -> Bounds | None:
@@ -206,22 +223,23 @@ def bounds_of(entry: dict[str, Any], place: Place, reading: Reading) -> Bounds |
             reading.wrong((*place.path, operator), "is not a number" if wanted == 1 else "is not two numbers")
             return None
         if field == "between":
-            found |= {"at_least": min(numbers), "at_most": max(numbers)}
+            least, most = found.get("at_least"), found.get("at_most")
+            found["at_least"] = min(numbers) if least is None else max(least, min(numbers))
+            found["at_most"] = max(numbers) if most is None else min(most, max(numbers))
         else:
             found[field] = (min(numbers), max(numbers)) if wanted > 1 else numbers[0]
     return Bounds(**found)
 
 
 def _figure(value: Any) -> Any:
-    """A number; true and false are one and zero, as queries answer them."""
-    if isinstance(value, bool):
-        return float(value)
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    return float(value) if isinstance(value, (int, float)) else None
+    """A finite number; true and false are one and zero, as queries answer them."""
+    if not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _unit(entry: dict[str, Any], place: Place, reading: Reading, what: str) -> str | None:
@@ -349,6 +367,13 @@ def _own(given: Any, entry: dict[str, Any], place: Place, reading: Reading) -> I
     if kind not in get_args(Kind):
         return reading.wrong((*path, "kind"), f"is no kind of rule{nearest(kind, get_args(Kind))}")
     arguments, named = _own_arguments(kind, given)
+    if kind == "set" and isinstance(arguments.get("values"), list):
+        held = (
+            ("arguments",)
+            if isinstance(given.get("arguments"), dict) and "values" in given["arguments"]
+            else ()
+        )
+        arguments["values"] = reading.values(arguments["values"], (*path, *held, "values"), place)
     wrong = list(kinds.argument_problems(kind, arguments))
     for name, what in wrong:
         reading.wrong((*path, name) if name else path, what)
@@ -395,12 +420,18 @@ def _own_figures(
     if given.get("tolerance") is not None:
         number, sign, _ = str(given["tolerance"]).partition("%")
         number, word, _ = number.partition("percent")
-        if _figure(number.strip()) is None:
+        if _figure(number.strip()) is None or _figure(number.strip()) < 0:
             reading.wrong(
                 (*place.path, "implementation", "tolerance"), "is neither a number of rows nor a percentage"
             )
             return None
-        bounds, unit = Bounds(at_most=_figure(number.strip())), "percent" if sign or word else "rows"
+        if not tolerates(kind):
+            reading.wrong(
+                (*place.path, "implementation", "tolerance"),
+                f"is of rows that break a rule, and {kind} counts none: give {', '.join(OPERATORS)}",
+            )
+            return None
+        bounds, unit = _tolerated(kind, _figure(number.strip()), share=bool(sign or word))
     if unit not in ("rows", "percent", "value", "seconds"):
         reading.wrong((*place.path, "implementation", "unit"), "is none of rows, percent, value, seconds")
         return None
@@ -408,7 +439,19 @@ def _own_figures(
         reading.wrong(place.path, f"gives {kind} no bound: {', '.join(OPERATORS)}")
         return None
     counted = kind in COUNTING_KINDS or kind == "schema"
-    return _counted(bounds) if counted else bounds, unit
+    return _counted(bounds, unit) if counted else bounds, unit
+
+
+def tolerates(kind: str) -> bool:
+    """Whether a tolerance says something of a kind: what counts rows, and what is held against another figure."""
+    return kind in COUNTING_KINDS or kind in ("schema", "agreement")
+
+
+def _tolerated(kind: str, most: float, *, share: bool) -> tuple[Bounds, str]:
+    """An agreement may be off by so much on either side: a load that was cut short is as wrong as a doubled one."""
+    if kind == "agreement":
+        return Bounds(at_least=-most, at_most=most), "percent" if share else "value"
+    return Bounds(at_most=most), "percent" if share else "rows"
 
 
 def _has_columns(kind: str, columns: tuple[str, ...], path: Any, reading: Reading) -> bool:

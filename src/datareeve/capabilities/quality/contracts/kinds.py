@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.contracts.standard import nearest
@@ -27,7 +28,7 @@ ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
     "foreign-key": {"table": TEXT, "columns": LIST},
     "near-duplicates": {"keys": LIST},
     "gaps": {"by": LIST, "step": NUMBER},
-    "continuity": {"every": TEXT, "by": LIST, "at_least": SCALAR, "at_most": SCALAR},
+    "continuity": {"every": TEXT, "by": LIST},
     "row-count": {},
     "aggregate": {"function": TEXT, "q": NUMBER},
     "freshness": {},
@@ -113,7 +114,21 @@ def argument_problems(kind: str, arguments: dict[str, Any]) -> Iterator[tuple[st
             yield name, f"is no argument of {kind}{nearest(name, known)}"
     if kind in ("range", "length") and not arguments:
         yield "", f"gives {kind} no bound: {', '.join(known)}"
+    if kind == "gaps" and _is(arguments.get("step"), NUMBER) and not 0 < arguments["step"] < math.inf:
+        yield "step", "is not a number above zero"
+    if kind == "schema" and isinstance(arguments.get("columns"), (list, tuple)):
+        yield from _listed(arguments["columns"])
     yield from _words(kind, arguments)
+
+
+def _listed(columns: list[Any]) -> Iterator[tuple[str, str]]:
+    """The columns of a `schema` rule: a key that nothing compares is refused."""
+    if any(not isinstance(one, dict) or not isinstance(one.get("name"), str) for one in columns):
+        yield "columns", "is no list of columns, each with its name"
+        return
+    for key in sorted({str(key) for one in columns for key in one} - {"name", "type"}):
+        instead = ": write a rule of kind not-null" if key == "required" else ""
+        yield "columns", f"has {key!r}, which is not compared{instead}"
 
 
 def _words(kind: str, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:

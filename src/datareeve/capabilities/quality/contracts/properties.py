@@ -123,8 +123,10 @@ def _of_property(one: dict[str, Any], place: Place, reading: Reading) -> Iterato
         if one.get(key) is True:
             yield draft(kind, place.table, place.columns, at=Place((*place.path, key), "").words)
     if one.get("enum"):
-        values = [entry.get("value") for entry in one["enum"] if entry.get("value") is not None]
-        yield from _fitting("set", {"values": values}, (*place.path, "enum"), one, place, reading)
+        path = (*place.path, "enum")
+        told = [entry for entry in enumerate(one["enum"]) if entry[1].get("value") is not None]
+        values = [reading.value(entry["value"], (*path, n, "value"), place) for n, entry in told]
+        yield from _fitting("set", {"values": values}, path, one, place, reading)
     for kind, arguments, key in _options(one, place, reading):
         yield from _fitting(kind, arguments, (*place.path, "logicalTypeOptions", key), one, place, reading)
 

@@ -34,6 +34,7 @@ def read(text: str, name: str) -> Contract:
     _refuse(standard_problems(document.data), document, name)
     data: dict[str, Any] = document.data
     reading = _reading(data)
+    reading.document = document
     _refuse(reading.problems, document, name)
     drafts = list(_drafts(data, reading))
     _refuse(reading.problems, document, name)

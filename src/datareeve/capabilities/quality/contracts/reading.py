@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datareeve.capabilities.quality.contracts import entries
 from datareeve.capabilities.quality.contracts.standard import Problem, nearest
-from datareeve.capabilities.quality.contracts.yaml_text import Path, said
+from datareeve.capabilities.quality.contracts.yaml_text import Document, Path, said
 from datareeve.capabilities.quality.rule import Rule, Unsupported
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Reading:
     dialect: str = ""
     problems: list[Problem] = field(default_factory=list)
     unsupported: list[Unsupported] = field(default_factory=list)
+    document: Document | None = None
     translate: Callable[[str, Any, Place, Reading], tuple[tuple[Rule, ...], str]] | None = None
 
     def wrong(self, path: Path, what: str) -> None:
@@ -82,6 +83,18 @@ class Reading:
             else:
                 found.append(physical or str(name))
         return tuple(found)
+
+    def values(self, listed: list[Any], path: Path, place: Place) -> list[Any]:
+        """Values that a column may have, NULL left out. Of a column of text they are what is written: the code 010 is not the number 10."""
+        return [self.value(one, (*path, n), place) for n, one in enumerate(listed) if one is not None]
+
+    def value(self, one: Any, path: Path, place: Place) -> Any:
+        """As `values`, of a single one."""
+        types = self.tables[place.table].types
+        of_text = {types.get(column) for column in place.columns} == {"string"}
+        if self.document is None or not of_text or not isinstance(one, (bool, int, float)):
+            return one
+        return self.document.written(path) or one
 
     def filled(self, query: str, place: Place, dialect: str) -> str:
         """A query with its placeholders replaced."""

@@ -64,7 +64,7 @@ def plan(  # noqa: PLR0913 - a plan's parts
         )
     step = write_step(path, text, before, why)
     return Plan(
-        summary=summary, steps=(step,), checks=(step.probe,), requirements=(_unchanged(path, before),), **base
+        summary=summary, steps=(step,), checks=(step.probe,), requirements=(unchanged(path, before),), **base
     )
 
 
@@ -88,7 +88,8 @@ def write_step(path: str, text: str, before: str | None, why: str) -> Step:
     )
 
 
-def _unchanged(path: str, before: str | None) -> Claim:
+def unchanged(path: str, before: str | None) -> Claim:
+    """What a plan rests on: the file is what it was when it was looked at, so that nobody's edit is written over."""
     call = Call(system="files", action="digest", arguments={"path": path})
     there = "is as it was looked at" if before else "is not there yet"
     return Claim(text=f"{path} {there}", call=call, expected=before, remedy="Plan again.")

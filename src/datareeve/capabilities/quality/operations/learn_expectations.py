@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from datareeve.capabilities.quality import contract_files, engines
+from datareeve.capabilities.quality.contracts import storing
 from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.contracts.write import changed, entry_of
 from datareeve.capabilities.quality.learned import baseline, last_bucket, reading
@@ -196,7 +197,8 @@ class LearnExpectations(Operation[LearnFacts]):
             )
         summary = f"Write {len(good)} learned rules of {facts.table} into {facts.path}."
         step = self._step(facts, text)
-        return Plan(summary=summary, steps=(step,), checks=(step.probe,), **base)
+        unchanged = storing.unchanged(facts.path, facts.digest)
+        return Plan(summary=summary, steps=(step,), checks=(step.probe,), requirements=(unchanged,), **base)
 
     def _written(self, facts: LearnFacts, good: list[Learned]) -> str:
         """The contract's text with the rules, each where it belongs; one of the same id gives way."""
