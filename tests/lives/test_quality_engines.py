@@ -10,6 +10,7 @@ import pytest
 import flights_data
 import quality_rig as rig
 import servers
+import spark_rig
 
 CONTRACT = "nycflights13"
 BY_THE_CLOCK = "flights-age"  # its figure is an age, which grows between two checks
@@ -141,7 +142,10 @@ def test_rows_that_break_a_warning_are_named_by_their_key(verdicts, place):
 def test_spark_says_what_postgresql_says_rule_by_rule(verdicts, places, spark_cluster):
     _, folder = places
     tables = {table: str(folder / "parquet" / f"{table}.parquet") for table in flights_data.TABLES}
-    registry = servers.elsewhere(folder, spark={"kind": "spark", "url": spark_cluster.url, "tables": tables})
+    registry = servers.elsewhere(
+        folder,
+        spark={"kind": "spark", "url": spark_cluster.url, "tables": tables, "settings": spark_rig.SETTINGS},
+    )
     try:
         found = rig.check(registry["spark"], rig.contract(CONTRACT))
     finally:

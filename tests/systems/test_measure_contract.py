@@ -133,7 +133,7 @@ def stack():
         yield held
 
 
-MARKS = {"mysql": pytest.mark.system, "spark": pytest.mark.kills}
+MARKS = {"mysql": pytest.mark.system, "spark": pytest.mark.spark}
 NOBODY_WRITES = {"duckdb", "folder", "spark"}
 
 

@@ -12,7 +12,7 @@ import servers
 import spark_rig
 from datareeve.core.errors import BadInput, DatareeveError, Unreachable
 
-pytestmark = pytest.mark.kills  # the slow tier: a Spark takes half a minute to start
+pytestmark = pytest.mark.spark  # the slow tier: a Spark takes half a minute to start
 CANARY = "canary7f3a"
 
 
