@@ -43,7 +43,7 @@ class Test(NamedTuple):
     """One test with what it is asked of."""
 
     name: str  # 'dbt_utils.accepted_range'
-    given: dict[str, Any]
+    given: expectations.Given
     settings: dict[str, Any]
     table: str
     column: str
@@ -74,6 +74,17 @@ class Test(NamedTuple):
         )
 
 
+class Node(NamedTuple):
+    """A model, a version of one, or a table of a source, with where each of its parts stands."""
+
+    told: dict[str, Any]
+    at: str
+    tests_at: str  # a version without tests has those of its model
+    columns: list[tuple[dict[str, Any], str]]
+    name: str
+    model: str  # of a version
+
+
 def read(text: str, table: str = "") -> Imported:
     """The tests of a properties file. `table` picks one of its models. Errors: `BadInput` `contract.syntax`, `contract.import`."""
     data = parse(text, "the dbt file").data
@@ -86,45 +97,104 @@ def read(text: str, table: str = "") -> Imported:
             "Give a schema.yml.",
         )
     collector = Collector(SOURCE)
-    for one, at in _nodes(data):
-        if not table or table in (one.get("name"), one.get("identifier")):
-            _node(one, at, collector)
+    for node in _nodes(data):
+        if not table or table in (node.name, node.model, node.told.get("identifier")):
+            _node(node, collector)
     return collector.result()
 
 
-def _nodes(data: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+def _nodes(data: dict[str, Any]) -> Iterator[Node]:
     for kind in ("models", "seeds", "snapshots"):
         for number, one in enumerate(data.get(kind) or []):
             if isinstance(one, dict) and one.get("name"):
-                yield one, f"{kind}[{number}]"
+                yield from _versions(one, f"{kind}[{number}]")
     for number, source in enumerate(data.get("sources") or []):
         for place, one in enumerate((source or {}).get("tables") or []):
-            inherited = {
-                key: source[key] for key in ("freshness", "loaded_at_field", "schema") if key in source
-            }
-            yield {**inherited, **one}, f"sources[{number}].tables[{place}]"
+            at = f"sources[{number}].tables[{place}]"
+            if isinstance(one, dict) and one.get("name"):
+                told = {**one, **_loaded(source, one)}
+                yield Node(told, at, at, _columns(one, at), str(one["name"]), "")
 
 
-def _node(one: dict[str, Any], at: str, collector: Collector) -> None:
-    name = str(one["name"])
-    columns = [
-        column for column in one.get("columns") or [] if isinstance(column, dict) and column.get("name")
-    ]
-    physical = str(one.get("identifier") or one.get("alias") or name)
+def _loaded(source: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
+    """What a table of a source has of the source: by itself, or under `config`, where newer versions write it."""
+    found: dict[str, Any] = {}
+    for holder in (source, source.get("config"), one, one.get("config")):
+        for key in ("freshness", "loaded_at_field", "schema"):
+            if isinstance(holder, dict) and key in holder:
+                told, before = holder[key], found.get(key)
+                found[key] = (
+                    {**before, **told} if isinstance(told, dict) and isinstance(before, dict) else told
+                )
+    return found
+
+
+def _columns(one: dict[str, Any], at: str) -> list[tuple[dict[str, Any], str]]:
+    """The columns that are listed, each with its place."""
+    listed = enumerate(one.get("columns") or [])
+    return [(column, f"{at}.columns[{n}]") for n, column in listed if isinstance(column, dict) and column.get("name")]  # fmt: skip
+
+
+def _versions(one: dict[str, Any], at: str) -> Iterator[Node]:
+    """A model, or each of its versions: the latest goes by the model's name, as `ref` without a version does."""
+    versions = [each for each in enumerate(one.get("versions") or []) if isinstance(each[1], dict)]
+    name, own = str(one["name"]), _columns(one, at)
+    latest = str(
+        one.get("latest_version") or max((told.get("v") for _, told in versions), key=_in_order, default="")
+    )
+    for number, told in versions:
+        place = f"{at}.versions[{number}]"
+        kept = {key: value for key, value in one.items() if key != "alias"}
+        tests = place if told.get("tests") or told.get("data_tests") else at
+        if tests == place:
+            kept = {key: value for key, value in kept.items() if key not in ("tests", "data_tests")}
+        whole = {"alias": f"{name}_v{told.get('v')}", **kept, **told}
+        called = name if str(told.get("v")) == latest else f"{name}_v{told.get('v')}"
+        yield Node(whole, place, tests, _of_version(own, told, place), called, name)
+    if not versions:
+        yield Node(one, at, at, own, name, "")
+
+
+def _in_order(version: Any) -> tuple[bool, float, str]:
+    number = isinstance(version, (int, float))
+    return number, float(version) if number else 0.0, str(version)
+
+
+def _of_version(
+    own: list[tuple[dict[str, Any], str]], told: dict[str, Any], at: str
+) -> list[tuple[dict[str, Any], str]]:
+    """The columns of a version: those of the model that it includes, and its own in the place of the same name."""
+    if "columns" not in told:
+        return own
+    wanted = next((one for one in told["columns"] or [] if isinstance(one, dict) and "include" in one), {})
+    included, excluded = wanted.get("include", []), wanted.get("exclude") or []
+    every = included in ("all", "*")
+    found = {
+        column["name"]: (column, place)
+        for column, place in own
+        if (every or column["name"] in (included or ())) and column["name"] not in excluded
+    }
+    found |= {column["name"]: (column, place) for column, place in _columns(told, at)}
+    return list(found.values())
+
+
+def _node(node: Node, collector: Collector) -> None:
+    one, at, name = node.told, node.at, node.name
+    config = one.get("config") if isinstance(one.get("config"), dict) else {}
+    physical = str(one.get("identifier") or (config or {}).get("alias") or one.get("alias") or name)
     if one.get("schema"):
         physical = f"{one['schema']}.{physical}"
     collector.table(
         name,
-        map(_column, columns),
+        (_column(column) for column, _ in node.columns),
         physical_name=physical if physical != name else "",
         description=str(one.get("description") or ""),
     )
-    _tests(one, at, name, "", collector)
+    _tests(one, node.tests_at, name, "", collector)
     _freshness(one, at, name, collector)
     for number, constraint in enumerate(one.get("constraints") or []):
         _constraint(constraint, f"{at}.constraints[{number}]", name, "", collector)
-    for place, column in enumerate(columns):
-        own = f"{at}.columns[{place}]"
+    for column, own in node.columns:
         _tests(column, own, name, str(column["name"]), collector)
         for number, constraint in enumerate(column.get("constraints") or []):
             _constraint(constraint, f"{own}.constraints[{number}]", name, str(column["name"]), collector)
@@ -188,7 +258,9 @@ def test_of(given: Any, table: str, column: str) -> Test:
     }
     if "column_name" in said:
         arguments["column_name"] = said["column_name"]
-    return Test(name, arguments, settings, table, column, str(settings.get("where") or ""))
+    return Test(
+        name, expectations.Given(arguments), settings, table, column, str(settings.get("where") or "")
+    )
 
 
 def made_of(test: Test) -> Made:
@@ -201,8 +273,9 @@ def made_of(test: Test) -> Made:
         return JINJA
     if str(test.settings.get("fail_calc") or "count(*)").replace(" ", "").lower() != "count(*)":
         return "It counts its failures in its own way (fail_calc)."
+    test = test._replace(given=expectations.Given(test.given))
     try:
-        made = _generic(test)
+        made = expectations.whole(_generic(test), test.given)
     except (KeyError, TypeError, ValueError, AttributeError):
         return "Its arguments are not of the kind that it takes."
     return made if isinstance(made, str) else _judged(made, test)
@@ -215,7 +288,8 @@ def _jinja(value: Any) -> bool:
 def _generic(test: Test) -> Made:
     package, _, name = test.name.rpartition(".")
     if package in ("dbt_expectations", "metaplane.dbt_expectations"):
-        given = {**test.given, "row_condition": None}
+        given = expectations.Given({**test.given, "row_condition": None})
+        test.given.looked_at.update(test.given)  # what nothing looks at is told of `given`
         given.setdefault("column", test.target)
         condition = sql_rules.and_(test.where, str(test.given.get("row_condition") or ""))
         for key in ("compare_model", "other_table_name"):
@@ -223,6 +297,7 @@ def _generic(test: Test) -> Made:
                 given[key] = _reference(given[key])
         if name.startswith("expect_column_values_to_be_") and name.endswith(("increasing", "decreasing")):
             given.setdefault("sort_column", test.target)
+            given.setdefault("strictly", True)  # as its macro has it
         return expectations.translated(name, given, test.table, where=condition)
     if package in ("", "dbt"):
         known = GENERIC.get(name)
@@ -276,7 +351,13 @@ def _reference(given: Any) -> str:
         if _jinja(str(given)):
             raise ValueError(given)
         return str(given)
-    names = [part.strip().strip("'\"") for part in found["parts"].split(",") if "=" not in part]
+    parts = [part.strip() for part in found["parts"].split(",")]
+    names = [part.strip("'\"") for part in parts if "=" not in part]
+    version = next(
+        (re.sub(r"^\w+\s*=\s*", "", part) for part in parts if re.match(r"v(ersion)?\s*=", part)), ""
+    )
+    if version:
+        names[-1] = f"{names[-1]}_v{version.strip(chr(39) + chr(34))}"
     return (
         names[-1] if not str(given).strip(" {").startswith("source") or len(names) == 1 else ".".join(names)
     )

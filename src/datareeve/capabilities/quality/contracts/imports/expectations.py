@@ -41,11 +41,64 @@ NOT_EXECUTED = {
 }  # fmt: skip
 
 
+# Arguments that say how a tool asks or answers, and not what is good.
+BESIDE = frozenset((
+    "result_format", "catch_exceptions", "include_config", "meta", "batch_id", "auto", "profiler_config", "parse_strings_as_datetimes", "output_strftime_format",
+    "allow_cross_type_comparisons", "allow_relative_error", "row_condition", "condition_parser", "group_by", "quote", "quote_values", "is_raw", "column", "column_name",
+    "display_inconsistent_columns", "name", "description", "notes", "severity", "id", "rendered_content", "model",
+))  # fmt: skip
+
+
+class Given(dict[str, Any]):
+    """Arguments that know which of them were looked at: one that nothing asks for must not be lost without a word."""
+
+    def __init__(self, given: dict[str, Any], looked_at: set[str] | None = None) -> None:
+        super().__init__(given)
+        self.looked_at = set() if looked_at is None else looked_at
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As a dict does."""
+        self.looked_at.add(key)
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> Any:
+        self.looked_at.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.looked_at.add(str(key))
+        return super().__contains__(key)
+
+    def but(self, **other: Any) -> Given:
+        """With other values; what is looked at there is looked at here."""
+        return Given({**self, **other}, self.looked_at)
+
+    @property
+    def unasked(self) -> list[str]:
+        """The arguments that say something and that nothing looked at."""
+        return sorted(
+            key
+            for key, value in self.items()
+            if key not in self.looked_at and key not in BESIDE and not _says_nothing(key, value)
+        )
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    return value is None or value is False or value in ("", [], {}) or (key, value) == ("mostly", 1)
+
+
+def whole(made: Made, given: Given) -> Made:
+    """The rules, where they are all that was asked; else which arguments they leave out."""
+    if isinstance(made, str) or not given.unasked:
+        return made
+    return f"Not executed with {', '.join(given.unasked)}: the rule would ask something else."
+
+
 class Asked(NamedTuple):
     """An expectation's arguments, of one table."""
 
     table: str
-    given: dict[str, Any]
+    given: Given
     where: str = ""
     ordered: bool = False  # whether the tool says by what rows are in order
 
@@ -111,11 +164,11 @@ def translated(name: str, given: dict[str, Any], table: str, *, where: str = "")
         return "Its row_condition is not plain SQL: write it as one."
     if given.get("group_by"):
         return "It is asked of groups: write it as SQL."
-    asked = Asked(table, given, condition)
+    asked = Asked(table, given if isinstance(given, Given) else Given(given), condition)
     if plain.startswith(("expect_column_values", "expect_column_value_")) and not asked.column:
         return "It names no column."
     try:
-        return made(asked)
+        return whole(made(asked), asked.given)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         return "Its arguments are not of the kind that it takes."
 
@@ -372,7 +425,7 @@ def _percent(asked: Asked) -> Asked:
         for key in ("min_value", "max_value")
         if asked.given.get(key) is not None
     }
-    return asked._replace(given={**asked.given, **scaled})
+    return asked._replace(given=asked.given.but(**scaled))
 
 
 def _quantiles(asked: Asked) -> Made:
@@ -381,7 +434,7 @@ def _quantiles(asked: Asked) -> Made:
         return asked.metric("quantile", q=_finite(asked.given["quantile"]))
     rules: list[Rule] = []
     for q, (least, most) in zip(ranges["quantiles"], ranges["value_ranges"], strict=True):
-        one = asked._replace(given={**asked.given, "min_value": least, "max_value": most})
+        one = asked._replace(given=asked.given.but(min_value=least, max_value=most))
         made = one.metric("quantile", q=_finite(q))
         rules += made if not isinstance(made, str) else ()
     return tuple(rules) or NO_BOUND
@@ -513,6 +566,8 @@ def _row_count_equal(asked: Asked) -> Made:
 
 def _row_count_other(asked: Asked) -> Made:
     other = asked.given.get("other_table_name") or asked.given.get("compare_model")
+    if asked.where:
+        return "Some rows are not compared with the whole of another table; write it as SQL."
     return same_rows(asked.table, str(other)) if other else "It names no other table."
 
 
@@ -537,6 +592,8 @@ def same_rows(table: str, other: str, bounds: Bounds | None = None) -> Made:
 
 
 def _unexpected_rows(asked: Asked) -> Made:
+    if asked.where:
+        return "A row_condition beside a query is not asked: write it into the query."
     text = str(asked.given["unexpected_rows_query"]).replace("{batch}", "{object}")
     return (sql_rules.rows_of(asked.table, text),)
 
