@@ -1,14 +1,17 @@
 """Keyed digests, what is found in text by them, and files written anew: hostile names and values among them."""
 
+import contextlib
 import gzip
 import json
 import os
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datareeve.systems.keyed import Finder, Keyed, unescaped, written
+from datareeve.core.errors import Failed
+from datareeve.systems.keyed import Finder, Keyed, spellings, unescaped, wanted_of, written
 from datareeve.systems.subject_files import Files, Source, writers
 from datareeve.systems.subject_shapes import Sought, Store
 
@@ -19,8 +22,8 @@ def keyed(tmp_path_factory):
 
 
 def finder(keyed, value, category="email", names=()):
-    trace = keyed.trace(value, category) if category != "key" else keyed.key_trace(value)
-    return Finder(keyed, [trace], names)
+    traces = keyed.traces(value, category) if category != "key" else [keyed.key_trace(value)]
+    return Finder(keyed, traces, names)
 
 
 @pytest.mark.parametrize(
@@ -36,17 +39,19 @@ def test_an_address_is_found_however_it_is_written_and_redacted(keyed, line):
 
 @pytest.mark.parametrize(
     "line",
-    ["ann.leer@example.com", "ann lee wrote to example", "jann.lee@example.com", "ann.lee@example.org", ""],
-)
+    ["ann.leer@example.com", "ann lee wrote to example", "jann.lee@example.com", "ann.lee@example.org", "",
+     "jo-ann.lee@example.com", "x.ann.lee@example.com", "ann.lee@example.com.br", "mary_ann.lee@example.com"],
+)  # fmt: skip
 def test_what_only_looks_alike_is_left(keyed, line):
     assert not finder(keyed, "ann.lee@example.com").is_in(line)
 
 
 @pytest.mark.parametrize(
     ("line", "there"),
-    [("call +49 171/555-0199", True), ("00491715550199", True), ("tel:0171 555 0199", True), ("0171 555 0198", False), ("5550199", False)],
+    [("call +49 171/555-0199", True), ("00491715550199", True), ("tel:0171 555 0199", True), ("0171 555 0198", False), ("5550199", False),
+     ("+43 171 5550199", False), ("(812) 171-5550199", False), ("491715550199", True)],
 )  # fmt: skip
-def test_a_telephone_number_is_found_by_its_last_nine_digits(keyed, line, there):
+def test_a_telephone_number_is_found_by_country_and_national_number(keyed, line, there):
     assert finder(keyed, "+49 171 5550199", "phone").is_in(line) is there
 
 
@@ -65,10 +70,80 @@ def test_a_long_key_is_found_anywhere(keyed):
 
 @pytest.mark.parametrize(
     ("value", "category"),
-    [("Ann", "name"), ("ab", "email"), ("12", "phone"), ("", "email"), ("x " * 40, "address")],
-)
+    [("Ann", "name"), ("ab", "email"), ("12", "phone"), ("", "email"), ("x " * 40, "address"),
+     ("000-000-0000", "phone"), ("+1 111 111 1111", "phone"), ("1234567890", "phone"), ("unknown", "email"), ("n/a@n.com", "email"),
+     ("no-reply@example.com", "email"), ("erased", "username"), ("erased-3f2a91c0d4e5", "username")],
+)  # fmt: skip
 def test_what_tells_nobody_apart_is_not_sought(keyed, value, category):
-    assert keyed.trace(value, category) is None
+    assert keyed.traces(value, category) == []
+
+
+def test_two_numbers_of_one_ending_are_two_people_s(keyed):
+    wanted = wanted_of(keyed.traces("+1 212-555-0123", "phone"))
+    for same in ("(212) 555-0123", "1 212 555 0123", "001 212 555 0123", "+1 (212) 5550123"):
+        assert keyed.tells(same, wanted)
+    for other in ("(312) 555-0123", "+1 312 555 0123", "+44 212 555 0123", "98212 555 0123"):
+        assert not keyed.tells(other, wanted)
+
+
+def test_a_column_is_compared_with_what_may_stand_in_it(keyed):
+    traces = [*keyed.traces("0171 5550199", "phone"), *keyed.traces("annlee", "username")]
+    assert keyed.tells("1715550199", wanted_of(traces, "phone"))
+    assert not keyed.tells("1715550199", wanted_of(traces, "national-id"))
+    assert keyed.tells("AnnLee", wanted_of(traces, "email"))
+    assert not keyed.tells("AnnLee", wanted_of(traces, "tax-id"))
+
+
+def test_a_mark_that_holds_what_is_sought_ends(keyed):
+    trace = keyed.key_trace("erasedvalue")
+    assert Finder(keyed, [trace]).redacted("an erasedvalue", "[erasedvalue]") == "[erasedvalue]"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(4711, "4711.0"), (4711, "4711.00"), ("9B2F0C1A-55D1-4E0B-9A52-0C1D2E3F4A5B", "9b2f0c1a-55d1-4e0b-9a52-0c1d2e3f4a5b")],
+)  # fmt: skip
+def test_a_key_is_the_same_in_another_spelling(keyed, one, other):
+    assert keyed.subject("customer", one) == keyed.subject("customer", other)
+    assert {str(one).lower(), other} & set(spellings(written(one)))
+    assert keyed.subject("customer", "04711") != keyed.subject("customer", "4711")
+
+
+@pytest.mark.parametrize("type_", ["DOUBLE", "DECIMAL(18,2)", "VARCHAR", "BIGINT"])
+@pytest.mark.parametrize("reference", ["file:key.txt", None])
+def test_a_key_is_found_in_a_column_of_any_type(tmp_path, keyed, type_, reference):
+    (tmp_path / "key.txt").write_text("4711\n")
+    with contextlib.closing(duckdb.connect()) as connection:
+        connection.execute(
+            f"COPY (SELECT n::{type_} AS id FROM range(4700, 4720) t(n)) TO '{tmp_path}/f.parquet'"
+        )
+    store = Store.model_validate(
+        {"dataset": "d", "table": "f.parquet", "form": "parquet", "match": {"column": "id"}}
+    )
+    sought = Sought(subject="customer", digest=keyed.subject("customer", 4711), reference=reference)
+    made = Files(Source(tmp_path, "f.parquet"), store, sought, keyed, tmp_path)
+    assert made.count() == 1
+    made.rewrite(None)
+    assert made.count() == 0
+
+
+def test_what_another_key_made_is_an_error_and_never_nobody(tmp_path, keyed):
+    (tmp_path / "a.log").write_text("customer_id=42\n")
+    other = Keyed(tmp_path / "elsewhere")
+    sought = Sought(subject="customer", digest=other.subject("customer", 42))
+    store = Store.model_validate({"dataset": "d", "table": "a.log", "match": {"column": "id"}})
+    with pytest.raises(Failed, match="another key"):
+        Files(Source(tmp_path, "a.log"), store, sought, keyed, tmp_path)
+    spared = {
+        "column": "id",
+        "older": "at",
+        "before": "2020-01-01",
+        "spared": [sought.digest],
+        "spared_subject": "customer",
+    }
+    store = Store.model_validate({"dataset": "d", "table": "a.log", "match": spared})
+    with pytest.raises(Failed, match="another key"):
+        Files(Source(tmp_path, "a.log"), store, None, keyed, tmp_path)
 
 
 def test_a_digest_rests_on_the_key_of_the_project(keyed, tmp_path):

@@ -5,12 +5,15 @@ It is what masking, checks, erasure and the register of processing all rest on: 
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from datareeve.core.value import Value
 
+DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -101,12 +104,22 @@ class LegalHold(Value):
     """What must not be erased, whoever asks."""
 
     subject: str | None = Field(None, description="whose data: customer")
-    keys: tuple[str, ...] = Field(
+    keys: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")], ...] = Field(
         (), description="digests of subject keys, as compliance.hold-subject prints them; none: everyone's"
     )
     datasets: tuple[Name, ...] = ()
     why: str = Field(min_length=1)
-    until: str | None = Field(None, description="a date; none: until it is taken out here")
+    until: str | None = Field(None, description="its last day, 2027-12-31; none: until it is taken out here")
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _a_day(cls, given: object) -> object:
+        # Another spelling would be compared as text, and 12/31/2030 would have ended long ago.
+        if given is None or type(given) is date:
+            return None if given is None else str(given)
+        if not isinstance(given, str) or not DAY.match(given):
+            raise ValueError("until is a day as 2027-12-31")
+        return date.fromisoformat(given).isoformat()
 
 
 class QualitySettings(Value):

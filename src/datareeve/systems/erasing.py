@@ -17,7 +17,7 @@ from datareeve.systems import subject_tables
 from datareeve.systems.adapter import Adapter, effects, reads
 from datareeve.systems.keyed import Finder, Keyed
 from datareeve.systems.subject_files import Files, Source, remove_formers
-from datareeve.systems.subject_shapes import Sought, Store
+from datareeve.systems.subject_shapes import Sought, Store, Trace
 from datareeve.systems.subject_sql import SPEECH, Looking, Rows
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ class Subjects(Adapter):
     def subject_identifiers(self, store: dict[str, Any], sought: dict[str, Any]) -> list[dict[str, Any]]:
         """What the subject's rows of a dataset tell it by, as keyed digests: [{digest, atoms, category, weak}]."""
         one, keyed = Store.model_validate(store), self._keyed()
-        found = {}
+        found: dict[str, Trace] = {}
         for row in self.subject_rows(one, Sought.model_validate(sought), list(one.identifying)):
             for column, category in one.identifying.items():
-                if row.get(column) not in (None, "") and (trace := keyed.trace(row[column], category)):
-                    found[trace.digest] = trace
+                if row.get(column) not in (None, ""):
+                    found |= {trace.digest: trace for trace in keyed.traces(row[column], category)}
         return [found[digest].model_dump() for digest in sorted(found)][:MOST_IDENTIFIERS]
 
     @reads

@@ -5,7 +5,7 @@ can try addresses against the digests, which of a plain hash anybody could. Whoe
 sense of GDPR article 4(5), and deleting the key makes all of them meaningless.
 
 Text is compared by *atoms*, its runs of letters and digits in one case: `Ann.Lee@example.com`, `ann.lee%40example.com` and "ann lee example
-com" are found by one digest. Telephone numbers are compared by their last nine digits.
+com" are found by one digest. Telephone numbers are compared by their national number, and by country where both name one.
 """
 
 from __future__ import annotations
@@ -35,19 +35,33 @@ NUMBER = re.compile(r"\+?\d[\d ()./-]{5,24}\d")
 ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 APART = 4  # characters between two atoms of one value, at most
 MOST_ATOMS = 12
-PHONE_DIGITS, FEWEST_DIGITS = 9, 7
+FEWEST_DIGITS, FEWEST_DIFFERENT = 7, 3  # 000 000 and 121 212 are nobody's
 SHORTEST = 5  # letters and digits of a value that is sought in text
 WEAK_DIGITS = 9  # a number with fewer digits is found everywhere: it counts only beside its name
+MARK_HEX = 8  # the last digits of a person's digest say which key made it
+MOST_ROUNDS = 8  # of redacting one text
+LOGINS = frozenset(("email", "username", "social-profile", "online-id"))  # one value may be any of these
+# What stands in a column where nothing is known: it tells nobody.
+PLACEHOLDERS = frozenset(
+    ("unknown", "none", "null", "nil", "na", "notavailable", "notapplicable", "nomail", "noemail", "noreply", "donotreply", "nobody",
+     "anonymous", "anon", "erased", "deleted", "redacted", "removed", "hidden", "private", "withheld", "undefined", "missing", "default",
+     "dummy", "test", "tester", "guest", "user", "customer", "xxx", "xxxx", "xxxxx", "tbd", "empty", "invalid", "unbekannt", "inconnu")
+)  # fmt: skip
+PLACEHOLDER_NUMBERS = ("123456789", "987654321")
+# Signs that join a value to more of the same: jo-ann.lee@example.com is not ann.lee@example.com.
+JOINING = {"email": "._+-", "name": "-'\u2019"}
+WHOLE = re.compile(r"([+-]?\d+)\.0+")
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 Wanted = dict[int, set[str]]  # digests by how many words they are made of; 0: numbers
 
 
-def wanted_of(traces: Iterable[Trace]) -> Wanted:
-    """The traces that tell a person by themselves."""
+def wanted_of(traces: Iterable[Trace], category: str = "") -> Wanted:
+    """The traces that tell a person by themselves; with a category, those that may stand in a column of it."""
     found: Wanted = {}
     for trace in traces:
-        if not trace.weak:
+        if not trace.weak and _comparable(trace.category, category):
             found.setdefault(trace.atoms, set()).add(trace.digest)
     return found
 
@@ -72,8 +86,20 @@ class Keyed:
         return hmac.digest(self._secret(), said, "sha256").hex()[:HEX]
 
     def subject(self, subject: str, key: Any) -> str:
-        """The digest that stands for one person."""
-        return self.digest("subject", subject, written(key))
+        """The digest that stands for one person; its last digits say which project's key made it."""
+        return self.digest("subject", subject, written(key))[:-MARK_HEX] + self._mark()
+
+    def refuse_foreign(self, *digests: str) -> None:
+        """Errors: `Failed` `compliance.key-changed` where another key made one: it would match nobody, and "none is left" would be said of all."""
+        if any(not digest.endswith(self._mark()) for digest in digests):
+            raise Failed(
+                "compliance.key-changed",
+                f"A person's digest was made with another key than {STATE_FOLDER}/{KEY_FILE}: nobody can be recognised by it.",
+                f"Put the former {KEY_FILE} back from a backup; where it is lost, place the holds anew (compliance.hold-subject).",
+            )
+
+    def _mark(self) -> str:
+        return self.digest("key")[:MARK_HEX]
 
     def signature(self, text: str) -> str:
         """The signature of a document."""
@@ -83,18 +109,17 @@ class Keyed:
         """Whether that is our signature of it."""
         return hmac.compare_digest(self.signature(text), signature)
 
-    def trace(self, value: Any, category: str) -> Trace | None:
-        """What a value is found by; None where it is too short to tell a person."""
+    def traces(self, value: Any, category: str) -> list[Trace]:
+        """What a value is found by; nothing where it is too short to tell a person, or says that nothing is known."""
         text = written(value)
         if category == "phone":
-            digits = "".join(re.findall(r"\d", text))
-            if len(digits) < FEWEST_DIGITS:
-                return None
-            return Trace(digest=self._number(digits), atoms=0, category=category)
+            return [Trace(digest=one, atoms=0, category=category) for one in self._sought_numbers(text)]
         atoms = atoms_of(text)
         if not 0 < len(atoms) <= MOST_ATOMS or len("".join(atoms)) < SHORTEST or _common(atoms, category):
-            return None
-        return Trace(digest=self._atoms(atoms), atoms=len(atoms), category=category)
+            return []
+        if _is_placeholder(text):
+            return []
+        return [Trace(digest=self._atoms(atoms), atoms=len(atoms), category=category)]
 
     def key_trace(self, key: str) -> Trace:
         """What the key itself is found by in text."""
@@ -105,10 +130,8 @@ class Keyed:
     def tells(self, value: Any, wanted: Wanted) -> bool:
         """Whether a whole value is one of those that are sought. What has another number of words is not digested at all."""
         text = written(value)
-        if numbers := wanted.get(0):
-            digits = "".join(re.findall(r"\d", text))
-            if len(digits) >= FEWEST_DIGITS and self._number(digits) in numbers:
-                return True
+        if (numbers := wanted.get(0)) and not numbers.isdisjoint(self.numbers(text)):
+            return True
         atoms = ATOM.findall(text)
         sought = wanted.get(len(atoms)) if atoms else None
         return bool(sought) and self._atoms(map(_folded, atoms)) in (sought or ())
@@ -116,8 +139,29 @@ class Keyed:
     def _atoms(self, atoms: Iterable[str]) -> str:
         return self.digest("atoms", *atoms)
 
-    def _number(self, digits: str) -> str:
-        return self.digest("number", digits[-PHONE_DIGITS:])
+    def numbers(self, text: str) -> set[str]:
+        """The digests that a telephone number is compared by."""
+        country, national = _parted(text)
+        if len(national) < FEWEST_DIGITS:
+            return set()
+        if country:
+            written_on = {self.digest("number without country", country + national)}
+            return written_on | {self.digest("number of country", country, national), self.digest("number without country", national)}  # fmt: skip
+        return {self.digest("number", national), self.digest("number without country", national)}
+
+    def _sought_numbers(self, text: str) -> list[str]:
+        """The digests that a number is found by: numbers of two countries differ, one without a country may be of either."""
+        country, national = _parted(text)
+        made_up = len(set(national)) < FEWEST_DIFFERENT or national.startswith(PLACEHOLDER_NUMBERS)
+        if len(national) < FEWEST_DIGITS or made_up:
+            return []
+        if not country:
+            return [self.digest("number without country", national)]
+        return [
+            self.digest("number of country", country, national),
+            self.digest("number", national),
+            self.digest("number", country + national),
+        ]
 
     def _secret(self) -> bytes:
         if self._key is None:
@@ -139,8 +183,10 @@ class Finder:
         self._keyed = keyed
         self._wanted: dict[int, set[str]] = {}
         self._weak: set[str] = set()
+        self._joining: dict[str, str] = {}
         for trace in traces:
             self._wanted.setdefault(trace.atoms, set()).add(trace.digest)
+            self._joining[trace.digest] = JOINING.get(trace.category, "")
             if trace.weak:
                 self._weak.add(trace.digest)
         self._names = {"".join(atoms_of(name)) for name in names}
@@ -155,12 +201,15 @@ class Finder:
 
     def redacted(self, text: str, mark: str) -> str:
         """The text with a mark in place of each trace; what stood behind escapes comes out without them."""
-        spans = self.spans(text)
-        if not spans and (plain := unescaped(text)) != text:
-            text, spans = plain, self.spans(plain)
-        for span in _merged(spans):
-            text = f"{text[: span.start]}{mark}{text[span.end :]}"
-        return self.redacted(text, mark) if spans and self.is_in(text) else text
+        for _ in range(MOST_ROUNDS):
+            spans = self.spans(text)
+            if not spans and (plain := unescaped(text)) != text and (spans := self.spans(plain)):
+                text = plain
+            if not spans:
+                return text
+            for span in _merged(spans):
+                text = f"{text[: span.start]}{mark}{text[span.end :]}"
+        return mark if self.is_in(text) else text
 
     def _in_atoms(self, text: str) -> Iterator[Span]:
         lengths = sorted(length for length in self._wanted if length)
@@ -173,7 +222,9 @@ class Finder:
                 if len(some) < length or _far_apart(some):
                     break
                 digest = self._keyed.digest("atoms", *(atom for _, _, atom in some))
-                if digest in self._wanted[length] and (digest not in self._weak or self._named(found[:i])):
+                if digest not in self._wanted[length] or (digest in self._weak and not self._named(found[:i])):  # fmt: skip
+                    continue
+                if not _is_part(text, Span(start, some[-1][1]), self._joining[digest]):
                     yield Span(start, some[-1][1])
 
     def _named(self, before: list[tuple[int, int, str]]) -> bool:
@@ -183,8 +234,7 @@ class Finder:
     def _in_numbers(self, text: str) -> Iterator[Span]:
         wanted = self._wanted.get(0)
         for match in NUMBER.finditer(text) if wanted else ():
-            digits = "".join(re.findall(r"\d", match[0]))
-            if len(digits) >= FEWEST_DIGITS and self._keyed._number(digits) in (wanted or ()):  # noqa: SLF001 - of its own module
+            if wanted and not wanted.isdisjoint(self._keyed.numbers(match[0])):
                 yield Span(match.start(), match.end())
 
 
@@ -194,10 +244,22 @@ def atoms_of(text: str) -> list[str]:
 
 
 def written(value: Any) -> str:
-    """A value as text: a whole number without a fraction, whatever the engine keeps it as."""
+    """A value as text: a whole number without a fraction, a UUID in lower case, whatever the engine keeps it as."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    text = str(value).strip()
+    if whole := WHOLE.fullmatch(text):
+        return whole[1]
+    return text.lower() if UUID.fullmatch(text) else text
+
+
+def spellings(key: str) -> list[str]:
+    """How a column of another type may write a key: a pandas column with gaps has 4711.0, a decimal 4711.00, a UUID either case."""
+    if UUID.fullmatch(key):
+        return [key.lower(), key.upper()]
+    if key.isascii() and key.isdigit():
+        return [key, *(f"{key}.{'0' * zeros}" for zeros in range(1, 11))]
+    return [key]
 
 
 def unescaped(text: str) -> str:
@@ -211,6 +273,38 @@ def _folded(atom: str) -> str:
 
 def _far_apart(some: list[tuple[int, int, str]]) -> bool:
     return any(later[0] - earlier[1] > APART for earlier, later in pairwise(some))
+
+
+def _comparable(of_trace: str, of_column: str) -> bool:
+    if not of_column or of_trace in ("", of_column):
+        return True
+    return of_column != "phone" and (of_trace == "key" or {of_trace, of_column} <= LOGINS)
+
+
+def _is_placeholder(text: str) -> bool:
+    """Whether a value says that there is none: unknown, n/a@n.com; or is what an erasure put there."""
+    local = "".join(atoms_of(text.split("@", 1)[0]))
+    return local in PLACEHOLDERS or text.startswith("erased-")
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """The country and the national number of a telephone number, both without what one dials before them."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE  # noqa: PLC0415 - its tables take a moment
+
+    digits = "".join(re.findall(r"\d", text))
+    if text.lstrip(" (").startswith("+") or digits.startswith("00"):
+        abroad = digits.lstrip("0")
+        country = next((abroad[:n] for n in (1, 2, 3) if abroad[:n].isdigit() and int(abroad[:n]) in COUNTRY_CODE_TO_REGION_CODE), "")  # fmt: skip
+        return country, abroad[len(country) :].lstrip("0")
+    national = digits.lstrip("0")
+    return "", national[1:] if len(national) == 11 and national[0] == "1" else national  # noqa: PLR2004 - 1 (212) 555 0123
+
+
+def _is_part(text: str, span: Span, joining: str) -> bool:
+    """Whether more of the same value stands before or after it."""
+    before = span.start > 1 and text[span.start - 1] in joining and text[span.start - 2].isalnum()
+    after = span.end + 1 < len(text) and text[span.end] in joining and text[span.end + 1].isalnum()
+    return before or after
 
 
 def _common(atoms: list[str], category: str) -> bool:

@@ -99,7 +99,9 @@ class Lines:
         self._keyed = keyed
         self._sought = sought
         self._finder = Finder(keyed, sought.traces, sought.names) if sought else Finder(keyed, ())
-        self._wanted = wanted_of(sought.traces if sought else ())
+        traces = sought.traces if sought else ()
+        self._wanted = {c: wanted_of(traces, store.identifying.get(c, "")) for c in store.match.values}
+        keyed.refuse_foreign(*store.match.spared)
         self._clear = looking.clear()
 
     def each(self, path: Path) -> Iterator[tuple[bytes, bytes | None]]:
@@ -177,7 +179,7 @@ class Lines:
         if match.column and self._is_key(row.get(match.column)):
             return True
         return any(
-            self._keyed.tells(row[c], self._wanted) for c in match.values if row.get(c) not in (None, "")
+            self._keyed.tells(row[c], self._wanted[c]) for c in match.values if row.get(c) not in (None, "")
         )
 
     def _is_key(self, value: Any) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from datareeve.core.errors import Failed
-from datareeve.systems.keyed import Keyed, wanted_of, written
+from datareeve.systems.keyed import Keyed, spellings, wanted_of
 from datareeve.systems.secret_references import resolver
 
 if TYPE_CHECKING:
@@ -73,11 +73,13 @@ class Looking:
         self.rows = rows
         self.keyed = keyed
         self.sought = sought
+        if sought is not None:
+            keyed.refuse_foreign(sought.digest)
         self._project = project
 
     def where(self, store: Store, source: str) -> Condition:
         """The rows of a store that are meant; of a store that keeps its key, those that are not anonymised yet."""
-        meant = self._match(store.match, source)
+        meant = self._match(store.match, source, store.identifying)
         if store.mode != "anonymise" or not store.set:
             return meant
         tests, parameters = [], []
@@ -103,7 +105,7 @@ class Looking:
             return [clear]
         digest, subject = self.sought.digest, self.sought.subject
         return [
-            written(value)
+            str(value)
             for value in self.distinct(column, source)
             if self.keyed.subject(subject, value) == digest
         ]
@@ -135,9 +137,9 @@ class Looking:
                 return
             last = [page[-1]["v"]]
 
-    def known(self, column: str, source: str) -> list[str]:
+    def known(self, column: str, source: str, category: str = "") -> list[str]:
         """The values of a column that tell the subject."""
-        wanted = wanted_of(self.sought.traces if self.sought else ())
+        wanted = wanted_of(self.sought.traces if self.sought else (), category)
         found = [v for v in self.distinct(column, source) if self.keyed.tells(v, wanted)] if wanted else []
         if len(found) > MOST_KEYS:
             raise Failed(
@@ -147,7 +149,7 @@ class Looking:
             )
         return found
 
-    def _match(self, match: Match, source: str) -> Condition:
+    def _match(self, match: Match, source: str, categories: dict[str, str] | None = None) -> Condition:
         conditions = []
         if match.within is not None:
             inner = self._match(match.within.match, match.within.table)
@@ -156,9 +158,10 @@ class Looking:
             )
             conditions.append(Condition(f"{self.speech.name(match.column)} IN ({rows})", inner.parameters))
         elif match.column and self.sought is not None:
-            conditions.append(self._any(match.column, self.keys(match.column, source)))
+            conditions.append(self._keyed_by(match.column, source))
         if match.values:
-            every = [self._any(column, self.known(column, source), text=True) for column in match.values]
+            kinds = categories or {}
+            every = [self._any(column, self.known(column, source, kinds.get(column, "")), text=True) for column in match.values]  # fmt: skip
             conditions.append(_joined(every, " OR "))
         if match.older:
             moment = self.speech.moment.format(self.speech.holder)
@@ -169,7 +172,17 @@ class Looking:
                 conditions.append(Condition(f"({spared.sql}) IS NOT TRUE", spared.parameters))
         return _joined(conditions, " AND ") if conditions else NEVER
 
+    def _keyed_by(self, column: str, source: str) -> Condition:
+        """The rows of the key, however the column's type writes it. PostgreSQL compares numbers and UUIDs as such, and keeps to its index."""
+        keys = self.keys(column, source)
+        if self.clear() is None or self.speech is not POSTGRESQL:
+            return self._any(column, list(dict.fromkeys(form for key in keys for form in (key, *spellings(key)))), text=True)  # fmt: skip
+        # As a number 04711 is 4711, somebody else's key in every other store.
+        padded = any(key.isdigit() and key != str(int(key)) for key in keys)
+        return self._any(column, keys, text=padded)
+
     def _spared(self, match: Match, source: str) -> Condition:
+        self.keyed.refuse_foreign(*match.spared)
         keys = [
             v
             for v in self.distinct(match.column, source)

@@ -1,10 +1,12 @@
 """Where a subject's data is, as data: an estate and catalogs in, places out."""
 
+from datetime import date
+
 import pytest
 from pydantic import ValidationError
 
 from datareeve.capabilities.quality.compliance.erasing import condition
-from datareeve.capabilities.quality.compliance.looking import _backups
+from datareeve.capabilities.quality.compliance.looking import _backups, holds_on
 from datareeve.capabilities.quality.compliance.places import Surroundings, find
 from datareeve.core.errors import Failed
 from datareeve.core.estate_data import DataSettings
@@ -163,6 +165,32 @@ def test_what_may_not_be_null_and_holds_no_text_needs_a_word():
 def test_what_is_kept_says_why():
     with pytest.raises(ValidationError, match="kept_because"):
         DataSettings.model_validate({"datasets": {"x": {**PEOPLE, "erasure": "keep"}}})
+
+
+@pytest.mark.parametrize(
+    "until", ["12/31/2030", "01.06.2030", "2030", "2030-02-30", "20300101", "soon", 20300101]
+)
+def test_a_hold_ends_on_a_day_or_is_refused(until):
+    with pytest.raises(ValidationError):
+        DataSettings.model_validate({"holds": {"h": {"why": "x", "until": until}}})
+
+
+@pytest.mark.parametrize("key", ["3f2a91c0d4e5", "4711", "", "G" * 32])
+def test_a_hold_names_people_by_whole_digests(key):
+    with pytest.raises(ValidationError):
+        DataSettings.model_validate({"holds": {"h": {"why": "x", "keys": [key]}}})
+
+
+def test_a_hold_whose_keys_another_project_made_holds_everybody():
+    day = date(2999, 1, 1)
+    declared = DataSettings.model_validate(
+        {"holds": {"h": {"why": "x", "subject": "person", "keys": ["a" * 32], "until": day}}}
+    )
+    mine, foreign = "b" * 24 + "a" * 8, "b" * 32
+    assert holds_on(declared, "person", mine, {"people"}) == ()
+    (held,) = holds_on(declared, "person", foreign, {"people"})
+    assert "holds everybody" in held.why
+    assert held.until == "2999-01-01"
 
 
 class Reader:

@@ -18,15 +18,17 @@ from datareeve.capabilities.quality.compliance.places import (
 )
 from datareeve.core.errors import BadInput, DatareeveError
 from datareeve.core.value import Value
+from datareeve.systems.keyed import MARK_HEX
 from datareeve.systems.subject_shapes import Match, Sought, Store, Trace
 from datareeve.systems.subject_tables import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from datareeve.core.estate_data import DataSettings
+    from datareeve.core.estate_data import DataSettings, LegalHold
     from datareeve.core.operation import Systems
 
+UNREADABLE = " (its keys were made with another .datareeve/compliance.key, so that it holds everybody: put that key back, or place the hold anew)"
 SHOWN = 12  # digits of a digest that are shown
 
 SERVER_SQL = """
@@ -241,13 +243,23 @@ def holds_on(declared: DataSettings, subject: str, digest: str, names: set[str])
 
     today = clock.stamp()[:10]
     return tuple(
-        Hold(name=name, why=one.why, until=one.until, datasets=tuple(d for d in one.datasets if d in names))
+        Hold(
+            name=name,
+            why=one.why + (UNREADABLE if _unreadable(one, digest) else ""),
+            until=one.until,
+            datasets=tuple(d for d in one.datasets if d in names),
+        )
         for name, one in declared.holds.items()
         if one.subject in (None, subject)
-        and (not one.keys or digest in one.keys)
+        and (not one.keys or digest in one.keys or _unreadable(one, digest))
         and (not one.datasets or names & set(one.datasets))
         and (one.until is None or one.until >= today)
     )
+
+
+def _unreadable(hold: LegalHold, digest: str) -> bool:
+    """Whether another key made one of the hold's digests: whom it names nobody can say, so it holds everybody."""
+    return any(key[-MARK_HEX:] != digest[-MARK_HEX:] for key in hold.keys)
 
 
 def _backups(systems: Systems, name: str) -> list[Backup]:
