@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import Field
 
 from datareeve.capabilities.quality import regexes
+from datareeve.capabilities.quality.classify import lexicon, sampling
 from datareeve.capabilities.quality.classify.column import ColumnEvidence
 from datareeve.capabilities.quality.classify.deciding import decide
 from datareeve.capabilities.quality.engines.dialect import MOMENTS, NUMERIC
 from datareeve.core.errors import BadInput
 from datareeve.core.personal_data import text as personal_text
+from datareeve.core.personal_data.values import look
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 SAMPLED_ABOVE = 5_000_000  # rows: a larger table is looked at by a sample of that many
 FEW = 24  # distinct values that may be an enumeration
+SOME_NAMES = 0.3  # share of values that are names of persons: some words are both, as Madison and Rose
 LONGEST_WORD = 40  # characters of a value that may stand in a contract
 SOME_ROWS = 20_000  # that a first look is taken at
 KEYS_COUNTED = 6
@@ -115,6 +118,9 @@ class _Look(NamedTuple):
     dialect: Dialect
     personal: Mapping[str, str]
     sample_rows: int
+    named: frozenset[str] = (
+        frozenset()
+    )  # columns that may hold names of persons: none of them is listed as an enumeration
 
     @property
     def sampled(self) -> bool:
@@ -147,10 +153,11 @@ def profile(  # noqa: PLR0913 - what is looked at, and how
     timeout_seconds: float | None = None,
 ) -> tuple[Profile, ...]:
     """The profiles of a catalog's tables. `personal`: column -> category by table, as the estate says it ('no': looked at, and not personal)."""
+    tables = {name: table for name, table in catalog.tables.items() if not table.why_not}
+    seen = _seen(reader, tables, dialect, timeout_seconds)
     looks = [
-        _Look(name, table, dialect, _personal(table, (personal or {}).get(name, {})), sample_rows)
-        for name, table in catalog.tables.items()
-        if not table.why_not
+        _look(name, table, dialect, (personal or {}).get(name, {}), sample_rows, seen[name])
+        for name, table in tables.items()
     ]
     first = _asked(reader, [one for look in looks for one in _first(look)], timeout_seconds)
     found = {look.name: _of_first(look, first) for look in looks}
@@ -164,16 +171,51 @@ def profile(  # noqa: PLR0913 - what is looked at, and how
     return tuple(_with_references(look, looks, found, third) for look in looks)
 
 
-def _personal(table: CatalogTable, told: Mapping[str, str]) -> dict[str, str]:
-    """Column -> category: what the estate says, else what the column's name does."""
-    evidence = [
+def _seen(
+    reader: Reader, tables: Mapping[str, CatalogTable], dialect: Dialect, timeout_seconds: float | None
+) -> dict[str, list[ColumnEvidence]]:
+    """What a sample of each table looks like, by the table: signs and counts. Where it cannot be read there are names alone."""
+    asked = {name: sampling.statements(table, dialect) for name, table in tables.items()}
+    found: dict[str, Any] = {}
+    for turn in range(2):
+        again = {name: some[turn] for name, some in asked.items() if len(some) > turn and "rows" not in found.get(name, {})}  # fmt: skip
+        told = [{"id": name, "sql": sql, "look": True} for name, sql in again.items()]
+        found |= _asked(reader, told, timeout_seconds)
+    return {
+        name: sampling.evidence(table, found.get(name, {}).get("rows") or [])
+        for name, table in tables.items()
+    }
+
+
+def _look(  # noqa: PLR0913, PLR0917 - what is looked at, and how
+    name: str,
+    table: CatalogTable,
+    dialect: Dialect,
+    told: Mapping[str, str],
+    sample_rows: int,
+    seen: list[ColumnEvidence],
+) -> _Look:
+    """With the columns that are personal: by what the estate says, else by their names, and by what a sample looks like."""
+    by_name = [
         ColumnEvidence(
             name=one.name, type=one.type, family=one.family, comment=one.comment, table=table.place[-1]
         )
         for one in table.columns
     ]
-    guessed = {one.column: one.category for one in decide(evidence) if one.category}
-    return {name: category for name, category in {**guessed, **told}.items() if category and category != "no"}
+    guessed = {
+        one.column: one.category for each in (decide(seen), decide(by_name)) for one in each if one.category
+    }
+    personal = {
+        name: category for name, category in {**guessed, **told}.items() if category and category != "no"
+    }
+    named = {one.name for one in seen if _may_name(one) and told.get(one.name) != "no"}
+    return _Look(name, table, dialect, personal, sample_rows, frozenset(named))
+
+
+def _may_name(one: ColumnEvidence) -> bool:
+    """Whether it may say who: names among its values, more than chance puts there, or a word for what a person does."""
+    names = one.looks.share("given", "surname", "full-name", "half-name", "cjk-name")
+    return names >= SOME_NAMES or lexicon.ROLE.search(lexicon.told(one.name[:120])) is not None
 
 
 def _asked(reader: Reader, statements: list[dict[str, Any]], timeout_seconds: float | None) -> dict[str, Any]:
@@ -285,7 +327,7 @@ def _second(look: _Look, found: Profile) -> Iterator[dict[str, Any]]:
     d, source = look.dialect, look.source
     for column in found.columns:
         name = d.name(column.name)
-        if _may_be_enumeration(column, found.looked_at):
+        if column.name not in look.named and _may_be_enumeration(column, found.looked_at):
             sql = f"SELECT {name} AS value, count(*) AS n FROM {source} WHERE {name} IS NOT NULL GROUP BY {name} ORDER BY n DESC"
             yield {"id": f"{look.name}:values:{column.name}", "sql": sql}
         format_ = _format_of(column)
@@ -454,7 +496,7 @@ def _with_values(look: _Look, column: Column, answers: dict[str, Any]) -> Column
     changes: dict[str, Any] = {}
     rows = answers.get(f"{look.name}:values:{column.name}", {}).get("rows") or []
     told = [(str(one["value"]), int(one["n"])) for one in rows]
-    if told and not any(_looks_personal(value) for value, _ in told):
+    if told and not _name_somebody(column.name, [value for value, _ in told]):
         changes["values"] = tuple(told)
     shape = next(iter(column.shapes), "")
     shaped = _row(answers, f"{look.name}:shape:{column.name}").get("n")
@@ -465,8 +507,11 @@ def _with_values(look: _Look, column: Column, answers: dict[str, Any]) -> Column
     return column.model_copy(update=changes) if changes else column
 
 
-def _looks_personal(value: str) -> bool:
-    return next(iter(personal_text.find(value)), None) is not None
+def _name_somebody(name: str, values: Sequence[str]) -> bool:
+    """Whether values that a sample did not have are somebody's after all."""
+    if any(next(iter(personal_text.find(value)), None) is not None for value in values):
+        return True
+    return _may_name(ColumnEvidence(name=name, looks=look(values)))
 
 
 # -- third: references between the tables --------------------------------------------------------------------------------------------

@@ -153,6 +153,31 @@ def test_no_value_of_a_personal_column_is_in_the_draft(flights):
     assert ("range", ("age",)) not in rules or not contract.tables[0].personal.get("age")
 
 
+def test_names_of_persons_are_no_enumeration_whatever_their_column_is_called(tmp_path):
+    people = ["Anna Schmidt", "Piotr Nowak", "Chiara Rossi", "John Miller"]
+    names = ["handled", "o_clerk", "фамилия", "codes", "colour"]
+    values = [
+        people,
+        ["K. Strzelecki-Vantongeren", "Q. Oyelaran"],
+        ["Иванов", "Петрова"],
+        ["Meyer", "open"],
+        ["blue", "gold"],
+    ]
+    with duckdb.connect(str(tmp_path / "flights.duckdb")) as made:
+        told = ", ".join(
+            f'{one!r}[1 + i % {len(one)}] AS "{name}"' for name, one in zip(names, values, strict=True)
+        )
+        made.execute(f"CREATE TABLE orders AS SELECT i AS id, {told} FROM range(2000) t(i)")
+    found = profiles(tmp_path, "orders")
+    text = proposing.propose("orders", found, system="air", kind="duckdb", now=clock.now())
+    for name in {name for some in values[:4] for name in some} - {"open"}:
+        assert name not in text + repr(found)
+    sets = {
+        rule.columns: rule.arguments["values"] for rule in read(text, "orders").rules if rule.kind == "set"
+    }
+    assert sets == {("colour",): ["blue", "gold"]}
+
+
 def test_odd_tables_are_profiled(flights):
     found = profiles(flights, 'Odd "name; DROP TABLE flights', "empty")
     text = proposing.propose("odd", found, system="air", kind="duckdb", now=clock.now())

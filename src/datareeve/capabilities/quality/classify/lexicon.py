@@ -192,6 +192,17 @@ THING_TABLE = re.compile(
 )
 
 
+# Who did something, or whose work it is: no category by itself, but its values are names as often as not.
+ROLE = re.compile(
+    r"(?:^| )(?:clerk|cashier|operator|picker|packer|driver|dispatcher|courier|nurse|doctor|physician|surgeon|therapist|technician|engineer|inspector|auditor|supervisor|foreman|manager|"
+    r"teacher|tutor|coach|trainer|instructor|assignee|assigned|handler|agent|advisor|adviser|consultant|broker|attorney|lawyer|sales ?(?:man|person|people|rep)|salesrep|rep|buyer|seller|planner|reviewer|approver|"
+    r"requester|requestor|reporter|creator|author|editor|owner|waiter|waitress|host|guide|pilot|captain|(?:created|changed|updated|modified|approved|entered|handled|signed|served|closed|opened|checked|reviewed|reported|sold|booked) by|"
+    r"\w*(?:bearbeiter|betreuer|berater|verkaeufer|verkaufer|kassierer|fahrer|ersteller|mitarbeiter)|bediener|arzt|pfleger|vendeur|caissier|chauffeur|conducteur|infirmier|medecin|employe|gestionnaire|"
+    r"vendedor|cajero|conductor|enfermera?|medico|empleado|responsable|operador|venditore|cassiere|autista|infermiere|operatore|funcionario|motorista|verkoper|medewerker|chauffeur|sprzedawca|kierowca|kasjer|"
+    r"ernam|aenam|usnam|bname|ename\d?|name \d)(?: |$)"
+)
+
+
 MACHINE_NAME = re.compile(
     r"(?:^| )(?:server|srv|host|node|gateway|gw|listen|bind|upstream|proxy|dns|vip|cluster|router|switch|subnet|local|lan|pod|broker|backend|endpoint|listener)(?: |$)"
 )

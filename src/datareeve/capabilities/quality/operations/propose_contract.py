@@ -36,9 +36,9 @@ class ProposeContract(Operation[ProposeFacts]):
     """Draft a data contract from what the tables look like.
 
     Looks at tables of a database, a folder of files or Spark: rows, NULLs, distinct values, ranges, lengths, shapes of text, keys of one, two or three columns,
-    references between the tables, orders between columns, and personal data by the columns' names. Writes an ODCS file with a rule for each regularity,
+    references between the tables, orders between columns, and personal data by names and by a sample that the adapter looks at. Writes an ODCS file with a rule for each regularity,
     each with its evidence ("336,776 rows, 0 NULL") and bounds with slack, status draft: a person reviews it before it is relied on. Of columns
-    that look personal there are counts and lengths only; no value of them is read. Tables above `sample_rows` are looked at by a sample, which is said. Undo gives back the file that stood there.
+    that look personal, or that may say who did something, there are counts and lengths only; no value of them is written. Tables above `sample_rows` are looked at by a sample, which is said. Undo gives back the file that stood there.
     """
 
     name: ClassVar[str] = "quality.propose-contract"
