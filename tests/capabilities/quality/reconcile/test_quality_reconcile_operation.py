@@ -67,6 +67,32 @@ def test_equal_tables_are_proved_equal(app):
     assert [check.verdict for check in part.checks] == [Verdict.HOLDS]
 
 
+def test_what_is_not_compared_stands_beside_equal(app):
+    plan = app.preview(Reconcile(left="shop", right="warehouse", table="customers"))
+    assert plan.checks[0].text.endswith("left and right are equal, right loaded not compared")
+
+
+def test_rows_without_a_moment_are_compared_and_told(app):
+    with sqlite3.connect(app.project / "shop.db") as shop:
+        shop.execute("CREATE TABLE moved (id integer primary key, came timestamp, n integer)")
+        shop.executemany(
+            "INSERT INTO moved VALUES (?, ?, ?)", [(1, "2026-01-01 00:00:00", 1), (2, None, 2), (3, None, 3)]
+        )
+    shop.close()
+    change(
+        app,
+        "CREATE TABLE moved (id bigint primary key, came timestamp, n bigint)",
+        "INSERT INTO moved VALUES (1, '2026-01-01', 1), (2, NULL, 2), (3, NULL, 4), (4, '2026-01-02', 5)",
+    )
+    asked = Reconcile(left="shop", right="warehouse", table="moved", until_column="came")
+    outcome = app.apply(app.preview(asked), by="tester", approved=True)
+    assert outcome.status != "done"
+    told = {finding.rule: finding for finding in outcome.parts[0].findings}
+    assert told["rows-differing"].figures["keys"] == [{"id": 3}]
+    assert told["rows-without-a-moment"].figures == {"left": 2, "right": 2}
+    assert outcome.parts[0].figures["rows_right"] == 3
+
+
 def test_differences_fail_the_run_and_are_told_by_key_and_column(app):
     change(
         app,

@@ -24,6 +24,8 @@ from datareeve.core.operation import (
 )
 from datareeve.core.value import Value
 
+NAMED = 10  # columns in a claim
+
 
 class ReconcileFacts(Value):
     """The two tables, and how the estate wants to be read."""
@@ -134,7 +136,7 @@ class Reconcile(Operation[ReconcileFacts]):
             inputs=self.inputs(),
             summary=f"Compare {compared} columns of {place}, {keyed}." if not prepared.problems else f"{place} cannot be compared.",
             steps=() if prepared.problems else (self._step(facts, prepared),),
-            checks=() if prepared.problems else (self._equal(facts),),
+            checks=() if prepared.problems else (self._equal(facts, prepared),),
             findings=_beforehand(facts, prepared),
             figures={"columns_compared": compared, "columns_left_out": len(prepared.pairing.left_out)},
             blockers=tuple(f"{problem[0].upper()}{problem[1:]}." for problem in prepared.problems),
@@ -162,8 +164,12 @@ class Reconcile(Operation[ReconcileFacts]):
             ),
         )  # fmt: skip
 
-    def _equal(self, facts: ReconcileFacts) -> Claim:
-        return self._told(facts, "equal", "left and right are equal")
+    def _equal(self, facts: ReconcileFacts, prepared: Prepared) -> Claim:
+        left_out = sorted(prepared.pairing.left_out)
+        beside = (
+            f", {', '.join(left_out[:NAMED])}{' and others' if len(left_out) > NAMED else ''} not compared"
+        )
+        return self._told(facts, "equal", f"left and right are equal{beside if left_out else ''}")
 
     def _told(self, facts: ReconcileFacts, figure: str, text: str) -> Claim:
         document = outcome.document("{run}", facts.left.label, facts.right.label)

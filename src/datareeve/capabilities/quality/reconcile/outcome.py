@@ -72,6 +72,9 @@ def _remarks(told: dict[str, Any], place: str) -> Iterator[Finding]:
     rest = told["not_looked_into"]
     if rest["segments"]:
         yield Finding(rule="not-looked-into", subject=place, what=f"{rest['segments']:,} more segments differ ({rest['rows_left']:,} rows beside {rest['rows_right']:,}) and were not looked into: the counts are lower bounds.", instead="Give max_differing more, or mend what was found first.", figures=rest)  # fmt: skip
+    undated = told["undated"]
+    if any(undated.values()):
+        yield Finding(rule="rows-without-a-moment", subject=place, what=f"{undated['left']:,} rows on the left and {undated['right']:,} on the right have no moment in until_column: they are compared, whenever they came.", instead="A late copy of such a row is told as a difference: look again later.", severity=Severity.INFO, figures=undated)  # fmt: skip
     if told["lagging"]:
         yield Finding(rule="one-side-is-late", subject=place, what=f"{told['lagging']:,} rows differed at first and not at the second look: one side is behind the other.", instead="Name until_column to compare up to one moment.", severity=Severity.INFO, figures={"lagging": told["lagging"]})  # fmt: skip
 

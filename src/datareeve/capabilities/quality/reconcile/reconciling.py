@@ -41,7 +41,7 @@ def reconcile(
     """What is equal and what is not, as JSON.
 
     {equal, exact, rows_left, rows_right, segments, only_left, only_right, differing, lagging, repeated_keys, columns: {name: rows},
-    keys: {only_left: [...], only_right: [...], differing: [...]}, not_looked_into: {segments, rows_left, rows_right}, until, snapshots,
+    keys: {only_left: [...], only_right: [...], differing: [...]}, not_looked_into: {segments, rows_left, rows_right}, until, undated: {left, right}, snapshots,
     statements, seconds, seconds_left, seconds_right, bytes_fetched}. `exact` false: the counts are lower bounds.
     Errors: `Failed` with the engine's code; `Unreachable`.
     """
@@ -52,6 +52,7 @@ def reconcile(
     both = Both(Asking(left, sides[0], compared), Asking(right, sides[1], compared))
     with both.at_once():
         until = _until(both, compared)
+        undated = [int(rows[0]["n"]) for rows in both.rows(Side.undated)] if until else [0, 0]
         found = Search(both, compared.most_differing, progress).run()
         lagging = _look_again(both, compared, found, pause)
         columns, asked = _columns(both, found)
@@ -62,6 +63,7 @@ def reconcile(
         "columns_of_rows": asked,
         "keys": _evidence(compared, found),
         "until": until,
+        "undated": dict(zip(("left", "right"), undated, strict=True)),
         **_cost(both, perf_counter() - began),
     }
 

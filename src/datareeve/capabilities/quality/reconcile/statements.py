@@ -102,9 +102,17 @@ class Side:
 
     def newest(self) -> str:
         """The newest moment of the column that says when a row came, in microseconds."""
-        column = next(column for column, pair in self.columns if pair.left.name == self.compared.until_column)
+        column, _ = self._dated()
         newest = self.engine.form("moment", f"max({self.engine.name(column.name)})", column)
         return f"SELECT {self.engine.as_text(newest)} AS newest FROM {self.table}"
+
+    def undated(self) -> str:
+        """How many rows have no moment: whether they are of before or after, nothing tells."""
+        column, _ = self._dated()
+        return f"SELECT count(*) AS n FROM {self.table} WHERE {self.engine.name(column.name)} IS NULL"
+
+    def _dated(self) -> tuple[Column, Pair]:
+        return next(one for one in self.columns if one[1].left.name == self.compared.until_column)
 
     def whole(self) -> str:
         """Count and sum of all rows, as one segment."""
@@ -170,7 +178,7 @@ class Side:
     def _until(self) -> str:
         if self.until is None:
             return ""
-        column = next(column for column, pair in self.columns if pair.left.name == self.compared.until_column)
+        column, _ = self._dated()
         name = self.engine.name(column.name)
         value = (
             self.piece(column, self.columns[0][1].model_copy(update={"form": "moment"}))
@@ -178,7 +186,8 @@ class Side:
             else name
         )
         value = f"CAST({value} AS INTEGER)" if self.engine.kind == "sqlite" else value
-        return f" WHERE {value} <= {self.engine.moment_literal(self.until, column)}"
+        # A row without a moment is compared too: left out, two tables that differ in it would be called equal.
+        return f" WHERE ({name} IS NULL OR {value} <= {self.engine.moment_literal(self.until, column)})"
 
 
 def within(ranges: Sequence[Range]) -> str:
