@@ -215,4 +215,5 @@ def test_a_long_hostile_value_takes_no_time():
     for name in FORMATS:
         arguments = {"country": "GB"} if name == "postcode" else {}
         for sign in ("a", "1", "-", ".", "a.", "1-", "a@", "P1", "a-", ";a=", "%"):
-            assert valid(name, sign * 4000, **arguments) is False
+            number = (name, sign) == ("json", "1")  # a long one, and JSON all the same
+            assert valid(name, sign * 4000, **arguments) is number
