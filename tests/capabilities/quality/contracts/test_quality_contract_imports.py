@@ -397,6 +397,30 @@ def test_sodacl_says_what_it_says():
     assert imported.asked == imported.executed + len(imported.unsupported) == 18
 
 
+@pytest.mark.parametrize(
+    ("line", "below", "lost"),
+    [
+        ("invalid_count(x) = 0", {"valid values": ["a"], "invalid format": "email"}, "invalid format"),
+        ("invalid_count(x) = 0", {"valid regex": "^a", "valid names file": "n.csv"}, "valid names file"),
+        ("avg(x) > 3", {"valid min": 0}, "valid min"),
+        ("duplicate_count(x) = 0", {"missing values": ["n/a"]}, "missing values"),
+    ],
+)
+def test_a_criterion_of_soda_that_is_not_executed_is_named(line, below, lost):
+    made = soda.single({line: below}, "t", "x")
+    assert isinstance(made, str), made
+    assert lost in made
+
+
+def test_an_enumeration_with_objects_in_it_is_named_and_not_cut_short():
+    text = json.dumps(
+        {"title": "t", "type": "object", "properties": {"a": {"enum": [{"b": 1}, 2]}, "c": {"const": 3}}}
+    )
+    imported = json_schema.read(text)
+    assert {column.name: column.enum for column in imported.tables[0].columns} == {"a": (), "c": (3,)}
+    assert [one.name for one in imported.unsupported] == ["a enum"]
+
+
 def test_a_soda_contract_is_read():
     text = """
 dataset: pg/db/public/orders

@@ -219,6 +219,13 @@ def test_what_is_exported_comes_back_the_same(exporter, importer, left):
     assert len({rule.at for rule in back.rules}) == len(contract.rules) - len(held.left)
 
 
+@pytest.mark.parametrize("exporter", [great_expectations, soda, dbt])
+def test_types_of_columns_are_not_exported_as_names_alone(exporter):
+    text = RULES.replace("      - name: n\n", "      - name: n\n        logicalType: integer\n", 1)
+    held = exporter.write(read(text, "all").rules, "t")
+    assert [rule.kind for rule, why in held.left if "Types" in why] == ["schema"]
+
+
 def _meaning(rule):
     said = {key: value for key, value in rule.arguments.items() if key != "nulls"}
     return rule.kind, rule.columns, json.dumps(said, sort_keys=True), rule.bounds.words, rule.unit

@@ -97,6 +97,18 @@ def test_what_is_not_there_is_told():
         assert error.value.code == code
 
 
+def test_a_rule_does_not_take_those_that_its_entry_says_beside_it():
+    entry = {"id": "valid", "metric": "invalidValues", "arguments": {"validValues": ["a"], "pattern": "^a$"}}
+    text = write.add_rule(TEXT, "orders", entry, "state")
+    both = [rule.id for rule in read(text, "it").rules if rule.id.endswith("valid") or "valid" in rule.id]
+    assert len(both) == 2
+    for call in (write.remove_rule, lambda text, rule: write.replace_rule(text, rule, {})):
+        with pytest.raises(BadInput) as error:
+            call(text, both[0])
+        assert error.value.code == "contract.several"
+        assert both[1] in error.value.what
+
+
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=8)
 NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6).map(lambda number: round(number, 3) + 0.0)
 WORDS = st.sampled_from(["yes", "no", "1e3", "012", "12:30", "null", "~", "", " a ", "2024-01-01", "#x", "a: b", "'", '"', "\n", "é", "- a", "%d", "off"]) | NAMES  # fmt: skip

@@ -460,6 +460,13 @@ def _entry_at(text: str, rule: str) -> tuple[tuple[str | int, ...], int]:
         raise BadInput(
             "contract.derived", f"The rule {rule!r} is said by {found.at}.", "Change the property itself."
         )
+    others = [repr(one.id) for one in contract.rules if one.at == found.at and one.id != rule]
+    if others:
+        raise BadInput(
+            "contract.several",
+            f"The entry {found.at} says {rule!r} and {', '.join(others)} too.",
+            "Give each an entry of its own, then change the one.",
+        )
     return path[:-1], path[-1]
 
 

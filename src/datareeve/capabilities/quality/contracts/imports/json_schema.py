@@ -131,6 +131,12 @@ class _Reader:
         if isinstance(schema.get("additionalProperties"), dict):
             taken = taken - {"additionalProperties"}
         several = len([one for one in _listed(schema.get("type")) if one != "null"]) > 1
+        if _deep(_choices(schema)):
+            key = "const" if "const" in schema else "enum"
+            why = "Objects and lists are no values of a column here."
+            self.collector.leave(
+                why, f"{at}{key}", f"{column or table} {key}", {key: schema[key]}, table=table, column=column
+            )
         for key in [
             *(key for key in schema if key not in taken and not key.startswith("x-")),
             *(["type"] if several else []),
@@ -155,8 +161,17 @@ def _listed(given: Any) -> list[str]:
 
 
 def _enum(schema: dict[str, Any]) -> tuple[Any, ...]:
-    values = [schema["const"]] if "const" in schema else schema.get("enum") or ()
-    return tuple(one for one in values if one is not None and not isinstance(one, (dict, list)))
+    values = _choices(schema)
+    return () if _deep(values) else tuple(one for one in values if one is not None)
+
+
+def _choices(schema: dict[str, Any]) -> list[Any]:
+    return [schema["const"]] if "const" in schema else list(schema.get("enum") or ())
+
+
+def _deep(values: list[Any]) -> bool:
+    """Whether objects or lists are among them: without these the others would be too few."""
+    return any(isinstance(one, (dict, list)) for one in values)
 
 
 def _options(schema: dict[str, Any], kind: str) -> dict[str, Any]:

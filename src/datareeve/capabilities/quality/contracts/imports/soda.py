@@ -274,7 +274,17 @@ def _column(check: Check) -> str:
     return _plain(named[0]) if len(named) == 1 else ""
 
 
+MISSING = frozenset(("missing values", "missing regex", "missing format"))  # the last two are told by name
+VALID = frozenset((
+    "valid values", "invalid values", "valid regex", "invalid regex", "valid format", "valid min", "valid max", "valid length", "valid min length",
+    "valid max length", "missing values",
+))  # fmt: skip
+
+
 def _of_metric(metric: str, arguments: list[str], bounds: Bounds, percent: bool, check: Check) -> Made:  # noqa: FBT001, PLR0911 - one answer a line reads best
+    lost = _unread(metric, check)
+    if lost:
+        return f"Not executed with {lost}: the rule would ask something else."
     counted: dict[str, Any] = {
         "bounds": _counted(bounds),
         "unit": "percent" if percent else "rows",
@@ -288,39 +298,36 @@ def _of_metric(metric: str, arguments: list[str], bounds: Bounds, percent: bool,
         return _duplicates(arguments, bounds, percent, check)
     if metric in ("invalid_count", "invalid_percent"):
         return _invalid(arguments[0], counted, check)
-    if metric in AGGREGATES and len(arguments) == 1:
-        return (
-            draft(
-                "aggregate",
-                check.table,
-                arguments,
-                {"function": AGGREGATES[metric]},
-                bounds=bounds,
-                unit="value",
-                where=check.where,
-            ),
-        )
-    if metric == "percentile":
-        said = {"function": "quantile", "q": float(arguments[1])}
-        return (
-            draft(
-                "aggregate", check.table, arguments[:1], said, bounds=bounds, unit="value", where=check.where
-            ),
-        )
-    function = COUNTS.get(metric)
-    if function and arguments:
+    of_column = _aggregated(metric, arguments)
+    if of_column:
         return (
             draft(
                 "aggregate",
                 check.table,
                 arguments[:1],
-                {"function": function},
+                of_column,
                 bounds=bounds,
                 unit="value",
                 where=check.where,
             ),
         )
     return _own_metric(metric, bounds, check)
+
+
+def _aggregated(metric: str, arguments: list[str]) -> dict[str, Any]:
+    """What an aggregate of a column is asked with; nothing where the metric is none."""
+    if metric in AGGREGATES and len(arguments) == 1:
+        return {"function": AGGREGATES[metric]}
+    if metric == "percentile":
+        return {"function": "quantile", "q": float(arguments[1])}
+    return {"function": COUNTS[metric]} if metric in COUNTS and arguments else {}
+
+
+def _unread(metric: str, check: Check) -> str:
+    """What a check says of valid and missing values that its rule would not ask: dropped, it would mean something else."""
+    known = {"invalid": VALID, "missing": MISSING}.get(metric.partition("_")[0], frozenset())
+    said = (key for key in check.below if re.match(r"(?:in)?valid\b|missing\b", str(key)))
+    return ", ".join(sorted(str(key) for key in said if key not in known and check.below[key] is not None))
 
 
 def _counted(bounds: Bounds) -> Bounds:
