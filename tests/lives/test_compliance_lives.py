@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 import subject_rig
+from datareeve.core.errors import StalePlan
 from subject_rig import EMAIL, OTHER, SECRET_CANARIES, SUBJECT
 
 AGED = (
@@ -135,6 +136,57 @@ def test_a_hold_spares_the_rows_of_its_subject_and_keeps_their_partitions(shop):
     shop.reopen()
     held = shop.plan("compliance.apply-retention", datasets=["visits"])
     assert (held.steps, "retention-not-applied" in told(held)) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("declared", "holds", "why"),
+    [
+        (None, {}, "no dataset says"),
+        ({"retention_days": 9000}, {}, "kept for longer"),
+        ({"erasure": "keep", "kept_because": "tax law"}, {}, "tax law"),
+        ({"retention_days": 30}, {"audit": {"why": "case", "datasets": ["notes"]}}, "audit"),
+        ({"retention_days": 30}, {}, ""),
+    ],
+)
+def test_a_cascade_takes_nothing_along_that_stays(shop, declared, holds, why):
+    shop.change(
+        "CREATE TABLE old (id int PRIMARY KEY, at date)",
+        "CREATE TABLE notes (old int REFERENCES old ON DELETE CASCADE, n int)",
+        "INSERT INTO old VALUES (1, '2001-01-01'), (2, current_date)",
+        "INSERT INTO notes VALUES (1, 1), (2, 2)",
+    )
+    old = {"system": "app", "table": "old", "retention_days": 365, "retention_column": "at"}
+    more = {} if declared is None else {"notes": {"system": "app", "table": "notes", **declared}}
+    shop.save(holds=holds, processing={}, datasets={"old": old, **more})
+    shop.reopen()
+    plan = shop.plan("compliance.apply-retention", datasets=["old"])
+    if why:
+        assert plan.steps == ()
+        assert any(why in finding.what for finding in plan.findings)
+    else:
+        assert shop.apply(plan).status == "done"
+        assert shop.query("SELECT old FROM notes") == [(2,)]
+
+
+def test_a_moment_in_a_text_column_is_not_compared(shop):
+    shop.change("CREATE TABLE texts (at text)", "INSERT INTO texts VALUES ('01/02/2999')")
+    one = {"system": "app", "table": "texts", "retention_days": 365, "retention_column": "at"}
+    shop.save(datasets={"texts": one}, processing={})
+    shop.reopen()
+    plan = shop.plan("compliance.apply-retention")
+    assert plan.steps == ()
+    assert any("is text" in finding.what for finding in plan.findings)
+
+
+def test_a_hold_that_is_placed_after_the_plan_stops_retention(shop):
+    shop.change(*AGED)
+    datasets(shop, visits=VISITS)
+    plan = shop.plan("compliance.apply-retention", datasets=["visits"])
+    before = shop.query("SELECT count(*) FROM visits")
+    shop.save(holds={"late": {"why": "case 13"}})
+    with pytest.raises(StalePlan):
+        shop.apply(plan)
+    assert shop.query("SELECT count(*) FROM visits") == before
 
 
 def test_old_rows_leave_files_and_a_duckdb_file(shop):

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.core import clock
 from datareeve.core.errors import BadInput, Failed
+from datareeve.core.estate import ESTATE_FILE
 from datareeve.core.value import canonical
 from datareeve.systems import proof_page
 from datareeve.systems.adapter import Adapter, effects, reads
+from datareeve.systems.estate_file import EstateFile
 from datareeve.systems.files import allowed_path, inside_path, replace_file
 from datareeve.systems.keyed import Keyed
 from datareeve.systems.secret_references import resolver
@@ -71,6 +73,11 @@ class ComplianceDesk(Adapter):
     def names_still(self, subject: str, reference: str, digest: str) -> bool:
         """Whether the reference leads to that subject."""
         return bool(self.sought(subject, reference, [])["digest"] == digest)
+
+    @reads
+    def holds_digest(self) -> str:
+        """A digest of the legal holds of estate.yaml: whether one was placed, changed or ended since it was asked last."""
+        return holds_digest(self._project)
 
     # -- the bundle ----------------------------------------------------------------------------------------------------------------
 
@@ -171,6 +178,12 @@ class ComplianceDesk(Adapter):
             "allowed": started.get("allowed", ""),
             "steps": [{"step": e.body["step"], "at": e.at, "entry": e.seq, "hash": e.hash, "result": e.body["result"]} for e in done],
         }  # fmt: skip
+
+
+def holds_digest(project: Path) -> str:
+    """SHA-256 of the legal holds of a project's estate.yaml."""
+    holds = EstateFile(project / ESTATE_FILE).get(["holds"])
+    return hashlib.sha256(json.dumps(holds or {}, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _packed(about: dict[str, Any], parts: dict[str, list[dict[str, Any]]]) -> bytes:

@@ -99,10 +99,14 @@ class Subjects(Adapter):
     # -- effects -------------------------------------------------------------------------------------------------------------------
 
     @effects
-    def erase_rows(self, store: dict[str, Any], sought: dict[str, Any] | None, *, run: str) -> dict[str, Any]:
-        """Delete or anonymise a subject's rows of a table in one transaction; there is no way back. Gives {rows}."""
+    def erase_rows(self, store: dict[str, Any], sought: dict[str, Any] | None, holds: str = "", *, run: str) -> dict[str, Any]:  # fmt: skip
+        """Delete or anonymise a subject's rows of a table in one transaction; there is no way back. Gives {rows}.
+
+        Errors: `Refused` `erasure.holds` where the legal holds are not those (a digest) that the plan was made with.
+        """
         from datareeve.systems import pg_erase  # noqa: PLC0415 - PostgreSQL's
 
+        self._refuse_new_holds(holds)
         if self.kind != "postgresql":
             raise _cannot(self)
         one = Store.model_validate(store)
@@ -113,10 +117,11 @@ class Subjects(Adapter):
             return pg_erase.erase(cast("Postgres", self), one, source, looking, run)
 
     @effects
-    def remove_old_rows(self, store: dict[str, Any], *, run: str) -> dict[str, Any]:
-        """Delete rows of an age, in batches. Gives {rows, batches}."""
+    def remove_old_rows(self, store: dict[str, Any], holds: str = "", *, run: str) -> dict[str, Any]:
+        """Delete rows of an age, in batches. Gives {rows, batches}. Errors: `Refused` `erasure.holds`."""
         from datareeve.systems import pg_erase  # noqa: PLC0415 - as above
 
+        self._refuse_new_holds(holds)
         if self.kind != "postgresql":
             raise _cannot(self)
         one = Store.model_validate(store)
@@ -127,8 +132,9 @@ class Subjects(Adapter):
             )
 
     @effects
-    def rewrite_files(self, stores: list[dict[str, Any]], sought: dict[str, Any] | None) -> dict[str, Any]:
-        """Write files anew without a subject's rows; the former ones stay beside. Gives {rows, datasets, files}."""
+    def rewrite_files(self, stores: list[dict[str, Any]], sought: dict[str, Any] | None, holds: str = "") -> dict[str, Any]:  # fmt: skip
+        """Write files anew without a subject's rows; the former ones stay beside. Gives {rows, datasets, files}. Errors: `Refused` `erasure.holds`."""
+        self._refuse_new_holds(holds)
         one = Sought.model_validate(sought) if sought else None
         made = [Store.model_validate(store) for store in stores]
         if self.kind == "duckdb":
@@ -278,6 +284,12 @@ class Subjects(Adapter):
     def _is_gone(self, stores: list[dict[str, Any]], sought: dict[str, Any] | None) -> bool:
         planned = sum(store.get("expected") or 0 for store in stores)
         return planned > 0 and sum(self.subject_counts(stores, sought).values()) < planned
+
+    def _refuse_new_holds(self, seen: str) -> None:
+        from datareeve.systems.compliance_desk import holds_digest  # noqa: PLC0415 - it knows this module
+
+        if seen and holds_digest(self.project) != seen:
+            raise Refused("erasure.holds", "The legal holds in estate.yaml are not those that the plan was made with.", "Plan again: what is held now stays.")  # fmt: skip
 
     def _no_return(self, run: str) -> None:
         marker = self._marker(run)

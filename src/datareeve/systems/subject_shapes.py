@@ -51,6 +51,7 @@ class Match(Value):
     values: tuple[str, ...] = ()  # columns that are compared with the subject's identifying values
     older: str = ""  # a column with moments
     before: str = ""  # the moment, ISO 8601
+    also: Match | None = None  # a further condition on the same rows
     spared: tuple[str, ...] = ()  # digests of keys in `column` whose rows are left: legal holds
     spared_subject: str = ""
 

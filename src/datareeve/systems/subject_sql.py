@@ -163,6 +163,8 @@ class Looking:
             kinds = categories or {}
             every = [self._any(column, self.known(column, source, kinds.get(column, "")), text=True) for column in match.values]  # fmt: skip
             conditions.append(_joined(every, " OR "))
+        if match.also is not None:
+            conditions.append(self._match(match.also, source, categories))
         if match.older:
             moment = self.speech.moment.format(self.speech.holder)
             conditions.append(Condition(f"{self.speech.name(match.older)} < {moment}", [match.before]))

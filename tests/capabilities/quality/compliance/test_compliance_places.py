@@ -5,11 +5,19 @@ from datetime import date
 import pytest
 from pydantic import ValidationError
 
-from datareeve.capabilities.quality.compliance.erasing import condition
-from datareeve.capabilities.quality.compliance.looking import _backups, holds_on
+from datareeve.capabilities.quality.compliance.erasing import blockers, condition, held_datasets, meant
+from datareeve.capabilities.quality.compliance.looking import (
+    Counted,
+    Hold,
+    Referred,
+    SubjectFacts,
+    _backups,
+    holds_on,
+)
 from datareeve.capabilities.quality.compliance.places import Surroundings, find
 from datareeve.core.errors import Failed
 from datareeve.core.estate_data import DataSettings
+from datareeve.systems.subject_shapes import Sought
 
 
 def table(*columns, keys=(), kind="r", triggers=()):
@@ -165,6 +173,154 @@ def test_what_may_not_be_null_and_holds_no_text_needs_a_word():
 def test_what_is_kept_says_why():
     with pytest.raises(ValidationError, match="kept_because"):
         DataSettings.model_validate({"datasets": {"x": {**PEOPLE, "erasure": "keep"}}})
+
+
+def facts(  # noqa: PLR0913 - what was seen
+    datasets, tables, rows, *, referred=None, holds=(), others=None
+):
+    declared = DataSettings.model_validate({"datasets": datasets})
+    found = find(declared, Surroundings(kinds={"app": "postgresql"}, tables={"app": tables}), "person")
+    counted = tuple(
+        Counted(place=one, rows=rows.get(one.name, 0), others=(others or {}).get(one.name, 0))
+        for one in found.places
+    )
+    said = tuple(
+        Referred(referring=one, rows=referred[one.dataset])
+        for one in found.referring
+        if one.dataset in (referred or {})
+    )
+    return SubjectFacts(
+        sought=Sought(subject="person", digest="d" * 32),
+        counted=counted,
+        tables={"app": tables},
+        referred=said,
+        holds=holds,
+    )
+
+
+def bills(on_delete):
+    return {
+        "public.people": table("id", "mail"),
+        "public.bills": table("n", "person", keys=[("person", "public.people", "id", on_delete)]),
+    }
+
+
+BILLS = {"system": "app", "table": "bills", "subject": "person", "subject_key": "person"}
+RULES = ["no action", "restrict", "cascade", "set null", "set default"]
+
+
+@pytest.mark.parametrize("on_delete", RULES)
+def test_no_reference_takes_along_what_is_kept(on_delete):
+    kept = {**BILLS, "erasure": "keep", "kept_because": "tax law"}
+    seen = facts({"people": PEOPLE, "bills": kept}, bills(on_delete), {"people": 1, "bills": 2})
+    assert any("bills: 2 rows stay" in one for one in blockers(seen, set(), leave_held=False))
+
+
+@pytest.mark.parametrize("on_delete", RULES)
+def test_no_reference_takes_along_what_is_held(on_delete):
+    audit = Hold(name="audit", why="w", datasets=("bills",))
+    seen = facts(
+        {"people": PEOPLE, "bills": BILLS}, bills(on_delete), {"people": 1, "bills": 2}, holds=(audit,)
+    )
+    assert any("bills: 2 rows stay" in one for one in blockers(seen, held_datasets(seen), leave_held=True))
+
+
+@pytest.mark.parametrize(
+    ("on_delete", "blocks"), [("no action", True), ("cascade", True), ("set null", False)]
+)
+def test_rows_made_anonymous_are_not_deleted_with_their_parents(on_delete, blocks):
+    masked = {**BILLS, "erasure": "anonymise", "anonymise": {"n": "null"}}
+    seen = facts({"people": PEOPLE, "bills": masked}, bills(on_delete), {"people": 1, "bills": 2})
+    assert bool(blockers(seen, set(), leave_held=False)) is blocks
+
+
+def test_parts_of_what_is_held_are_held():
+    tables = {
+        **bills("no action"),
+        "public.lines": table("bill", keys=[("bill", "public.bills", "n", "cascade")]),
+    }
+    audit = Hold(name="audit", why="w", datasets=("bills",))
+    seen = facts(
+        {"people": PEOPLE, "bills": BILLS}, tables, {"app:public.lines": 3, "bills": 1}, holds=(audit,)
+    )
+    assert held_datasets(seen) == {"bills", "app:public.lines"}
+    assert meant(seen, held_datasets(seen)) == []
+
+
+MESSAGES = {
+    "public.people": table("id", "mail"),
+    "public.messages": table(
+        "sender",
+        "recipient",
+        keys=[("sender", "public.people", "id", "cascade"), ("recipient", "public.people", "id", "cascade")],
+    ),
+}
+
+
+def test_a_second_reference_and_one_to_itself_are_looked_at():
+    tables = {
+        **MESSAGES,
+        "public.people": table("id", "boss", keys=[("boss", "public.people", "id", "no action")]),
+    }
+    declared = DataSettings.model_validate({"datasets": {"people": PEOPLE, "messages": dataset("messages")}})
+    found = find(declared, Surroundings(kinds={"app": "postgresql"}, tables={"app": tables}), "person")
+    told = {(one.dataset, one.store.match.column): one.own.match.also for one in found.referring}
+    assert set(told) == {("people", "boss"), ("messages", "recipient")}
+    assert {also.column for also in told.values()} == {"id", "sender"}
+
+
+@pytest.mark.parametrize("rows", [2, None])
+def test_rows_of_others_that_would_go_along_block(rows):
+    datasets = {"people": PEOPLE, "messages": dataset("messages")}
+    seen = facts(datasets, MESSAGES, {"people": 1}, referred={"messages": rows})
+    (told,) = blockers(seen, set(), leave_held=False)
+    assert "refer to public.people (ON DELETE CASCADE)" in told
+
+
+def test_a_reference_of_several_columns_cannot_be_followed():
+    two = {
+        "columns": ["tenant", "person"],
+        "table": "public.people",
+        "references": ["tenant", "id"],
+        "on_delete": "cascade",
+    }
+    tables = {"public.people": table("id"), "public.x": {**table("tenant", "person"), "keys": [two]}}
+    found = find(
+        DataSettings.model_validate({"datasets": {"people": PEOPLE}}),
+        Surroundings(kinds={"app": "postgresql"}, tables={"app": tables}),
+        "person",
+    )
+    assert [(one.dataset, one.store) for one in found.referring] == [("app:public.x", None)]
+
+
+def test_what_is_found_by_values_that_others_share_needs_a_word():
+    datasets = {"people": PEOPLE, "mails": dataset("mails", subject="person", personal={"mail": "email"})}
+    seen = facts(datasets, TABLES, {"people": 1, "mails": 2}, others={"people": 1})
+    assert ["mails" in one for one in blockers(seen, set(), leave_held=False)] == [True]
+    assert blockers(seen, set(), leave_held=False, shared=True) == []
+    assert blockers(facts(datasets, TABLES, {"people": 1, "mails": 2}), set(), leave_held=False) == []
+    assert [one.place.name for one in meant(seen, set())] == ["mails", "people"]
+
+
+def test_personal_data_of_nobody_in_particular_is_searched_or_named():
+    places, unreached = search(
+        {
+            "news": dataset("mails", personal={"mail": "email"}),
+            "sums": dataset("sums", personal={"month": "birth-date"}),
+            "plain": dataset("sums", personal={"month": "no"}),
+        }
+    )
+    assert places["news"].found == "by values"
+    assert "names no subject" in unreached["sums"].why
+    assert "plain" not in unreached
+
+
+@pytest.mark.parametrize(("kind", "why"), [("m", "materialized view"), ("f", "foreign table")])
+def test_what_keeps_rows_of_its_own_is_no_view(kind, why):
+    tables = {**TABLES, "public.seen": table("id", "mail", kind=kind)}
+    _, unreached = search({"seen": dataset("seen", subject="person", subject_key="id")}, tables)
+    assert why in unreached["seen"].why
+    assert unreached["seen"].blocks
 
 
 @pytest.mark.parametrize(

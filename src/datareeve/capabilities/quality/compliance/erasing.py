@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from datareeve.capabilities.quality.compliance.looking import values_of
+from datareeve.capabilities.quality.compliance.looking import ambiguous, values_of
 from datareeve.capabilities.quality.compliance.places import WRITTEN
 from datareeve.core.operation import Call, Claim, Effect, Finding, Prediction, Severity, Step
 
@@ -34,13 +34,25 @@ def meant(facts: SubjectFacts, held: set[str]) -> list[Counted]:
         for one in facts.counted
         if one.rows and one.place.store.mode != "keep" and one.place.name not in held
     ]
+    # Those that are found by values go first: what tells the subject is learned from the others, as long as these have rows.
     files = [one for one in wanted if one.place.kind != "postgresql"]
     return [*sorted(files, key=lambda one: one.place.name), *_children_first([one for one in wanted if one.place.kind == "postgresql"])]  # fmt: skip
 
 
+def held_datasets(facts: SubjectFacts) -> set[str]:
+    """The datasets that a hold names, and the tables nobody declared whose rows are parts of theirs."""
+    held = {name for hold in facts.holds for name in hold.datasets}
+    while True:
+        tables = {(one.place.system, one.place.table) for one in facts.counted if one.place.name in held}
+        parts = {one.place.name for one in facts.counted if not one.place.declared and any((one.place.system, parent) in tables for parent in one.place.parents)}  # fmt: skip
+        if parts <= held:
+            return held
+        held |= parts
+
+
 def _children_first(wanted: list[Counted]) -> list[Counted]:
     """Tables after those that refer to them, by name where it does not matter."""
-    left, ordered = sorted(wanted, key=lambda one: one.place.name), []
+    left, ordered = sorted(wanted, key=lambda one: (one.place.found != "by values", one.place.name)), []
     while left:
         referred = {(one.place.system, parent) for one in left for parent in one.place.parents}
         ready = [one for one in left if (one.place.system, one.place.table) not in referred] or left[:1]
@@ -76,6 +88,17 @@ def nothing_left(facts: SubjectFacts, some: Iterable[Counted]) -> Claim:
     )
 
 
+def still_there(facts: SubjectFacts, one: Counted) -> Claim:
+    """What is held or kept has as many rows as before."""
+    return nothing_left(facts, [one]).model_copy(
+        update={
+            "text": f"{one.place.name}: {one.rows:,} rows of {facts.who} are held or kept, and still there",
+            "expected": {one.place.name: one.rows},
+            "remedy": "A trigger or a rule took them along: restore them from a backup.",
+        }
+    )
+
+
 def still_as_counted(facts: SubjectFacts, one: Counted) -> Claim:
     """As many rows as the plan was made of."""
     arguments = {"stores": [plain(one, expected=False)], "sought": facts.sought.model_dump(mode="json")}
@@ -84,6 +107,16 @@ def still_as_counted(facts: SubjectFacts, one: Counted) -> Claim:
         call=Call(system=one.place.system, action="subject_counts", arguments=arguments),
         expected={one.place.name: one.rows},
         remedy="The data changed since the plan was made: plan again.",
+    )
+
+
+def holds_as_seen(digest: str) -> Claim:
+    """No hold was placed, changed or ended since the plan was made."""
+    return Claim(
+        text="the legal holds in estate.yaml are those that the plan was made with",
+        call=Call(system="compliance", action="holds_digest"),
+        expected=digest,
+        remedy="A hold was placed or changed since: plan again.",
     )
 
 
@@ -103,7 +136,11 @@ def _rewrite(facts: SubjectFacts, system: str, name: str, group: list[Counted]) 
     back = {"tables": tables, "stores": [plain(one, expected=True) for one in group], "sought": sought}
     return Step(
         id=f"rewrite {name}",
-        call=Call(system=system, action="rewrite_files", arguments={"stores": stores, "sought": sought}),
+        call=Call(
+            system=system,
+            action="rewrite_files",
+            arguments={"stores": stores, "sought": sought, "holds": facts.holds_digest},
+        ),
         why=f"{_total(group):,} rows of {facts.who} are in files, which are written anew without them; the former ones stay beside until the end.",
         effect=Effect.REVERSIBLE,
         probe=nothing_left(facts, group),
@@ -122,7 +159,11 @@ def _erase_rows(facts: SubjectFacts, one: Counted) -> Step:
         call=Call(
             system=one.place.system,
             action="erase_rows",
-            arguments={"store": plain(one), "sought": facts.sought.model_dump(mode="json")},
+            arguments={
+                "store": plain(one),
+                "sought": facts.sought.model_dump(mode="json"),
+                "holds": facts.holds_digest,
+            },
         ),
         why=f"{one.rows:,} rows of {facts.who}, found {one.place.found}, are {doing}, all or none of them.",
         effect=Effect.IRREVERSIBLE,
@@ -266,7 +307,7 @@ def condition(match: Any) -> str:
 # -- what stands in the way, and what is to be known --------------------------------------------------------------------------------------
 
 
-def blockers(facts: SubjectFacts, held: set[str], *, leave_held: bool) -> list[str]:
+def blockers(facts: SubjectFacts, held: set[str], *, leave_held: bool, shared: bool = False) -> list[str]:
     """What keeps the whole erasure from being planned, each with what would unblock it."""
     found = [
         f"Legal hold {hold.name!r} forbids it{f' until {hold.until}' if hold.until else ''}: {hold.why}. Whoever set it ends it in estate.yaml under holds; "
@@ -290,7 +331,8 @@ def blockers(facts: SubjectFacts, held: set[str], *, leave_held: bool) -> list[s
             found.append(
                 f"{one.place.name}: our role may not {'DELETE' if one.place.store.mode == 'delete' else 'UPDATE'} there. GRANT SELECT, DELETE, UPDATE ON {one.place.table} TO it."
             )
-    return [*found, *_in_the_way(facts, held), *_standbys(facts)]  # fmt: skip
+    found += [] if shared else _shared(facts, held)
+    return [*found, *_in_the_way(facts, held), *_of_others(facts, held), *_standbys(facts)]
 
 
 def _in_the_way(facts: SubjectFacts, held: set[str]) -> list[str]:
@@ -304,17 +346,39 @@ def _in_the_way(facts: SubjectFacts, held: set[str]) -> list[str]:
         if not one.rows or not one.place.table or (store.mode == "delete" and one.place.name not in held):
             continue
         for key in facts.tables[one.place.system][one.place.table]["keys"]:
-            column = key["columns"][0]
-            stays = one.place.name in held or store.mode == "keep" or column not in store.set
-            if (
-                stays
-                and (one.place.system, key["table"]) in going
-                and key["on_delete"] in ("no action", "restrict")
-            ):
+            untouched = one.place.name in held or store.mode == "keep"
+            # Rows that are made anonymous need no reference; CASCADE would take them along.
+            stays = untouched or (not set(key["columns"]) & set(store.set) and key["on_delete"] not in ("set null", "set default"))  # fmt: skip
+            if stays and (one.place.system, key["table"]) in going:
                 found.append(
                     f"{one.place.name}: {one.rows:,} rows stay and refer to {key['table']}, whose rows are to go. Give {one.place.name} an erasure (estate.yaml datasets), or {key['table']} erasure: anonymise."
                 )
     return found  # fmt: skip
+
+
+def _of_others(facts: SubjectFacts, held: set[str]) -> list[str]:
+    """Rows that are found by another reference: they would be deleted uncounted, or stop the deletion."""
+    going = {(one.place.system, one.place.table) for one in meant(facts, held) if one.place.store.mode == "delete"}  # fmt: skip
+    kept = held | {one.place.name for one in facts.counted if one.place.store.mode == "keep"}
+    found = []
+    for one in facts.referred:
+        to = one.referring
+        loosened = to.on_delete in ("set null", "set default") and to.dataset not in kept
+        if (to.system, to.parent) not in going or loosened:
+            continue
+        rows = "rows that cannot be counted (a reference of several columns)" if one.rows is None else f"{one.rows:,} further rows"  # fmt: skip
+        found.append(f"{to.dataset}: {rows} refer to {to.parent} (ON DELETE {to.on_delete.upper()}), whose rows are to go. Delete them first, give {to.parent} erasure: anonymise, or make that reference ON DELETE SET NULL.")  # fmt: skip
+    return found
+
+
+def _shared(facts: SubjectFacts, held: set[str]) -> list[str]:
+    """Rows that are found by values alone, while others hold the same values: whose they are nobody can say."""
+    sharing, unclear = [one.place.name for one in facts.counted if one.others], ambiguous(facts)
+    return [
+        f"{one.place.name}: {one.rows:,} rows are found by values that other rows of {', '.join(sharing)} hold too: they may be somebody else's. Give {one.place.name} a subject_key, or let erase_shared say that these people are one."
+        for one in meant(facts, held)
+        if one.place.name in unclear
+    ]
 
 
 def _standbys(facts: SubjectFacts) -> list[str]:

@@ -12,6 +12,7 @@ from datareeve.capabilities.quality.compliance.places import (
     TELLING,
     Place,
     Places,
+    Referring,
     Surroundings,
     Unreached,
     find,
@@ -56,6 +57,13 @@ class Counted(Value):
         return self.place.store.model_copy(update={"expected": self.rows})
 
 
+class Referred(Value):
+    """Rows of others that refer to rows which are to go."""
+
+    referring: Referring
+    rows: int | None  # None: they cannot be counted
+
+
 class Hold(Value):
     """A legal hold that is about this subject."""
 
@@ -80,7 +88,9 @@ class SubjectFacts(Value):
     counted: tuple[Counted, ...] = ()
     unreached: tuple[Unreached, ...] = ()
     tables: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    referred: tuple[Referred, ...] = ()
     holds: tuple[Hold, ...] = ()
+    holds_digest: str = ""  # of all holds, as they stood
     backups: tuple[Backup, ...] = ()
     servers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     left: dict[str, dict[str, int]] = Field(default_factory=dict)  # system: dataset's table: former files
@@ -109,6 +119,7 @@ def look(systems: Systems, declared: DataSettings, subject: str, reference: str)
     return SubjectFacts(
         sought=sought,
         counted=counted,
+        referred=_referred(systems, found, counted, sought),
         unreached=found.unreached,
         tables={name: tables for name, tables in seen.tables.items() if found.of(name)},
         registered=register_of(declared, [one.place.name for one in counted]),
@@ -171,12 +182,34 @@ def _counted(systems: Systems, place: Place, sought: Sought) -> Counted:
     return Counted(place=place, rows=rows, others=max(others, 0), may=_may(systems, place))
 
 
+def _referred(systems: Systems, found: Places, counted: tuple[Counted, ...], sought: Sought) -> tuple[Referred, ...]:  # fmt: skip
+    """The rows of others that refer to rows of the subject."""
+    there = {(one.place.system, one.place.table) for one in counted if one.rows}
+    asked, told = sought.model_dump(mode="json"), []
+    for one in found.referring:
+        if (one.system, one.parent) not in there:
+            continue
+        rows = None if one.store is None else count(systems, one.system, one.store, asked)
+        if rows and one.own is not None:
+            rows -= count(systems, one.system, one.own, asked)
+        if rows is None or rows > 0:
+            told.append(Referred(referring=one, rows=rows))
+    return tuple(told)
+
+
 def values_of(place: Place) -> Store | None:
     """A store's rows by what tells the subject, whatever their key; None where it has no such columns, or goes by them already."""
     columns = tuple(c for c, category in place.store.identifying.items() if category in TELLING)
     if not columns or place.store.match.values or place.store.form == "lines":
         return None
     return place.store.model_copy(update={"match": Match(values=columns), "mode": "delete", "set": {}})
+
+
+def ambiguous(facts: SubjectFacts) -> set[str]:
+    """The places that are found by values alone, where others' rows hold the same values: whose theirs are nobody can say."""
+    if not any(one.others for one in facts.counted):
+        return set()
+    return {one.place.name for one in facts.counted if one.rows and one.place.store.match.values}
 
 
 def count(systems: Systems, system: str, store: Store, sought: dict[str, Any]) -> int:
@@ -192,9 +225,10 @@ def _plain(store: Store) -> dict[str, Any]:
 def _may(systems: Systems, place: Place) -> bool:
     if place.kind != "postgresql" or place.store.mode == "keep":
         return True
-    right = "DELETE" if place.store.mode == "delete" else "UPDATE"
+    # Rows are locked before they are counted and deleted, which asks for UPDATE.
+    rights = ("DELETE", "UPDATE") if place.store.mode == "delete" else ("UPDATE",)
     source = source_of(place.kind, place.table).replace("%%", "%")
-    return bool(systems[place.system].read("query", sql=RIGHT_SQL, parameters={"table": source, "right": right}, shape="scalar"))  # fmt: skip
+    return all(systems[place.system].read("query", sql=RIGHT_SQL, parameters={"table": source, "right": right}, shape="scalar") for right in rights)  # fmt: skip
 
 
 def register_of(declared: DataSettings, names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -220,7 +254,7 @@ def register_of(declared: DataSettings, names: Iterable[str]) -> dict[str, dict[
 
 def with_circumstances(systems: Systems, facts: SubjectFacts, declared: DataSettings) -> SubjectFacts:
     """The facts with holds, backups and the servers' own traces."""
-    names = {one.place.name for one in facts.counted}
+    names = {one.place.name for one in facts.counted} | {one.referring.dataset for one in facts.referred}
     used = dict.fromkeys(one.place.system for one in facts.counted)
     postgres = [name for name in used if systems[name].kind == "postgresql"]
     left = dict(facts.left)
@@ -229,6 +263,7 @@ def with_circumstances(systems: Systems, facts: SubjectFacts, declared: DataSett
             left[name] = {"": some}
     return facts.model_copy(
         update={
+            "holds_digest": systems["compliance"].read("holds_digest"),
             "holds": holds_on(declared, facts.sought.subject, facts.sought.digest, names),
             "backups": tuple(one for name in used for one in _backups(systems, name)),
             "servers": {name: systems[name].read("query", sql=SERVER_SQL, shape="row") for name in postgres},

@@ -14,6 +14,8 @@ from datareeve.core.value import Value
 from datareeve.systems.subject_shapes import Match, Store, Within
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from datareeve.core.estate_data import Dataset, DataSettings
 
 DEEPEST = 5  # references that are followed from a table to the key
@@ -56,10 +58,23 @@ class Unreached(Value):
     blocks: bool = False
 
 
+class Referring(Value):
+    """Rows that refer to rows which an erasure deletes, by another reference than the one that their table was found by."""
+
+    system: str
+    table: str
+    parent: str
+    dataset: str  # that the table is declared as; else SYSTEM:TABLE
+    on_delete: str
+    store: Store | None  # the rows; None where the reference has several columns, which is not followed
+    own: Store | None = None  # those of them that are the subject's anyway
+
+
 class Places(Value):
     """What there is of a kind of subject."""
 
     places: tuple[Place, ...] = ()
+    referring: tuple[Referring, ...] = ()
     unreached: tuple[Unreached, ...] = ()
 
     def of(self, system: str) -> tuple[Place, ...]:
@@ -104,11 +119,21 @@ class _Search:
             else:
                 unreached.append(one)
         places += self._undeclared(places)
-        return Places(places=tuple(places), unreached=tuple(unreached))
+        unreached += [
+            Unreached(dataset=name, why="it holds personal data and names no subject", instead=f"Give it a subject: datasets.{name}.subject, and subject_key or its identifying columns.")
+            for name, one in self.declared.datasets.items()
+            if one.subject is None and set(one.personal.values()) - {"no"} and name not in {place.name for place in places} | {gone.dataset for gone in unreached}
+        ]  # fmt: skip
+        return Places(
+            places=tuple(places), unreached=tuple(unreached), referring=tuple(self._referring(places))
+        )
 
     def _concerned(self) -> list[str]:
         """Datasets of this subject, and those that are made of them or refer to them and name no other subject."""
         concerned = {name for name, one in self.declared.datasets.items() if one.subject == self.subject}
+        concerned |= {
+            name for name, one in self.declared.datasets.items() if one.subject is None and self._tells(one)
+        }
         while True:
             more = {
                 name
@@ -118,6 +143,11 @@ class _Search:
             if not more:
                 return [name for name in self.declared.datasets if name in concerned]
             concerned |= more
+
+    @staticmethod
+    def _tells(one: Dataset) -> bool:
+        """Whether a dataset that names no subject has a column that tells a person: anybody's, this one's too."""
+        return any(category in TELLING for category in one.personal.values())
 
     def _refers(self, one: Dataset) -> bool:
         table = self._table(one)
@@ -143,7 +173,7 @@ class _Search:
             return Unreached(dataset=name, why=f"{one.system} has no table {one.table}", instead="Correct the dataset.", blocks=True)  # fmt: skip
         about = self.seen.tables[one.system][table]
         if about["kind"] not in ("r", "p"):
-            return Unreached(dataset=name, why=f"{table} is a view: its rows are those of its tables", instead="Declare the tables behind it.")  # fmt: skip
+            return self._no_table(name, table, about["kind"])
         matched = self._match(one, table, list(about["columns"]))
         if matched is None:
             return self._no_way(name)
@@ -153,6 +183,14 @@ class _Search:
             return store
         return Place(system=one.system, kind=kind, store=store, found=found, table=table, triggers=tuple(about["triggers"]),
                      parents=tuple(dict.fromkeys(key["table"] for key in about["keys"] if key["table"] != table)))  # fmt: skip
+
+    @staticmethod
+    def _no_table(name: str, table: str, kind: str) -> Unreached:
+        if kind == "m":
+            return Unreached(dataset=name, why=f"{table} is a materialized view: it keeps the rows until it is refreshed", instead=f"Declare the tables behind it instead, and REFRESH MATERIALIZED VIEW {table} after the erasure.", blocks=True)  # fmt: skip
+        if kind == "f":
+            return Unreached(dataset=name, why=f"{table} is a foreign table: its rows are in another system", instead="Declare it where it is.", blocks=True)  # fmt: skip
+        return Unreached(dataset=name, why=f"{table} is a view: its rows are those of its tables", instead="Declare the tables behind it.")  # fmt: skip
 
     def _in_files(self, name: str, one: Dataset) -> Place | Unreached:
         about = self.seen.files.get(name, {})
@@ -299,13 +337,40 @@ class _Search:
                     waiting += [child] if child.store.mode == "delete" else []
         return found
 
+    def _referring(self, places: list[Place]) -> Iterator[Referring]:
+        """Every reference to rows that will be deleted, which no place was found by."""
+        by_table = {(place.system, place.table): place for place in places if place.table}
+        for parent in by_table.values():
+            if parent.store.mode != "delete":
+                continue
+            for table, about in self.seen.tables[parent.system].items():
+                for key in about["keys"]:
+                    if key["table"] == parent.table and about["kind"] in ("r", "p"):
+                        yield from self._other(parent, by_table.get((parent.system, table)), table, key)
+
+    def _other(self, parent: Place, place: Place | None, table: str, key: dict[str, Any]) -> Iterator[Referring]:  # fmt: skip
+        name = place.name if place else self.by_table.get((parent.system, table), f"{parent.system}:{table}")
+        store, own = None, None
+        if len(key["columns"]) == 1:
+            match = self._by_key(parent, key)
+            if place is not None and place.store.match == match and table != parent.table:
+                return
+            label = f"{name}.{key['columns'][0]}"
+            store = Store(dataset=label, table=table, match=match)
+            own = None if place is None else Store(dataset=label, table=table, match=match.model_copy(update={"also": place.store.match}), identifying=place.store.identifying)  # fmt: skip
+        yield Referring(system=parent.system, table=table, parent=parent.table, dataset=name, on_delete=key["on_delete"], store=store, own=own)  # fmt: skip
+
+    def _by_key(self, parent: Place, key: dict[str, Any]) -> Match:
+        column, refers = key["columns"][0], key["references"][0]
+        if refers == parent.store.match.column and parent.store.match.within is None:
+            return Match(column=column)
+        return self._through(parent.system, parent.table, column, refers, parent.store.match)
+
     def _child(self, parent: Place, table: str, about: dict[str, Any]) -> Place | None:
         for key in about["keys"]:
             if key["table"] != parent.table or len(key["columns"]) != 1 or about["kind"] not in ("r", "p"):
                 continue
-            column, refers = key["columns"][0], key["references"][0]
-            direct = refers == parent.store.match.column and parent.store.match.within is None
-            match = Match(column=column) if direct else self._through(parent.system, parent.table, column, refers, parent.store.match)  # fmt: skip
+            column, match = key["columns"][0], self._by_key(parent, key)
             mode = {"cascade": "delete", "set null": "anonymise"}.get(key["on_delete"], "keep")
             put = {column: "null"} if mode == "anonymise" else {}
             store = Store(dataset=f"{parent.system}:{table}", table=table, match=match, mode=mode, set=put)

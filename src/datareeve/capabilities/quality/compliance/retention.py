@@ -14,7 +14,7 @@ from datareeve.core import clock
 from datareeve.core.errors import DatareeveError
 from datareeve.core.operation import Call, Claim, Effect, Finding, Prediction, Severity, Step
 from datareeve.core.value import Value
-from datareeve.systems.subject_shapes import Match, Store
+from datareeve.systems.subject_shapes import Match, Store, Within
 from datareeve.systems.subject_tables import named
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class RetentionFacts(Value):
 
     day: str
     aged: tuple[Aged, ...] = ()
+    holds_digest: str = ""  # of all holds, as they stood
     unlimited: tuple[str, ...] = ()  # personal, and without a limit
 
 
@@ -75,10 +76,11 @@ def look(systems: Systems, declared: DataSettings, only: Iterable[str] = ()) -> 
     """What is past its time, today."""
     wanted = set(only)
     limited = {name: one for name, one in declared.datasets.items() if one.retention_days and (not wanted or name in wanted)}  # fmt: skip
+    holds = systems["compliance"].read("holds_digest")
     seen = surroundings(systems, declared.model_copy(update={"datasets": limited}))
     unlimited = tuple(name for name, one in declared.datasets.items() if not one.retention_days and (one.subject or any(c != "no" for c in one.personal.values())))  # fmt: skip
     aged = tuple(_aged(systems, declared, seen, name, one) for name, one in limited.items())
-    return RetentionFacts(day=clock.stamp()[:10], aged=aged, unlimited=unlimited)
+    return RetentionFacts(day=clock.stamp()[:10], aged=aged, unlimited=unlimited, holds_digest=holds)
 
 
 def _aged(systems: Systems, declared: DataSettings, seen: Surroundings, name: str, one: Dataset) -> Aged:
@@ -93,7 +95,9 @@ def _aged(systems: Systems, declared: DataSettings, seen: Surroundings, name: st
     if why := held or _unfit(seen, name, one, kind, table):
         return found.model_copy(update={"left_alone": why})
     try:
-        return _counted(systems, seen, found)
+        counted = _counted(systems, seen, found)
+        why = _cascades(systems, declared, seen, counted) if counted.rows or counted.partitions else ""
+        return counted.model_copy(update={"left_alone": why})
     except DatareeveError as error:
         return found.model_copy(update={"left_alone": f"its age cannot be asked: {error.what}"})
 
@@ -110,8 +114,11 @@ def _unfit(  # noqa: PLR0911 - one a reason
     if kind in TABLES:
         if table is None:
             return f"{one.system} has no table {one.table}"
-        if one.retention_column not in seen.tables[one.system][table]["columns"]:
+        about = seen.tables[one.system][table]["columns"].get(one.retention_column)
+        if about is None:
             return f"{table} has no column {one.retention_column}"
+        if kind == "postgresql" and not about["type"].lower().startswith(("date", "timestamp")):
+            return f"{table}.{one.retention_column} is {about['type']}: text is not in the order of time, and only a date or timestamp is compared"
         return ""
     if kind != "folder":
         return f"{one.system} is {kind}, where nothing is deleted"
@@ -151,6 +158,45 @@ def _counted(systems: Systems, seen: Surroundings, found: Aged) -> Aged:
     parents = tuple(sorted({key["table"] for key in tables.get(found.table, {}).get("keys", ())}))
     partitions = _partitions(reader, found) if found.kind == "postgresql" and not found.spared else ()
     return found.model_copy(update={"rows": rows, "referred_by": tuple(referred), "parents": parents, "partitions": partitions})  # fmt: skip
+
+
+def _cascades(systems: Systems, declared: DataSettings, seen: Surroundings, found: Aged) -> str:
+    """Why nothing may go: rows of other tables would go or change with it, which are held, kept, or younger than they may be removed."""
+    tables = seen.tables.get(found.system, {})
+    names = {named(tables, one.table, found.kind): name for name, one in declared.datasets.items() if one.system == found.system}  # fmt: skip
+    waiting, done = [(found.table, found.store.match)], {found.table}
+    while waiting:
+        parent, match = waiting.pop(0)
+        for table, key in ((table, key) for table, about in tables.items() for key in about["keys"] if key["table"] == parent):  # fmt: skip
+            if key["on_delete"] in ("no action", "restrict"):
+                continue
+            if len(key["columns"]) != 1:
+                return f"{table} refers to it by several columns ON DELETE {key['on_delete'].upper()}, which is not followed"
+            through = Match(column=key["columns"][0], within=Within(table=tables[parent]["source"], column=key["references"][0], match=match))  # fmt: skip
+            store = Store(dataset=table, table=table, match=through)
+            rows = systems[found.system].read("subject_counts", stores=[store.model_dump(mode="json", exclude_defaults=True)])[table]  # fmt: skip
+            if rows and (why := _stays(declared, names.get(table), key["on_delete"], found)):
+                return f"{rows:,} rows of {table} would go or change with it (ON DELETE {key['on_delete'].upper()}), and {why}"
+            if rows and key["on_delete"] == "cascade" and table not in done:
+                done.add(table)
+                waiting.append((table, through))
+    return ""
+
+
+def _stays(declared: DataSettings, name: str | None, on_delete: str, found: Aged) -> str:
+    """Why rows of a table that refers to another's must not go with those; empty where they may."""
+    if name is None:
+        return "" if on_delete != "cascade" else "no dataset says how long it is kept"
+    one, today = declared.datasets[name], clock.stamp()[:10]
+    for hold, held in declared.holds.items():
+        if _is_about(held, name, one) and (held.until is None or held.until >= today):
+            return f"legal hold {hold!r} keeps {name}: {held.why}"
+    if one.erasure == "keep":
+        return f"{name} is kept: {one.kept_because}"
+    if on_delete != "cascade":
+        return ""
+    mine = declared.datasets[found.dataset].retention_days or 0
+    return "" if one.retention_days and one.retention_days <= mine else f"{name} is kept for longer, or has no retention_days"  # fmt: skip
 
 
 def _partitions(reader: Reader, found: Aged) -> tuple[Partition, ...]:
@@ -198,14 +244,14 @@ def blockers(some: list[Aged], max_rows: int) -> list[str]:
     return found
 
 
-def steps(some: list[Aged]) -> list[Step]:
-    """Files, partitions, rows, and the former files last."""
+def steps(some: list[Aged], holds: str = "") -> list[Step]:
+    """Files, partitions, rows, and the former files last. What acts on rows looks at the holds again."""
     files = [one for one in some if one.kind != "postgresql"]
     tables = [one for one in some if one.kind == "postgresql"]
-    made = [_rewrite(one) for one in files]
+    made = [_rewrite(one, holds) for one in files]
     for one in tables:
         made += [_drop(one, partition) for partition in one.partitions]
-        made += [_batches(one)] if one.in_batches > 0 else []
+        made += [_batches(one, holds)] if one.in_batches > 0 else []
     return [*made, *(_remove_former(one) for one in files)]
 
 
@@ -230,10 +276,12 @@ def _expected(one: Aged) -> dict[str, Any]:
     return one.store.model_copy(update={"expected": one.in_batches}).model_dump(mode="json", exclude_defaults=True)  # fmt: skip
 
 
-def _batches(one: Aged) -> Step:
+def _batches(one: Aged, holds: str) -> Step:
     return Step(
         id=f"remove old rows of {one.dataset}",
-        call=Call(system=one.system, action="remove_old_rows", arguments={"store": _expected(one)}),
+        call=Call(
+            system=one.system, action="remove_old_rows", arguments={"store": _expected(one), "holds": holds}
+        ),
         why=f"{one.in_batches:,} rows from before {one.store.match.before} are past their time; some thousand go in a transaction.",
         effect=Effect.IRREVERSIBLE,
         probe=none_older(one),
@@ -259,12 +307,16 @@ def _drop(one: Aged, partition: Partition) -> Step:
     )  # fmt: skip
 
 
-def _rewrite(one: Aged) -> Step:
+def _rewrite(one: Aged, holds: str) -> Step:
     stores = [one.store.model_copy(update={"expected": one.rows}).model_dump(mode="json", exclude_defaults=True)]  # fmt: skip
     back = {"tables": [one.store.table], "stores": stores, "sought": None}
     return Step(
         id=f"rewrite {one.dataset}",
-        call=Call(system=one.system, action="rewrite_files", arguments={"stores": stores, "sought": None}),
+        call=Call(
+            system=one.system,
+            action="rewrite_files",
+            arguments={"stores": stores, "sought": None, "holds": holds},
+        ),
         why=f"{one.rows:,} rows from before {one.store.match.before} are past their time; the files are written anew without them.",
         effect=Effect.REVERSIBLE,
         probe=none_older(one),
@@ -290,7 +342,7 @@ def _remove_former(one: Aged) -> Step:
 def findings(facts: RetentionFacts) -> tuple[Finding, ...]:
     """What was left alone and why, what may stand in the way, what has no limit."""
     found = [Finding(rule="retention-not-applied", subject=one.dataset, what=f"Nothing of {one.dataset} goes: {one.left_alone}.", instead="Correct it in estate.yaml under datasets or holds.") for one in facts.aged if one.left_alone]  # fmt: skip
-    found += [Finding(rule="rows-are-referred-to", subject=one.dataset, what=f"{', '.join(one.referred_by)} refer to {one.table}: a row that is still referred to stops the removal.", instead="Give those tables a retention too, or ON DELETE CASCADE.") for one in facts.aged if one.rows and one.referred_by]  # fmt: skip
+    found += [Finding(rule="rows-are-referred-to", subject=one.dataset, what=f"{', '.join(one.referred_by)} refer to {one.table}: a row that is still referred to stops the removal.", instead="Give those tables a retention too, no longer than this one's.") for one in facts.aged if one.rows and one.referred_by]  # fmt: skip
     found += [Finding(rule="rows-spared", subject=one.dataset, what=f"Rows of {one.spared} subjects are spared: legal holds.", severity=Severity.INFO) for one in facts.aged if one.spared]  # fmt: skip
     found += [Finding(rule="no-retention", subject=name, what=f"{name} holds personal data and has no retention_days (GDPR article 5(1)(e)).", instead="Give it retention_days and retention_column.") for name in facts.unlimited]  # fmt: skip
     return tuple(found)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from datareeve.capabilities.quality.compliance import declared as estate
 from datareeve.capabilities.quality.compliance import retention
+from datareeve.capabilities.quality.compliance.erasing import holds_as_seen
 from datareeve.capabilities.quality.compliance.retention import RetentionFacts
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Effect, Operation, Plan, Systems
@@ -46,7 +47,7 @@ class ApplyRetention(Operation[RetentionFacts]):
         """A step for each partition, table and file that holds something past its time."""
         some = retention.due(facts)
         blockers = tuple(retention.blockers(some, self.max_rows))
-        steps = () if blockers else tuple(retention.steps(some))
+        steps = () if blockers else tuple(retention.steps(some, facts.holds_digest))
         rows = sum(one.rows for one in some)
         quiet = "" if some else "No dataset holds a row that is past its time." if facts.aged else "No dataset has retention_days."  # fmt: skip
         return Plan(
@@ -54,7 +55,7 @@ class ApplyRetention(Operation[RetentionFacts]):
             inputs=self.inputs(),
             summary=quiet or f"Remove {rows:,} rows that are past their time from {len(some)} datasets.",
             nothing_to_do=quiet,
-            requirements=tuple(retention.as_counted(one) for one in some) if steps else (),
+            requirements=(holds_as_seen(facts.holds_digest), *(retention.as_counted(one) for one in some)) if steps else (),
             steps=steps,
             checks=() if blockers else tuple(retention.none_older(one) for one in facts.aged if not one.left_alone),
             findings=retention.findings(facts),

@@ -38,6 +38,7 @@ class EraseSubject(Operation[SubjectFacts]):
     key: KeyReference
     proof_folder: str = Field("data/proofs", description="where the proof is written, below the project")
     leave_held: bool = Field(default=False, description="erase what no legal hold names, leave the rest")
+    erase_shared: bool = Field(default=False, description="erase rows that are found by values alone, though other people's rows hold the same values")  # fmt: skip
     vacuum: bool = Field(default=True, description="PostgreSQL: VACUUM and new statistics for the tables concerned")  # fmt: skip
 
     def observe(self, systems: Systems) -> SubjectFacts:
@@ -47,10 +48,10 @@ class EraseSubject(Operation[SubjectFacts]):
 
     def plan(self, facts: SubjectFacts) -> Plan:
         """Files, then rows, then what stood beside, then the proof."""
-        held = {name for hold in facts.holds for name in hold.datasets} if self.leave_held else set()
+        held = erasing.held_datasets(facts) if self.leave_held else set()
         wanted, blockers = (
             erasing.meant(facts, held),
-            erasing.blockers(facts, held, leave_held=self.leave_held),
+            erasing.blockers(facts, held, leave_held=self.leave_held, shared=self.erase_shared),
         )
         quiet = "" if wanted or blockers or facts.left else f"No store holds anything of {facts.who} that is to be erased."  # fmt: skip
         acting = not blockers and not quiet
@@ -62,9 +63,9 @@ class EraseSubject(Operation[SubjectFacts]):
             inputs=self.inputs(),
             summary=quiet or f"Erase {facts.who}: {rows:,} rows in {len(wanted)} datasets.",
             nothing_to_do=quiet,
-            requirements=(self._the_same(facts), *(erasing.still_as_counted(facts, one) for one in wanted)) if steps else (),
+            requirements=(self._the_same(facts), erasing.holds_as_seen(facts.holds_digest), *(erasing.still_as_counted(facts, one) for one in wanted)) if steps else (),
             steps=steps,
-            checks=self._checks(facts, wanted, path) if steps else (),
+            checks=self._checks(facts, wanted, held, path) if steps else (),
             findings=(*erasing.findings(facts, wanted), *self._key_stays(wanted)),
             figures={"rows_found": facts.rows, "datasets_searched": len(facts.counted), "identifiers": len(facts.sought.traces), **{f"rows_{one.place.name}": one.rows for one in facts.counted}},
             blockers=tuple(blockers),
@@ -88,10 +89,12 @@ class EraseSubject(Operation[SubjectFacts]):
         )
 
     @staticmethod
-    def _checks(facts: SubjectFacts, wanted: list[Counted], path: str) -> tuple[Claim, ...]:
+    def _checks(facts: SubjectFacts, wanted: list[Counted], held: set[str], path: str) -> tuple[Claim, ...]:
+        staying = [one for one in facts.counted if one.rows and (one.place.name in held or one.place.store.mode == "keep")]  # fmt: skip
         by_value = (erasing.nobody_by_value(facts, one) for one in facts.counted if one in wanted)
         return (
             *(erasing.nothing_left(facts, [one]) for one in wanted),
+            *(erasing.still_there(facts, one) for one in staying),
             *(claim for claim in by_value if claim is not None),
             erasing.proof_stands(path),
         )

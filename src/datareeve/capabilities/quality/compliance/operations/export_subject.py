@@ -8,7 +8,7 @@ from pydantic import Field
 
 from datareeve.capabilities.quality.compliance import declared as estate
 from datareeve.capabilities.quality.compliance.inputs import KeyReference  # noqa: TC001 - a field's type
-from datareeve.capabilities.quality.compliance.looking import Counted, SubjectFacts, look
+from datareeve.capabilities.quality.compliance.looking import Counted, SubjectFacts, ambiguous, look
 from datareeve.core.operation import (
     Call,
     Claim,
@@ -67,14 +67,15 @@ class ExportSubject(Operation[ExportFacts]):
 
     def plan(self, facts: ExportFacts) -> Plan:
         """One step: the file."""
-        found, wanted = facts.found, [one for one in facts.found.counted if one.rows]
+        found, unclear = facts.found, ambiguous(facts.found)
+        wanted = [one for one in found.counted if one.rows and one.place.name not in unclear]
         blockers = self._blockers(facts)
         quiet = self._quiet(facts, wanted) if not blockers else ""
         steps = () if quiet or blockers else (self._step(facts, wanted),)
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
-            summary=quiet or f"Write what is kept of {found.who} to {facts.path}: {found.rows:,} rows of {len(wanted)} datasets.",
+            summary=quiet or f"Write what is kept of {found.who} to {facts.path}: {sum(one.rows for one in wanted):,} rows of {len(wanted)} datasets.",
             nothing_to_do=quiet,
             requirements=(self._the_same(found),) if steps else (),
             steps=steps,
@@ -110,7 +111,7 @@ class ExportSubject(Operation[ExportFacts]):
             effect=Effect.REVERSIBLE,
             probe=self._there(facts, wanted),
             undo=(Call(system="compliance", action="remove_bundle", arguments={"path": facts.path}),),
-            predicted=Prediction(rows=found.rows, basis="counted"),
+            predicted=Prediction(rows=sum(one.rows for one in wanted), basis="counted"),
             touches=(f"files:{facts.path}",),
             paths=(facts.path,),
         )
@@ -141,6 +142,7 @@ class ExportSubject(Operation[ExportFacts]):
         text = [one.place.name for one in wanted if one.place.found == "in text"]
         return (
             *(Finding(rule="subject-not-reached", subject=one.dataset, what=f"{one.dataset} is not searched: {one.why}.", instead=one.instead) for one in found.unreached),
+            *(Finding(rule="shared-identifiers", subject=name, what=f"Rows of {name} are left out: other people's rows hold the same values, and whose these are nobody can say (article 15(4)).", instead="Give that dataset a subject_key.") for name in sorted(ambiguous(found))),
             *(Finding(rule="no-purpose", subject=name, what=f"The register of processing names no purpose of {name}: the person is owed one (article 15(1)(a)).", instead="Name it under processing in estate.yaml.") for name in unknown),
             *(Finding(rule="others-in-text", subject=name, what=f"Lines of {name} may name other people too.", instead="Look through them before the file is handed over (article 15(4)).", severity=Severity.INFO) for name in text),
         )  # fmt: skip
