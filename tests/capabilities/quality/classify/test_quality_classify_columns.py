@@ -98,6 +98,42 @@ def test_look_alikes_are_kept_out(table, name, values):
     assert said(table, id=N, **{name: values})[name] is None
 
 
+@pytest.mark.parametrize("name", ["customer_no", "KUNNR", "client_number", "member_id", "LIFNR"])
+@pytest.mark.parametrize("first", [10_000_037, 4_930_120_001])
+def test_numbers_that_are_counted_up_are_no_telephones_beside_persons(name, first):
+    people = {
+        "email": [f"ann{n}@example.com" for n in N],
+        "last_name": ["Meyer", "Schmidt", "Novak", "Rossi"],
+    }
+    assert said("customers", **people, **{name: [f"{first + n:010}" for n in N]})[name] is None
+
+
+def test_fields_of_sap_are_known_by_their_names():
+    found = said("PA0002", PERNR=[], VORNA=[], NACHN=[], GBDAT=["19750312", "19801104"], GESCH=["1", "2"], FAMST=[], NATIO=[], PERID=[], KONFE=[], MANDT=[])  # fmt: skip
+    assert found == {
+        "PERNR": None, "VORNA": "name", "NACHN": "name", "GBDAT": "date-of-birth", "GESCH": "gender", "FAMST": "marital-status", "NATIO": "nationality",
+        "PERID": "national-id", "KONFE": "religion", "MANDT": None,
+    }  # fmt: skip
+    assert said("ADR6", SMTP_ADDR=[])["SMTP_ADDR"] == "email"
+    assert said("KNBK", BANKN=[], KOINH=[]) == {"BANKN": "bank-account", "KOINH": "name"}
+
+
+@pytest.mark.parametrize(
+    ("names", "table"),
+    [
+        ({"姓": "name", "住所": "address", "電話番号": "phone", "生年月日": "date-of-birth", "商品": None}, "顧客"),
+        ({"姓名": "name", "手机号": "phone", "身份证号": "national-id", "邮箱": "email", "数量": None}, "客户"),
+        ({"επώνυμο": "name", "ΑΦΜ": "tax-id", "τηλέφωνο": "phone", "Διεύθυνση": "address", "ποσό": None}, "πελάτες"),
+        ({"фамилия": "name", "Дата_рождения": "date-of-birth", "номер_телефона": "phone", "адрес": "address", "сумма": None}, "клиенты"),
+        ({"الاسم": "name", "رقم_الهاتف": "phone", "البريد_الإلكتروني": "email", "الكمية": None}, "العملاء"),
+        ({"이름": "name", "전화번호": "phone", "생년월일": "date-of-birth", "수량": None}, "고객"),
+    ],
+    ids=["japanese", "chinese", "greek", "russian", "arabic", "korean"],
+)  # fmt: skip
+def test_names_in_their_own_script_are_known(names, table):
+    assert said(table, **{name: [] for name in names}) == names
+
+
 def test_what_stands_beside_a_column_says_what_it_is():
     names = ["Anna Schmidt", "Peter Garcia", "Maria Rossi", "Jonas Nowak", "Sofia Jansen", "Lukas Martin"]
     cities = ["Berlin", "Hamburg", "Köln", "Bremen", "Leipzig", "Dresden"]

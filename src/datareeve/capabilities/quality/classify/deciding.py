@@ -55,6 +55,11 @@ OF_VISITORS = re.compile(
 OPAQUE = re.compile(
     r"(?:(?:col(?:umna?|onne|unm)?|f|field|c|v|var|val|value|x|attr|attribute|data|spalte|campo|feld|pole|kolom|text|str|string|char|unnamed|udf|custom|extra|info|misc|item value)? ?\d*|[a-z])(?: value)?"
 )
+# A number that is counted up, with leading zeros or ten digits, is shaped as a telephone number is.
+A_NUMBER = re.compile(r"(?:^| )(?:no|nr|num|number|nummer|numero|nbr|id|key|code|ref|seq|iva|vat)$|nr$")
+OF_PHONES = re.compile(
+    r"tel|phone|fon|fax|mob|handy|ruf|gsm|cell|contact|durchwahl|whats|msisdn|hotline|home|work|office|emerg|private|direct|dial|caller"
+)
 VALUES_ALONE: tuple[tuple[str, tuple[str, ...], float, float], ...] = (
     # category, signs, least share of the values, how sure
     ("email", ("email",), 0.7, 0.97), ("bank-account", ("iban",), 0.7, 0.97), ("card-number", ("card",), 0.6, 0.95), ("national-id", ("ssn",), 0.8, 0.93),
@@ -110,11 +115,24 @@ def _by_name(column: ColumnEvidence, names: tuple[str, ...], table: TableView) -
         fit = fits(category, column.looks)
         if not tables.holds(category, column) or _is_machine(category, words):
             continue
+        if (
+            category == "phone"
+            and strength == LIKELY
+            and " " in words
+            and _is_counted_up(words, column.looks)
+        ):
+            continue
         if lexicon.HASHED.search(words) and strength == CERTAIN and category != "secret":
             found.append(Guess(category, 0.9, "certain/hashed/any", strength))
         elif not _speaks_of_else(category, strength, fit, meta=meta, thing=thing):
             found.append(_weighed(category, strength, fit, column, table))
     return found
+
+
+def _is_counted_up(words: str, looks: Looks) -> bool:
+    """A name for numbers that are given out one after the other: `customer_no`, `KUNNR`. None of these has a country's prefix."""
+    named = A_NUMBER.search(words) is not None and OF_PHONES.search(words) is None
+    return named and looks.share("phone-abroad") < 0.1
 
 
 def _is_machine(category: str, words: str) -> bool:
@@ -219,6 +237,7 @@ def _by_values(column: ColumnEvidence, names: tuple[str, ...], table: TableView)
         )
         if looks.share(*signs) >= least
         and tables.holds(category, column)
+        and not (category == "phone" and _is_counted_up(words, looks))
         and not (category == "name" and A_TITLE.search(words))
     ]
     if (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 
+from datareeve.capabilities.quality.classify.field_names import CERTAIN_NAMES, LIKELY_NAMES
 from datareeve.core.personal_data.words import fold
 
 _APART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
@@ -239,12 +240,27 @@ def patterns(which: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple((category, re.compile(f"(?:{pattern})")) for category, pattern in table.items())
 
 
+@cache
+def listed() -> dict[str, tuple[str, float]]:
+    """The names that are listed one by one, folded as `told` does: (category, strength)."""
+    found: dict[str, tuple[str, float]] = {}
+    for strength, tables in ((0.5, LIKELY_NAMES), (1.0, CERTAIN_NAMES)):
+        for table in tables:
+            found |= {told(name): (kind, strength) for kind, names in table.items() for name in names.split()}
+    return found
+
+
 @lru_cache(maxsize=4096)
 def says(words: str) -> dict[str, float]:
     """Which categories a name speaks of: 1.0 certain, 0.5 likely. The whole name must be one of those."""
     found: dict[str, float] = {}
+    kind, sure = listed().get(words, ("", 0.0))
+    if sure == 1.0:  # a name that is listed means that, whatever its words say
+        return {kind: sure}
     for strength, which in ((1.0, "certain"), (0.5, "likely")):
         for category, pattern in patterns(which):
             if category not in found and pattern.fullmatch(words):
                 found[category] = strength
+    if kind:
+        found.setdefault(kind, sure)
     return found
