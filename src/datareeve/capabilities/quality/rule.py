@@ -28,7 +28,7 @@ Kind = Literal[
     "foreign-key",  # {table, columns}: rows whose values have no row there
     "near-duplicates",  # {keys: columns that are compared after folding case, accents, spaces and punctuation}
     "gaps",  # {by: [columns], step: 1}: numbers that are missing between the least and the greatest
-    "continuity",  # {every: '1 hour', by: [columns], at_least, at_most}: moments that are missing
+    "continuity",  # {every: '1 hour', by: [columns]}: moments that are missing
     # of the table: the figure is the metric
     "row-count",
     "aggregate",  # {function: min max mean sum stddev median quantile distinct null-percent ..., q}
@@ -39,7 +39,7 @@ Kind = Literal[
     "agreement",  # {function, with: {table, column, function, where}}: this figure less that of another table
     "sql",  # {query}: one number, by the contract's own SQL
     # of the catalog: the figure is how many columns differ
-    "schema",  # {columns: [{name, type, required}], more: bool}
+    "schema",  # {columns: [{name, type}], more: bool}
 ]
 ROW_KINDS = frozenset(("not-null", "set", "range", "pattern", "length", "type", "format", "condition"))
 COUNTING_KINDS = ROW_KINDS | {"unique", "foreign-key", "near-duplicates", "gaps", "continuity"}
