@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from datareeve.core.errors import Failed
 from datareeve.systems.keyed import Finder, Keyed, spellings, unescaped, wanted_of, written
-from datareeve.systems.subject_files import Files, Source, writers
+from datareeve.systems.subject_files import Files, Source, unfit, writers
 from datareeve.systems.subject_shapes import Sought, Store
 
 
@@ -204,7 +204,7 @@ def files(  # noqa: PLR0913 - a dataset of files
         ('x;customer_id\r\n"a\r\n42";43\r\nb;42\r\n', 'x;customer_id\r\n"a\r\n42";43\r\n'),
         ("customer_id\tx\n 42 \ta\n420\tb", "customer_id\tx\n420\tb"),
         ("customer_id,x\n", "customer_id,x\n"),
-        ("customer_id,x\n42\n42,a,b\n42,c\n", "customer_id,x\n42\n42,a,b\n"),
+        ("customer_id,x\n42,c\n\n43,d\n", "customer_id,x\n\n43,d\n"),
         ("\ufeffcustomer_id,x\n42,a\n", "\ufeffcustomer_id,x\n"),
     ],
 )  # fmt: skip
@@ -214,6 +214,76 @@ def test_records_of_csv_go_by_their_key_and_others_stay_byte_for_byte(tmp_path, 
     told.rewrite(None)
     assert (tmp_path / "f.csv").read_bytes() == left.encode()
     assert told.count() == 0
+
+
+@pytest.mark.parametrize(
+    "records",
+    ["42\n", "42,a,b\n", '42,5" nail\n43,3" bolt\n', '43,5" nail\n42,3" bolt\n', '43,"open\n42,x\n'],
+)
+@pytest.mark.parametrize("mode", ["delete", "anonymise"])
+def test_a_record_of_another_shape_is_refused_and_nothing_is_changed(tmp_path, keyed, records, mode):
+    text = f"customer_id,x\n{records}"
+    (tmp_path / "f.csv").write_text(text)
+    made = files(tmp_path, keyed, "f.csv", column="customer_id", mode=mode, put={"x": "null"})
+    for act in (made.count, lambda: made.rewrite(None)):
+        with pytest.raises(Failed, match="a record of"):
+            act()
+    assert (tmp_path / "f.csv").read_text() == text
+
+
+def test_a_key_within_an_object_of_json_is_found(tmp_path, keyed):
+    text = '{"customer": {"customer_id": 42, "m": 1}}\n{"x": [{"customer_id": 43}]}\n'
+    (tmp_path / "f.jsonl").write_text(text)
+    masked = files(tmp_path, keyed, "f.jsonl", column="customer_id", mode="anonymise", put={"m": "null"})
+    with pytest.raises(Failed, match="nested"):
+        masked.rewrite(None)
+    assert (tmp_path / "f.jsonl").read_text() == text
+    assert files(tmp_path, keyed, "f.jsonl", column="customer_id").rewrite(None)["rows"] == 1
+    assert (tmp_path / "f.jsonl").read_text() == '{"x": [{"customer_id": 43}]}\n'
+
+
+def test_a_name_in_latin_1_is_found(tmp_path, keyed):
+    (tmp_path / "a.log").write_bytes("von Jörg Müller\nvon Jörg Maier\n".encode("latin-1"))
+    store = Store.model_validate({"dataset": "d", "table": "a.log", "match": {}, "mode": "anonymise"})
+    sought = Sought(
+        subject="customer",
+        digest=keyed.subject("customer", 1),
+        traces=tuple(keyed.traces("Jörg Müller", "name")),
+    )
+    Files(Source(tmp_path, "a.log"), store, sought, keyed, tmp_path).rewrite(None)
+    assert (tmp_path / "a.log").read_bytes() == "von [erased]\nvon Jörg Maier\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("a.log.xz", b"x", "form .xz"),
+        ("a.log.7Z", b"x", "form .7z"),
+        ("a.log", b"\xfd7zXZ\x00", "a packed file"),
+        ("a.log", gzip.compress(b"x"), "against its name"),
+        ("a.log.gz", b"plain", "against its name"),
+        ("a.log.gz", gzip.compress(b"\x28\xb5\x2f\xfd"), "a packed file"),
+        ("a.log", "customer_id=42".encode("utf-16"), "UTF-16"),
+        ("a.log", "customer_id=42".encode("utf-16-le"), "UTF-16"),
+    ],
+)
+def test_what_cannot_be_searched_is_named(tmp_path, name, data, why):
+    (tmp_path / name).write_bytes(data)
+    assert [why in one for one in unfit(Source(tmp_path, "*"))] == [True]
+
+
+def test_links_and_other_heads_are_named_and_packed_files_in_capitals_read(tmp_path, keyed):
+    (tmp_path / "B.LOG.GZ").write_bytes(gzip.compress(b"customer_id=42\n"))
+    assert unfit(Source(tmp_path, "*.GZ")) == []
+    assert files(tmp_path, keyed, "*.GZ").count() == 1
+    (tmp_path / "one.csv").write_text("customer_id\n1\n")
+    (tmp_path / "two.csv").write_text("CustomerId\n1\n")
+    assert unfit(Source(tmp_path, "*.csv")) == ["CSV files with different heads"]
+    os.link(tmp_path / "one.csv", tmp_path / "same.txt")
+    assert unfit(Source(tmp_path, "one.csv")) == ["a file with further hard links"]
+    (tmp_path / "link.csv").symlink_to(tmp_path / "two.csv")
+    assert unfit(Source(tmp_path, "link.csv")) == ["a symbolic link"]
+    assert unfit(Source(tmp_path, "l*.csv")) == ["a symbolic link"]
 
 
 def test_a_value_in_csv_and_json_is_replaced(tmp_path, keyed):

@@ -30,7 +30,6 @@ RETURN_POINT = "erasures"  # below the state folder: which runs have erased what
 MOST_ROWS = 100_000  # of one subject in one dataset
 MOST_IDENTIFIERS = 10_000
 NO_SUCH_KEY = ("postgres.22P02", "postgres.22003")  # a key that a column cannot hold has no rows in it
-UNREAD = (".json", ".zst", ".bz2", ".orc", ".avro", ".xlsx")  # forms that are not written anew
 
 
 class Subjects(Adapter):
@@ -47,8 +46,8 @@ class Subjects(Adapter):
 
     @reads
     def subject_files(self, table: str) -> dict[str, Any]:
-        """The files of a dataset: {files, bytes, forms, left: files that an interrupted erasure left, unread: those whose form cannot be rewritten}."""
-        from datareeve.systems.subject_files import form_of  # noqa: PLC0415 - beside its reader
+        """The files of a dataset: {files, bytes, forms, left: files that an interrupted erasure left, unread: why some cannot be searched or rewritten}."""
+        from datareeve.systems.subject_files import form_of, unfit  # noqa: PLC0415 - beside its reader
 
         source = self._source(table)
         files = source.files()
@@ -58,7 +57,7 @@ class Subjects(Adapter):
             "forms": sorted({form_of(path) for path in files}),
             "columns": self._file_columns(files),
             "left": [path.name for path in source.formers()],
-            "unread": [path.name for path in files if path.suffix in UNREAD],
+            "unread": unfit(source),
         }
 
     @reads

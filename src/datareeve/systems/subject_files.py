@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 
 PARTIAL, FORMER = ".datareeve-erasing", ".datareeve-former"
 MARK = "[erased]"
+UNREAD = (".json", ".zst", ".bz2", ".xz", ".lzma", ".lz4", ".br", ".z", ".7z", ".rar", ".zip", ".tar", ".tgz", ".orc", ".avro", ".feather", ".arrow",
+          ".xlsx", ".xls", ".ods", ".docx", ".pdf", ".xml", ".db", ".sqlite", ".duckdb")  # fmt: skip
+GZIP = b"\x1f\x8b"
+PACKED = (GZIP, b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh", b"PK\x03\x04", b"\x04\x22\x4d\x18", b"\x1f\x9d", b"7z\xbc\xaf")  # fmt: skip
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+LOOKED_AT = 1 << 20  # bytes of a file whose form is looked at
 PARQUET = (".parquet", ".pq")
 JSON_LINES = (".jsonl", ".ndjson")
 CSV = (".csv", ".tsv")
@@ -51,7 +57,7 @@ class Source(NamedTuple):
         if below.is_dir():
             found = (path for path in below.rglob("*"))
         elif below.is_file():
-            return [below]
+            return [] if below.is_symlink() else [below]
         else:
             found = self.folder.glob(self.pattern)
         return sorted(
@@ -59,6 +65,13 @@ class Source(NamedTuple):
             for path in found
             if path.is_file() and not path.name.startswith(".") and not path.is_symlink()
         )
+
+    def all_files(self) -> list[Path]:
+        """The files, and links that are not followed."""
+        below = self.folder / self.pattern
+        found = below.rglob("*") if below.is_dir() else [below] if below.is_symlink() else self.folder.glob(self.pattern)  # fmt: skip
+        links = [path for path in found if path.is_symlink() and not path.name.startswith(".")]
+        return sorted({*self.files(), *links})
 
     def formers(self) -> list[Path]:
         """What an erasure left beside them."""
@@ -80,6 +93,44 @@ def form_of(path: Path) -> str:
     if last in PARQUET:
         return "parquet"
     return "csv" if last in CSV else "json" if last in JSON_LINES else "text"
+
+
+def unfit(source: Source) -> list[str]:
+    """Why files of a dataset cannot be searched or written anew; nothing where all can."""
+    found = {why for path in source.all_files() if (why := _unfit(path))}
+    heads = (
+        {tuple(columns(path)) for path in source.files() if form_of(path) == "csv"} if not found else set()
+    )
+    return sorted(found | ({"CSV files with different heads"} if len(heads) > 1 else set()))
+
+
+def _unfit(path: Path) -> str:
+    if path.is_symlink():
+        return "a symbolic link"
+    linked = former_of(path).exists() and former_of(path).samefile(path)
+    if path.stat().st_nlink > 1 + linked:
+        return "a file with further hard links"
+    if path.suffix.lower() in UNREAD:
+        return f"a file of form {path.suffix.lower()}"
+    if form_of(path) == "parquet":
+        return ""
+    return _unfit_bytes(path)
+
+
+def _unfit_bytes(path: Path) -> str:
+    packed = _starts(path).startswith(GZIP)
+    if packed != (path.suffix.lower() == ".gz"):
+        return "a file that is packed, or not, against its name"
+    with _open(path, "rb") as file:
+        start = file.read(LOOKED_AT)
+    if start.startswith(PACKED):
+        return "a packed file"
+    return "a binary file, or text in UTF-16" if b"\0" in start or start.startswith(UTF_16) else ""
+
+
+def _starts(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(GZIP))
 
 
 def former_of(path: Path) -> Path:
@@ -116,22 +167,24 @@ class Lines:
                 yield from ((raw, self._text(raw)) for raw in file)
 
     def _text(self, raw: bytes) -> bytes | None:
-        text = raw.decode("utf-8", errors="surrogateescape")
-        if not self._finder.is_in(text):
-            return raw
-        if self.store.mode == "delete":
-            return None
-        return self._finder.redacted(text, MARK).encode("utf-8", errors="surrogateescape")
+        for encoding in _encodings(raw):
+            text = raw.decode(encoding, errors="surrogateescape")
+            if self._finder.is_in(text):
+                return None if self.store.mode == "delete" else self._finder.redacted(text, MARK).encode(encoding, errors="surrogateescape")  # fmt: skip
+        return raw
 
     def _json(self, raw: bytes) -> bytes | None:
         try:
             row = json.loads(raw)
         except ValueError:
             return self._text(raw)
-        if not isinstance(row, dict) or not self._is_meant(row):
+        meant = [one for one in _objects(row) if self._is_meant(one)]
+        if not meant:
             return raw
         if self.store.mode == "delete":
             return None
+        if not isinstance(row, dict) or meant != [row]:
+            raise Failed("erasure.json", f"{self.store.dataset}: the subject's key stands in a nested object, where what is personal is not known.", "Give the dataset erasure: delete, or no subject_key: then it is text.")  # fmt: skip
         put = {c: self.looking.put(self.store, c, how) for c, how in self.store.set.items() if c in row}
         if all(row[column] == value for column, value in put.items()):
             return raw
@@ -145,14 +198,23 @@ class Lines:
             csv.reader([head.decode("utf-8-sig", errors="surrogateescape")], delimiter=delimiter), []
         )
         for raw in _records(file):
-            yield raw, self._csv_record(raw, names, delimiter)
+            yield raw, self._csv_record(raw, names, delimiter, path)
 
-    def _csv_record(self, raw: bytes, names: list[str], delimiter: str) -> bytes | None:
+    def _csv_record(self, raw: bytes, names: list[str], delimiter: str, path: Path) -> bytes | None:
         if not self.store.match.column and not self.store.match.older and not self.store.match.values:
             return self._text(raw)
         text = raw.decode("utf-8", errors="surrogateescape")
-        fields = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-        if len(fields) != len(names) or not self._is_meant(dict(zip(names, fields, strict=True))):
+        if not text.strip():
+            return raw
+        try:
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        except csv.Error:
+            rows = []
+        if len(rows) != 1 or len(rows[0]) != len(names):
+            # Whose such a line is nobody can say; and a lone quote joins the lines of two people.
+            raise Failed("erasure.csv", f"{self.store.dataset}: a record of {path.name} has not the {len(names)} fields of its head, or a quote that is not closed.", "Mend that file; or declare it as text, without a subject_key.")  # fmt: skip
+        fields = rows[0]
+        if not self._is_meant(dict(zip(names, fields, strict=True))):
             return raw
         if self.store.mode == "delete":
             return None
@@ -190,10 +252,29 @@ class Lines:
         return self._keyed.subject(self._sought.subject, value) == self._sought.digest
 
 
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a JSON document, the outer ones first."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, dict):
+            yield one
+        waiting += [*(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())]
+
+
 def _is_older(value: Any, before: str) -> bool:
     """Whether a moment as text lies before another; what is no moment is not old."""
     text = "" if value is None else written(value)
     return bool(MOMENT.match(text)) and text < before
+
+
+def _encodings(raw: bytes) -> tuple[str, ...]:
+    """In which encodings a line is searched: what is no UTF-8 may be Latin-1."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return ("utf-8", "latin-1")
+    return ("utf-8",)
 
 
 def _records(file: Any) -> Iterator[bytes]:
@@ -440,7 +521,7 @@ def _sync(path: Path) -> None:
 
 def _open(path: Path, mode: str, like: Path | None = None) -> Any:
     """A file, unpacked where it is packed."""
-    if ".gz" not in (like or path).suffixes:
+    if ".gz" not in [suffix.lower() for suffix in (like or path).suffixes]:
         return path.open(mode)
     return gzip.open(path, mode)
 

@@ -141,6 +141,7 @@ def test_references_in_a_circle_end():
         ({"forms": ["parquet"], "columns": ["m"]}, {"subject": "person", "personal": {"m": "email"}}, "by values"),
         ({"forms": ["csv"], "columns": ["x"]}, {"subject": "person", "subject_key": "id"}, "blocked"),
         ({"forms": ["json"], "columns": [], "unread": ["a.json"]}, {"subject": "person"}, "blocked"),
+        ({"forms": [], "columns": []}, {"subject": "person"}, "blocked"),
     ],
 )  # fmt: skip
 def test_files_are_found_by_what_their_form_tells(files, one, found):
