@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datareeve.core.errors import Failed
+from datareeve.core.errors import Failed, Refused
 from datareeve.systems.keyed import Finder, Keyed, spellings, unescaped, wanted_of, written
 from datareeve.systems.subject_files import Files, Source, unfit, writers
 from datareeve.systems.subject_shapes import Sought, Store
@@ -321,6 +321,22 @@ def test_it_keeps_the_mode_and_can_be_put_back(tmp_path, keyed):
     made.put_back()
     assert path.read_text() == "customer_id=42\n"
     assert list(tmp_path.glob(".*")) == [] or all(p.name == ".datareeve" for p in tmp_path.glob(".*"))
+
+
+def test_another_run_s_former_file_is_not_put_back_nor_over_what_was_written_since(tmp_path, keyed):
+    path = tmp_path / "a.log"
+    path.write_text("customer_id=42\ncustomer_id=43\n")
+    first, second = files(tmp_path, keyed, "a.log"), files(tmp_path, keyed, "a.log", key="43")
+    first.rewrite(None, "first")
+    second.rewrite(None, "second")
+    second.put_back("second")
+    second.put_back("second")
+    assert path.read_text() == "customer_id=43\n"
+    with path.open("a") as file:
+        file.write("today\n")
+    with pytest.raises(Refused, match="was written to since"):
+        first.put_back("first")
+    assert path.read_text() == "customer_id=43\ntoday\n"
 
 
 def test_more_than_was_planned_changes_nothing(tmp_path, keyed):

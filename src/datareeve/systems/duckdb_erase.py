@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core.errors import Failed
-from datareeve.systems import subject_tables
-from datareeve.systems.subject_files import FORMER, PARTIAL, back, changed, take_place
+from datareeve.systems import subject_files, subject_tables
+from datareeve.systems.subject_files import FORMER, PARTIAL, changed, take_place
 from datareeve.systems.subject_sql import DUCKDB, Looking, Rows
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ NEW = "datareeve_new"
 OPENED = {"threads": "2", "autoload_known_extensions": "false", "autoinstall_known_extensions": "false"}
 
 
-def rewrite(system: Duckdb, stores: list[Store], looking_of: Callable[[Any], Looking]) -> dict[str, Any]:
+def rewrite(system: Duckdb, stores: list[Store], looking_of: Callable[[Any], Looking], run: str) -> dict[str, Any]:  # fmt: skip
     """Write the file anew without the stores' rows. Gives {rows, by dataset, files}. Errors: `Unreachable` `duckdb.locked`; `Failed` `erasure.changed`."""
     from datareeve.systems.duckdb import _driver, translate  # noqa: PLC0415 - an extra
 
@@ -39,7 +39,7 @@ def rewrite(system: Duckdb, stores: list[Store], looking_of: Callable[[Any], Loo
         raise translate(error, system.name, system.entry.path, late=False) from None
     try:
         counted = _written(connection, found, stores, partial, looking_of)
-        told = take_place(partial, file)
+        told = take_place(partial, file, run)
     except _driver().Error as error:
         raise translate(error, system.name, system.entry.path, late=False) from None
     finally:
@@ -54,12 +54,10 @@ def remove_partial(file: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def put_back(file: Path) -> None:
-    """The former file in its place again; quiet where there is none."""
+def put_back(file: Path, run: str) -> None:
+    """The former file of a run in its place again; quiet where there is none."""
     remove_partial(file)
-    former = file.with_name(f".{file.name}{FORMER}")
-    if former.exists():
-        back(former, file)
+    subject_files.put_back(sorted(file.parent.glob(f".{file.name}.*{FORMER}")), run)
 
 
 def _written(

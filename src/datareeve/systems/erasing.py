@@ -131,7 +131,7 @@ class Subjects(Adapter):
             )
 
     @effects
-    def rewrite_files(self, stores: list[dict[str, Any]], sought: dict[str, Any] | None, holds: str = "") -> dict[str, Any]:  # fmt: skip
+    def rewrite_files(self, stores: list[dict[str, Any]], sought: dict[str, Any] | None, holds: str = "", *, run: str) -> dict[str, Any]:  # fmt: skip
         """Write files anew without a subject's rows; the former ones stay beside. Gives {rows, datasets, files}. Errors: `Refused` `erasure.holds`."""
         self._refuse_new_holds(holds)
         one = Sought.model_validate(sought) if sought else None
@@ -139,10 +139,12 @@ class Subjects(Adapter):
         if self.kind == "duckdb":
             from datareeve.systems import duckdb_erase  # noqa: PLC0415 - an extra
 
-            return duckdb_erase.rewrite(cast("Duckdb", self), made, lambda rows: self._looking(one, rows))
+            return duckdb_erase.rewrite(
+                cast("Duckdb", self), made, lambda rows: self._looking(one, rows), run
+            )
         if self.kind != "folder":
             raise _cannot(self)
-        found = {store.dataset: self._files(store, one).rewrite(store.expected) for store in made}
+        found = {store.dataset: self._files(store, one).rewrite(store.expected, run) for store in made}
         files = [file for told in found.values() for file in told["files"]]
         return {"rows": sum(told["rows"] for told in found.values()), "datasets": {name: told["rows"] for name, told in found.items()}, "files": files}  # fmt: skip
 
@@ -160,10 +162,10 @@ class Subjects(Adapter):
         if self.kind == "duckdb":
             from datareeve.systems import duckdb_erase  # noqa: PLC0415 - an extra
 
-            duckdb_erase.put_back(Path(self.project / self._entry().path).resolve())
+            duckdb_erase.put_back(Path(self.project / self._entry().path).resolve(), run)
             return {}
         for table in tables:
-            Files(self._source(table), _any_store(table), None, self._keyed(), self.project).put_back()
+            Files(self._source(table), _any_store(table), None, self._keyed(), self.project).put_back(run)
         return {}
 
     @effects

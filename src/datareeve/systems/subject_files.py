@@ -23,7 +23,7 @@ from datareeve.systems.keyed import Finder, wanted_of, written
 from datareeve.systems.subject_sql import DUCKDB, Condition, Looking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from datareeve.systems.keyed import Keyed
     from datareeve.systems.subject_shapes import Sought, Store
@@ -35,6 +35,10 @@ UNREAD = (".json", ".zst", ".bz2", ".xz", ".lzma", ".lz4", ".br", ".z", ".7z", "
 GZIP = b"\x1f\x8b"
 PACKED = (GZIP, b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh", b"PK\x03\x04", b"\x04\x22\x4d\x18", b"\x1f\x9d", b"7z\xbc\xaf")  # fmt: skip
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+AFTER_HEX = 12
+FORMER_NAME = re.compile(
+    rf"\.(?P<file>.+)\.(?P<run>[^.]*)\.(?P<after>[0-9a-f]{{{AFTER_HEX}}}){re.escape(FORMER)}"
+)
 LOOKED_AT = 1 << 20  # bytes of a file whose form is looked at
 PARQUET = (".parquet", ".pq")
 JSON_LINES = (".jsonl", ".ndjson")
@@ -107,7 +111,7 @@ def unfit(source: Source) -> list[str]:
 def _unfit(path: Path) -> str:
     if path.is_symlink():
         return "a symbolic link"
-    linked = former_of(path).exists() and former_of(path).samefile(path)
+    linked = sum(former.samefile(path) for former in path.parent.glob(f".*{FORMER}"))
     if path.stat().st_nlink > 1 + linked:
         return "a file with further hard links"
     if path.suffix.lower() in UNREAD:
@@ -133,9 +137,9 @@ def _starts(path: Path) -> bytes:
         return file.read(len(GZIP))
 
 
-def former_of(path: Path) -> Path:
-    """Where the former file stays."""
-    return path.with_name(f".{path.name}{FORMER}")
+def former_of(path: Path, run: str, after: str) -> Path:
+    """Where the former file stays, of one run; its name says what took its place (SHA-256)."""
+    return path.with_name(f".{path.name}.{run}.{after[:AFTER_HEX]}{FORMER}")
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------------------
@@ -313,7 +317,7 @@ class Files:
         """Rows or lines that are meant."""
         return sum(self._count(path) for path in self.source.files())
 
-    def rewrite(self, most: int | None) -> dict[str, Any]:
+    def rewrite(self, most: int | None, run: str = "") -> dict[str, Any]:
         """Write each file that holds some anew, and put it in the former's place. Gives {rows, files: [{path, before, after, rows}]}."""
         _remove(self.source.partials())
         told = []
@@ -323,20 +327,19 @@ class Files:
                     {
                         "path": path.relative_to(self.source.folder).as_posix(),
                         "rows": rows,
-                        **self._replace(path),
+                        **self._replace(path, run),
                     }
                 )
         total = sum(one["rows"] for one in told)
         if most is not None and total > most:
-            self.put_back()
+            self.put_back(run)
             raise changed(self.store.dataset, most, total)
         return {"rows": total, "files": told}
 
-    def put_back(self) -> None:
-        """Put the former files in their places again; quiet where there are none."""
+    def put_back(self, run: str = "") -> None:
+        """Put the former files of a run in their places again; quiet where there are none. Another run's stay: they hold who was erased."""
         _remove(self.source.partials())
-        for former in self.source.formers():
-            back(former, former.with_name(former.name[1:].removesuffix(FORMER)))
+        put_back(self.source.formers(), run)
 
     def shown(self) -> list[dict[str, Any]]:
         """The rows or lines themselves, for the subject alone."""
@@ -376,7 +379,7 @@ class Files:
         self._looking.rows = table.rows
         return self._looking.where(self.store, table.source)
 
-    def _replace(self, path: Path) -> dict[str, Any]:
+    def _replace(self, path: Path, run: str) -> dict[str, Any]:
         if busy := writers(path):
             raise Refused(
                 "erasure.open-file",
@@ -388,7 +391,7 @@ class Files:
             self._write(path, partial)
             if _changed(seen, path.stat()):
                 raise Failed("erasure.changed", f"{self.store.dataset}: {path.name} was written to in the meantime.", "Plan again when it is at rest.")  # fmt: skip
-            return take_place(partial, path)
+            return take_place(partial, path, run)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -431,13 +434,14 @@ def _fields(text: str, path: Path, head: list[str]) -> dict[str, Any] | None:
     return None
 
 
-def take_place(new: Path, path: Path) -> dict[str, Any]:
+def take_place(new: Path, path: Path, run: str) -> dict[str, Any]:
     """Put a finished file in the place of another, which stays beside it. Gives {before, after}: SHA-256 of both."""
-    seen, former = path.stat(), former_of(path)
+    seen = path.stat()
     new.chmod(seen.st_mode & 0o777)
     with suppress(PermissionError):
         os.chown(new, seen.st_uid, seen.st_gid)
     before, after = digest(path), digest(new)
+    former = former_of(path, run, after)
     _sync(new)
     if former.exists():
         raise Failed("erasure.former", f"{former.name} stands beside {path.name} already.", "An earlier erasure was not ended: resume it, or look at that file and remove it.")  # fmt: skip
@@ -448,10 +452,20 @@ def take_place(new: Path, path: Path) -> dict[str, Any]:
     return {"before": before, "after": after}
 
 
-def back(former: Path, path: Path) -> None:
-    """Put a former file in its place; where it is the very file that stands there, renaming would do nothing (rename(2))."""
+def put_back(formers: Iterable[Path], run: str) -> None:
+    """Put the former files of one run in their places. Errors: `Refused` `erasure.written-since` where something was written to one in the meantime."""
+    for former in formers:
+        said = FORMER_NAME.fullmatch(former.name)
+        if said and said["run"] == run:
+            _back(former, former.with_name(said["file"]), said["after"])
+
+
+def _back(former: Path, path: Path, after: str) -> None:
+    # Where it is the very file that stands there, renaming would do nothing (rename(2)).
     if path.exists() and former.samefile(path):
         former.unlink()
+    elif path.exists() and not digest(path).startswith(after):
+        raise Refused("erasure.written-since", f"{path.name} was written to since it was written anew: putting the former file back would lose that.", "Plan the erasure again: it ends what is left, and removes the former file.")  # fmt: skip
     else:
         former.replace(path)
 
