@@ -233,6 +233,35 @@ def test_rows_that_refer_by_another_column_are_counted(shop):
     assert shop.query("SELECT n FROM messages") == [(3,)]
 
 
+def test_rows_that_a_policy_hides_are_an_error(shop):
+    shop.change(
+        "DROP ROLE IF EXISTS clerk",
+        "CREATE ROLE clerk LOGIN",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk",
+        "ALTER TABLE customers ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY few ON customers USING (id < 4100)",
+    )
+    clerk = {"kind": "postgresql", "url": shop.url.replace("postgres@", "clerk@")}
+    shop.save(systems={**shop.estate["systems"], "app": clerk})
+    shop.reopen()
+    try:
+        with pytest.raises(Refused, match="row-level security"):
+            shop.erasure()
+    finally:
+        shop.app.close()
+        shop.change("DROP OWNED BY clerk", "DROP ROLE clerk")
+
+
+def test_a_first_step_that_is_rolled_back_leaves_the_way_back_open(shop):
+    step = next(step for step in shop.erasure().steps if step.call.action == "erase_rows")
+    less = {**step.call.arguments, "store": {**step.call.arguments["store"], "expected": 0}}
+    with pytest.raises(Failed, match="the plan told of 0"):
+        shop.app.systems["app"].perform("erase_rows", run="r", **less)
+    assert list((shop.folder / ".datareeve/erasures").iterdir()) == []
+    shop.app.systems["app"].perform("erase_rows", run="r", **step.call.arguments)
+    assert [one.name for one in (shop.folder / ".datareeve/erasures").iterdir()] == ["r.no-return"]
+
+
 def test_what_is_held_by_dataset_is_left_and_the_rest_goes(shop):
     shop.save(holds={"audit": {"why": "tax audit", "datasets": ["contacts"]}})
     shop.reopen()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from datareeve.core.errors import BadInput, Failed, Refused
+from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unreachable
 from datareeve.core.estate import STATE_FOLDER
 from datareeve.systems import subject_tables
 from datareeve.systems.adapter import Adapter, effects, reads
@@ -108,12 +108,18 @@ class Subjects(Adapter):
         self._refuse_new_holds(holds)
         if self.kind != "postgresql":
             raise _cannot(self)
-        one = Store.model_validate(store)
+        one, first = Store.model_validate(store), not self._passed(run)
         self._no_return(run)
-        with self._asking() as rows:
-            source = str(self._table(one.table, rows)["source"])
-            looking = self._looking(Sought.model_validate(sought) if sought else None, rows)
-            return pg_erase.erase(cast("Postgres", self), one, source, looking, run)
+        try:
+            with self._asking() as rows:
+                source = str(self._table(one.table, rows)["source"])
+                looking = self._looking(Sought.model_validate(sought) if sought else None, rows)
+                return pg_erase.erase(cast("Postgres", self), one, source, looking, run)
+        except DatareeveError as error:
+            # What was rolled back is not gone; a connection that was lost may have committed.
+            if first and not isinstance(error, Unreachable):
+                self._marker(run).unlink(missing_ok=True)
+            raise
 
     @effects
     def remove_old_rows(self, store: dict[str, Any], holds: str = "", *, run: str) -> dict[str, Any]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 10
 BATCH = 5_000
+EVERY_ROW = (
+    "SET LOCAL row_security = off"  # a policy that hides rows from us is an error, and never "none is left"
+)
 CLEARS_STATISTICS = 180000
 
 
@@ -32,6 +35,7 @@ def erase(system: Postgres, store: Store, source: str, looking: Looking, run: st
         _log_no_parameters(connection)
         with connection.transaction():
             connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            connection.execute(EVERY_ROW)
             rows = _count(connection, source, where, lock=True)
             if store.expected is not None and rows > store.expected:
                 raise changed(store.dataset, store.expected, rows)
@@ -82,6 +86,7 @@ def remove_batches(
     with system._acting(run) as connection:  # noqa: SLF001 - as above
         _log_no_parameters(connection)
         connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        connection.execute(EVERY_ROW.replace("LOCAL ", ""))
         while gone := connection.execute(statement, where.parameters * 2).rowcount:
             rows, batches = rows + gone, batches + 1
             if store.expected is not None and rows > store.expected + BATCH:
@@ -114,6 +119,8 @@ def rows_of(cursor: psycopg.Cursor[dict[str, Any]]) -> Rows:
 
     if cursor.connection.info.parameter_status("is_superuser") == "on":
         cursor.execute("SET LOCAL log_parameter_max_length = 0")
+
+    cursor.execute(EVERY_ROW)
 
     def rows(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
         cursor.execute(sql, parameters)
