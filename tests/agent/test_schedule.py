@@ -142,7 +142,7 @@ class Application:
             raise self.estate
         return self.estate
 
-    def operation(self, name, plan, effect=Effect.READ, cron="* * * * *", takes_long=False):
+    def operation(self, name, plan, effect=Effect.READ, cron="* * * * *", *, takes_long=False):
         self.operations[name] = SimpleNamespace(name=name, effect=effect, plan=plan, takes_long=takes_long)
         schedules = {
             **self.estate.schedules,
