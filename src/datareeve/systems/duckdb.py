@@ -19,6 +19,9 @@ from datareeve.systems.one_file import OneFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from datareeve.systems.measure import Engine
 
 SEALED = {
     "enable_external_access": "false",
@@ -67,24 +70,12 @@ class Duckdb(OneFile):
 
             return answers(query, statements, passed_on=(".timeout",))
 
-    @reads
-    def measure(
-        self,
-        statements: list[dict[str, Any]],
-        timeout_seconds: float | None = None,
-        snapshot_seconds: float | None = None,
-        busy_share: float = 1.0,
-    ) -> dict[str, Any]:
-        """What many statements of a check answer, while the file is kept from writers. See `measure.measure`."""
+    def measuring(self, sqls: list[str], busy_share: float) -> AbstractContextManager[Engine]:
+        """See `Measured`."""
         from datareeve.systems import duckdb_measure  # noqa: PLC0415 - asked for by checks only
 
-        return duckdb_measure.of_file(
-            self,
-            statements,
-            timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
-            snapshot_seconds=snapshot_seconds,
-            busy_share=busy_share,
-        )
+        del sqls, busy_share
+        return duckdb_measure.engine(self)
 
     @reads
     def server(self) -> dict[str, Any]:

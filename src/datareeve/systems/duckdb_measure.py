@@ -136,12 +136,13 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def of_file(system: Duckdb, statements: list[dict[str, Any]], **limits: Any) -> dict[str, Any]:
-    """`measure` of a DuckDB file."""
+@contextmanager
+def engine(system: Duckdb) -> Iterator[DuckdbEngine]:
+    """One check's connection, which spills within the project."""
     with spilling(system.project) as settings:
 
         def explain(error: Exception, sql: str, late: bool) -> DatareeveError:  # noqa: FBT001 - as `DuckdbEngine` calls it
             del sql
             return translate(error, system.name, system.entry.path, late=late)
 
-        return measure.measure(DuckdbEngine(lambda: system.opened(settings), explain), statements, **limits)
+        yield DuckdbEngine(lambda: system.opened(settings), explain)

@@ -17,18 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core.errors import BadInput, DatareeveError, Failed, Unreachable
-from datareeve.systems import duckdb_measure, measure
+from datareeve.systems import duckdb_measure
 from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, shaped
 from datareeve.systems.duckdb import _driver, execute, translate
 from datareeve.systems.erasing import Subjects
 from datareeve.systems.json_values import ROW_CAP
+from datareeve.systems.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from datareeve.core.estate_data import FolderSystem
-    from datareeve.systems.measure import Stream
+    from datareeve.systems.measure import Engine, Stream
 
 FORMATS = {
     ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json",
@@ -61,10 +62,11 @@ class Detected:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-class Folder(Subjects):
+class Folder(Measured, Subjects):
     """One folder."""
 
     kind = "folder"
+    entry: FolderSystem
 
     def __init__(self, name: str, entry: FolderSystem, project: Path | None = None) -> None:
         super().__init__(name)
@@ -103,24 +105,12 @@ class Folder(Subjects):
 
             return answers(query, statements, passed_on=(".timeout",))
 
-    @reads
-    def measure(
-        self,
-        statements: list[dict[str, Any]],
-        timeout_seconds: float | None = None,
-        snapshot_seconds: float | None = None,
-        busy_share: float = 1.0,
-    ) -> dict[str, Any]:
-        """What many statements of a check answer. Files have no snapshots: one that is changed meanwhile is an error. See `measure.measure`."""
+    @contextmanager
+    def measuring(self, sqls: list[str], busy_share: float) -> Iterator[Engine]:
+        """See `Measured`. Files have no snapshots: one that is changed meanwhile is an error."""
+        del busy_share
         with duckdb_measure.spilling(self.project) as settings:
-            engine = FolderEngine(self, [str(one.get("sql")) for one in statements], settings)
-            return measure.measure(
-                engine,
-                statements,
-                timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
-                snapshot_seconds=snapshot_seconds,
-                busy_share=busy_share,
-            )
+            yield FolderEngine(self, sqls, settings)
 
     @reads
     def tables(self) -> list[str]:

@@ -20,13 +20,16 @@ from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, missing_driver, shaped
 from datareeve.systems.erasing import Subjects
 from datareeve.systems.json_values import ROW_CAP
+from datareeve.systems.measured import Measured
 from datareeve.systems.mysql_text import only_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from datareeve.core.estate import MysqlSystem
     from datareeve.core.secrets import Secret
+    from datareeve.systems.measure import Engine
 
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 5  # that a reader waits for a lock of the table's definition
@@ -36,10 +39,11 @@ OLDEST = {"MariaDB": (10, 5), "MySQL": (8, 0)}
 SETTINGS = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', SESSION lock_wait_timeout = %d, SESSION innodb_lock_wait_timeout = %d"
 
 
-class Mysql(Subjects):
+class Mysql(Measured, Subjects):
     """One database on one MariaDB or MySQL server."""
 
     kind = "mysql"
+    entry: MysqlSystem
 
     def __init__(
         self, name: str, entry: MysqlSystem, password: Secret | None = None, project: Path | None = None
@@ -77,24 +81,12 @@ class Mysql(Subjects):
         """The rows of several statements by name; None for one that the engine will not answer as it is written."""
         return answers(self.query, statements)
 
-    @reads
-    def measure(
-        self,
-        statements: list[dict[str, Any]],
-        timeout_seconds: float | None = None,
-        snapshot_seconds: float | None = None,
-        busy_share: float = 1.0,
-    ) -> dict[str, Any]:
-        """What many statements of a check answer, asked of one snapshot. See `measure.measure`."""
+    def measuring(self, sqls: list[str], busy_share: float) -> AbstractContextManager[Engine]:
+        """See `Measured`."""
         from datareeve.systems import mysql_measure  # noqa: PLC0415 - asked for by checks only
 
-        return mysql_measure.of(
-            self,
-            statements,
-            timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
-            snapshot_seconds=snapshot_seconds,
-            busy_share=busy_share,
-        )
+        del sqls, busy_share
+        return mysql_measure.engine(self)
 
     @reads
     def server(self) -> dict[str, Any]:

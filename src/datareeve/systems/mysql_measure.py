@@ -109,11 +109,12 @@ def _streaming() -> Any:
     return SSCursor
 
 
-def of(system: Mysql, statements: list[dict[str, Any]], **limits: Any) -> dict[str, Any]:
-    """`measure` of a MariaDB or MySQL database."""
-    engine = MysqlEngine(system)
+@contextmanager
+def engine(system: Mysql) -> Iterator[MysqlEngine]:
+    """One check's connection, closed at the end. Errors: `Unreachable` where it is lost."""
+    made = MysqlEngine(system)
     try:
-        return measure.measure(engine, statements, **limits)
+        yield made
     except Failed as error:
         if isinstance(error, Unreachable):
             raise
@@ -121,4 +122,4 @@ def of(system: Mysql, statements: list[dict[str, Any]], **limits: Any) -> dict[s
             "mysql.lost", f"The connection to {system.name} was lost.", "Try again when the server is back."
         ) from None
     finally:
-        engine.close()
+        made.close()

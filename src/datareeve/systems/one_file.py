@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datareeve.systems.erasing import Subjects
+from datareeve.systems.measured import Measured
 
 if TYPE_CHECKING:
     from datareeve.core.estate import DuckdbSystem, SqliteSystem
 
 
-class OneFile(Subjects):
+class OneFile(Measured, Subjects):
     """A database that is one file. A relative path starts at the project."""
+
+    entry: SqliteSystem | DuckdbSystem
 
     def __init__(self, name: str, entry: SqliteSystem | DuckdbSystem, project: Path | None = None) -> None:
         super().__init__(name)

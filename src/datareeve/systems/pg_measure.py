@@ -157,12 +157,11 @@ def _chunk() -> int:
     return measure.ROWS_AT_ONCE if psycopg.pq.version() >= CHUNKS_SINCE else 1
 
 
-def of(
-    system: Postgres, statements: list[dict[str, Any]], busy_share: float, **limits: Any
-) -> dict[str, Any]:
-    """`measure` of a PostgreSQL database."""
-    engine = PostgresEngine(system, busy_share)
+@contextmanager
+def engine(system: Postgres, busy_share: float) -> Iterator[PostgresEngine]:
+    """One check's connection, closed at the end."""
+    made = PostgresEngine(system, busy_share)
     try:
-        return measure.measure(engine, statements, busy_share=busy_share, **limits)
+        yield made
     finally:
-        engine.close()
+        made.close()

@@ -24,6 +24,7 @@ from datareeve.systems import pg_backup, pg_dependencies, pg_maintenance, pg_rep
 from datareeve.systems.adapter import effects, reads
 from datareeve.systems.erasing import Subjects
 from datareeve.systems.json_values import ROW_CAP, to_json
+from datareeve.systems.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from datareeve.core.estate import PostgresqlSystem
     from datareeve.core.secrets import Secret
+    from datareeve.systems.measure import Engine
     from datareeve.systems.pg_server import LocalServer
     from datareeve.systems.what_if import WhatIf
     from datareeve.systems.workload_source import Recording
@@ -42,10 +44,11 @@ CONNECT_SECONDS = 10
 CLASSES_WITH_VALUES = {"21", "22", "23", "P0", "HV", "XX", "44"}
 
 
-class Postgres(Subjects):
+class Postgres(Measured, Subjects):
     """One database on one server."""
 
     kind = "postgresql"
+    entry: PostgresqlSystem
     original: Postgres | None = None  # where this is a copy: the database whose workload was recorded
     recorded: tuple[tuple[int, int], Recording] | None = (
         None  # the workload's file as last read, by its time and size
@@ -103,24 +106,12 @@ class Postgres(Subjects):
         column = [next(iter(row.values())) for row in table]
         return column if shape == "column" else (column[0] if column else None)
 
-    @reads
-    def measure(
-        self,
-        statements: list[dict[str, Any]],
-        timeout_seconds: float | None = None,
-        snapshot_seconds: float | None = None,
-        busy_share: float = 1.0,
-    ) -> dict[str, Any]:
-        """What many statements of a check answer, asked of one snapshot. See `measure.measure`."""
+    def measuring(self, sqls: list[str], busy_share: float) -> AbstractContextManager[Engine]:
+        """See `Measured`."""
         from datareeve.systems import pg_measure  # noqa: PLC0415 - asked for by checks only
 
-        return pg_measure.of(
-            self,
-            statements,
-            busy_share,
-            timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
-            snapshot_seconds=snapshot_seconds,
-        )
+        del sqls
+        return pg_measure.engine(self, busy_share)
 
     @reads
     def server(self) -> dict[str, Any]:

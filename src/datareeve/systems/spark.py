@@ -14,7 +14,7 @@ import socket
 import threading
 import uuid
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,15 +22,17 @@ from urllib.parse import urlsplit
 
 from datareeve.core.errors import BadInput, DatareeveError, Failed, Refused, Unreachable
 from datareeve.systems import measure
-from datareeve.systems.adapter import Adapter, reads
+from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, missing_driver, shaped
 from datareeve.systems.json_values import ROW_CAP
+from datareeve.systems.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from datareeve.core.estate_data import SparkSystem
-    from datareeve.systems.measure import Stream
+    from datareeve.systems.measure import Engine, Stream
 
 CONNECT_SECONDS = 5
 AGAIN_SECONDS = 0.3  # between two attempts to end a query that is late
@@ -58,10 +60,11 @@ TELLS = re.compile(r"\s*(show|describe|desc)\b(?!.*;\s*\S)", re.IGNORECASE | re.
 _LOCK = threading.Lock()
 
 
-class Spark(Adapter):
+class Spark(Measured):
     """One Spark, by its URL."""
 
     kind = "spark"
+    entry: SparkSystem
 
     def __init__(self, name: str, entry: SparkSystem, project: Path | None = None) -> None:
         super().__init__(name)
@@ -90,22 +93,10 @@ class Spark(Adapter):
         """The rows of several statements by name; None for one that Spark will not answer as it is written."""
         return answers(self.query, statements)
 
-    @reads
-    def measure(
-        self,
-        statements: list[dict[str, Any]],
-        timeout_seconds: float | None = None,
-        snapshot_seconds: float | None = None,
-        busy_share: float = 1.0,
-    ) -> dict[str, Any]:
-        """What many statements of a check answer. Spark has no snapshot across statements. See `measure.measure`."""
-        return measure.measure(
-            SparkEngine(self, [str(one.get("sql")) for one in statements]),
-            statements,
-            timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
-            snapshot_seconds=snapshot_seconds,
-            busy_share=busy_share,
-        )
+    def measuring(self, sqls: list[str], busy_share: float) -> AbstractContextManager[Engine]:
+        """See `Measured`. Spark has no snapshot across statements."""
+        del busy_share
+        return nullcontext(SparkEngine(self, sqls))
 
     @reads
     def tables(self) -> list[str]:

@@ -21,7 +21,10 @@ from datareeve.systems.one_file import OneFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from datareeve.systems.measure import Engine
 
 BUSY_SECONDS = 5.0  # that a reader waits while another process commits
 INSTRUCTIONS = 20_000  # of SQLite's machine, between two looks at the clock: about a millisecond
@@ -68,24 +71,12 @@ class Sqlite(OneFile):
         """The rows of several statements by name; None for one that the engine will not answer as it is written."""
         return answers(self.query, statements)
 
-    @reads
-    def measure(
-        self,
-        statements: list[dict[str, Any]],
-        timeout_seconds: float | None = None,
-        snapshot_seconds: float | None = None,
-        busy_share: float = 1.0,
-    ) -> dict[str, Any]:
-        """What many statements of a check answer, asked of one snapshot. See `measure.measure`."""
+    def measuring(self, sqls: list[str], busy_share: float) -> AbstractContextManager[Engine]:
+        """See `Measured`."""
         from datareeve.systems import sqlite_measure  # noqa: PLC0415 - asked for by checks only
 
-        return sqlite_measure.of(
-            self,
-            statements,
-            timeout_seconds=timeout_seconds or self.entry.read_timeout_seconds,
-            snapshot_seconds=snapshot_seconds,
-            busy_share=busy_share,
-        )
+        del sqls, busy_share
+        return sqlite_measure.engine(self)
 
     @reads
     def server(self) -> dict[str, Any]:

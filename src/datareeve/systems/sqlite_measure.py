@@ -11,7 +11,7 @@ import re
 import sqlite3
 import time
 from array import array
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core.clock import stamp
@@ -23,6 +23,7 @@ from datareeve.systems.sqlite_regex import Matching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from datareeve.systems.measure import Stream
     from datareeve.systems.sqlite import Sqlite
@@ -186,6 +187,6 @@ class _Quantile:
         return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def of(system: Sqlite, statements: list[dict[str, Any]], **limits: Any) -> dict[str, Any]:
-    """`measure` of an SQLite file."""
-    return measure.measure(SqliteEngine(system), statements, **limits)
+def engine(system: Sqlite) -> AbstractContextManager[SqliteEngine]:
+    """One check's connection, which its snapshots open and close."""
+    return nullcontext(SqliteEngine(system))
