@@ -376,7 +376,9 @@ def test_what_one_key_stored_is_not_there_for_another(world):
 
 def test_a_clock_that_jumps_gives_no_budget_twice_and_takes_none_away(tmp_path):
     now = time.time()
-    noon = (now // 86400) * 86400 + 43_200 - now  # so that an hour is of the same day
+    noon = (
+        (now // 86400 + 1) * 86400 + 43_200 - now
+    )  # the next one: an hour is of the same day, and what ends later has not ended here
     place = tmp_path / "shift"
     place.write_text(str(noon))
     (tmp_path / "sitecustomize.py").write_text(CLOCK.format(place=str(place)))

@@ -123,6 +123,13 @@ REQUIRED = Rule(id="r", kind="not-null", table="t", columns=("n",))
 REFERS = Rule(
     id="r", kind="foreign-key", table="t", columns=("n",), arguments={"table": "p", "columns": ["n"]}
 )
+BOUNDED = Rule(id="r", kind="range", table="t", columns=("n",), arguments={"at_least": 0})
+
+
+def says(sql):
+    return Rule(id="r", kind="condition", table="t", arguments={"sql": sql})
+
+
 PARENT = "CREATE TABLE p (n int PRIMARY KEY)"
 PROVED = (
     (REQUIRED, "CREATE TABLE t (n int NOT NULL)"),
@@ -133,6 +140,10 @@ PROVED = (
     (SETS, "CREATE TABLE t (n int, w text CHECK (w IN ('a', 'b')))"),
     (SETS, "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE t (n int, w mood)"),
     (SETS, "CREATE TABLE t (n int, w varchar(5) CHECK (w = 'a'))"),
+    (BOUNDED, "CREATE TABLE t (n int CHECK (n >= 1))"),
+    (BOUNDED, "CREATE TABLE t (n int CHECK ((n::bigint) > -1))"),
+    (says("w <> ''"), "CREATE TABLE t (n int, w varchar(5) CHECK (w <> ''))"),
+    (says("n > 0 AND m > 0"), "CREATE TABLE t (n int, m int, CHECK (((n > 0)) AND (m > 0)))"),
 )
 NOT_PROVED = (
     (REQUIRED, "CREATE TABLE t (n int); ALTER TABLE t ADD CONSTRAINT c CHECK (n IS NOT NULL) NOT VALID"),
@@ -151,6 +162,13 @@ NOT_PROVED = (
     (SETS, "CREATE TABLE t (n int, w text, CHECK (w = 'a') NO INHERIT)"),
     (SETS, "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE t (n int, w text COLLATE ci CHECK (w IN ('a', 'b')))"),
     (SETS, "CREATE TYPE mood AS ENUM ('a', 'b', 'c'); CREATE TABLE t (n int, w mood)"),
+    (REQUIRED, "CREATE TABLE t (n int NOT NULL); CREATE TABLE heir () INHERITS (t)"),
+    (REFERS, f"{PARENT}; CREATE TABLE t (n int REFERENCES p) PARTITION BY LIST (n); CREATE TABLE t1 PARTITION OF t DEFAULT; ALTER TABLE t1 DISABLE TRIGGER ALL"),
+    (BOUNDED, "CREATE TABLE t (n int CHECK (n::boolean::int >= 0))"),
+    (BOUNDED, "CREATE TABLE t (n int CHECK (n::float8 / 2 >= 0))"),
+    (says("n - (m - 1) > 0"), "CREATE TABLE t (n int, m int, CHECK ((n - m) - 1 > 0))"),
+    (says("(NOT n > 0) AND m > 0"), "CREATE TABLE t (n int, m int, CHECK (NOT (n > 0 AND m > 0)))"),
+    (Rule(id="r", kind="set", table="t", columns=("w",), arguments={"values": ["ab"]}), "CREATE TABLE t (n int, w text CHECK (w = 'ab'::varchar(1)))"),
     (REQUIRED, "CREATE VIEW t AS SELECT 1 AS n"),
     (REQUIRED, "CREATE EXTENSION file_fdw; CREATE SERVER s FOREIGN DATA WRAPPER file_fdw; CREATE FOREIGN TABLE t (n int NOT NULL) SERVER s OPTIONS (filename '/dev/null')"),
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -44,7 +46,7 @@ def _range(context: Context) -> str:
     given = {
         key: context.rule.arguments[key] for key in BOUNDS if context.rule.arguments.get(key) is not None
     }
-    if column is None or not given or column.family in ("float", "decimal"):
+    if column is None or not given or column.family != "integer":
         return ""
     bounds = [(check, bound) for check, bound in _checks(context, _bound) if bound[0] == column.name]
     used = [
@@ -63,8 +65,11 @@ def _condition(context: Context) -> str:
     except BadInput:
         return ""
     wanted = _parsed(asked, context.dialect.sqlglot)
-    known = ((check, _parsed(check, context.dialect.sqlglot)) for check in context.table.checks)
-    return next((f"CHECK {check}" for check, tree in known if tree is not None and wanted is not None and _plain(tree, context) == _plain(wanted, context)), "")  # fmt: skip
+    for check in context.table.checks:
+        known = _parsed(check, context.dialect.sqlglot)
+        if known is not None and wanted is not None and _plain(known, context) == _plain(wanted, context):
+            return f"CHECK {check}"
+    return ""
 
 
 @lru_cache(maxsize=1024)
@@ -75,19 +80,17 @@ def _parsed(text: str, dialect: str) -> exp.Expr | None:
         return None
 
 
-def _plain(tree: exp.Expr, context: Context) -> str:
-    """A condition without parentheses, casts of text to text and quotes: equal texts are equal conditions."""
-    bare = tree.copy().transform(
-        lambda node: node.this if isinstance(node, exp.Paren) or _is_text_cast(node, context) else node
-    )
-    named = bare.transform(
-        lambda node: (
-            exp.to_identifier(node.name if node.args.get("quoted") else node.name.lower(), quoted=True)
-            if isinstance(node, exp.Identifier)
-            else node
-        )
-    )
-    return str(named.sql())
+def _plain(tree: exp.Expr, context: Context) -> exp.Expr:
+    """A condition without parentheses, casts of text to text and quotes, from within outwards: equal trees are equal conditions."""
+    root = exp.Paren(this=tree.copy())
+    for node in reversed(list(root.walk())):
+        if node is not root and (isinstance(node, exp.Paren) or _is_text_cast(node, context)):
+            node.replace(node.this)
+        elif isinstance(node, exp.Identifier):
+            name = node.name if node.args.get("quoted") else node.name.lower()
+            node.replace(exp.to_identifier(name, quoted=True))
+    bare: exp.Expr = root.this
+    return bare
 
 
 def _is_text_cast(node: exp.Expr, context: Context) -> bool:
@@ -117,17 +120,28 @@ def _parts(tree: exp.Expr) -> Iterator[exp.Expr]:
         yield bare
 
 
+INTEGER = re.compile(r"-?\d+")
+WHOLE = (exp.DataType.Type.BIGINT, exp.DataType.Type.INT, exp.DataType.Type.DECIMAL)
+
+
 def _uncast(node: exp.Expr | None) -> exp.Expr | None:
-    while isinstance(node, (exp.Cast, exp.Paren)):
-        node = node.this
-    return node
+    """What a cast that changes no whole number is of; any other cast stays, and proves nothing."""
+    bare = node.unnest() if node is not None else None
+    if isinstance(bare, exp.Cast) and bare.to.is_type(*WHOLE) and not bare.to.expressions:
+        within = bare.this.unnest()
+        if isinstance(within, exp.Literal) and INTEGER.fullmatch(
+            within.this
+        ):  # PostgreSQL writes -1 as '-1'::integer
+            return sqlglot.parse_one(within.this)
+        return within if isinstance(within, exp.Column) else bare
+    return bare
 
 
 def _allowed(part: exp.Expr) -> tuple[str, set[str]] | None:
     """`x IN ('a', 'b')`, `x = ANY (ARRAY['a', 'b'])`, `x = 'a'` as the column and its values."""
     of = part.this.unnest() if isinstance(part, (exp.EQ, exp.In)) and not part.args.get("query") else None
     to_text = isinstance(of, exp.Cast) and of.to.is_type(*exp.DataType.TEXT_TYPES) and not of.to.expressions
-    column = _uncast(of) if to_text or isinstance(of, exp.Column) else None
+    column = of.this.unnest() if to_text and of is not None else of
     if not isinstance(column, exp.Column):
         return None
     given = part.expressions if isinstance(part, exp.In) else [part.expression]
@@ -135,6 +149,7 @@ def _allowed(part: exp.Expr) -> tuple[str, set[str]] | None:
     values = {node.this for node in nodes if isinstance(node, exp.Literal)}
     plain = all(
         isinstance(node, (exp.Literal, exp.Cast, exp.DataType, exp.Array, exp.Any, exp.Paren))
+        and not (isinstance(node, exp.Cast) and node.to.expressions)  # varchar(1) cuts what is written
         for node in nodes
     )
     return (column.name, values) if values and plain else None
@@ -174,15 +189,17 @@ def _number(node: exp.Expr | None) -> Decimal | None:
 
 
 def _follows(bound: tuple[str, str, Decimal], key: str, value: Any) -> bool:
-    """Whether x >= 5 says that x >= 3."""
-    _, word, known = bound
+    """Whether x >= 5 says that x >= 3, of a column of whole numbers."""
     try:
-        wanted = Decimal(str(value))
-    except InvalidOperation:
+        is_lower, known = _closed(bound[1], bound[2])
+        of_lower, wanted = _closed(key, Decimal(str(value)))
+    except (InvalidOperation, ValueError, OverflowError):  # no number, NaN, without end
         return False
-    lower, strict = ("at_least", "above"), ("above", "below")
-    if (word in lower) != (key in lower):
-        return False
-    if known == wanted:
-        return word in strict or key not in strict
-    return known > wanted if key in lower else known < wanted
+    return is_lower == of_lower and (known >= wanted if is_lower else known <= wanted)
+
+
+def _closed(word: str, bound: Decimal) -> tuple[bool, int]:
+    """Whether it is a lower bound, and the last whole number within: `x > 4` is `x >= 5`."""
+    if word in ("at_least", "above"):
+        return True, math.floor(bound) + 1 if word == "above" else math.ceil(bound)
+    return False, math.ceil(bound) - 1 if word == "below" else math.floor(bound)

@@ -166,7 +166,7 @@ def _table(
         name=f"{row['schema']}.{row['name']}",
         place=(row["schema"], row["name"]),
         kind=KINDS[row["kind"]],
-        columns=tuple(_column(one, kept=not row["is_elsewhere"]) for one in columns.get(row["oid"], [])),
+        columns=tuple(_column(one, row) for one in columns.get(row["oid"], [])),
         keys=(*([primary] if primary else []), *(tuple(one["columns"]) for one in own if one["kind"] == "u")),
         nulls_distinct=any(one["kind"] == "u" and not one["nulls_equal"] for one in own),
         primary_key=primary,
@@ -179,13 +179,14 @@ def _table(
     )
 
 
-def _column(row: dict[str, Any], *, kept: bool) -> CatalogColumn:
+def _column(row: dict[str, Any], table: dict[str, Any]) -> CatalogColumn:
+    kept = not table["is_elsewhere"]
     return CatalogColumn(
         name=row["name"],
         type=row["type"],
         values=tuple(row["labels"] or ()),
         family="text" if row["labels"] else FAMILIES.get(row["base"], "other"),
-        not_null=row["not_null"] and kept,
+        not_null=row["not_null"] and kept and not table["has_heirs"],  # an heir may have dropped it
         readable=row["readable"],
         comment=row["comment"] or "",
         distinct=row["distinct_values"],

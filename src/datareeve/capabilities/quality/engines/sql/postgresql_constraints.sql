@@ -10,8 +10,12 @@ FROM pg_constraint AS k
 WHERE k.conrelid = ANY (%(oids)s::oid[]) AND k.contype IN ('f', 'c') AND k.convalidated AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
       AND NOT (k.contype = 'c' AND k.connoinherit)
       AND coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false) IS FALSE
-      -- Triggers that keep a reference can be switched off by hand: then it guarantees nothing.
-      AND (k.contype <> 'f' OR NOT EXISTS (SELECT 1 FROM pg_trigger AS g WHERE g.tgconstraint = k.oid AND g.tgenabled IN ('D', 'R')))
+      -- Triggers that keep a reference can be switched off by hand, on one partition too; what a subscription applies fires none of them.
+      AND (k.contype <> 'f' OR NOT EXISTS (
+          WITH RECURSIVE below AS (SELECT k.oid UNION ALL SELECT c.oid FROM pg_constraint AS c JOIN below AS b ON c.conparentid = b.oid)
+          SELECT 1 FROM below AS b JOIN pg_trigger AS g ON g.tgconstraint = b.oid WHERE g.tgenabled IN ('D', 'R')))
+      AND (k.contype <> 'f' OR NOT EXISTS (
+          SELECT 1 FROM pg_subscription_rel AS s WHERE s.srrelid = k.conrelid OR s.srrelid IN (SELECT t.relid FROM pg_partition_tree(k.conrelid) AS t)))
 UNION ALL
 SELECT i.indrelid::bigint, kind.kind,
        (SELECT array_agg(a.attname::text ORDER BY u.place) FROM unnest(i.indkey::smallint[]) WITH ORDINALITY AS u (attnum, place)
