@@ -84,7 +84,7 @@ def test_a_sample_never_says_more_than_its_interval(failing, more, share):
 @pytest.mark.parametrize(
     "figures",
     [
-        {"checked": 100.0, "distinct_keys": 105.0},
+        {"rows": 100.0, "there": 105.0},
         {"checked": 10.0, "failing": 12.0},
         {"checked": 10.0, "failing": -1.0},
     ],

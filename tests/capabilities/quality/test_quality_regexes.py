@@ -8,7 +8,7 @@ import sqlite3
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datareeve.capabilities.quality import regexes
@@ -138,6 +138,8 @@ def test_every_engine_answers_as_python_does(engines, pattern):
 
 
 @given(pattern=SIMPLE)
+@example(pattern="^[é-ü]*$")
+@example(pattern="^[^é]{1,3}$")
 @settings(max_examples=200, deadline=None)
 def test_string_operations_answer_as_the_pattern_does(engines, pattern):
     assert engines.differences(pattern) == {}, pattern

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from datareeve.capabilities.quality import proofs, regexes
-from datareeve.capabilities.quality.engines.dialect import BOUNDS, MOMENTS, NUMERIC, SECONDS_OF, TEXTUAL
+from datareeve.capabilities.quality.engines.dialect import (
+    BOUNDS,
+    MOMENTS,
+    NUMERIC,
+    SECONDS_OF,
+    TEXTUAL,
+    Query,
+)
 from datareeve.capabilities.quality.verdicts import KEYS_SHOWN
 from datareeve.core.errors import BadInput
 from datareeve.core.value import Value
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable
-    from datareeve.capabilities.quality.engines.dialect import Dialect, Distinct
+    from datareeve.capabilities.quality.engines.dialect import Dialect
     from datareeve.capabilities.quality.rule import Contract, Rule
 
 # Text that is to be read as a type: the same on every engine, whatever its casts would take.
@@ -50,14 +57,6 @@ class Count(Value):
 
     condition: str
     column: str = ""
-
-
-class Query(Value):
-    """A statement of its own, of one row."""
-
-    sql: str
-    instead: str = ""  # where the engine refuses it, or its span is too wide
-    span: str = ""  # SQL: {low}, {high} of whole numbers, and n
 
 
 class Ask(Value):
@@ -315,17 +314,18 @@ def _there(context: Context, columns: Sequence[CatalogColumn]) -> str:
     return context.dialect.all_of([*(f"{context.named(c)} IS NOT NULL" for c in columns), context.where])
 
 
-def _different(
-    context: Context, columns: Sequence[CatalogColumn], named: Sequence[str], asked: Distinct
-) -> Ask:
-    """Rows beyond the first of each key: those that were looked at, less the keys that are different."""
-    listed = ", ".join(named)
-    condition = _there(context, columns) if context.rule.arguments.get("nulls") != "equal" else context.where
-    where = f" WHERE {condition}" if condition else ""
-    keys = f"SELECT {listed}, count(*) AS times FROM {context.source}{where} GROUP BY {listed} HAVING count(*) > 1 ORDER BY times DESC LIMIT {KEYS_SHOWN}"
-    personal = bool(context.personal & {c.name for c in columns})
-    shown = {"keys_left_out": "its columns are personal data"} if personal else {"keys": keys}
-    return _ask(context, queries={"distinct_keys": Query(**asked._asdict())}, **shown)
+def _beyond_first(context: Context, columns: Sequence[CatalogColumn], checked: str, asked: Query) -> Ask:
+    """Rows beyond the first of each key."""
+    aggregates, left_out = {"checked": checked}, ""
+    if context.personal & {column.name for column in columns}:
+        asked, left_out = _unlisted(asked), "its columns are personal data"
+    return _ask(context, aggregates=aggregates, queries={"failing": asked}, keys_left_out=left_out)
+
+
+def _unlisted(asked: Query) -> Query:
+    """The same, without what would name keys."""
+    close = asked.close.model_copy(update={"keys": ""}) if asked.close else None
+    return Query(sql=asked.sql, close=close)
 
 
 def _unique(context: Context) -> Ask:
@@ -334,17 +334,16 @@ def _unique(context: Context) -> Ask:
         raise BadInput(
             "rule.columns", "It is not said which columns together are unique, and the table has no key."
         )
-    named = [context.named(column) for column in columns]
     if context.rule.arguments.get("nulls") == "equal":
-        exact = [d.exact(name, column.family) for name, column in zip(named, columns, strict=True)]
-        return _different(
-            context,
-            columns,
-            named,
-            d.groups(context.source, exact, f" WHERE {context.where}" if context.where else ""),
-        )
+        checked = d.count_where(context.where) if context.where else "count(*)"
+        return _beyond_first(context, columns, checked, d.groups(_from(context, context.where), columns))
     nullable = [column for column in columns if not column.not_null]
-    return _different(context, columns, named, d.distinct(context.source, columns, _there(context, nullable)))
+    source = _from(context, _there(context, nullable))
+    return _beyond_first(context, columns, _there_count(context, columns), d.distinct(source, columns))
+
+
+def _from(context: Context, condition: str) -> str:
+    return f"{context.source} WHERE {condition}" if condition else context.source
 
 
 def _near_duplicates(context: Context) -> Ask:
@@ -352,11 +351,10 @@ def _near_duplicates(context: Context) -> Ask:
     if not columns:
         raise BadInput("rule.columns", "It is not said which columns are compared.")
     folded = [d.folded(context.named(c), c.family) for c in columns]
-    there = _there(context, columns)
-    found = _different(
-        context, columns, folded, d.groups(context.source, folded, f" WHERE {there}" if there else "")
-    )
-    return found.model_copy(update={"keys": "", "keys_left_out": "near-duplicates are told by their number"})
+    failing = d.beyond_first(_from(context, _there(context, columns)), folded)
+    left_out = "near-duplicates are told by their number"
+    aggregates = {"checked": _there_count(context, columns)}
+    return _ask(context, aggregates=aggregates, queries={"failing": failing}, keys_left_out=left_out)
 
 
 def _foreign_key(context: Context) -> Ask:
@@ -385,13 +383,14 @@ def _foreign_key(context: Context) -> Ask:
     ]
     source, orphan = d.orphans(child, d.table(other), pairs)
     orphan = d.all_of([*(f"c.{context.named(column)} IS NOT NULL" for column in ours), orphan])
-    checked = _there_count(context, ours)
     failing = f"SELECT count(*) AS failing FROM {source} WHERE {orphan}"
+    shown, left_out = _orphans_shown(context)
+    listing = d.listed(shown, source, orphan) if shown else ""
     return _ask(
         context,
-        aggregates={"checked": checked},
-        queries={"orphans": failing},
-        **_orphan_keys(context, source, orphan),
+        aggregates={"checked": _there_count(context, ours)},
+        queries={"failing": Query(sql=failing, listing=listing)},
+        keys_left_out=left_out,
     )
 
 
@@ -410,19 +409,15 @@ def _folding(dialect: Dialect, named: str, column: CatalogColumn) -> str:
     return dialect.exact(named, column.family) if dialect.folds else named
 
 
-def _orphan_keys(context: Context, source: str, orphan: str) -> dict[str, str]:
-    """The rows by their key, with the values that lead nowhere, where they are not personal."""
-    shown = dict.fromkeys(
-        (*context.key, *(c.name for c in context.columns if c.name not in context.personal))
-    )
-    if not shown or context.personal & set(context.key):
-        return {
-            "keys_left_out": "its key is personal data"
-            if context.personal & set(context.key)
-            else "the table has no key"
-        }
-    named = ", ".join(f"c.{context.dialect.name(name)}" for name in shown)
-    return {"keys": f"SELECT {named} FROM {source} WHERE {orphan} LIMIT {KEYS_SHOWN}"}
+def _orphans_shown(context: Context) -> tuple[str, str]:
+    """The rows' key, with the values that lead nowhere where they are not personal; or why they are not named."""
+    if context.personal & set(context.key):
+        return "", "its key is personal data"
+    values = (column.name for column in context.columns if column.name not in context.personal)
+    shown = dict.fromkeys((*context.key, *values))
+    return ", ".join(
+        f"c.{context.dialect.name(name)}" for name in shown
+    ), "" if shown else "the table has no key"
 
 
 def _other(context: Context, name: str) -> CatalogTable:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from datareeve.capabilities.quality.asking import Ask, Context, Query, ask
+from datareeve.capabilities.quality.asking import Ask, Context, ask
+from datareeve.capabilities.quality.engines.dialect import Query
 from datareeve.capabilities.quality.engines.places import choose
 from datareeve.core.value import Value
 
@@ -26,11 +27,10 @@ if TYPE_CHECKING:
     from datareeve.capabilities.quality.rule import Contract, Rule, Table
 
 
-class Statement(Value):
+class Statement(Query):
     """One statement, and the rules that it answers."""
 
     id: str
-    sql: str
     check: dict[str, Any] | None = None  # the values it gives are tested by a format
     rules: tuple[str, ...] = ()
     expressions: dict[str, str] = Field(
@@ -38,8 +38,6 @@ class Statement(Value):
     )  # of a pass, by alias: where it fails, its halves are asked
     source: str = ""  # of a pass
     share: float | None = None  # of a pass over a sample: which part of the table it is
-    instead: str = ""  # SQL that is run where the engine refuses `sql`, or the span is too wide
-    span: str = ""  # SQL that is run first: the ends of whole numbers, which are put into `sql`
 
 
 class Asked(Value):
@@ -52,6 +50,7 @@ class Asked(Value):
     not_run: str = ""
     keys: str = ""
     breaks: str = ""
+    listed: str = ""  # the statement that names what breaks it
     keys_left_out: str = ""
 
 
@@ -78,11 +77,7 @@ def compile_contract(
 
 
 # What a statement of its own gives, where that is not one column of its name.
-COLUMNS = {
-    "series": ("failing", "checked"),
-    "orphans": ("failing",),
-    "distinct_keys": ("checked", "distinct_keys"),
-}
+COLUMNS = {"series": ("failing", "checked")}
 
 
 class _Making:
@@ -102,6 +97,7 @@ class _Making:
     def asked(self, rule: Rule, ask: Ask) -> Asked:
         """Where the answers of a rule will stand."""
         places: dict[str, tuple[str, str]] = {}
+        listed = ""
         table = _table(rule, self._contract, self._catalog)
         if table is not None and self._passes.share(table) is not None and (ask.queries or ask.check):
             return Asked(rule=rule.id, not_run="a sample does not tell: its answer is of the whole table")
@@ -113,31 +109,25 @@ class _Making:
             places |= {name: self._passes.count(rule, table, count) for name, count in ask.counts.items()}
         for name, given in ask.queries.items():
             query = given if isinstance(given, Query) else Query(sql=given)
-            statement = self._statement(
-                f"{rule.id}:{name}", rule, query.sql, instead=query.instead, span=query.span
-            )
+            statement = self._statement(f"{rule.id}:{name}", rule, query)
             places |= {column: (statement, column) for column in COLUMNS.get(name, (name,))}
+            listed = statement if query.listing else listed
         if ask.check is not None:
             check = {"format": ask.check.format, "arguments": ask.check.arguments}
-            statement = self._statement(f"{rule.id}:values", rule, ask.check.sql, check=check)
+            statement = self._statement(f"{rule.id}:values", rule, Query(sql=ask.check.sql), check)
             places |= {column: (statement, column) for column in ("failing", "checked", "distinct")}
         told = {
             name: getattr(ask, name)
             for name in ("known", "proof", "not_run", "keys", "breaks", "keys_left_out")
         }
-        return Asked(rule=rule.id, places=places, **told)
+        return Asked(rule=rule.id, places=places, listed=listed, **told)
 
-    def _statement(self, id_: str, rule: Rule, sql: str, **more: Any) -> str:
+    def _statement(self, id_: str, rule: Rule, query: Query, check: dict[str, Any] | None = None) -> str:
         """The id of a statement, which is an earlier one's where that asks the same."""
-        key = repr((sql, sorted(more.items())))
-        before = self._own.get(key)
-        rules = (*before.rules, rule.id) if before else (rule.id,)
-        self._own[key] = (
-            before.model_copy(update={"rules": rules})
-            if before
-            else Statement(id=id_, sql=sql, rules=rules, **more)
-        )
-        return self._own[key].id
+        key = repr((query, check))
+        before = self._own.get(key) or Statement(id=id_, check=check, **dict(query))
+        self._own[key] = before.model_copy(update={"rules": (*before.rules, rule.id)})
+        return before.id
 
 
 def _asked_of(

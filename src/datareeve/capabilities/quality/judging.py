@@ -44,13 +44,10 @@ def judge(rule: Rule, answer: Answer, *, at: datetime, history: list[Any] | None
 
 
 def _counts(figures: Mapping[str, float | None]) -> dict[str, int]:
-    """How many rows break a rule, of how many: counted as such, as all rows less those with a value, or as all less those with a key of their own."""
+    """How many rows break a rule, of how many: counted as such, or as all rows less those with a value."""
     rows, there = figures.get("rows"), figures.get("there")
     if rows is not None and there is not None:
         return {"failing": int(rows - there), "checked": int(rows)}
-    checked, different = figures.get("checked"), figures.get("distinct_keys")
-    if checked is not None and different is not None:
-        return {"failing": int(checked - different), "checked": int(checked)}
     return {key: int(value) for key in ("failing", "checked") if (value := figures.get(key)) is not None}
 
 

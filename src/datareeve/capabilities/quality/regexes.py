@@ -159,7 +159,8 @@ def _overlap(a: list[Any], b: list[Any], after: frozenset[str] = frozenset()) ->
 
 
 SINGLE = (c.LITERAL, c.NOT_LITERAL, c.IN, c.ANY)
-EVERY = frozenset(map(chr, range(128))) | {"\u0080"}  # the last stands for all that is not ASCII
+BEYOND = "\u0080"  # stands for all that is not ASCII
+EVERY = frozenset(map(chr, range(128))) | {BEYOND}
 
 
 def _first(sequence: list[Any]) -> frozenset[str]:
@@ -199,7 +200,7 @@ def signs(op: Any, argument: Any) -> frozenset[str]:
     if op is c.LITERAL:
         return frozenset((_sign(argument),))
     if op is c.NOT_LITERAL:
-        return EVERY - {_sign(argument)}
+        return EVERY - {_sign(argument)} | {BEYOND}
     if op is c.ANY:
         return EVERY - {"\n"}
     found: frozenset[str] = frozenset()
@@ -207,14 +208,15 @@ def signs(op: Any, argument: Any) -> frozenset[str]:
         if kind is c.LITERAL:
             found |= {_sign(value)}
         elif kind is c.RANGE:
-            found |= {_sign(n) for n in range(value[0], min(value[1], ASCII_MOST + 1) + 1)}
+            low, high = (min(end, ASCII_MOST + 1) for end in value)
+            found |= {_sign(n) for n in range(low, high + 1)}
         elif kind is c.CATEGORY:
             found |= SIGNS_OF[value] if value in SIGNS_OF else EVERY - SIGNS_OF[NOT_CLASSES[value]]
-    return EVERY - found if argument[0][0] is c.NEGATE else found
+    return EVERY - found | {BEYOND} if argument[0][0] is c.NEGATE else found
 
 
 def _sign(code: int) -> str:
-    return chr(code) if code <= ASCII_MOST else "\u0080"
+    return chr(code) if code <= ASCII_MOST else BEYOND
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------------------------
@@ -418,7 +420,7 @@ def _words(sequence: list[Any]) -> set[str]:
     for op, argument in sequence:
         if op is c.LITERAL:
             some = {chr(argument)}
-        elif op is c.IN and argument[0][0] is not c.NEGATE and "\u0080" not in signs(op, argument):
+        elif op is c.IN and argument[0][0] is not c.NEGATE and BEYOND not in signs(op, argument):
             some = set(signs(op, argument))
         elif op is c.BRANCH:
             parts = [_words(list(part)) if part else {""} for part in argument[1]]
@@ -441,7 +443,7 @@ def _run_of_one_class(dialect: Dialect, text: str, middle: list[Any]) -> str:
     if len(body) != 1 or body[0][0] not in (c.LITERAL, c.IN):
         return ""
     taken = signs(*body[0])
-    if "\u0080" in taken or "\0" in taken:
+    if BEYOND in taken or "\0" in taken:
         return ""
     made = dialect.only_of(
         text, "".join(sorted(taken)), int(least), None if most is c.MAXREPEAT else int(most)
@@ -459,7 +461,7 @@ def _fixed(dialect: Dialect, text: str, middle: list[Any]) -> str:
             return ""
         taken = signs(*body[0])
         if (
-            "\u0080" in taken
+            BEYOND in taken
             or "\0" in taken
             or (most - least + 1) * len(forms) > MOST_FORMS
             or most > MOST_WORDS

@@ -5,9 +5,9 @@ One rule that cannot be asked takes no other with it: a pass that the engine ref
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.quality import statement_forms as forms
 from datareeve.capabilities.quality.compiling import Compiled, Statement
 from datareeve.capabilities.quality.judging import Answer, judge
 from datareeve.capabilities.quality.verdicts import KEYS_SHOWN, Says, Verdict
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     Measured = dict[str, dict[str, Any]]
     History = Callable[[Rule], list[Any]]
     Judged = Callable[[Rule, Answer], Verdict]
-
-UNDIVIDED = (".timeout", ".memory", ".lock-timeout")  # what the halves of a pass would run into as well
 
 
 class Results(Value):
@@ -57,7 +55,8 @@ def run(
         )
 
     verdicts = [_verdict(rule, asked[rule.id], measured, shares, judged) for rule in rules]
-    keys = runner.keys([(asked[v.rule], v) for v in verdicts if v.says in (Says.FAIL, Says.WARN)])
+    broken = [(asked[v.rule], v) for v in verdicts if v.says in (Says.FAIL, Says.WARN)]
+    keys = runner.keys(broken, measured)
     done = tuple(_with_keys(verdict, asked[verdict.rule], keys) for verdict in verdicts)
     return Results(
         verdicts=done,
@@ -78,27 +77,29 @@ class _Runner:
         self.snapshots = 0
         self.seconds = 0.0
         self.down = ""
+        self._close: dict[
+            str, Statement
+        ] = {}  # those that were asked by bits: what they break is still to be named
 
     def measure(self, statements: Iterable[Statement]) -> Measured:
         """The answers by statement; of a pass that failed, those of its parts under its own name."""
         wanted = self._spanned(list(statements))
-        found = self._ask(wanted)
-        again = [
-            one.model_copy(update={"sql": one.instead})
-            for one in wanted
-            if one.instead and found[one.id].get("error")
-        ]
-        found |= self._ask(again) if not self.down else {}
+        got = self._ask([Statement(id=one.id, sql=forms.first(one), check=one.check) for one in wanted])
+        found = {one.id: forms.understood(one, got[one.id]) for one in wanted}
+        again = [other for one in wanted if (other := forms.next_after(one, got[one.id])) is not None]
+        for id_, answer in (self.measure(again) if again and not self.down else {}).items():
+            found[id_] = {"listed": found[id_].get("listed"), **answer}
         for one in wanted:
-            if len(one.expressions) > 1 and not self.down and _may_go_on(found[one.id]):
+            if len(one.expressions) > 1 and not self.down and forms.may_go_on(found[one.id]):
                 found[one.id] = self._by_halves(one)
         return found
 
     def _spanned(self, statements: list[Statement]) -> list[Statement]:
-        """With the ends of the numbers that they are about, where those lie close enough; else what is asked instead."""
-        wanted = [Statement(id=one.id, sql=one.span) for one in statements if one.span]
-        spans = self._ask(wanted)
-        return [_with_span(one, spans[one.id]) if one.span else one for one in statements]
+        """With the ends of the numbers that they are about, where those lie close together."""
+        spans = self._ask([Statement(id=one.id, sql=one.close.span) for one in statements if one.close])
+        known = [forms.with_span(one, spans[one.id]) if one.close else one for one in statements]
+        self._close |= {one.id: one for one in known if one.close}
+        return known
 
     def _by_halves(self, one: Statement) -> dict[str, Any]:
         halves = [_half(one, list(one.expressions.items())[start::2], start) for start in (0, 1)]
@@ -142,45 +143,31 @@ class _Runner:
         self.seconds += sum(one.get("seconds") or 0.0 for one in found.values())
         return found
 
-    def keys(self, broken: Iterable[tuple[Asked, Verdict]]) -> dict[str, list[dict[str, Any]]]:
+    def keys(
+        self, broken: Iterable[tuple[Asked, Verdict]], measured: Measured
+    ) -> dict[str, list[dict[str, Any]]]:
         """The keys of rows that break rules, by rule: in one statement for all rules of a table that few rows break."""
         if self.down:
             return {}
-        together, alone = _parted([(asked, verdict) for asked, verdict in broken if asked.keys])
+        rules = list(broken)
+        together, alone = _parted([(asked, verdict) for asked, verdict in rules if asked.keys])
+        close = {one.rule: self._close[one.listed] for one, _ in rules if one.listed in self._close}
         wanted = [
             Statement(id=f"together:{n}", sql=_of_several(several)) for n, several in enumerate(together)
         ]
         wanted += [Statement(id=one.rule, sql=one.keys) for one in alone]
+        naming = {rule: forms.close_keys(one, measured[one.id]) for rule, one in close.items()}
+        wanted += [Statement(id=rule, sql=sql) for rule, sql in naming.items() if sql]
         found = {id_: got["rows"] for id_, got in self._ask(wanted).items() if "rows" in got}
         for n, several in enumerate(together):
             found |= _by_rule(several, found.pop(f"together:{n}", []))
-        return found
+        found |= {rule: forms.most_first(one, found[rule]) for rule, one in close.items() if rule in found}
+        listed = {one.rule: measured[one.listed].get("listed") for one, _ in rules if one.listed}
+        return found | {rule: rows for rule, rows in listed.items() if rows}
 
 
 FEW_ROWS = 100  # that break a rule: then all of them are read, with those of other rules
 TOGETHER_MOST = 900  # rows of one statement: an adapter gives no more than a thousand
-CLOSE = 64  # a span of so many times the number of values is worth a bit for each
-WIDEST = 200_000_000
-
-
-def _may_go_on(got: Mapping[str, Any]) -> bool:
-    """Whether a statement failed for a reason of its own, and not for want of time or memory."""
-    error = got.get("error")
-    return error is not None and not str(error["code"]).endswith(UNDIVIDED)
-
-
-def _with_span(one: Statement, got: Mapping[str, Any]) -> Statement:
-    row = got["rows"][0] if got.get("rows") else {}
-    ends = [(row[f"low{n}"], row[f"high{n}"]) for n in (0, 1) if row.get(f"low{n}") is not None]
-    if not ends or len(ends) != sum(f"{{low{n}}}" in one.sql for n in (0, 1)):
-        return one.model_copy(update={"sql": one.instead, "instead": ""})
-    spans = [int(high) - int(low) + 1 for low, high in ends]
-    if math.prod(spans) > min(WIDEST, CLOSE * int(row["n"])):
-        return one.model_copy(update={"sql": one.instead, "instead": ""})
-    sql = one.sql.replace("{span}", str(math.prod(spans)))
-    for n, ((low, _), span) in enumerate(zip(ends, spans, strict=True)):
-        sql = sql.replace(f"{{low{n}}}", f"({int(low)})").replace(f"{{span{n}}}", str(span))
-    return one.model_copy(update={"sql": sql})
 
 
 def _parted(broken: list[tuple[Asked, Verdict]]) -> tuple[list[list[Asked]], list[Asked]]:
@@ -291,5 +278,7 @@ def _with_keys(verdict: Verdict, asked: Asked, keys: Mapping[str, list[dict[str,
     if verdict.says not in (Says.FAIL, Says.WARN):
         return verdict
     found = tuple(keys.get(verdict.rule, ()))[:KEYS_SHOWN]
-    left_out = asked.keys_left_out or ("" if found or not asked.keys else "the rows could not be named")
+    left_out = asked.keys_left_out or (
+        "" if found or not (asked.keys or asked.listed) else "the rows could not be named"
+    )
     return verdict.model_copy(update={"keys": found, "keys_left_out": left_out})

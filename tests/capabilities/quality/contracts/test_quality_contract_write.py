@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datareeve.capabilities.quality.contracts import write
@@ -174,6 +174,7 @@ def rules(draw):
     )
 
 
+@example([draft("row-count", "t", (), {}, bounds=Bounds(at_most=0))])
 @settings(max_examples=40, deadline=None)
 @given(st.lists(rules(), min_size=1, max_size=4))
 def test_a_rule_says_the_same_after_it_was_written_and_read(given_rules):

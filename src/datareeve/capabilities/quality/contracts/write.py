@@ -19,7 +19,7 @@ from datareeve.capabilities.quality.contracts import kinds
 from datareeve.capabilities.quality.contracts.entries import OPERATORS
 from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.contracts.yaml_text import parse, said
-from datareeve.capabilities.quality.rule import DIMENSIONS, NONE_BREAK, Bounds, Rule, rule_id
+from datareeve.capabilities.quality.rule import COUNTING_KINDS, DIMENSIONS, NONE_BREAK, Bounds, Rule, rule_id
 from datareeve.core.errors import BadInput
 from datareeve.systems.estate_edit import NotInLines, edited
 
@@ -124,7 +124,7 @@ def _operators(rule: Rule) -> dict[str, Any] | None:
     """The figures in the standard's words, of which an entry may have one; None where they take more."""
     given = _given(rule.bounds)
     unit = {"unit": "percent"} if rule.unit == "percent" else {}
-    if rule.bounds == NONE_BREAK and rule.unit == "rows":
+    if rule.bounds == NONE_BREAK and rule.unit == "rows" and rule.kind in COUNTING_KINDS:
         return {"mustBe": 0}
     if given.keys() == {"at_least", "at_most"} and given["at_least"] < given["at_most"]:
         return {"mustBeBetween": [given["at_least"], given["at_most"]], **unit}

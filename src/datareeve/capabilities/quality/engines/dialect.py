@@ -8,10 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from datareeve.capabilities.quality.regexes import Syntax
 from datareeve.core.errors import BadInput
+from datareeve.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,14 +26,24 @@ BOUNDS = {"at_least": ">=", "at_most": "<=", "above": ">", "below": "<"}
 SECONDS_OF = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 
 
-class Distinct(NamedTuple):
-    """How the number of different keys is asked."""
+class Close(Value):
+    """How whole numbers that lie close together are asked about: `{low0}`, `{span0}` and so on stand for their ends, as `span` gives them."""
+
+    span: str  # SQL: low0, high0, low1 ..., and n, how many there are
+    sql: str  # as `Query.sql`, with the numbers of the `blocks` in which something breaks the rule
+    keys: str = ""  # SQL: as `Query.listing`, of `{blocks}`
+
+
+class Query(Value):
+    """A statement of its own, of one row, and what may be asked in its place first."""
 
     sql: str
-    instead: str = ""  # where the engine refuses `sql`, or the span of the keys is too wide for it
-    span: str = (
-        ""  # SQL: low and high of whole numbers, and n; they are put in place of {low} and {high} in `sql`
-    )
+    listing: str = ""  # SQL: what breaks the rule, a row each, at most `LISTED` + 1; where it is grouped, the last column says how many there are
+    grouped: bool = False
+    close: Close | None = None
+
+
+LISTED = 900  # keys or rows that are asked for one rule: an adapter gives no more than a thousand
 
 
 class Dialect:
@@ -211,22 +222,44 @@ class Dialect:
         """The greatest whole number that is not greater."""
         return f"floor({expression})"
 
-    def distinct(self, source: str, columns: Sequence[CatalogColumn], where: str) -> Distinct:
-        """How many keys there are, NULLs left out by `where`, and how many different ones: `checked`, `distinct_keys`, seen at one moment."""
-        named = [self.exact(self.name(column.name), column.family) for column in columns]
-        condition = f" WHERE {where}" if where else ""
-        if len(named) == 1:
-            return Distinct(
-                f"SELECT count(*) AS checked, count(DISTINCT {named[0]}) AS distinct_keys FROM {source}{condition}"
-            )
-        return self.groups(source, named, condition)
+    def distinct(self, source: str, columns: Sequence[CatalogColumn]) -> Query:
+        """How many rows of `source` (a table with its condition, which leaves NULLs out) lie beyond the first of their key: `failing`."""
+        if len(columns) > 1:
+            return self.groups(source, columns)
+        exact = self.exact(self.name(columns[0].name), columns[0].family)
+        counted = f"SELECT count(*) - count(DISTINCT {exact}) AS failing FROM {source}"
+        return Query(sql=counted, listing=self.repeated(source, columns), grouped=True)
 
-    def groups(self, source: str, named: Sequence[str], condition: str) -> Distinct:
+    def groups(self, source: str, columns: Sequence[CatalogColumn]) -> Query:
         """As `distinct`, by grouping: of several columns, and where NULL is a value."""
-        grouped = f"SELECT count(*) AS many FROM {source}{condition} GROUP BY {', '.join(named)}"
-        return Distinct(
-            f"SELECT coalesce(sum(many), 0) AS checked, count(*) AS distinct_keys FROM ({grouped}) AS keys_of"
+        exact = [self.exact(self.name(column.name), column.family) for column in columns]
+        return Query(
+            sql=self.beyond_first(source, exact), listing=self.repeated(source, columns), grouped=True
         )
+
+    def beyond_first(self, source: str, named: Sequence[str]) -> str:
+        """SQL: `failing`, how many rows lie beyond the first of their group."""
+        grouped = f"SELECT count(*) AS many FROM {source} GROUP BY {', '.join(named)}"
+        return f"SELECT coalesce(sum(many), 0) - count(*) AS failing FROM ({grouped}) AS keys_of"
+
+    def repeated(self, source: str, columns: Sequence[CatalogColumn]) -> str:
+        """SQL: the keys that are there more than once, and how many times."""
+        named = [self.name(column.name) for column in columns]
+        exact = [self.exact(name, column.family) for name, column in zip(named, columns, strict=True)]
+        shown = [
+            f"min({name}) AS {name}" if self.folds else f"{one} AS {name}"
+            for name, one in zip(named, exact, strict=True)
+        ]
+        return f"SELECT {', '.join(shown)}, {self.times(named)} FROM {source} GROUP BY {', '.join(exact)} HAVING count(*) > 1 LIMIT {LISTED + 1}"
+
+    def times(self, named: Sequence[str]) -> str:
+        """How many rows a group has, under a name that none of its columns has."""
+        name = self.name("times")
+        return f"count(*) AS {name if name not in named else self.name('times there')}"
+
+    def listed(self, shown: str, source: str, condition: str) -> str:
+        """SQL: the first rows that a join finds."""
+        return f"SELECT {shown} FROM {source} WHERE {condition} LIMIT {LISTED + 1}"
 
     def mean(self, column: str, family: str) -> str:
         """The mean, as a double."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable, ForeignKey
-from datareeve.capabilities.quality.engines.dialect import Dialect, Distinct, glob
+from datareeve.capabilities.quality.engines.dialect import LISTED, Close, Dialect, Query, glob
 from datareeve.capabilities.quality.engines.places import choose
 from datareeve.capabilities.quality.regexes import Syntax
 
@@ -23,10 +23,11 @@ FAMILIES: dict[str, Family] = {
 }  # fmt: skip
 WHOLE = {  # types whose values are whole numbers, and how they are
     **dict.fromkeys(
-        "TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER UBIGINT HUGEINT".split(), "{}::HUGEINT"
+        "TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER UBIGINT HUGEINT".split(), "{}::BIGINT"
     ),
-    "DATE": "({} - DATE '2000-01-01')::HUGEINT",
+    "DATE": "({} - DATE '2000-01-01')::BIGINT",
 }
+BLOCK = 2**16  # numbers that have their bits together
 TABLES = """
 SELECT schema_name, table_name, 'table' AS kind, estimated_size AS estimated_rows FROM duckdb_tables() WHERE NOT internal
 UNION ALL SELECT schema_name, view_name, 'view', NULL FROM duckdb_views() WHERE NOT internal
@@ -91,20 +92,32 @@ class DuckdbDialect(Dialect):
         joined = " AND ".join(f"p.{theirs} = {ours}" for ours, theirs in pairs)
         return f"{child} ANTI JOIN {parent} AS p ON {joined}", "TRUE"
 
-    def distinct(self, source: str, columns: Sequence[CatalogColumn], where: str) -> Distinct:
+    def distinct(self, source: str, columns: Sequence[CatalogColumn]) -> Query:
         """Of whole numbers and dates that lie close enough, a bit for each: a fifth of the time and of the memory of grouping."""
-        otherwise = super().distinct(source, columns, where)
+        asked = super().distinct(source, columns)
         if not all(column.type in WHOLE for column in columns) or len(columns) > 2:  # noqa: PLR2004 - the span is their product
-            return otherwise
-        numbers = [WHOLE[column.type].format(self.name(column.name)) for column in columns]
-        condition = f" WHERE {where}" if where else ""
+            return asked
+        named = [self.name(column.name) for column in columns]
+        whole = [WHOLE[column.type] for column in columns]
         ends = ", ".join(
-            f"min({number}) AS low{n}, max({number}) AS high{n}" for n, number in enumerate(numbers)
+            f"{one.format(f'min({name})')} AS low{n}, {one.format(f'max({name})')} AS high{n}"
+            for n, (name, one) in enumerate(zip(named, whole, strict=True))
         )
-        first = f"({numbers[0]} - {{low0}})"
-        place = first if len(numbers) == 1 else f"{first} * {{span1}} + ({numbers[1]} - {{low1}})"
-        bits = f"SELECT count(*) AS checked, coalesce(bit_count(bitstring_agg({place}, 0::HUGEINT, {{span}}::HUGEINT)), 0) AS distinct_keys FROM {source}{condition}"
-        return Distinct(bits, otherwise.sql, f"SELECT {ends}, count(*) AS n FROM {source}{condition}")
+        places = [
+            f"({one.format(name)} - {{low{n}}})"
+            for n, (name, one) in enumerate(zip(named, whole, strict=True))
+        ]
+        place = f"({' * {span1} + '.join(places)})"
+        bits = f"bit_count(bitstring_agg({place} & {BLOCK - 1}, 0, {BLOCK - 1}))"
+        beyond = f"SELECT {place} // {BLOCK} AS block, count(*) - {bits} AS beyond FROM {source} GROUP BY 1"
+        listed = ", ".join(named)
+        within = f"(SELECT {listed} FROM {source}) AS found WHERE {place} // {BLOCK} IN ({{blocks}})"
+        close = Close(
+            span=f"SELECT {ends}, count(*) AS n FROM {source}",
+            sql=f"SELECT coalesce(sum(beyond), 0) AS failing, list(block) FILTER (WHERE beyond > 0) AS blocks FROM ({beyond}) AS blocks",
+            keys=f"SELECT {listed}, {self.times(named)} FROM {within} GROUP BY {listed} HAVING count(*) > 1 LIMIT {LISTED + 1}",
+        )
+        return asked.model_copy(update={"close": close})
 
     def mean(self, column: str, family: str) -> str:
         """A double of any number."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable, ForeignKey
 from datareeve.capabilities.quality.engines import queries
-from datareeve.capabilities.quality.engines.dialect import Dialect, Distinct
+from datareeve.capabilities.quality.engines.dialect import Dialect, Query
 from datareeve.capabilities.quality.engines.places import choose
 from datareeve.capabilities.quality.regexes import Syntax
 
@@ -70,12 +70,11 @@ class MysqlDialect(Dialect):
         """As `equal`."""
         return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)" if family == "text" else column
 
-    def distinct(self, source: str, columns: Sequence[CatalogColumn], where: str) -> Distinct:
+    def distinct(self, source: str, columns: Sequence[CatalogColumn]) -> Query:
         """Several columns at once, without a row around them: it leaves out what has a NULL, as is wanted."""
-        named = ", ".join(self.exact(self.name(column.name), column.family) for column in columns)
-        return Distinct(
-            f"SELECT count(*) AS checked, count(DISTINCT {named}) AS distinct_keys FROM {source}{f' WHERE {where}' if where else ''}"
-        )
+        exact = ", ".join(self.exact(self.name(column.name), column.family) for column in columns)
+        counted = f"SELECT count(*) - count(DISTINCT {exact}) AS failing FROM {source}"
+        return Query(sql=counted, listing=self.repeated(source, columns), grouped=True)
 
     def orphans(self, child: str, parent: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
         """By NOT IN, which is answered from a hash of the parent's keys; a LEFT JOIN reads the parent for every row where none is indexed."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from datareeve.capabilities.quality.catalog import Catalog, CatalogColumn, CatalogTable, ForeignKey
 from datareeve.capabilities.quality.engines import queries
-from datareeve.capabilities.quality.engines.dialect import Dialect, Distinct
+from datareeve.capabilities.quality.engines.dialect import LISTED, Dialect, Query
 from datareeve.capabilities.quality.engines.places import choose
 from datareeve.capabilities.quality.regexes import Syntax, by_u
 
@@ -23,6 +23,7 @@ FAMILIES: dict[str, Family] = {
 }  # fmt: skip
 SHORT = 4  # signs
 PACKED = {"integer": "{}", "smallint": "{}", "date": "({} - DATE '2000-01-01')"}  # whole numbers of 32 bits
+UNPACKED = {"integer": "({})::integer", "smallint": "({})::smallint", "date": "DATE '2000-01-01' + ({})::integer"}  # fmt: skip
 KINDS = {"r": "table", "v": "view", "m": "view", "p": "partitioned", "f": "foreign"}
 
 
@@ -83,16 +84,30 @@ class PostgresqlDialect(Dialect):
         """Under the collation C: a comparison of bytes, which is what others cost most beside."""
         return f'({column}) COLLATE "C"' if family == "text" else column
 
-    def distinct(self, source: str, columns: Sequence[CatalogColumn], where: str) -> Distinct:
+    def distinct(self, source: str, columns: Sequence[CatalogColumn]) -> Query:
         """By sorting: grouping is never done in parallel here, and spills. Two small whole numbers are one."""
-        if len(columns) == 2 and all(column.type in PACKED for column in columns):  # noqa: PLR2004 - into 64 bits
-            high, low = (PACKED[column.type].format(self.name(column.name)) for column in columns)
-            packed = f"({high}::bigint << 32) | ({low}::bigint & 4294967295)"
-            condition = f" WHERE {where}" if where else ""
-            return Distinct(
-                f"SELECT count(*) AS checked, count(DISTINCT {packed}) AS distinct_keys FROM {source}{condition}"
-            )
-        return super().distinct(source, columns, where)
+        if len(columns) != 2 or not all(column.type in PACKED for column in columns):  # noqa: PLR2004 - into 64 bits
+            return super().distinct(source, columns)
+        named = [self.name(column.name) for column in columns]
+        high, low = (PACKED[column.type].format(name) for name, column in zip(named, columns, strict=True))
+        packed = f"({high}::bigint << 32) | ({low}::bigint & 4294967295)"
+        times = self.times(named)
+        # In order: the hash of a 64 bit number is of its halves, one upon the other, and grouping by it would never end.
+        inner = f"SELECT {packed} AS packed FROM {source} ORDER BY 1"
+        twice = f"SELECT packed, {times} FROM ({inner}) AS found GROUP BY 1 HAVING count(*) > 1 LIMIT {LISTED + 1}"
+        first, second = (
+            UNPACKED[column.type].format(half)
+            for half, column in zip(("packed >> 32", "(packed << 32) >> 32"), columns, strict=True)
+        )
+        return Query(
+            sql=f"SELECT count(*) - count(DISTINCT {packed}) AS failing FROM {source}",
+            listing=f"SELECT {first} AS {named[0]}, {second} AS {named[1]}, {times.rpartition(' AS ')[2]} FROM ({twice}) AS twice",
+            grouped=True,
+        )
+
+    def listed(self, shown: str, source: str, condition: str) -> str:
+        """Planned as if all were wanted: for a few rows a join is not done in parallel, and reads a table again and again."""
+        return f"WITH found AS MATERIALIZED (SELECT {shown} FROM {source} WHERE {condition}) SELECT * FROM found LIMIT {LISTED + 1}"
 
     def mean(self, column: str, family: str) -> str:
         """Of decimals it is exact, and cheaper than of their doubles."""

@@ -176,7 +176,7 @@ class CheckContract(Operation[CheckFacts]):
             why=f"Each rule of {contract.name} is asked of {place.system}" + (f", on {place.read_on}" if place.read_on != place.system else "") + ", READ ONLY.",
             effect=Effect.READ,
             probe=Claim(text=f"{contract.name} was checked on {place.system}", call=self._read("was_run", contract.name, place.system)),
-            shown=tuple(_shortened(statement.sql) for statement in compiled.statements) or ("nothing: all of it is proved, or cannot be run",),
+            shown=tuple(_shortened(statement.listing or statement.sql) for statement in compiled.statements) or ("nothing: all of it is proved, or cannot be run",),
             no_undo="Nothing is changed; the verdicts stay, as history.",
             predicted=Prediction(rows=rows, bytes=size or None, seconds=round(rows * len(compiled.statements) / ROWS_A_SECOND, 1), basis="the catalog's estimates"),
         )  # fmt: skip
