@@ -36,12 +36,13 @@ GENESIS = "0" * 64
 LEASE_SECONDS = 30.0
 LOCK_NOT_AVAILABLE, DISK_FULL = "55P03", "53100"
 
-metadata = sa.MetaData()
+metadata = sa.MetaData()  # the columns; tables and indexes are made by the migrations
 BY_RUN_ONLY = (
     "step",
     "check",
     "part",
 )  # kinds that are only ever asked for by their run: most rows, so the other index leaves them out
+indexed_kind = sa.text(f"kind NOT IN {BY_RUN_ONLY!r}")
 entries_table = sa.Table(
     "entries",
     metadata,
@@ -54,15 +55,6 @@ entries_table = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
     sqlite_with_rowid=False,
-)
-indexed_kind = sa.text(f"kind NOT IN {BY_RUN_ONLY!r}")
-sa.Index(
-    "entries_kind_idx",
-    entries_table.c.kind,
-    entries_table.c.subject,
-    entries_table.c.seq,
-    postgresql_where=indexed_kind,
-    sqlite_where=indexed_kind,
 )
 samples_table = sa.Table(
     "samples",

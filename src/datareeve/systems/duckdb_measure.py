@@ -13,8 +13,6 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from datareeve.core.clock import stamp
 from datareeve.systems import measure
 from datareeve.systems.duckdb import SEALED, _driver, execute, translate
@@ -131,6 +129,8 @@ def spilling(project: Path) -> Iterator[dict[str, str]]:
 def _sweep(folder: Path) -> None:
     """Remove what processes that were killed have spilled: it holds values."""
     for left in folder.glob("spill-*-*"):
+        import psutil  # noqa: PLC0415 - seldom wanted, and slow to load
+
         owner = left.name.split("-")[1]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(left, ignore_errors=True)

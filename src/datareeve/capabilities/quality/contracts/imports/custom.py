@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.contracts.drafts import spoken
-from datareeve.capabilities.quality.contracts.imports import dbt, expectations, great_expectations, soda
 
 if TYPE_CHECKING:
     from datareeve.capabilities.quality.contracts.imports.imported import Made
@@ -24,6 +23,14 @@ def translated(
 
 
 def _made(engine: str, given: Any, place: Place) -> Made:
+    # Who has no check of another engine needs none of their words.
+    from datareeve.capabilities.quality.contracts.imports import (  # noqa: PLC0415
+        dbt,
+        expectations,
+        great_expectations,
+        soda,
+    )
+
     column = place.columns[0] if place.columns else ""
     if engine in ("greatexpectations", "greatexpectation", "gx", "ge") and isinstance(given, dict):
         arguments = great_expectations.arguments_of(given)
