@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datareeve.systems.duckdb import Duckdb
     from datareeve.systems.measure import Stream
 
-MEMORY = "300MB"  # of DuckDB's own, so that the process stays below 512 MB
+MEMORY = "240MB"  # of DuckDB's own, so that the process stays below 512 MB
 ROWS_AT_ONCE = 2_048  # DuckDB's own vector
 
 

@@ -12,15 +12,17 @@ from datareeve.core.errors import BadInput
 from datareeve.systems.store_database import QUALITY, Database, named_statements, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from datareeve.core.secrets import Secret
     from datareeve.systems.store_database import Transaction
 
 VERSION = 1
-OPENING = 724622  # PostgreSQL's advisory lock while the tables are made
+# PostgreSQL's advisory locks: while the tables are made, while incidents are opened and ended, while what is old is taken out.
+OPENING, STANDING, FORGETTING = 724622, 724623, 724624
 MOST = 1000
+FORGOTTEN_AT_ONCE = 50_000  # verdicts: a store that grew for years holds nobody up
 SQL = named_statements("quality_store.sql")
 
 Row = dict[str, Any]
@@ -53,16 +55,24 @@ class QualityStore:
         self,
         run: Mapping[str, Any],
         verdicts: Iterable[Mapping[str, Any]],
-        incidents: Iterable[Mapping[str, Any]] = (),
-    ) -> None:
-        """A run with its verdicts and the incidents they make, together; of the same run, contract and system in place of what was there."""
+        incidents: Callable[[list[Row]], list[Row]] = lambda _: [],
+    ) -> list[Row]:
+        """A run with its verdicts and the incidents they make, together; of the same run, contract and system in place of what was there.
+
+        `incidents` gives them from those that stand open, and is asked while no other run opens or ends any: two runs at once tell of one cause once.
+        """
         of = {"run": run["run"], "contract": run["contract"], "system": run["system"]}
         with self._database.transaction() as t:
             t.run(SQL["run_put"], **run)
-            for one in verdicts:
-                t.run(SQL["verdict_put"], **of, **{**one, "told": json.dumps(one["told"])})
-            for one in incidents:
-                t.run(SQL["incident_put"], **{**one, "told": json.dumps(one["told"])})
+            t.run_many(
+                SQL["verdict_put"], [{**of, **one, "told": json.dumps(one["told"])} for one in verdicts]
+            )
+            if t.dialect == "postgresql":
+                t.run(f"SELECT pg_advisory_xact_lock({STANDING})")
+            stood = t.rows(SQL["incidents"], contract=None, system=None, open=1, most=MOST)
+            kept = incidents([_read(one) for one in stood])
+            t.run_many(SQL["incident_put"], [{**one, "told": json.dumps(one["told"])} for one in kept])
+        return kept
 
     def runs(
         self,
@@ -93,10 +103,15 @@ class QualityStore:
         return self._rows("recent", contract=contract, system=system, before=before, most=most)
 
     def forget(self, before: str) -> int:
-        """Take out what is older; gives the number of verdicts."""
+        """Take out what is older, the oldest first and so much at once; gives the number of verdicts. What stands open, and people's words, stay."""
         with self._database.transaction() as t:
+            if t.dialect == "postgresql" and not t.rows(
+                f"SELECT 1 AS mine WHERE pg_try_advisory_xact_lock({FORGETTING})"
+            ):
+                return 0  # another is at it
             t.run(SQL["forget_runs"], before=before)
-            return t.run(SQL["forget_verdicts"], before=before)
+            t.run(SQL["forget_incidents"], before=before)
+            return t.run(SQL["forget_verdicts"], before=before, most=FORGOTTEN_AT_ONCE)
 
     # -- marks ---------------------------------------------------------------------------------------------------------------------
 
@@ -160,7 +175,7 @@ class QualityStore:
     def _rows(self, name: str, **values: Any) -> list[Row]:
         with self._database.reading() as t:
             rows = t.rows(SQL[name], **values)
-        return [{**row, "told": json.loads(row["told"])} if "told" in row else row for row in rows]
+        return [_read(row) for row in rows]
 
     def _prepare(self) -> None:
         with self._database.transaction() as t:
@@ -177,6 +192,10 @@ class QualityStore:
                     "The quality store was written by a newer Datareeve.",
                     "Upgrade Datareeve.",
                 )
+
+
+def _read(row: Row) -> Row:
+    return {**row, "told": json.loads(row["told"])} if "told" in row else row
 
 
 def _make_tables(t: Transaction) -> None:

@@ -63,8 +63,11 @@ ORDER BY at DESC, id LIMIT :most
 -- document_take: a document taken back
 DELETE FROM documents WHERE kind = :kind AND id = :id
 
--- forget_verdicts: what is older than it is kept
-DELETE FROM verdicts WHERE at < :before
+-- forget_verdicts: what is older than it is kept, the oldest first
+DELETE FROM verdicts WHERE at < :before AND at <= (SELECT max(at) FROM (SELECT at FROM verdicts WHERE at < :before ORDER BY at LIMIT :most) AS oldest)
 
 -- forget_runs: as above
 DELETE FROM runs WHERE began < :before
+
+-- forget_incidents: those that are over
+DELETE FROM incidents WHERE ended < :before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,18 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     def history(rule: Rule) -> list[Any]:
         return desk.store.history(contract.name, system, rule.id, most=HISTORY_MOST)
 
+    # First: a store that cannot be written is known before a database is read.
+    desk.store.forget(clock.stamp(clock.now() - timedelta(days=desk.estate.quality.keep_days)))
     results = running.run(desk.systems[read_on], compiled, contract.rules, desk.estate.quality, history)
     before = _before(desk, contract, system)
-    found = incidents.incidents(
-        contract, system, results.verdicts, _seen(desk, contract, system, tuple(given.get("rules") or ()))
-    )
+    seen = _seen(desk, contract, system, tuple(given.get("rules") or ()))
+
+    def opened(standing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        found = incidents.incidents(contract, system, results.verdicts, _standing(seen, contract, system, standing))
+        return [_row(one) for one in found]
+
     run, rows = _rows(desk.run, contract, system, results, partial=bool(given.get("partial")))
-    desk.store.put_run(run, rows, [_row(one) for one in found])
+    found = [incidents.Incident.model_validate(one["told"]) for one in desk.store.put_run(run, rows, opened)]
     told = [*(_told(one) for one in found), *_findings(contract, system, results.verdicts, before)]
     return {**figures(results.verdicts), "incidents": sum(one.ended is None for one in found), "check_seconds": results.seconds,
             "snapshot": results.snapshot or "none", "snapshots": results.snapshots, "findings": [finding.model_dump(mode="json") for finding in told]}  # fmt: skip
@@ -49,7 +55,7 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _seen(desk: Desk, contract: Contract, system: str, rules: tuple[str, ...]) -> incidents.Seen:
-    """What is known beside the verdicts: what stood open, when rules last passed, lineage, and who changed the tables last."""
+    """What is known beside the verdicts and what stands open: when rules last passed, lineage, and who changed the tables last."""
     recent = desk.store.recent(contract.name, system, most=FLAPPING_LOOKS)
     good: dict[str, str] = {}
     for row in recent:
@@ -59,11 +65,8 @@ def _seen(desk: Desk, contract: Contract, system: str, rules: tuple[str, ...]) -
     changes = desk.systems["ledger"].read(
         "last_change", resources=[name for table in physical.values() for name in _resources(system, table)]
     )
-    stood = [incidents.Incident.model_validate(one["told"]) for one in desk.store.incidents(open_only=True)]
     return incidents.Seen(
         at=clock.stamp(),
-        open=tuple(one for one in stood if (one.contract, one.system) == (contract.name, system)),
-        elsewhere=tuple(one for one in stood if (one.contract, one.system) != (contract.name, system)),
         last_good=good,
         datasets={name: one.model_dump(mode="json") for name, one in desk.estate.datasets.items()},
         changes={
@@ -75,6 +78,17 @@ def _seen(desk: Desk, contract: Contract, system: str, rules: tuple[str, ...]) -
         tables=physical,
         rules=rules,
     )
+
+
+def _standing(
+    seen: incidents.Seen, contract: Contract, system: str, standing: list[dict[str, Any]]
+) -> incidents.Seen:
+    """With the incidents that stand open: this contract's on this system, and those of others."""
+    parts: dict[bool, list[incidents.Incident]] = {True: [], False: []}
+    for one in standing:
+        own = (one["contract"], one["system"]) == (contract.name, system)
+        parts[own].append(incidents.Incident.model_validate(one["told"]))
+    return seen.model_copy(update={"open": tuple(parts[True]), "elsewhere": tuple(parts[False])})
 
 
 def _resources(system: str, table: str) -> tuple[str, ...]:
