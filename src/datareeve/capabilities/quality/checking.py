@@ -41,7 +41,9 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     seen = _seen(desk, contract, system, tuple(given.get("rules") or ()))
 
     def opened(standing: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        found = incidents.incidents(contract, system, results.verdicts, _standing(seen, contract, system, standing))
+        found = incidents.incidents(
+            contract, system, results.verdicts, _standing(seen, contract, system, standing)
+        )
         return [_row(one) for one in found]
 
     run, rows = _rows(desk.run, contract, system, results, partial=bool(given.get("partial")))
