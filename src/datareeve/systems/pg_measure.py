@@ -65,6 +65,8 @@ class PostgresEngine:
         # A statement of some seconds with hundreds of expressions takes longer to be compiled than compiling saves; distinct keys are sorted.
         yield pgsql.SQL("SET LOCAL jit = off")
         yield pgsql.SQL("SET LOCAL work_mem = {}").format(pgsql.Literal(WORK_MEM))
+        # The few rows that a condition leaves cost nothing to hand over: it is tested by several processes.
+        yield pgsql.SQL("SET LOCAL parallel_tuple_cost = 0")
         if self.polite:  # who is to take a share of the time takes one core, too
             yield pgsql.SQL("SET LOCAL max_parallel_workers_per_gather = 0")
 

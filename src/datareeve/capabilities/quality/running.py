@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality import statement_forms as forms
 from datareeve.capabilities.quality.compiling import Compiled, Statement
+from datareeve.capabilities.quality.engines import dialect_of
+from datareeve.capabilities.quality.engines.dialect import LISTED
 from datareeve.capabilities.quality.judging import Answer, judge
 from datareeve.capabilities.quality.verdicts import KEYS_SHOWN, Says, Verdict
 from datareeve.core import clock
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from datareeve.capabilities.quality.compiling import Asked
+    from datareeve.capabilities.quality.engines.dialect import Dialect
     from datareeve.capabilities.quality.rule import Rule
     from datareeve.core.estate_data import QualitySettings
     from datareeve.core.operation import Reader
@@ -153,7 +156,8 @@ class _Runner:
         together, alone = _parted([(asked, verdict) for asked, verdict in rules if asked.keys])
         close = {one.rule: self._close[one.listed] for one, _ in rules if one.listed in self._close}
         wanted = [
-            Statement(id=f"together:{n}", sql=_of_several(several)) for n, several in enumerate(together)
+            Statement(id=f"together:{n}", sql=_of_several(several, dialect_of(self._reader.kind)))
+            for n, several in enumerate(together)
         ]
         wanted += [Statement(id=one.rule, sql=one.keys) for one in alone]
         naming = {rule: forms.close_keys(one, measured[one.id]) for rule, one in close.items()}
@@ -167,7 +171,6 @@ class _Runner:
 
 
 FEW_ROWS = 100  # that break a rule: then all of them are read, with those of other rules
-TOGETHER_MOST = 900  # rows of one statement: an adapter gives no more than a thousand
 
 
 def _parted(broken: list[tuple[Asked, Verdict]]) -> tuple[list[list[Asked]], list[Asked]]:
@@ -177,7 +180,7 @@ def _parted(broken: list[tuple[Asked, Verdict]]) -> tuple[list[list[Asked]], lis
     groups: dict[str, list[list[Asked]]] = {}
     for one in few:
         own = groups.setdefault(_source_of(one), [[]])
-        if sum(failing[other.rule] for other in own[-1]) + failing[one.rule] > TOGETHER_MOST:
+        if sum(failing[other.rule] for other in own[-1]) + failing[one.rule] > LISTED:
             own.append([])
         own[-1].append(one)
     together = [several for own in groups.values() for several in own if len(several) > 1]
@@ -190,12 +193,13 @@ def _source_of(one: Asked) -> str:
     return one.keys.split(f" WHERE {one.breaks} LIMIT ")[0]
 
 
-def _of_several(several: list[Asked]) -> str:
+def _of_several(several: list[Asked], dialect: Dialect) -> str:
     columns, _, source = _source_of(several[0]).removeprefix("SELECT ").partition(" FROM ")
     flags = ", ".join(
         f"CASE WHEN {one.breaks} THEN 1 ELSE 0 END AS breaks_{n}" for n, one in enumerate(several)
     )
-    return f"SELECT {columns}, {flags} FROM {source} WHERE {' OR '.join(f'({one.breaks})' for one in several)} LIMIT {TOGETHER_MOST}"
+    breaks = " OR ".join(f"({one.breaks})" for one in several)
+    return dialect.listed(f"{columns}, {flags}", source, breaks)
 
 
 def _by_rule(several: list[Asked], rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -258,7 +258,7 @@ class Dialect:
         return f"count(*) AS {name if name not in named else self.name('times there')}"
 
     def listed(self, shown: str, source: str, condition: str) -> str:
-        """SQL: the first rows that a join finds."""
+        """SQL: rows that meet a condition that few are thought to meet."""
         return f"SELECT {shown} FROM {source} WHERE {condition} LIMIT {LISTED + 1}"
 
     def mean(self, column: str, family: str) -> str:
