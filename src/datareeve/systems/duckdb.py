@@ -74,8 +74,8 @@ class Duckdb(OneFile):
         """See `Measured`."""
         from datareeve.systems import duckdb_measure  # noqa: PLC0415 - asked for by checks only
 
-        del sqls, busy_share
-        return duckdb_measure.engine(self)
+        del sqls
+        return duckdb_measure.engine(self, busy_share)
 
     @reads
     def server(self) -> dict[str, Any]:

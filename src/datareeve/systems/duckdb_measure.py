@@ -1,7 +1,7 @@
 """`measure` on DuckDB, for its files and for folders of data files: one transaction on a sealed connection that can only read.
 
 An error ends a transaction of DuckDB, so the next statement begins another; while the connection is open no other process can write the
-file, and so both see the same. What does not fit into memory is spilled below the project's `.datareeve/`, and removed at the end.
+file, and so both see the same. Where the estate wants rests (`busy_share`), the file is let go in each, and a writer that took it is waited for. What does not fit into memory is spilled below the project's `.datareeve/`, and removed at the end.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import shutil
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core.clock import stamp
+from datareeve.core.errors import Unreachable
 from datareeve.systems import measure
 from datareeve.systems.duckdb import SEALED, _driver, execute, translate
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 MEMORY = "240MB"  # of DuckDB's own, so that the process stays below 512 MB
 ROWS_AT_ONCE = 2_048  # DuckDB's own vector
+WRITER_SECONDS, LOOK_SECONDS = (
+    30.0,
+    0.1,
+)  # how long a writer is waited for that took the file in a rest, and how often it is looked
 
 
 class DuckdbEngine:
@@ -41,15 +47,28 @@ class DuckdbEngine:
         self._connect = connect
         self._explain = explain
         self.connection: Any = None
+        self._began = False
 
     def begin(self) -> str | None:
         """Open the file: from now on it stays as it is."""
-        self.connection = self._connect()
+        self.connection = self._opened(WRITER_SECONDS if self._began else 0.0)
+        self._began = True
         self._run("SET TimeZone = 'UTC'")  # what a day is does not hang on whose session asks
         self._run("SET enable_progress_bar = false")  # it goes to standard output
         self._run("SET lock_configuration = true")
         self._run("BEGIN TRANSACTION READ ONLY")
         return stamp()
+
+    def _opened(self, seconds: float) -> Any:
+        """A connection, when a writer has let the file go. Errors: `Unreachable` where it does not within so many seconds."""
+        until = monotonic() + seconds
+        while True:
+            try:
+                return self._connect()
+            except Unreachable as error:
+                if error.code != "duckdb.locked" or monotonic() > until:
+                    raise
+            sleep(LOOK_SECONDS)
 
     def _run(self, sql: str) -> None:
         try:
@@ -137,7 +156,7 @@ def _sweep(folder: Path) -> None:
 
 
 @contextmanager
-def engine(system: Duckdb) -> Iterator[DuckdbEngine]:
+def engine(system: Duckdb, busy_share: float) -> Iterator[DuckdbEngine]:
     """One check's connection, which spills within the project."""
     with spilling(system.project) as settings:
 
@@ -145,4 +164,6 @@ def engine(system: Duckdb) -> Iterator[DuckdbEngine]:
             del sql
             return translate(error, system.name, system.entry.path, late=late)
 
-        yield DuckdbEngine(lambda: system.opened(settings), explain)
+        made = DuckdbEngine(lambda: system.opened(settings), explain)
+        made.longest_snapshot = None if busy_share == 1 else 0.0
+        yield made

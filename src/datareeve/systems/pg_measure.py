@@ -29,8 +29,8 @@ APPLICATION = "datareeve/check"
 WORK_MEM = "64MB"
 LOCK_MS = 5_000  # that a statement waits for a lock of a table's definition
 CHUNKS_SINCE = 170000  # libpq
-# UTC: what a day is does not hang on whose session asks.
-OPTIONS = "-c default_transaction_read_only=on -c timezone=UTC -c idle_in_transaction_session_timeout=0"
+# UTC: what a day is does not hang on whose session asks; nor does what a backslash is in a literal.
+OPTIONS = "-c default_transaction_read_only=on -c timezone=UTC -c standard_conforming_strings=on -c idle_in_transaction_session_timeout=0"
 
 
 class PostgresEngine:

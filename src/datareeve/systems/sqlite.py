@@ -75,8 +75,8 @@ class Sqlite(OneFile):
         """See `Measured`."""
         from datareeve.systems import sqlite_measure  # noqa: PLC0415 - asked for by checks only
 
-        del sqls, busy_share
-        return sqlite_measure.engine(self)
+        del sqls
+        return sqlite_measure.engine(self, busy_share)
 
     @reads
     def server(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """`measure` on SQLite: one read transaction, with the few functions that checks need and SQLite has not.
 
 In WAL mode a reader holds nobody up. With a rollback journal it keeps writers waiting for as long as its transaction lasts, so there a
-snapshot is held for two seconds at most, below what applications commonly wait (`busy_timeout`), and the answer says how many it took.
+snapshot is held for two seconds at most, below what applications commonly wait (`busy_timeout`), and through no rest; the answer says how many
+it took.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ class SqliteEngine:
 
     kind = "sqlite"
 
-    def __init__(self, system: Sqlite) -> None:
+    def __init__(self, system: Sqlite, busy_share: float) -> None:
         self.system = system
+        self.kept_waiting = LONGEST_KEPT_WAITING if busy_share == 1 else 0.0
         self.connection: sqlite3.Connection | None = None
         self.longest_snapshot: float | None = None
         self.deadline = math.inf
@@ -59,7 +61,7 @@ class SqliteEngine:
             add_functions(self.connection, self.matching, self.wrong)
             lend(self.connection)
             self.connection.set_progress_handler(self._out_of_time, INSTRUCTIONS)
-        self.longest_snapshot = None if wal else LONGEST_KEPT_WAITING
+        self.longest_snapshot = None if wal else self.kept_waiting
         return stamp()
 
     def _out_of_time(self) -> int:
@@ -187,6 +189,6 @@ class _Quantile:
         return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def engine(system: Sqlite) -> AbstractContextManager[SqliteEngine]:
+def engine(system: Sqlite, busy_share: float) -> AbstractContextManager[SqliteEngine]:
     """One check's connection, which its snapshots open and close."""
-    return nullcontext(SqliteEngine(system))
+    return nullcontext(SqliteEngine(system, busy_share))

@@ -5,6 +5,7 @@ One rule that cannot be asked takes no other with it: a pass that the engine ref
 
 from __future__ import annotations
 
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality import statement_forms as forms
@@ -14,7 +15,7 @@ from datareeve.capabilities.quality.engines.dialect import LISTED
 from datareeve.capabilities.quality.judging import Answer, judge
 from datareeve.capabilities.quality.verdicts import KEYS_SHOWN, Says, Verdict
 from datareeve.core import clock
-from datareeve.core.errors import DatareeveError
+from datareeve.core.errors import DatareeveError, Unreachable
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class _Runner:
         self.snapshots = 0
         self.seconds = 0.0
         self.down = ""
+        self._refused = False  # no call is answered: none is made again
+        self._rests_until = 0.0
         self._close: dict[
             str, Statement
         ] = {}  # those that were asked by bits: what they break is still to be named
@@ -90,10 +93,10 @@ class _Runner:
         got = self._ask([Statement(id=one.id, sql=forms.first(one), check=one.check) for one in wanted])
         found = {one.id: forms.understood(one, got[one.id]) for one in wanted}
         again = [other for one in wanted if (other := forms.next_after(one, got[one.id])) is not None]
-        for id_, answer in (self.measure(again) if again and not self.down else {}).items():
+        for id_, answer in (self.measure(again) if again and not self._refused else {}).items():
             found[id_] = {"listed": found[id_].get("listed"), **answer}
         for one in wanted:
-            if len(one.expressions) > 1 and not self.down and forms.may_go_on(found[one.id]):
+            if len(one.expressions) > 1 and not self._refused and forms.may_go_on(found[one.id]):
                 found[one.id] = self._by_halves(one)
         return found
 
@@ -132,10 +135,12 @@ class _Runner:
             "snapshot_seconds": self._settings.snapshot_seconds,
             "busy_share": self._settings.busy_share,
         }
+        sleep(max(self._rests_until - perf_counter(), 0.0))
         try:
             answer = self._reader.read("measure", statements=given, **limits)
         except DatareeveError as error:
-            self.down = f"{error.code}: {error.what}"
+            self._refused = True
+            self.down = f"{error.code}: {error.what}" if isinstance(error, Unreachable) else self.down
             return {
                 one.id: {"error": {"code": error.code, "what": error.what}, "seconds": None}
                 for one in statements
@@ -143,14 +148,17 @@ class _Runner:
         self.snapshot = self.snapshot or answer.get("snapshot")
         self.snapshots += int(answer.get("snapshots") or 0)
         found: Measured = answer["statements"]
-        self.seconds += sum(one.get("seconds") or 0.0 for one in found.values())
+        took = [one.get("seconds") or 0.0 for one in found.values()]
+        self.seconds += sum(took)
+        # The adapter rests between two statements of a call, and here is the rest between two calls.
+        self._rests_until = perf_counter() + took[-1] * (1 / self._settings.busy_share - 1)
         return found
 
     def keys(
         self, broken: Iterable[tuple[Asked, Verdict]], measured: Measured
     ) -> dict[str, list[dict[str, Any]]]:
         """The keys of rows that break rules, by rule: in one statement for all rules of a table that few rows break."""
-        if self.down:
+        if self._refused:
             return {}
         rules = list(broken)
         together, alone = _parted([(asked, verdict) for asked, verdict in rules if asked.keys])
