@@ -26,14 +26,17 @@ from datareeve.systems.secret_references import resolver
 from datareeve.systems.subject_shapes import Sought, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from datareeve.core.ledger import Ledger
+    from datareeve.core.ledger import Entry, Ledger
     from datareeve.core.operation import Systems
 
 OWNER_ONLY = 0o600
 ABOUT = "about.json"
+BUNDLES = "data/subject-access"  # where bundles are written by default
+PROOF_STEP = "write the proof"  # that ends an erasure
+SHOWN = 12  # digits of a person's digest that the summary of a plan shows
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # a bundle of the same data is the same bytes
 
 
@@ -121,6 +124,25 @@ class ComplianceDesk(Adapter):
         replace_file(where, data, OWNER_ONLY)
         return {"rows": sum(map(len, parts.values())), "bytes": len(data)}
 
+    @reads
+    def bundles(self, subject_digest: str) -> dict[str, str]:
+        """The bundles of a subject that stand below the project, by their SHA-256: where they are written by default, and wherever an export wrote one."""
+        paths = {one.relative_to(self._project).as_posix() for one in (self._project / BUNDLES).glob("*.zip")}
+        for _, entries in self._runs_about(subject_digest):
+            paths |= {
+                call["arguments"]["path"] for call in _begun(entries) if call["action"] == "write_bundle"
+            }
+        mine = (path for path in sorted(paths) if (self.bundle(path) or {}).get("subject") == subject_digest)
+        return {path: hashlib.sha256((self._project / path).read_bytes()).hexdigest() for path in mine}
+
+    @effects
+    def remove_bundles(self, subject_digest: str, bundles: dict[str, str]) -> dict[str, Any]:
+        """Take the bundles of a subject away for good. Gives {bundles: {path: SHA-256}}."""
+        standing = self.bundles(subject_digest)
+        for path in bundles.keys() & standing.keys():
+            (self._project / allowed_path(self._project, path, self._allowed)).unlink(missing_ok=True)
+        return {"bundles": {path: standing[path] for path in sorted(bundles.keys() & standing.keys())}}
+
     @effects
     def remove_bundle(self, path: str) -> dict[str, Any]:
         """Take a bundle away; quiet where there is none."""
@@ -128,6 +150,27 @@ class ComplianceDesk(Adapter):
         return {}
 
     # -- the proof -----------------------------------------------------------------------------------------------------------------
+
+    @reads
+    def unproven(self, subject_digest: str) -> dict[str, Any]:
+        """What runs began to erase of a subject since its last proof: {runs, rows: {dataset: as planned}, bundles, traces}."""
+        told: dict[str, Any] = {"runs": [], "rows": {}, "bundles": {}, "traces": []}
+        for run, entries in self._runs_about(subject_digest):
+            calls = [call for call in _begun(entries) if _is_about(call, subject_digest)]
+            if _proved(entries):
+                told = {"runs": [], "rows": {}, "bundles": {}, "traces": []}
+            elif calls:
+                _gather(told, run, calls)
+        return told
+
+    def _runs_about(self, subject_digest: str) -> Iterator[tuple[str, list[Entry]]]:
+        """The runs whose summary names a subject, oldest first, with their entries."""
+        ledger = self._ledger()
+        for entry in ledger.entries("run"):
+            if entry.body.get("state") == "started" and subject_digest[:SHOWN] in entry.body.get(
+                "summary", ""
+            ):
+                yield entry.run, ledger.entries(run=entry.run)
 
     @reads
     def proof_stands(self, path: str) -> bool:
@@ -140,23 +183,34 @@ class ComplianceDesk(Adapter):
         if not self._keyed.is_signed(canonical(document), signature):
             return False
         clean = all(one["after"] == 0 for one in document["datasets"])
-        known = {entry.seq: entry.hash for entry in self._ledger().entries(run=document["run"])}
+        runs = {one.get("run", document["run"]) for one in document["steps"]}
+        known = {entry.seq: entry.hash for run in sorted(runs) for entry in self._ledger().entries(run=run)}
         return clean and all(known.get(one["entry"]) == one["hash"] for one in document["steps"])
 
     @effects
     def write_proof(self, path: str, about: dict[str, Any], stores: list[dict[str, Any]], sought: dict[str, Any], *, run: str) -> dict[str, Any]:  # fmt: skip
         """Search every store again, by digests alone, and write what was erased and found. Errors: `Failed` `erasure.left`."""
         where = self._project / allowed_path(self._project, path, self._allowed)
-        datasets = [self._searched(place, sought) for place in stores]
-        if left := [one["dataset"] for one in datasets if one["after"]]:
+        found: dict[str, list[dict[str, Any]]] = {"datasets": [], "stays": [], "searched": []}
+        for place in stores:
+            found[place["part"]].append(self._searched(place, sought))
+        if left := [one["dataset"] for one in (*found["datasets"], *found["searched"]) if one["after"]]:
             raise Failed("erasure.left", f"Rows of the subject are in {', '.join(left)} again.", "Something writes them: stop it, and plan again.")  # fmt: skip
-        document = {**about, **self._from_ledger(run), "datasets": datasets, "written_at": clock.stamp()}
+        document = {
+            **about,
+            **self._from_ledger(run, about.get("former_runs", ())),
+            **found,
+            "written_at": clock.stamp(),
+        }
         document["signature"] = {"algorithm": "HMAC-SHA-256", "by": "the key of this project, .datareeve/compliance.key", "value": self._keyed.signature(canonical(document))}  # fmt: skip
         text = json.dumps(document, indent=1, sort_keys=True) + "\n"
-        where.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(where, text.encode(), OWNER_ONLY)
         page = proof_page.render(document, hashlib.sha256(text.encode()).hexdigest())
-        replace_file(where.with_suffix(".md"), page.encode(), OWNER_ONLY)
+        try:
+            where.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(where.with_suffix(".md"), page.encode(), OWNER_ONLY)
+            replace_file(where, text.encode(), OWNER_ONLY)
+        except OSError as error:
+            raise Failed("erasure.proof", f"The proof cannot be written to {path}: {error.strerror}.", "Make room or rights there, and plan the erasure again: the proof is written then.") from None  # fmt: skip
         return {"proof": path, "bytes": len(text)}
 
     def _searched(self, place: dict[str, Any], sought: dict[str, Any]) -> dict[str, Any]:
@@ -165,19 +219,67 @@ class ComplianceDesk(Adapter):
         counts = self._systems[place["system"]].read("subject_counts", stores=[place["store"]], sought=alone)
         return {**place["told"], "after": counts[place["store"]["dataset"]]}
 
-    def _from_ledger(self, run: str) -> dict[str, Any]:
-        """Who allowed it, and what became of each step, with the entries of the hash chain that say so."""
+    def _from_ledger(self, run: str, former: Iterable[str] = ()) -> dict[str, Any]:
+        """Who allowed it, and what became of each step, with the entries of the hash chain that say so; also of runs that ended without a proof."""
         entries = self._ledger().entries(run=run)
+        before = [e for one in former for e in self._ledger().entries(run=one)]
+        undone = {(e.run, e.subject) for e in before if e.kind == "step" and e.body.get("moment") == "undone"}
         started = next((e.body for e in entries if e.kind == "run" and e.body.get("state") == "started"), {})
-        done = [e for e in entries if e.kind == "step" and e.body.get("moment") == "outcome"]
+        done = [
+            e
+            for e in (*before, *entries)
+            if e.kind == "step"
+            and e.body.get("moment") == "outcome"
+            and e.body["status"] == "done"
+            and (e.run, e.subject) not in undone
+        ]
         return {
             "run": run,
             "evidence": f"datareeve evidence {run} --recheck",
             "plan": started.get("plan", ""),
             "asked_by": started.get("by", ""),
             "allowed": started.get("allowed", ""),
-            "steps": [{"step": e.body["step"], "at": e.at, "entry": e.seq, "hash": e.hash, "result": e.body["result"]} for e in done],
+            "steps": [{"step": e.body["step"], "at": e.at, "run": e.run, "entry": e.seq, "hash": e.hash, "result": e.body["result"]} for e in done],
         }  # fmt: skip
+
+
+def _begun(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """The calls of the steps that a run began and did not undo: what a lost connection left in doubt is among them."""
+    steps = [e for e in entries if e.kind == "step"]
+    undone = {e.subject for e in steps if e.body.get("moment") == "undone"}
+    return [e.body["call"] for e in steps if e.body.get("moment") == "intent" and e.subject not in undone]
+
+
+def _is_about(call: dict[str, Any], subject_digest: str) -> bool:
+    given = call["arguments"]
+    return subject_digest in (given.get("subject_digest"), (given.get("sought") or {}).get("digest"))
+
+
+def _proved(entries: Iterable[Entry]) -> bool:
+    return any(e.kind == "step" and e.body.get("moment") == "outcome" and e.body["step"] == PROOF_STEP and e.body["status"] == "done" for e in entries)  # fmt: skip
+
+
+def _gather(told: dict[str, Any], run: str, calls: list[dict[str, Any]]) -> None:
+    """Add what a run began to erase."""
+    known = {one["digest"] for one in told["traces"]}
+    for call in calls:
+        given = call["arguments"]
+        told["bundles"] |= given["bundles"] if call["action"] == "remove_bundles" else {}
+        stores = (
+            [given["store"]]
+            if call["action"] == "erase_rows"
+            else given["stores"]
+            if call["action"] == "rewrite_files"
+            else []
+        )
+        for store in stores:
+            told["rows"][store["dataset"]] = max(
+                store.get("expected") or 0, told["rows"].get(store["dataset"], 0)
+            )
+        more = [] if not stores else [one for one in given["sought"]["traces"] if one["digest"] not in known]
+        known |= {one["digest"] for one in more}
+        told["traces"] += more
+    told["runs"].append(run)
 
 
 def holds_digest(project: Path) -> str:

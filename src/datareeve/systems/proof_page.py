@@ -24,6 +24,15 @@ def render(proof: dict[str, Any], digest: str) -> str:
         ),
         "",
         *_files(proof),
+        *_section(
+            "Bundles of earlier exports, removed",
+            [f"{_cell(one['path'])}, SHA-256 `{one['sha256'][:16]}`" for one in proof.get("bundles", ())],
+        ),
+        *_stays(proof.get("stays", [])),
+        *_section(
+            "Searched, and nothing found",
+            [f"{one['dataset']} of {one['system']}, {one['found']}" for one in proof.get("searched", ())],
+        ),
         *_section("What this does not reach", proof["unreached"]),
         *_section("Legal holds that were looked at", proof["holds"]),
         "## Steps, as the ledger has them",
@@ -38,6 +47,23 @@ def render(proof: dict[str, Any], digest: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _stays(some: list[dict[str, Any]]) -> list[str]:
+    if not some:
+        return _section("What stays", [])
+    rows = [
+        f"| {_cell(one['dataset'])} | {_cell(one['system'])} | {one['before']:,} | {one['after']:,} | {_cell(one['why'])} |"
+        for one in some
+    ]
+    return [
+        "## What stays",
+        "",
+        "| dataset | system | rows before | rows after | why |",
+        "|---|---|--:|--:|---|",
+        *rows,
+        "",
+    ]
 
 
 def _files(proof: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from pydantic import ValidationError
 
-from datareeve.capabilities.quality.compliance.erasing import blockers, condition, held_datasets, meant
+from datareeve.capabilities.quality.compliance.erasing import blockers, held_datasets, meant
 from datareeve.capabilities.quality.compliance.looking import (
     Counted,
     Hold,
@@ -15,6 +15,7 @@ from datareeve.capabilities.quality.compliance.looking import (
     holds_on,
 )
 from datareeve.capabilities.quality.compliance.places import Surroundings, find
+from datareeve.capabilities.quality.compliance.proving import condition
 from datareeve.core.errors import Failed
 from datareeve.core.estate_data import DataSettings
 from datareeve.systems.subject_shapes import Sought

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.compliance.looking import ambiguous, values_of
 from datareeve.capabilities.quality.compliance.places import WRITTEN
+from datareeve.capabilities.quality.compliance.proving import BUNDLE_STAYS, statement, why_it_stays
 from datareeve.core.operation import Call, Claim, Effect, Finding, Prediction, Severity, Step
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def meant(facts: SubjectFacts, held: set[str]) -> list[Counted]:
     return [*sorted(files, key=lambda one: one.place.name), *_children_first([one for one in wanted if one.place.kind == "postgresql"])]  # fmt: skip
 
 
+def ended_before(facts: SubjectFacts, wanted: list[Counted]) -> list[Counted]:
+    """The places that a run without a proof has emptied: their statistics and their proof are still to be made."""
+    return [one for one in facts.counted if one.gone and one not in wanted and not one.rows]
+
+
 def held_datasets(facts: SubjectFacts) -> set[str]:
     """The datasets that a hold names, and the tables nobody declared whose rows are parts of theirs."""
     held = {name for hold in facts.holds for name in hold.datasets}
@@ -51,10 +57,25 @@ def held_datasets(facts: SubjectFacts) -> set[str]:
 
 
 def _children_first(wanted: list[Counted]) -> list[Counted]:
-    """Tables after those that refer to them, by name where it does not matter."""
-    left, ordered = sorted(wanted, key=lambda one: (one.place.found != "by values", one.place.name)), []
+    """Tables after those that refer to them; before all others those that are found by values, with what refers to them: a failure leaves what tells the subject."""
+    first = [one for one in wanted if one.place.found == "by values"]
+    while more := [
+        one
+        for one in wanted
+        if one not in first and any((to.place.system, to.place.table) in _parents(one) for to in first)
+    ]:
+        first += more
+    return [*_in_order(first), *_in_order([one for one in wanted if one not in first])]
+
+
+def _parents(one: Counted) -> set[tuple[str, str]]:
+    return {(one.place.system, parent) for parent in one.place.parents}
+
+
+def _in_order(wanted: list[Counted]) -> list[Counted]:
+    left, ordered = sorted(wanted, key=lambda one: one.place.name), []
     while left:
-        referred = {(one.place.system, parent) for one in left for parent in one.place.parents}
+        referred = set().union(*map(_parents, left))
         ready = [one for one in left if (one.place.system, one.place.table) not in referred] or left[:1]
         ordered += ready
         left = [one for one in left if one not in ready]
@@ -64,13 +85,15 @@ def _children_first(wanted: list[Counted]) -> list[Counted]:
 # -- steps -----------------------------------------------------------------------------------------------------------------------------
 
 
-def steps(facts: SubjectFacts, wanted: list[Counted], *, vacuum: bool) -> list[Step]:
+def steps(facts: SubjectFacts, wanted: list[Counted], held: set[str], *, vacuum: bool) -> list[Step]:
     """Everything but the proof, in order."""
+    touched = [*wanted, *ended_before(facts, wanted)]
     return [
         *_rewriting(facts, [one for one in wanted if one.place.kind != "postgresql"]),
         *(_erase_rows(facts, one) for one in wanted if one.place.kind == "postgresql"),
         *_removing(facts, wanted),
-        *(_clearing(facts, one) for one in wanted if vacuum and one.place.kind == "postgresql"),
+        *([_remove_bundles(facts)] if facts.bundles and not held else []),
+        *(_clearing(facts, one) for one in touched if vacuum and one.place.kind == "postgresql"),
     ]
 
 
@@ -201,6 +224,22 @@ def _remove_formers(system: str, tables: list[str]) -> Step:
     )  # fmt: skip
 
 
+def _remove_bundles(facts: SubjectFacts) -> Step:
+    about = {"subject_digest": facts.sought.digest}
+    names = ", ".join(facts.bundles)
+    return Step(
+        id="remove bundles",
+        call=Call(system="compliance", action="remove_bundles", arguments={**about, "bundles": facts.bundles}),
+        why=f"An earlier export wrote everything of {facts.who} to {names}.",
+        effect=Effect.IRREVERSIBLE,
+        probe=Claim(text=f"no bundle of {facts.who} stands below the project", call=Call(system="compliance", action="bundles", arguments=about), expected={}),
+        no_undo=NO_WAY_BACK,
+        touches=tuple(f"files:{path}" for path in facts.bundles),
+        paths=tuple(facts.bundles),
+        needs_person=True,
+    )  # fmt: skip
+
+
 def _clearing(facts: SubjectFacts, one: Counted) -> Step:
     columns = sorted(
         {*one.place.store.identifying, *one.place.store.set, *filter(None, [one.place.store.match.column])}
@@ -229,40 +268,6 @@ def statistics_clean(facts: SubjectFacts, one: Counted) -> Claim:
     )  # fmt: skip
 
 
-def proof(facts: SubjectFacts, wanted: list[Counted], path: str) -> Step:
-    """The document, written when everything is searched once more."""
-    about = {
-        "what": "erasure",
-        "subject": facts.sought.subject,
-        "subject_digest": facts.sought.digest,
-        "unreached": [*(f"{one.dataset}: {one.why}" for one in facts.unreached), *(f"{one.system}: {one.what}, gone {one.until}" for one in facts.backups)],
-        "holds": [f"{one.name}: {one.why}" for one in facts.holds],
-    }  # fmt: skip
-    stores = [
-        {"system": one.place.system, "store": plain(one, expected=False), "told": {"dataset": one.place.name, "system": one.place.system, "mode": one.place.store.mode, "found": one.place.found, "before": one.rows, "statement": statement(one)}}
-        for one in wanted
-    ]  # fmt: skip
-    arguments = {"path": path, "about": about, "stores": stores, "sought": facts.sought.model_copy(update={"reference": None}).model_dump(mode="json")}  # fmt: skip
-    return Step(
-        id="write the proof",
-        call=Call(system="compliance", action="write_proof", arguments=arguments),
-        why="Whoever answers for it can show what was erased, where it was searched, by whose approval, and what remains until when.",
-        effect=Effect.REVERSIBLE,
-        probe=proof_stands(path),
-        no_undo="A proof of what was done stays.",
-        touches=(f"files:{path}",),
-        paths=(path, path.removesuffix(".json") + ".md"),
-    )
-
-
-def proof_stands(path: str) -> Claim:
-    """Signed, clean, and the ledger agrees."""
-    return Claim(
-        text=f"{path} is signed by this project, and the ledger holds the steps that it names",
-        call=Call(system="compliance", action="proof_stands", arguments={"path": path}),
-    )
-
-
 def nobody_by_value(facts: SubjectFacts, one: Counted) -> Claim | None:
     """No row holds what told the subject, whatever its key; but those of others who share it."""
     by_value = values_of(one.place)
@@ -277,31 +282,6 @@ def nobody_by_value(facts: SubjectFacts, one: Counted) -> Claim | None:
         ),
         expected={one.place.name: one.others},
     )
-
-
-def statement(one: Counted) -> str:
-    """The statement's shape, without a value."""
-    store, table = one.place.store, one.place.table or one.place.store.table
-    if (
-        one.place.kind == "folder"
-        and store.form == "lines"
-        and not store.match.column
-        and not store.match.values
-    ):
-        return f"{'lines with it are left out' if store.mode == 'delete' else 'what tells the subject is replaced by [erased]'} in {table}"  # fmt: skip
-    where = condition(store.match)
-    if store.mode == "delete":
-        return f"DELETE FROM {table} WHERE {where}"
-    return f"UPDATE {table} SET {', '.join(f'{column} = {how}' for column, how in sorted(store.set.items()))} WHERE {where}"
-
-
-def condition(match: Any) -> str:
-    """A match in words of SQL, with `:key` for the subject."""
-    if match.within is not None:
-        return f"{match.column} IN (SELECT {match.within.column} FROM {match.within.table} WHERE {condition(match.within.match)})"
-    if match.values:
-        return " OR ".join(f"{column} = :{column}_of_the_subject" for column in match.values)
-    return f"{match.column} = :key"
 
 
 # -- what stands in the way, and what is to be known --------------------------------------------------------------------------------------
@@ -385,7 +365,7 @@ def _standbys(facts: SubjectFacts) -> list[str]:
     return [f"{name} is a standby: give the primary's URL." for name, server in facts.servers.items() if server["in_recovery"]]  # fmt: skip
 
 
-def findings(facts: SubjectFacts, wanted: list[Counted]) -> list[Finding]:
+def findings(facts: SubjectFacts, wanted: list[Counted], held: set[str]) -> list[Finding]:
     """What is to be known before it is approved."""
     return [
         *(_not_reached(one.dataset, one.why, one.instead) for one in facts.unreached),
@@ -393,9 +373,19 @@ def findings(facts: SubjectFacts, wanted: list[Counted]) -> list[Finding]:
             _info("in-backups", one.system, f"{one.what} may hold what is erased; gone {one.until}.")
             for one in facts.backups
         ),
-        *(_kept(facts, one) for one in facts.counted if one.rows and one.place.store.mode == "keep"),
+        *(
+            _staying(facts, one, held)
+            for one in facts.counted
+            if one.rows and one not in wanted and (one.place.store.mode == "keep" or one.place.name in held)
+        ),
+        *(
+            Finding(rule="bundle-stays", subject=path, what=f"{path}: {BUNDLE_STAYS}.")
+            for path in facts.bundles
+            if held
+        ),
+        *_taken_up(facts),
         *(_trigger(one) for one in wanted if one.place.triggers),
-        *(_others(one) for one in wanted if one.others),
+        *(_others(one) for one in facts.counted if one.others and (one in wanted or not one.rows)),
         *(finding for name, server in facts.servers.items() for finding in _server(name, server)),
     ]
 
@@ -408,9 +398,16 @@ def _info(rule: str, subject: str, what: str, instead: str = "") -> Finding:
     return Finding(rule=rule, subject=subject, what=what, instead=instead, severity=Severity.INFO)
 
 
-def _kept(facts: SubjectFacts, one: Counted) -> Finding:
-    del facts
-    return _info("subject-kept", one.place.name, f"{one.rows:,} rows are kept, as the estate says (kept_because).", "GDPR article 17(3)(b): a legal obligation.")  # fmt: skip
+def _staying(facts: SubjectFacts, one: Counted, held: set[str]) -> Finding:
+    rule, law = ("subject-held", "GDPR article 17(3)(e): legal claims.") if one.place.name in held else ("subject-kept", "GDPR article 17(3)(b): a legal obligation.")  # fmt: skip
+    return _info(rule, one.place.name, f"{one.rows:,} rows of {one.place.name} stay ({why_it_stays(facts, one, held)}).", law)  # fmt: skip
+
+
+def _taken_up(facts: SubjectFacts) -> list[Finding]:
+    gone = sum(one.gone for one in facts.counted)
+    if not facts.unproven.runs:
+        return []
+    return [_info("erasure-without-proof", facts.sought.subject, f"{', '.join(facts.unproven.runs)} erased {gone:,} rows of {facts.who} and wrote no proof: this one names them too.")]  # fmt: skip
 
 
 def _trigger(one: Counted) -> Finding:

@@ -50,6 +50,7 @@ class Counted(Value):
     rows: int
     others: int = 0  # rows that hold the same identifying values and are not the subject's
     may: bool = True  # has our role the rights?
+    gone: int = 0  # rows that a run erased which wrote no proof
 
     @property
     def store(self) -> Store:
@@ -81,6 +82,15 @@ class Backup(Value):
     until: str
 
 
+class Unproven(Value):
+    """What runs began to erase of a subject, and wrote no proof of."""
+
+    runs: tuple[str, ...] = ()
+    rows: dict[str, int] = Field(default_factory=dict)  # dataset: as it was planned
+    bundles: dict[str, str] = Field(default_factory=dict)
+    traces: tuple[Trace, ...] = ()
+
+
 class SubjectFacts(Value):
     """A subject, and everything that is known of where it is."""
 
@@ -93,6 +103,8 @@ class SubjectFacts(Value):
     holds_digest: str = ""  # of all holds, as they stood
     backups: tuple[Backup, ...] = ()
     servers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    bundles: dict[str, str] = Field(default_factory=dict)  # of earlier exports: path: SHA-256
+    unproven: Unproven = Field(default_factory=Unproven)
     left: dict[str, dict[str, int]] = Field(default_factory=dict)  # system: dataset's table: former files
     registered: dict[str, dict[str, Any]] = Field(
         default_factory=dict
@@ -163,12 +175,21 @@ def _who(systems: Systems, found: Places, subject: str, reference: str, names: l
     first = Sought.model_validate(
         systems["compliance"].read("sought", subject=subject, reference=reference, names=names)
     )
-    traces = {trace.digest: trace for trace in first.traces}
+    # What a run that failed midway knew of the subject is in no row any more.
+    traces = {trace.digest: trace for trace in (*first.traces, *_unproven(systems, first).traces)}
     for place in found.places:
         if place.store.identifying and not place.store.match.values:
             told = systems[place.system].read("subject_identifiers", store=_plain(place.store), sought=first.model_dump(mode="json"))  # fmt: skip
             traces |= {one["digest"]: Trace.model_validate(one) for one in told}
     return first.model_copy(update={"traces": tuple(traces[digest] for digest in sorted(traces))})
+
+
+def _unproven(systems: Systems, sought: Sought) -> Unproven:
+    return Unproven.model_validate(systems["compliance"].read("unproven", subject_digest=sought.digest))
+
+
+def _gone(one: Counted, unproven: Unproven) -> Counted:
+    return one.model_copy(update={"gone": max(unproven.rows.get(one.place.name, 0) - one.rows, 0)})
 
 
 def _counted(systems: Systems, place: Place, sought: Sought) -> Counted:
@@ -245,6 +266,7 @@ def register_of(declared: DataSettings, names: Iterable[str]) -> dict[str, dict[
             "retention_days": dataset.retention_days if dataset else None,
             "categories": sorted(set(dataset.personal.values()) - {"no"}) if dataset else [],
             "source": list(dataset.derived_from) if dataset else [],
+            "kept_because": dataset.kept_because if dataset else "",
         }
     return found
 
@@ -261,8 +283,13 @@ def with_circumstances(systems: Systems, facts: SubjectFacts, declared: DataSett
     for name in used:
         if systems[name].kind == "duckdb" and (some := systems[name].read("former_files", tables=[""])):
             left[name] = {"": some}
+    unproven = _unproven(systems, facts.sought)
+    counted = tuple(_gone(one, unproven) for one in facts.counted)
     return facts.model_copy(
         update={
+            "counted": counted,
+            "unproven": unproven if any(one.gone for one in counted) or unproven.bundles else Unproven(),
+            "bundles": systems["compliance"].read("bundles", subject_digest=facts.sought.digest),
             "holds_digest": systems["compliance"].read("holds_digest"),
             "holds": holds_on(declared, facts.sought.subject, facts.sought.digest, names),
             "backups": tuple(one for name in used for one in _backups(systems, name)),

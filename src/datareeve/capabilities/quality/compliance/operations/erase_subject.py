@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.quality.compliance import declared as estate
-from datareeve.capabilities.quality.compliance import erasing
+from datareeve.capabilities.quality.compliance import erasing, proving
 from datareeve.capabilities.quality.compliance.inputs import KeyReference  # noqa: TC001 - a field's type
 from datareeve.capabilities.quality.compliance.looking import Counted, SubjectFacts, look, with_circumstances
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Systems
@@ -53,10 +53,11 @@ class EraseSubject(Operation[SubjectFacts]):
             erasing.meant(facts, held),
             erasing.blockers(facts, held, leave_held=self.leave_held, shared=self.erase_shared),
         )
-        quiet = "" if wanted or blockers or facts.left else f"No store holds anything of {facts.who} that is to be erased."  # fmt: skip
+        before = erasing.ended_before(facts, wanted)
+        quiet = "" if wanted or before or blockers or facts.left or (facts.bundles and not held) else f"No store holds anything of {facts.who} that is to be erased."  # fmt: skip
         acting = not blockers and not quiet
         path = f"{self.proof_folder.rstrip('/')}/erasure-{facts.sought.digest[:12]}-{{run}}.json"
-        steps = (*erasing.steps(facts, wanted, vacuum=self.vacuum), erasing.proof(facts, wanted, path)) if acting else ()  # fmt: skip
+        steps = (*erasing.steps(facts, wanted, held, vacuum=self.vacuum), proving.proof(facts, wanted, held, path)) if acting else ()  # fmt: skip
         rows = sum(one.rows for one in wanted)
         return Plan(
             operation=self.name,
@@ -65,8 +66,8 @@ class EraseSubject(Operation[SubjectFacts]):
             nothing_to_do=quiet,
             requirements=(self._the_same(facts), erasing.holds_as_seen(facts.holds_digest), *(erasing.still_as_counted(facts, one) for one in wanted)) if steps else (),
             steps=steps,
-            checks=self._checks(facts, wanted, held, path) if steps else (),
-            findings=(*erasing.findings(facts, wanted), *self._key_stays(wanted)),
+            checks=self._checks(facts, [*wanted, *before], held, path) if steps else (),
+            findings=(*erasing.findings(facts, wanted, held), *self._key_stays(wanted)),
             figures={"rows_found": facts.rows, "datasets_searched": len(facts.counted), "identifiers": len(facts.sought.traces), **{f"rows_{one.place.name}": one.rows for one in facts.counted}},
             blockers=tuple(blockers),
         )  # fmt: skip
@@ -96,5 +97,5 @@ class EraseSubject(Operation[SubjectFacts]):
             *(erasing.nothing_left(facts, [one]) for one in wanted),
             *(erasing.still_there(facts, one) for one in staying),
             *(claim for claim in by_value if claim is not None),
-            erasing.proof_stands(path),
+            proving.proof_stands(path),
         )

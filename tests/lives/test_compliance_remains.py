@@ -1,0 +1,167 @@
+"""What an erasure leaves: named in the plan and in the proof. And what a run that failed midway left undone: taken up again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import subject_rig
+from subject_rig import SECRET_CANARIES, SUBJECT
+
+
+@pytest.fixture
+def shop(tmp_path, pg18):
+    with subject_rig.shop(tmp_path / "shop", pg18) as made:
+        yield made
+
+
+def proof_of(shop):
+    """The proof that was written last, and its page."""
+    path = max((shop.folder / "data/proofs").glob("*.json"), key=lambda one: one.stat().st_mtime_ns)
+    return json.loads(path.read_text()), path.with_suffix(".md").read_text()
+
+
+def stays(proof):
+    return {one["dataset"]: (one["before"], one["after"], one["why"]) for one in proof["stays"]}
+
+
+def test_the_proof_names_what_is_kept_and_what_is_held_and_where_nothing_was(shop):
+    kept = {**shop.estate["datasets"]["invoices"], "erasure": "keep", "kept_because": "tax law, ten years"}
+    more = {"returns": {"system": "app", "table": "returns", "subject": "customer", "subject_key": "who"}}
+    shop.change("CREATE TABLE returns (who int, what text)", "INSERT INTO returns VALUES (4712, 'a shoe')")
+    shop.save(
+        datasets={**shop.estate["datasets"], "invoices": kept, **more},
+        holds={"audit": {"why": "case 12", "datasets": ["contacts"]}},
+    )
+    shop.reopen()
+    plan = shop.erasure(leave_held=True)
+    told = {finding.rule: finding.what for finding in plan.findings if finding.subject in ("invoices", "contacts")}  # fmt: skip
+    assert told == {
+        "subject-kept": "2 rows of invoices stay (kept: tax law, ten years).",
+        "subject-held": "1 rows of contacts stay (legal hold audit: case 12).",
+    }
+    outcome = shop.apply(plan)
+    assert outcome.status == "done"
+    proof, page = proof_of(shop)
+    assert stays(proof) == {
+        "invoices": (2, 2, "kept: tax law, ten years"),
+        "contacts": (1, 1, "legal hold audit: case 12"),
+    }
+    assert [one["dataset"] for one in proof["searched"]] == ["returns"]
+    assert "| invoices | app | 2 | 2 | kept: tax law, ten years |" in page
+    assert "- returns of app, by key" in page
+    assert {"invoices", "contacts", "returns"}.isdisjoint(one["dataset"] for one in proof["datasets"])
+    assert all(check.verdict == "holds" for check in shop.app.recheck(outcome.run))
+
+
+def test_rows_of_others_that_share_what_tells_are_in_the_proof(shop):
+    shop.change(f"UPDATE customers SET phone = '{subject_rig.PHONE}' WHERE id = 4712")
+    assert shop.apply(shop.erasure(erase_shared=True)).status == "done"
+    proof, page = proof_of(shop)
+    assert stays(proof) == {
+        "customers": (1, 1, "they are another key's, and hold the same identifying values")
+    }
+    assert "another key's" in page
+
+
+def test_the_bundles_of_an_earlier_export_go_too(shop):
+    for path in (None, "data/handed/over.zip"):
+        export = shop.plan("compliance.export-subject", subject="customer", key="file:key.txt", path=path)
+        assert shop.apply(export).status == "done"
+    (shop.folder / "key.txt").write_text("4712")
+    assert shop.apply(shop.plan("compliance.export-subject", subject="customer", key="file:key.txt")).status == "done"  # fmt: skip
+    (shop.folder / "key.txt").write_text(str(SUBJECT))
+    plan = shop.erasure()
+    (step,) = [step for step in plan.steps if step.call.action == "remove_bundles"]
+    assert len(step.paths) == 2
+    assert shop.apply(plan).status == "done"
+    assert [len(list((shop.folder / "data").rglob("*.zip")))] == [1], "another person's bundle stays"
+    proof, page = proof_of(shop)
+    assert {one["path"]: len(one["sha256"]) for one in proof["bundles"]} == dict.fromkeys(step.paths, 64)
+    assert "data/handed/over.zip, SHA-256" in page
+
+
+def test_a_bundle_alone_is_enough_to_erase_and_a_hold_leaves_it(shop):
+    assert shop.apply(shop.erasure()).status == "done"
+    assert shop.erasure().nothing_to_do
+    shop.change(f"INSERT INTO customers VALUES ({SUBJECT}, 'x', 'x@example.com', NULL, NULL)")
+    export = shop.plan("compliance.export-subject", subject="customer", key="file:key.txt")
+    assert shop.apply(export).status == "done"
+    shop.change(f"DELETE FROM customers WHERE id = {SUBJECT}")
+    shop.save(holds={"audit": {"why": "case 12", "datasets": ["contacts"]}})
+    shop.reopen()
+    held = shop.erasure(leave_held=True)
+    assert held.nothing_to_do
+    assert [finding.rule for finding in held.findings if finding.subject.endswith(".zip")] == ["bundle-stays"]
+    shop.save(holds={})
+    shop.reopen()
+    plan = shop.erasure()
+    assert [step.call.action for step in plan.steps] == ["remove_bundles", "write_proof"]
+    assert shop.apply(plan).status == "done"
+    assert list((shop.folder / "data").rglob("*.zip")) == []
+    assert shop.erasure().nothing_to_do
+
+
+# -- a run that failed midway ------------------------------------------------------------------------------------------------------------
+
+
+def test_rows_found_by_values_go_before_those_that_tell_the_values(shop):
+    names = [step.id for step in shop.erasure().steps if step.call.action == "erase_rows"]
+    assert names[0] == "erase newsletter"
+    shop.change(
+        "CREATE TABLE campaign (address text REFERENCES newsletter ON DELETE CASCADE, n int)",
+        "INSERT INTO campaign SELECT address, 1 FROM newsletter",
+    )
+    names = [step.id for step in shop.erasure().steps if step.call.action == "erase_rows"]
+    assert names[:2] == ["erase app:public.campaign", "erase newsletter"]
+
+
+def test_a_proof_that_could_not_be_written_is_written_later(shop):
+    (shop.folder / "data").mkdir(exist_ok=True)
+    (shop.folder / "data/proofs").write_text("a file in the way")
+    failed = shop.apply(shop.erasure())
+    assert failed.status == "failed"
+    assert shop.query(f"SELECT count(*) FROM customers WHERE id = {SUBJECT}") == [(0,)]
+    (shop.folder / "data/proofs").unlink()
+    plan = shop.erasure()
+    assert not plan.nothing_to_do
+    assert plan.fingerprint == shop.erasure().fingerprint
+    assert [finding.what.split()[0] for finding in plan.findings if finding.rule == "erasure-without-proof"] == [failed.run]  # fmt: skip
+    outcome = shop.apply(plan)
+    assert outcome.status == "done"
+    proof, _ = proof_of(shop)
+    assert {one["dataset"]: (one["before"], one["after"]) for one in proof["datasets"]}["customers"] == (1, 0)
+    assert len(proof["datasets"]) == 12
+    assert {one["run"] for one in proof["steps"]} == {failed.run, outcome.run}
+    assert all(check.verdict == "holds" for check in shop.app.recheck(outcome.run))
+    assert shop.erasure().nothing_to_do
+    for canary in SECRET_CANARIES:
+        assert canary.encode() not in shop.data_bytes()
+        assert canary.encode() not in shop.told()
+
+
+def test_what_a_failed_run_knew_of_the_person_is_sought_again(shop):
+    shop.change("CREATE TABLE late (mail text)")
+    late = {"late": {"system": "app", "table": "late", "subject": "customer", "personal": {"mail": "email"}}}
+    (shop.folder / "data").mkdir(exist_ok=True)
+    (shop.folder / "data/proofs").write_text("a file in the way")
+    assert shop.apply(shop.erasure()).status == "failed"
+    (shop.folder / "data/proofs").unlink()
+    shop.change(f"INSERT INTO late VALUES ('{subject_rig.EMAIL}')")
+    shop.save(datasets={**shop.estate["datasets"], **late})
+    shop.reopen()
+    assert shop.erasure().figures["rows_late"] == 1
+    assert shop.apply(shop.erasure()).status == "done"
+    assert shop.query("SELECT count(*) FROM late") == [(0,)]
+
+
+def test_a_run_that_was_undone_leaves_nothing_to_take_up(shop):
+    plan = shop.erasure()
+    with (shop.folder / "logs/app.log").open("a"):
+        assert shop.apply(plan).parts[0].status == "undone"
+    again = shop.erasure()
+    assert [finding for finding in again.findings if finding.rule == "erasure-without-proof"] == []
+    assert shop.apply(again).status == "done"
+    proof, _ = proof_of(shop)
+    assert len({one["run"] for one in proof["steps"]}) == 1
