@@ -165,3 +165,75 @@ def test_a_run_that_was_undone_leaves_nothing_to_take_up(shop):
     assert shop.apply(again).status == "done"
     proof, _ = proof_of(shop)
     assert len({one["run"] for one in proof["steps"]}) == 1
+
+
+# -- materialized views, foreign tables ---------------------------------------------------------------------------------------------------
+
+VIEWS = (
+    "CREATE MATERIALIZED VIEW by_country AS SELECT country, count(*) AS n, max(email) AS last FROM customers GROUP BY 1",
+    "CREATE VIEW spenders AS SELECT c.name, o.total FROM customers c JOIN orders o ON o.customer_id = c.id",
+    'CREATE MATERIALIZED VIEW "Top spenders" AS SELECT * FROM spenders',
+    'CREATE MATERIALIZED VIEW of_view AS SELECT name FROM "Top spenders"',
+    "CREATE MATERIALIZED VIEW empty AS SELECT * FROM customers WITH NO DATA",
+    "CREATE MATERIALIZED VIEW other AS SELECT 1 AS one",
+    "ANALYZE",
+)
+LEFT = "SELECT (SELECT count(*) FROM by_country WHERE country = 'MX') + (SELECT count(*) FROM \"Top spenders\" WHERE name LIKE '%Xochipilli') + (SELECT count(*) FROM of_view WHERE name LIKE '%Xochipilli')"
+REMEMBERED = "SELECT count(*) FROM pg_stats WHERE tablename IN ('by_country', 'Top spenders', 'of_view') AND most_common_vals::text LIKE '%Xochi%'"
+
+
+def test_materialized_views_of_what_is_erased_are_filled_anew(shop):
+    shop.change(*VIEWS)
+    assert shop.query(LEFT) == [(21,)]
+    assert shop.query(REMEMBERED) == [(2,)]
+    plan = shop.erasure()
+    refreshed = [step.call.arguments["view"] for step in plan.steps if step.call.action == "refresh_view"]
+    assert refreshed == ["public.Top spenders", "public.by_country", "public.of_view"]
+    assert plan.fingerprint == shop.erasure().fingerprint
+    assert shop.apply(plan).status == "done"
+    assert (shop.query(LEFT), shop.query(REMEMBERED)) == ([(0,)], [(0,)])
+
+
+def test_a_view_that_our_role_may_not_refresh_blocks(shop):
+    shop.change(
+        *VIEWS[:1],
+        "DROP ROLE IF EXISTS eraser",
+        "CREATE ROLE eraser LOGIN BYPASSRLS",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO eraser",
+        "REVOKE ALL ON by_country FROM eraser",
+    )
+    eraser = {"kind": "postgresql", "url": shop.url.replace("postgres@", "eraser@")}
+    shop.save(systems={**shop.estate["systems"], "app": eraser})
+    shop.reopen()
+    try:
+        plan = shop.erasure()
+        assert plan.steps == ()
+        assert any("public.by_country of app is a materialized view" in one and "GRANT postgres TO" in one for one in plan.blockers)  # fmt: skip
+    finally:
+        shop.app.close()
+        shop.change("DROP OWNED BY eraser", "DROP ROLE eraser")
+
+
+def test_a_materialized_view_as_a_dataset_blocks_only_where_its_tables_are_none(shop):
+    shop.change("CREATE TABLE nowhere (id int, mail text)", "CREATE MATERIALIZED VIEW lost AS SELECT * FROM nowhere", *VIEWS[:1])  # fmt: skip
+    of = {"system": "app", "subject": "customer", "subject_key": "id"}
+    mine = {**shop.estate["datasets"], "by-country": {**of, "table": "by_country"}}
+    shop.save(datasets=mine)
+    shop.reopen()
+    assert shop.erasure().blockers == ()
+    assert shop.apply(shop.erasure()).status == "done"
+    assert any(line.startswith("by-country: public.by_country is a materialized view") for line in proof_of(shop)[0]["unreached"])  # fmt: skip
+    shop.save(datasets={**mine, "lost": {**of, "table": "lost"}})
+    shop.reopen()
+    assert any("lost is a materialized view of tables that no dataset names" in one for one in shop.erasure().blockers)  # fmt: skip
+
+
+def test_foreign_tables_that_no_dataset_names_are_told(shop):
+    shop.change(
+        "CREATE FOREIGN DATA WRAPPER far",
+        "CREATE SERVER far FOREIGN DATA WRAPPER far",
+        "CREATE FOREIGN TABLE elsewhere (id int, mail text) SERVER far",
+    )
+    assert [(one.subject, one.what) for one in shop.erasure().findings if one.subject.endswith("elsewhere")] == [
+        ("app:public.elsewhere", "app:public.elsewhere is not searched: public.elsewhere is a foreign table that no dataset names: its rows are in another system, and not searched.")
+    ]  # fmt: skip

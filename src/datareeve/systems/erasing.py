@@ -91,6 +91,13 @@ class Subjects(Adapter):
         return sum(finder.is_in(row["kept"]) for row in kept)
 
     @reads
+    def view_is_former(self, view: str, filenode: int) -> bool:
+        """Whether a materialized view still has the file that it had: it was not filled anew since."""
+        schema, name = view.split(".", 1)
+        found = self.read("query", sql="SELECT c.relfilenode::bigint AS filenode FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s", parameters=[schema, name])  # fmt: skip
+        return any(row["filenode"] == filenode for row in found)
+
+    @reads
     def former_files(self, tables: list[str]) -> int:
         """How many files stand beside their successors."""
         return sum(len(self._source(table).formers()) for table in tables)
@@ -185,6 +192,13 @@ class Subjects(Adapter):
         from datareeve.systems import pg_erase  # noqa: PLC0415 - PostgreSQL's
 
         return pg_erase.clear_statistics(cast("Postgres", self), table, columns, run)
+
+    @effects
+    def refresh_view(self, view: str, columns: list[str], *, run: str) -> dict[str, Any]:
+        """Fill a materialized view anew, and have the planner forget what it knew of it. It is locked as long as that lasts."""
+        from datareeve.systems import pg_erase  # noqa: PLC0415 - PostgreSQL's
+
+        return pg_erase.refresh(cast("Postgres", self), view, columns, run)
 
     # -- for the export alone --------------------------------------------------------------------------------------------------------
 

@@ -107,6 +107,14 @@ def clear_statistics(system: Postgres, table: str, columns: list[str], run: str)
     return {}
 
 
+def refresh(system: Postgres, view: str, columns: list[str], run: str) -> dict[str, Any]:
+    """Fill a materialized view anew, into a new file: CONCURRENTLY would leave the rows in the pages of the old one."""
+    with system._acting(run) as connection:  # noqa: SLF001 - as above
+        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        connection.execute(pgsql.SQL("REFRESH MATERIALIZED VIEW {}").format(pgsql.Identifier(*view.split(".", 1))), prepare=False)  # fmt: skip
+    return clear_statistics(system, view, columns, run)
+
+
 STATISTICS_SQL = """
 SELECT coalesce(most_common_vals::text, '') || ' ' || coalesce(histogram_bounds::text, '') || ' ' || coalesce(most_common_elems::text, '') AS kept
   FROM pg_stats WHERE schemaname = %s AND tablename = %s AND attname = ANY(%s)

@@ -1,7 +1,7 @@
 """What a database's catalog says that an erasure depends on: columns, what refers to what and how, triggers; one shape for every engine.
 
 {table: {source, columns: {name: {type, nullable, generated}}, keys: [{columns, table, references, on_delete}], triggers: [name],
- partitions: int, kind}}; tables are named as the engine prints them, `source` is the quoted name.
+ materialized: {view: {filenode, may, owner}}, kind}}; tables are named as the engine prints them, `source` is the quoted name.
 """
 
 from __future__ import annotations
@@ -35,6 +35,21 @@ SELECT n.nspname AS s, c.relname AS t, rn.nspname AS rs, rc.relname AS rt, k.con
 PG_TRIGGERS = """
 SELECT n.nspname AS s, c.relname AS t, g.tgname AS name FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND (g.tgtype & 24) <> 0 AND NOT c.relispartition ORDER BY 1, 2, 3
+"""
+# Which materialized views read a table, straight or through other views; a view of a partition is one of the whole table.
+PG_MATERIALIZED = """
+WITH RECURSIVE reads AS (
+  SELECT DISTINCT d.refobjid AS base, r.ev_class AS view FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+   WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND r.ev_class <> d.refobjid
+), below AS (
+  SELECT base, view FROM reads UNION SELECT b.base, r.view FROM below b JOIN reads r ON r.base = b.view
+)
+SELECT DISTINCT bn.nspname AS s, bc.relname AS t, n.nspname AS vs, c.relname AS v, c.relfilenode::bigint AS filenode,
+       CASE WHEN current_setting('server_version_num')::int >= 170000 THEN has_table_privilege(c.oid, 'MAINTAIN') ELSE pg_has_role(c.relowner, 'USAGE') END AS may,
+       pg_get_userbyid(c.relowner)::text AS owner
+  FROM below b JOIN pg_class c ON c.oid = b.view AND c.relkind = 'm' AND c.relispopulated JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_class bc ON bc.oid = coalesce(pg_partition_root(b.base), b.base) JOIN pg_namespace bn ON bn.oid = bc.relnamespace
+ ORDER BY 1, 2, 3, 4
 """
 ON_DELETE = {"a": "no action", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
 DUCKDB_COLUMNS = """
@@ -121,7 +136,7 @@ def _made(rows: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
     made: dict[str, dict[str, Any]] = {}
     for row in rows:
         name = f"{row['s']}.{row['t']}" if "s" in row else row["t"]
-        table = made.setdefault(name, {"source": source_of(kind, name), "kind": row["kind"], "columns": {}, "keys": [], "triggers": []})  # fmt: skip
+        table = made.setdefault(name, {"source": source_of(kind, name), "kind": row["kind"], "columns": {}, "keys": [], "triggers": [], "materialized": {}})  # fmt: skip
         table["columns"][row["name"]] = {"type": row["type"], "nullable": bool(row["nullable"]), "generated": bool(row.get("generated"))}  # fmt: skip
     return made
 
@@ -133,6 +148,9 @@ def _postgresql(system: Reader) -> dict[str, dict[str, Any]]:
     for trigger in system.read("query", sql=PG_TRIGGERS):
         if f"{trigger['s']}.{trigger['t']}" in made:
             made[f"{trigger['s']}.{trigger['t']}"]["triggers"].append(trigger["name"])
+    for view in system.read("query", sql=PG_MATERIALIZED):
+        if f"{view['s']}.{view['t']}" in made:
+            made[f"{view['s']}.{view['t']}"]["materialized"][f"{view['vs']}.{view['v']}"] = {key: view[key] for key in ("filenode", "may", "owner")}  # fmt: skip
     return made
 
 

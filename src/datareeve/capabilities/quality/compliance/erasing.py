@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.quality.compliance import refreshing
 from datareeve.capabilities.quality.compliance.looking import ambiguous, values_of
 from datareeve.capabilities.quality.compliance.places import WRITTEN
 from datareeve.capabilities.quality.compliance.proving import BUNDLE_STAYS, statement, why_it_stays
@@ -91,6 +92,7 @@ def steps(facts: SubjectFacts, wanted: list[Counted], held: set[str], *, vacuum:
     return [
         *_rewriting(facts, [one for one in wanted if one.place.kind != "postgresql"]),
         *(_erase_rows(facts, one) for one in wanted if one.place.kind == "postgresql"),
+        *refreshing.steps(facts, touched),
         *_removing(facts, wanted),
         *([_remove_bundles(facts)] if facts.bundles and not held else []),
         *(_clearing(facts, one) for one in touched if vacuum and one.place.kind == "postgresql"),
@@ -312,6 +314,7 @@ def blockers(facts: SubjectFacts, held: set[str], *, leave_held: bool, shared: b
                 f"{one.place.name}: our role may not {'DELETE' if one.place.store.mode == 'delete' else 'UPDATE'} there. GRANT SELECT, DELETE, UPDATE ON {one.place.table} TO it."
             )
     found += [] if shared else _shared(facts, held)
+    found += refreshing.blockers(facts, meant(facts, held))
     return [*found, *_in_the_way(facts, held), *_of_others(facts, held), *_standbys(facts)]
 
 

@@ -124,9 +124,17 @@ class _Search:
             for name, one in self.declared.datasets.items()
             if one.subject is None and set(one.personal.values()) - {"no"} and name not in {place.name for place in places} | {gone.dataset for gone in unreached}
         ]  # fmt: skip
+        unreached += self._foreign(places)
         return Places(
             places=tuple(places), unreached=tuple(unreached), referring=tuple(self._referring(places))
         )
+
+    def _foreign(self, places: list[Place]) -> Iterator[Unreached]:
+        """Tables whose rows are in another system, and that no dataset names: whose rows these are nobody said."""
+        for system in dict.fromkeys(place.system for place in places):
+            for table, about in self.seen.tables.get(system, {}).items():
+                if about["kind"] == "f" and (system, table) not in self.by_table:
+                    yield Unreached(dataset=f"{system}:{table}", why=f"{table} is a foreign table that no dataset names: its rows are in another system, and not searched", instead="Declare them where they are, if they are about persons.")  # fmt: skip
 
     def _concerned(self) -> list[str]:
         """Datasets of this subject, and those that are made of them or refer to them and name no other subject."""
@@ -173,7 +181,7 @@ class _Search:
             return Unreached(dataset=name, why=f"{one.system} has no table {one.table}", instead="Correct the dataset.", blocks=True)  # fmt: skip
         about = self.seen.tables[one.system][table]
         if about["kind"] not in ("r", "p"):
-            return self._no_table(name, table, about["kind"])
+            return self._no_table(name, one.system, table, about["kind"])
         matched = self._match(one, table, list(about["columns"]))
         if matched is None:
             return self._no_way(name)
@@ -184,10 +192,11 @@ class _Search:
         return Place(system=one.system, kind=kind, store=store, found=found, table=table, triggers=tuple(about["triggers"]),
                      parents=tuple(dict.fromkeys(key["table"] for key in about["keys"] if key["table"] != table)))  # fmt: skip
 
-    @staticmethod
-    def _no_table(name: str, table: str, kind: str) -> Unreached:
+    def _no_table(self, name: str, system: str, table: str, kind: str) -> Unreached:
+        if kind == "m" and any(table in self.seen.tables[of][read].get("materialized", {}) for of, read in self.by_table if of == system):  # fmt: skip
+            return Unreached(dataset=name, why=f"{table} is a materialized view: its rows are copies of those of its tables, and stay until it is refreshed", instead="An erasure refreshes it after rows of tables that it reads are gone. Declare all of these.")  # fmt: skip
         if kind == "m":
-            return Unreached(dataset=name, why=f"{table} is a materialized view: it keeps the rows until it is refreshed", instead=f"Declare the tables behind it instead, and REFRESH MATERIALIZED VIEW {table} after the erasure.", blocks=True)  # fmt: skip
+            return Unreached(dataset=name, why=f"{table} is a materialized view of tables that no dataset names: it keeps the rows until it is refreshed", instead=f"Declare the tables behind it; an erasure then does REFRESH MATERIALIZED VIEW {table}.", blocks=True)  # fmt: skip
         if kind == "f":
             return Unreached(dataset=name, why=f"{table} is a foreign table: its rows are in another system", instead="Declare it where it is.", blocks=True)  # fmt: skip
         return Unreached(dataset=name, why=f"{table} is a view: its rows are those of its tables", instead="Declare the tables behind it.")  # fmt: skip
