@@ -17,6 +17,7 @@ RULES = (
     Rule(
         id="ends", kind="condition", table="orders", columns=("at", "until"), arguments={"sql": "at < until"}
     ),
+    Rule(id="mean", kind="learned", table="orders", columns=("amount",), arguments={"metric": "mean"}),
     Rule(id="shape", kind="schema", table="orders", arguments={"columns": []}),
     Rule(
         id="line-order",
@@ -102,6 +103,15 @@ CASES = {
     "no right to a column": ({"amount": not_run("amount", "This role may not read public.orders.amount.")}, {("no-rights", "orders"): ("amount",)}),
     "orphans without any trouble of the parent": ({"line_order": fails("line-order", failing=2)}, {("orphans", "lines.order_id"): ("line-order",)}),
     "a condition across columns": ({"ends": fails("ends", failing=5)}, {("rows", "orders"): ("ends",)}),
+    "what could not be measured is no broken value": (
+        {
+            "amount": not_run("amount", "postgres.timeout: too long"),
+            "key": not_run("key", "postgres.memory: too much"),
+            "amount_there": fails("amount-there", failing=1),
+        },
+        {("not-run", "orders"): ("amount", "key"), ("values", "orders.amount"): ("amount-there",)},
+    ),
+    "a mean that is another is no load in part": ({"mean": fails("mean", figure=3, figures={"low": 5, "high": 9})}, {("values", "orders.amount"): ("mean",)}),
     "two causes are two incidents": (
         {"amount": fails("amount", failing=3), "fresh": fails("fresh", figure=9e5)},
         {("stale-load", "orders"): ("fresh",), ("values", "orders.amount"): ("amount",)},
@@ -136,6 +146,18 @@ def test_an_incident_is_not_over_while_its_rule_cannot_be_run():
     found = looked(Seen(at=NOW, open=(first,)), amount=not_run("amount", "postgres.timeout: too long"))
     assert [one.ended for one in found] == [None]
     assert [one.id for one in found] == [first.id]
+
+
+def test_what_went_away_while_it_was_measured_is_down_whatever_its_error_is_called():
+    said = {rule.id.replace("-", "_"): not_run(rule.id, "duckdb.locked: is open elsewhere") for rule in RULES}
+    found = looked(Seen(at=NOW, down="duckdb.locked: is open elsewhere"), **said)
+    assert told(found) == {("system-down", "app"): tuple(sorted(rule.id for rule in RULES))}
+
+
+def test_what_was_not_measured_while_the_system_was_down_does_not_go_on_as_that():
+    (down,) = looked(Seen(at=BEFORE), amount=not_run("amount", "app does not answer: no"))
+    found = looked(Seen(at=NOW, open=(down,)), amount=not_run("amount", "postgres.timeout: too long"))
+    assert told(found) == {("not-run", "orders"): ("amount",)}
 
 
 def test_an_incident_that_opens_again_is_another():

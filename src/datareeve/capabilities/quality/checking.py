@@ -38,7 +38,7 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     desk.store.forget(clock.stamp(clock.now() - timedelta(days=desk.estate.quality.keep_days)))
     results = running.run(desk.systems[read_on], compiled, contract.rules, desk.estate.quality, history)
     before = _before(desk, contract, system)
-    seen = _seen(desk, contract, system, tuple(given.get("rules") or ()))
+    seen = _seen(desk, contract, system, tuple(given.get("rules") or ()), results.down)
 
     def opened(standing: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found = incidents.incidents(
@@ -56,7 +56,7 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 # -- incidents -------------------------------------------------------------------------------------------------------------------------
 
 
-def _seen(desk: Desk, contract: Contract, system: str, rules: tuple[str, ...]) -> incidents.Seen:
+def _seen(desk: Desk, contract: Contract, system: str, rules: tuple[str, ...], down: str) -> incidents.Seen:
     """What is known beside the verdicts and what stands open: when rules last passed, lineage, and who changed the tables last."""
     recent = desk.store.recent(contract.name, system, most=FLAPPING_LOOKS)
     good: dict[str, str] = {}
@@ -79,6 +79,7 @@ def _seen(desk: Desk, contract: Contract, system: str, rules: tuple[str, ...]) -
         },
         tables=physical,
         rules=rules,
+        down=down,
     )
 
 

@@ -30,7 +30,11 @@ CAUSES = {  # what an incident says of itself
     "orphans": "refers to rows that are not there",
     "values": "holds values that the contract does not allow",
     "rows": "breaks rules across its columns",
+    "not-run": "could not be checked",
 }
+UNMEASURED = frozenset(
+    ("system-down", "table-missing", "schema-change", "no-rights", "not-run")
+)  # why rules could not be run
 LATE, AMOUNT = frozenset(("freshness",)), frozenset(("row-count", "volume", "learned", "agreement"))
 HOLES, TWICE = frozenset(("continuity", "gaps")), frozenset(("unique", "near-duplicates"))
 DOUBLED_SHARE = 0.02  # of a table's rows that are there twice, from which on it is a load and not a slip
@@ -77,11 +81,12 @@ class Seen(Value):
     elsewhere: tuple[Incident, ...] = ()  # open ones of other contracts and systems
     tables: dict[str, str] = Field(default_factory=dict)  # contract's name of a table: physical
     rules: tuple[str, ...] = ()  # of the whole contract, where only some of it was run; none: those that were
+    down: str = ""  # why the system went away: what is then the reason of rules that were not run
 
 
 def incidents(contract: Contract, system: str, verdicts: Sequence[Verdict], seen: Seen) -> list[Incident]:
     """Every incident of this contract on this system: new, going on, and those that have ended just now."""
-    groups = _grouped(contract, system, verdicts)
+    groups = _grouped(contract, system, verdicts, seen)
     run = _Run(
         contract.name, system, {rule.id: rule for rule in contract.rules}, {v.rule: v for v in verdicts}, seen
     )
@@ -130,7 +135,7 @@ class _Broken(NamedTuple):
     def too_much(self) -> bool:
         """Whether an amount is above what is asked."""
         figure, bounds = self.verdict.figure, self.rule.bounds
-        if figure is None or self.rule.kind not in AMOUNT:
+        if figure is None or not self._of_amount:
             return False
         most = next((b for b in (bounds.at_most, bounds.below, bounds.equal_to) if b is not None), None)
         most = self.verdict.figures.get("high", most)
@@ -139,7 +144,16 @@ class _Broken(NamedTuple):
     @property
     def too_little(self) -> bool:
         """Whether an amount is below what is asked."""
-        return self.ran and self.rule.kind in AMOUNT and not self.too_much
+        return self.ran and self._of_amount and not self.too_much
+
+    @property
+    def _of_amount(self) -> bool:
+        """Whether the rule is about how many rows there are."""
+        given = self.rule.arguments
+        return (
+            self.rule.kind in AMOUNT
+            and (given.get("metric") or given.get("function") or "row-count") == "row-count"
+        )
 
 
 class _Grouping:
@@ -160,17 +174,22 @@ class _Grouping:
 
 
 def _grouped(
-    contract: Contract, system: str, verdicts: Sequence[Verdict]
+    contract: Contract, system: str, verdicts: Sequence[Verdict], seen: Seen
 ) -> dict[tuple[str, str], list[str]]:
     grouping = _Grouping(contract, verdicts)
-    grouping.take("system-down", system, lambda b: b.says("does not answer", ".unreachable", ".lost"))
+    down = ("does not answer", ".unreachable", ".lost", *filter(None, [seen.down]))
+    grouping.take("system-down", system, lambda b: b.says(*down))
     tables = dict.fromkeys(rule.table for rule in contract.rules)
     for table in tables:
         _of_table(grouping, table)
     for table in tables:
         _of_parent(grouping, table)
     while grouping.left:
-        _of_columns(grouping, grouping.left[0].rule)
+        first = grouping.left[0]
+        if first.ran:
+            _of_columns(grouping, first.rule)
+        else:
+            _not_run(grouping, first.rule, seen)
     return grouping.groups
 
 
@@ -237,8 +256,15 @@ def _of_columns(grouping: _Grouping, rule: Rule) -> None:
     grouping.take(
         _what(rule) or ("rows" if whole else "values"),
         subject,
-        lambda b: (b.rule.table, b.rule.columns, _what(b.rule)) == like,
+        lambda b: b.ran and (b.rule.table, b.rule.columns, _what(b.rule)) == like,
     )
+
+
+def _not_run(grouping: _Grouping, rule: Rule, seen: Seen) -> None:
+    """What could not be measured goes on with what it broke before; else it is its table's, and says no more than that."""
+    stood = (one for one in seen.open if rule.id in one.rules and one.cause not in UNMEASURED)
+    before = next(((one.cause, one.subject) for one in stood), ("not-run", rule.table))
+    grouping.take(*before, lambda b: b.rule.id == rule.id)
 
 
 def _what(rule: Rule) -> str:

@@ -72,6 +72,8 @@ def render(facts: ReportFacts, kind: str) -> str:
         "spell": lambda seconds: DASH if seconds is None else spell(seconds),
         "percent": percent,
     }
+    if kind == "md":
+        environment = environment.overlay(finalize=plain)
     worst = broken(facts.lines)
     fresh = sorted(
         (line for line in facts.lines if line.kind == "freshness"),
@@ -99,6 +101,14 @@ def render(facts: ReportFacts, kind: str) -> str:
         tables_shown=TABLES_SHOWN,
         Says=Says,
     )
+
+
+MARKDOWN = str.maketrans({"|": r"\|", "<": "&lt;", "[": r"\[", "\n": " ", "\r": " "})
+
+
+def plain(value: Any) -> Any:
+    """What a contract says, in Markdown as it stands: no column more, no HTML, no link."""
+    return value.translate(MARKDOWN) if isinstance(value, str) else value
 
 
 def sentence(line: Line) -> str:

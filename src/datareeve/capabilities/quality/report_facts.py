@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from datareeve.capabilities.quality import contract_files, engines
+from datareeve.capabilities.quality.engines import places
 from datareeve.capabilities.quality.incidents import Incident
 from datareeve.capabilities.quality.verdicts import Says, Verdict
 from datareeve.core import clock
@@ -15,6 +18,7 @@ from datareeve.core.errors import BadInput, DatareeveError
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
+    from datareeve.capabilities.quality.catalog import CatalogTable
     from datareeve.capabilities.quality.rule import Contract, Rule
     from datareeve.core.operation import Systems
 
@@ -97,12 +101,11 @@ def gather(systems: Systems, only: str | None, days: float, *, catalogs: bool) -
     """Read it all. A contract that is damaged or a system that is down is told as that."""
     desk = systems["quality"]
     since = (clock.now() - timedelta(days=days)).isoformat()
-    contracts, damaged = _contracts(systems, only)
-    runs = [
-        run
-        for run in desk.read("runs", since=since, most=MOST_RUNS)
-        if only is None or run["contract"] in contracts
-    ]
+    every, damaged = _contracts(systems)
+    name = PurePosixPath(contract_files.path_of(systems, only)).stem if only else None
+    contracts = {one: contract for one, contract in every.items() if name in (None, one)}
+    everywhere = desk.read("runs", since=since, most=MOST_RUNS)
+    runs = [run for run in everywhere if name in (None, run["contract"])]
     runs = [
         run for run in runs if not run["partial"]
     ] or runs  # a look at some rules says nothing of the others
@@ -117,7 +120,7 @@ def gather(systems: Systems, only: str | None, days: float, *, catalogs: bool) -
             desk.read("verdicts", contract=key[0], system=key[1], run=run["run"]), contracts[key[0]], key[1]
         )
     ]
-    stood = [Incident.model_validate(one["told"]) for one in desk.read("incidents", contract=only)]
+    stood = [Incident.model_validate(one["told"]) for one in desk.read("incidents", contract=name)]
     return ReportFacts(
         at=clock.stamp(),
         days=days,
@@ -126,17 +129,18 @@ def gather(systems: Systems, only: str | None, days: float, *, catalogs: bool) -
         lines=tuple(lines),
         days_of=_by_day(runs),
         incidents=tuple(one for one in stood if one.ended is None or one.ended >= since),
-        coverage=_coverage(systems, contracts, newest) if catalogs else (),
-        damaged=damaged,
+        coverage=_coverage(systems, every, {(run["contract"], run["system"]) for run in everywhere})
+        if catalogs
+        else (),
+        damaged={one: why for one, why in damaged.items() if name in (None, one)},
         unsupported={name: len(one.unsupported) for name, one in contracts.items() if one.unsupported},
         never_run=tuple(name for name in contracts if not any(key[0] == name for key in newest)),
     )
 
 
-def _contracts(systems: Systems, only: str | None) -> tuple[dict[str, Contract], dict[str, str]]:
-    names = contract_files.paths(systems) if only is None else {only: contract_files.path_of(systems, only)}
+def _contracts(systems: Systems) -> tuple[dict[str, Contract], dict[str, str]]:
     found, damaged = {}, {}
-    for name in names:
+    for name in contract_files.paths(systems):
         try:
             found[name] = contract_files.load(systems, name)
         except BadInput as error:
@@ -179,17 +183,16 @@ def _by_day(runs: list[dict[str, Any]]) -> dict[str, tuple[int, int]]:
 
 
 def _coverage(
-    systems: Systems, contracts: dict[str, Contract], newest: dict[tuple[str, str], Any]
+    systems: Systems, contracts: dict[str, Contract], checked: set[tuple[str, str]]
 ) -> tuple[Coverage, ...]:
     """Of every system that has tables: which are under no contract, and which of their columns no rule names."""
     named: dict[str, set[str]] = {}
-    for contract, system in {
-        *newest,
-        *((name, system) for name, one in contracts.items() for system in one.systems),
+    for contract, system in checked | {
+        (name, system) for name, one in contracts.items() for system in one.systems
     }:
         named.setdefault(system, set()).add(contract)
     return tuple(
-        _of_system(systems, name, [contracts[c] for c in named.get(name, ()) if c in contracts])
+        _of_system(systems, name, [contracts[c] for c in sorted(named.get(name, ())) if c in contracts])
         for name in systems.names()
         if systems[name].kind in engines.KINDS
     )
@@ -197,46 +200,45 @@ def _coverage(
 
 def _of_system(systems: Systems, name: str, contracts: list[Contract]) -> Coverage:
     reader = systems[name]
+    wanted: dict[str, list[Rule]] = {}
+    for contract in contracts:
+        for table in contract.tables:
+            own = [rule for rule in contract.rules if rule.table == table.name]
+            wanted.setdefault(table.physical_name, []).extend(own)
     try:
-        places = engines.tables_of(reader)
-        wanted = {
-            table.physical_name: [rule for rule in contract.rules if rule.table == table.name]
-            for contract in contracts
-            for table in contract.tables
-        }
+        listed = engines.tables_of(reader)
         catalog = engines.catalog_of(reader, sorted(wanted)[:MOST_TABLES])
     except DatareeveError as error:
         return Coverage(system=name, down=f"{error.code}: {error.what}")
-    under = {
-        catalog.tables[physical].place: rules
-        for physical, rules in wanted.items()
-        if physical in catalog.tables
-    }
-    checked = {column for rules in under.values() for rule in rules for column in rule.columns}
-    never = {
-        table.name: left
-        for physical, table in catalog.tables.items()
-        if (left := tuple(c.name for c in table.columns if c.name not in _checked(wanted[physical], checked)))
-    }
+    tables = {table.place: table for table in catalog.tables.values()}
+    rules: dict[tuple[str, ...], list[Rule]] = {}
+    for physical, found in catalog.tables.items():
+        rules.setdefault(found.place, []).extend(wanted[physical])
+    under = {*tables, *places.choose(sorted(wanted)[MOST_TABLES:], listed).values()}
     return Coverage(
         system=name,
-        tables=len(places),
-        without_contract=tuple(".".join(place) for place in places if place not in under),
-        columns=sum(len(table.columns) for table in catalog.tables.values()),
-        never_checked=never,
+        tables=len(listed),
+        without_contract=tuple(".".join(place) for place in listed if place not in under),
+        columns=sum(len(table.columns) for table in tables.values()),
+        never_checked={
+            table.name: left
+            for place, table in tables.items()
+            if (left := _never_checked(table, rules[place]))
+        },
         down=catalog.down,
     )
 
 
-def _checked(rules: list[Rule], _all: set[str]) -> set[str]:
-    """Columns that a rule is about, other than that they are there."""
-    return {column for rule in rules if rule.kind != "schema" for column in rule.columns} | {
-        name
-        for rule in rules
-        if rule.kind == "condition"
-        for name in _all
-        if name in str(rule.arguments.get("sql", ""))
-    }
+def _never_checked(table: CatalogTable, rules: list[Rule]) -> tuple[str, ...]:
+    """Columns that no rule is about, other than that they are there; a condition is about those that it names."""
+    named = {column.lower() for rule in rules if rule.kind != "schema" for column in rule.columns}
+    said = " ".join(str(rule.arguments.get(key, "")) for rule in rules for key in ("sql", "query"))
+    return tuple(
+        column.name
+        for column in table.columns
+        if column.name.lower() not in named
+        and not re.search(rf"(?<!\w){re.escape(column.name)}(?!\w)", said, re.IGNORECASE)
+    )
 
 
 def broken(lines: tuple[Line, ...]) -> list[Line]:
