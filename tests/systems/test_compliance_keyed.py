@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from datareeve.core.errors import Failed, Refused
 from datareeve.systems.keyed import Finder, Keyed, spellings, unescaped, wanted_of, written
+from datareeve.systems.redacting import redacted_json
 from datareeve.systems.subject_files import Files, Source, unfit, writers
 from datareeve.systems.subject_shapes import Sought, Store
 
@@ -170,6 +171,66 @@ def test_whatever_stands_around_it_it_is_found_and_nothing_else_is_changed(keyed
     if not found.is_in(f"{before}{sign}") and not found.is_in(f"{sign}{after}"):
         assert redacted == f"{before}{sign}[erased]{sign}{after}"
     assert written(unescaped("x")) == "x"
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------------------------------
+
+
+def both(keyed):
+    """What finds customer 4711 of that address."""
+    traces = [keyed.key_trace("4711"), *keyed.traces("ann.lee@example.com", "email")]
+    return Finder(keyed, [*traces, *keyed.traces("+49 171 5550199", "phone")], ("customer_id", "customer"))
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ('{"customer_id": 4711, "n": 4711}', '{"customer_id": "[erased]", "n": 4711}'),
+        ('{"customer_id": "4711"}', '{"customer_id": "[erased]"}'),
+        ('{"customer": {"id": 4711.0, "at": [1, 2.50]}}', '{"customer": {"id": "[erased]", "at": [1, 2.50]}}'),
+        ('{"said": "write to\\nann.lee@example.com", "x":1}', '{"said": "write to\\n[erased]", "x":1}'),
+        (r'{"a": "he said \u0022hi\u0022 to ann.lee@example.com", "b": "\u0022"}', r'{"a": "he said \"hi\" to [erased]", "b": "\u0022"}'),
+        (r'{"a": "\u0061nn.lee@example.com"}', '{"a": "[erased]"}'),
+        (r'{"in": "{\"customer_id\": 4711, \"b\": 1}"}', r'{"in": "{\"customer_id\": \"[erased]\", \"b\": 1}"}'),
+        ('{"phones": ["+49 171 5550199", 491715550199]}', '{"phones": ["[erased]", "[erased]"]}'),
+        ('{"ann.lee@example.com": [1]}', '{"[erased]": [1]}'),
+        ('["ann.lee", "example.com"]', '["[erased]", "[erased]"]'),
+        ('{"u": "/a?m=ann.lee%40example.com%0A&x=%0A1"}', '{"u": "/a?m=[erased]%0A&x=%0A1"}'),
+        ('{"ok": true}', '{"ok": true}'),
+    ],
+)  # fmt: skip
+def test_json_stays_json_without_the_person(keyed, line, left):
+    assert redacted_json(both(keyed), f"{line}\r\n", "[erased]") == f"{left}\r\n"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from([4711, "4711", "ann.lee@example.com", "to ann.lee@example.com \n4711", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["customer", "customer_id", "id", "a", "ann.lee@example.com"]), inner, max_size=4),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(document=st.lists(JSON, max_size=4), ascii_only=st.booleans())
+def test_any_json_stays_json_without_the_person(keyed, document, ascii_only):
+    line = json.dumps(document, ensure_ascii=ascii_only)
+    found = both(keyed)
+    left = redacted_json(found, line, "[erased]")
+    assert left is not None
+    assert type(json.loads(left)) is list
+    assert not found.is_in(left)
+    if not found.is_in(line):
+        assert left == line
+
+
+def test_lines_of_json_in_a_log_stay_json_and_other_escapes_in_text_stay(tmp_path, keyed):
+    (tmp_path / "a.log").write_text(
+        '{"customer_id": 42, "b": "\\u0022"}\nGET /customer_id=42%0A&q=%0A 200\n{"x": 42}\n'
+    )
+    files(tmp_path, keyed, "a.log", mode="anonymise").rewrite(None)
+    assert (tmp_path / "a.log").read_text() == (
+        '{"customer_id": "[erased]", "b": "\\u0022"}\nGET /customer_id=[erased]%0A&q=%0A 200\n{"x": 42}\n'
+    )
 
 
 # -- files -------------------------------------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ KEY_BYTES = 32
 HEX = 32  # digits of a digest that are kept: 128 bits
 ATOM = re.compile(r"[^\W_]+")
 NUMBER = re.compile(r"\+?\d[\d ()./-]{5,24}\d")
-ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\([nrtbf/\"\\])")
+ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}|\\[nrtbf/\"\\]|%[0-9a-fA-F]{2})+")
 APART = 4  # characters between two atoms of one value, at most
 MOST_ATOMS = 12
 FEWEST_DIGITS, FEWEST_DIFFERENT = 7, 3  # 000 000 and 121 212 are nobody's
@@ -200,16 +201,22 @@ class Finder:
         return bool(self.spans(text)) or ((plain := unescaped(text)) != text and bool(self.spans(plain)))
 
     def redacted(self, text: str, mark: str) -> str:
-        """The text with a mark in place of each trace; what stood behind escapes comes out without them."""
+        """The text with a mark in place of each trace; other escapes stay as they are."""
         for _ in range(MOST_ROUNDS):
-            spans = self.spans(text)
-            if not spans and (plain := unescaped(text)) != text and (spans := self.spans(plain)):
-                text = plain
+            spans = self.spans(text) or self._behind_escapes(text)
+            if not spans and self.is_in(text):  # behind escapes of escapes
+                text = unescaped(text)
+                continue
             if not spans:
                 return text
             for span in _merged(spans):
                 text = f"{text[: span.start]}{mark}{text[span.end :]}"
         return mark if self.is_in(text) else text
+
+    def _behind_escapes(self, text: str) -> list[Span]:
+        """Where traces stand in a text that are seen only when its escapes are resolved."""
+        plain, places = _resolved(text)
+        return [Span(places[one.start].start, places[one.end - 1].end) for one in self.spans(plain)] if plain != text else []  # fmt: skip
 
     def _in_atoms(self, text: str) -> Iterator[Span]:
         lengths = sorted(length for length in self._wanted if length)
@@ -264,7 +271,24 @@ def spellings(key: str) -> list[str]:
 
 def unescaped(text: str) -> str:
     """A text with the escapes of JSON and of URLs resolved."""
-    return unquote(ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))
+    return unquote(ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _sign(found[2]), text))
+
+
+def _sign(letter: str) -> str:
+    return " " if letter.isalpha() else letter
+
+
+def _resolved(text: str) -> tuple[str, list[Span]]:
+    """A text with its escapes resolved, and where each of its signs stood: a run of escapes is one place."""
+    plain, places, at = "", [], 0
+    for run in [*ESCAPES.finditer(text), None]:
+        start = run.start() if run else len(text)
+        said = unescaped(run[0]) if run else ""
+        plain += text[at:start] + said
+        places += [Span(i, i + 1) for i in range(at, start)]
+        places += [Span(start, run.end())] * len(said) if run else []
+        at = run.end() if run else start
+    return plain, places
 
 
 def _folded(atom: str) -> str:

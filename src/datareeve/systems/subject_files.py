@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from datareeve.core.errors import BadInput, Failed, Refused
 from datareeve.systems.keyed import Finder, wanted_of, written
+from datareeve.systems.redacting import redacted_json
 from datareeve.systems.subject_sql import DUCKDB, Condition, Looking
 
 if TYPE_CHECKING:
@@ -174,7 +175,10 @@ class Lines:
         for encoding in _encodings(raw):
             text = raw.decode(encoding, errors="surrogateescape")
             if self._finder.is_in(text):
-                return None if self.store.mode == "delete" else self._finder.redacted(text, MARK).encode(encoding, errors="surrogateescape")  # fmt: skip
+                if self.store.mode == "delete":
+                    return None
+                after = redacted_json(self._finder, text, MARK) or self._finder.redacted(text, MARK)
+                return after.encode(encoding, errors="surrogateescape")
         return raw
 
     def _json(self, raw: bytes) -> bytes | None:
