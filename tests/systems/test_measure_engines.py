@@ -254,9 +254,9 @@ def test_sqlite_has_the_functions_of_checks(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as made:
         made.executescript("CREATE TABLE t (x); INSERT INTO t VALUES (1), (2), (4), (NULL), ('8')")
     system = servers.elsewhere(tmp_path, shop={"kind": "sqlite", "path": "shop.db"})["shop"]
-    sql = "SELECT stddev(x) AS s, quantile(x, 0.5) AS m, quantile(x, 0.9) AS q, sum(x REGEXP '^[0-9]$') AS r, stddev(x) FILTER (WHERE x = 1) AS one FROM t"
+    sql = "SELECT stddev(x) AS s, sum(x REGEXP '^[0-9]$') AS r, stddev(x) FILTER (WHERE x = 1) AS one FROM t"
     found = one(system, sql)["rows"][0]
-    assert found == {"s": pytest.approx(3.0956959), "m": 3.0, "q": pytest.approx(6.8), "r": 4, "one": None}
+    assert found == {"s": pytest.approx(3.0956959), "r": 4, "one": None}
 
 
 EVIL = ["^(a+)+$", "^(a|aa)+$", "(a|a)*$b", r"^(\\w+\\s?)*$", "a*a*a*a*a*a*c", "^(?:a?){40}a{40}$"]

@@ -100,19 +100,21 @@ class QualityDesk(Adapter):
     @reads
     def broken(self, contract: str, system: str, run: str) -> int | None:
         """How many rules failed in a run; None where there was no such run."""
-        found = self.store.runs(run=run, contract=contract, system=system, most=1)
-        return int(found[0]["failed"]) if found else None
+        return self._counted("failed", contract, system, run)
 
     @reads
     def left_out(self, contract: str, system: str, run: str) -> int | None:
         """How many rules were not run; None where there was no such run."""
-        found = self.store.runs(run=run, contract=contract, system=system, most=1)
-        return int(found[0]["not_run"]) if found else None
+        return self._counted("not_run", contract, system, run)
 
     @reads
     def was_run(self, contract: str, system: str, run: str) -> bool:
         """Whether that run checked the contract there."""
-        return bool(self.store.runs(run=run, contract=contract, system=system, most=1))
+        return self._counted("failed", contract, system, run) is not None
+
+    def _counted(self, what: str, contract: str, system: str, run: str) -> int | None:
+        found = self.store.runs(run=run, contract=contract, system=system, most=1)
+        return int(found[0][what]) if found else None
 
     @reads
     def incidents(

@@ -11,7 +11,6 @@ import math
 import re
 import sqlite3
 import time
-from array import array
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +114,7 @@ class SqliteEngine:
 
 
 def add_functions(connection: sqlite3.Connection, matching: Matching, wrong: list[DatareeveError]) -> None:
-    """`x REGEXP pattern` as Python's `re.search`, `stddev(x)` of a sample, and `quantile(x, q)` between values as PERCENTILE_CONT."""
+    """`x REGEXP pattern` as Python's `re.search`, and `stddev(x)` of a sample."""
 
     def regexp(pattern: Any, value: Any) -> bool | None:
         if pattern is None or value is None:
@@ -130,22 +129,21 @@ def add_functions(connection: sqlite3.Connection, matching: Matching, wrong: lis
             raise
 
     connection.create_function("regexp", 2, regexp, deterministic=True)
-    for name, arguments, kind in (("stddev", 1, _Stddev), ("quantile", 2, _Quantile)):
-        connection.create_aggregate(name, arguments, _telling(kind, wrong))
+    connection.create_aggregate("stddev", 1, _telling(wrong))
 
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _telling(kind: type, wrong: list[DatareeveError]) -> type:
-    """An aggregate that says why it could not go on."""
+def _telling(wrong: list[DatareeveError]) -> type:
+    """The standard deviation, which says why it could not go on."""
 
-    class Telling(kind):  # type: ignore[misc]  # a class made for one connection
-        def step(self, value: Any, *more: Any) -> None:
+    class Telling(_Stddev):  # made for one connection
+        def step(self, value: Any) -> None:
             try:
                 if value is not None:
-                    super().step(float(value), *more)
+                    super().step(float(value))
             except (TypeError, ValueError):
                 wrong.append(Failed("sqlite.cast", "A value that is no number was to be counted with.", "Cast or leave out what is none."))  # fmt: skip
                 raise
@@ -167,26 +165,6 @@ class _Stddev:
 
     def finalize(self) -> float | None:
         return math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else None
-
-
-class _Quantile:
-    """SQL's PERCENTILE_CONT: all values are kept, eight bytes each."""
-
-    def __init__(self) -> None:
-        self.values, self.share = array("d"), 0.5
-
-    def step(self, value: float, share: float) -> None:
-        self.values.append(value)
-        self.share = min(max(float(share), 0.0), 1.0)
-
-    def finalize(self) -> float | None:
-        if not self.values:
-            return None
-        ordered = sorted(self.values)
-        place = self.share * (len(ordered) - 1)
-        low = math.floor(place)
-        high = min(low + 1, len(ordered) - 1)
-        return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def engine(system: Sqlite, busy_share: float) -> AbstractContextManager[SqliteEngine]:

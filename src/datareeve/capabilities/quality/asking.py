@@ -38,10 +38,6 @@ READABLE = {
     "uuid": r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
 }
 READABLE_BY_FORMAT = {"date": "date-iso", "timestamp": "datetime-iso", "json": "json"}
-FAMILIES_OF = {
-    "integer": ("integer",), "number": NUMERIC, "date": ("date",), "timestamp": ("timestamp", "timestamptz"), "boolean": ("boolean",),
-    "uuid": ("uuid",), "json": ("json",), "string": ("text", "uuid"), "time": ("time",),
-}  # fmt: skip
 
 
 class Check(Value):

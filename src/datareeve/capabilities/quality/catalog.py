@@ -70,6 +70,5 @@ class Catalog(Value):
 
     system: str
     kind: str  # of the system: postgresql, mysql, sqlite, duckdb, folder, spark
-    version: str = ""
     tables: dict[str, CatalogTable] = Field(default_factory=dict)  # by the physical name that was asked for
     down: str = ""  # why the system does not answer; then nothing is in `tables`

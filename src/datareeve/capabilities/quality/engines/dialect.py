@@ -139,11 +139,11 @@ class Dialect:
 
     def equal(self, column: str, text: str) -> str:
         """Whether a text is that one, sign by sign, whatever its collation."""
-        return f"{column} = {self.text(text)}"
+        return f"{self.exact(column, 'text')} = {self.text(text)}"
 
     def among(self, column: str, texts: Iterable[str]) -> str:
         """Whether a text is one of those, sign by sign."""
-        return f"{column} IN ({', '.join(map(self.text, texts))})"
+        return f"{self.exact(column, 'text')} IN ({', '.join(map(self.text, texts))})"
 
     def starts(self, column: str, prefix: str) -> str:
         """Whether a text begins so."""
@@ -168,6 +168,15 @@ class Dialect:
         """Whether a text is made of those (ASCII) signs alone, so many of them; '' where a regex is as good."""
         del column, signs, least, most
         return ""
+
+    def trimmed(self, column: str, signs: str, least: int, most: int | None) -> str:
+        """As `only_of`, by what is left without those signs."""
+        length = self.length(column)
+        bounds = [
+            f"{length} >= {least}" if least else "",
+            f"{length} <= {most}" if most is not None else "",
+        ]
+        return self.all_of([f"ltrim({column}, {self.text(signs)}) = ''", *bounds])
 
     def of_places(self, column: str, places: Sequence[frozenset[str]]) -> str:
         """Whether a text has, sign by sign, one of those (ASCII) signs at each place, and no more; '' where a regex is as good."""
@@ -217,6 +226,13 @@ class Dialect:
         """
         joined = " AND ".join(f"p.{theirs} = {ours}" for ours, theirs in pairs)
         return child, f"NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {joined})"
+
+    def not_in(self, parent: str, pairs: Sequence[tuple[str, str]]) -> str:
+        """The condition of `orphans` as NOT IN."""
+        ours, theirs = ", ".join(column for column, _ in pairs), ", ".join(name for _, name in pairs)
+        there = self.all_of(f"{name} IS NOT NULL" for _, name in pairs)
+        left = ours if len(pairs) == 1 else f"({ours})"
+        return f"{left} NOT IN (SELECT {theirs} FROM {parent} WHERE {there})"
 
     def floored(self, expression: str) -> str:
         """The greatest whole number that is not greater."""
@@ -274,15 +290,6 @@ class Dialect:
         """Seconds since 1970 UTC; a date or a timestamp without zone is taken as UTC."""
         del family
         return f"extract(epoch FROM {expression})"
-
-    def now(self) -> str:
-        """The engine's clock, in seconds since 1970."""
-        return "extract(epoch FROM clock_timestamp())"
-
-    def bucket(self, column: str, edges: Sequence[float]) -> str:
-        """In which of the ranges between `edges` a number lies: 0 below the first, len(edges) from the last on."""
-        cases = " ".join(f"WHEN {column} < {_number(edge)} THEN {n}" for n, edge in enumerate(edges))
-        return f"CASE {cases} ELSE {len(edges)} END"
 
     def sampled(self, table: CatalogTable, rows: int) -> str:
         """The table, as a sample of about so many rows; the whole where it has no more."""

@@ -67,11 +67,7 @@ class DuckdbDialect(Dialect):
 
     def only_of(self, column: str, signs: str, least: int, most: int | None) -> str:
         """Trimmed of them nothing is left."""
-        bounds = [
-            f"length({column}) >= {least}" if least else "",
-            f"length({column}) <= {most}" if most is not None else "",
-        ]
-        return self.all_of([f"ltrim({column}, {self.text(signs)}) = ''", *bounds])
+        return self.trimmed(column, signs, least, most)
 
     def of_places(self, column: str, places: Sequence[frozenset[str]]) -> str:
         """GLOB."""
@@ -144,10 +140,6 @@ class DuckdbDialect(Dialect):
         """As a double, to the microsecond."""
         del family
         return f"epoch({expression})"
-
-    def now(self) -> str:
-        """The clock of this machine, which is the one that DuckDB runs on."""
-        return "epoch(get_current_timestamp())"
 
     def _sample(self, table: str, share: float) -> str:
         return f"{table} TABLESAMPLE {100 * share:.6f} PERCENT (system, 7)"

@@ -11,7 +11,7 @@ from datareeve.capabilities.quality.engines.places import choose
 from datareeve.capabilities.quality.regexes import Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from datareeve.capabilities.quality.catalog import Family
     from datareeve.core.operation import Reader
@@ -54,20 +54,12 @@ class MysqlDialect(Dialect):
         """PCRE, whatever the column's character set."""
         return f"CONVERT({column} USING utf8mb4) REGEXP {self.text(regex)}"
 
-    def equal(self, column: str, text: str) -> str:
-        """Byte by byte: the collation would fold case, accents and spaces at the end."""
-        return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY) = {self.text(text)}"
-
-    def among(self, column: str, texts: Iterable[str]) -> str:
-        """As `equal`."""
-        return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY) IN ({', '.join(map(self.text, texts))})"
-
     def contains(self, column: str, part: str) -> str:
-        """As `equal`."""
-        return f"locate({self.text(part)}, CAST(CONVERT({column} USING utf8mb4) AS BINARY)) > 0"
+        """As `exact`."""
+        return f"locate({self.text(part)}, {self.exact(column, 'text')}) > 0"
 
     def exact(self, column: str, family: str) -> str:
-        """As `equal`."""
+        """Byte by byte: the collation would fold case, accents and spaces at the end."""
         return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)" if family == "text" else column
 
     def distinct(self, source: str, columns: Sequence[CatalogColumn]) -> Query:
@@ -78,10 +70,7 @@ class MysqlDialect(Dialect):
 
     def orphans(self, child: str, parent: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
         """By NOT IN, which is answered from a hash of the parent's keys; a LEFT JOIN reads the parent for every row where none is indexed."""
-        ours, theirs = ", ".join(column for column, _ in pairs), ", ".join(name for _, name in pairs)
-        there = self.all_of(f"{name} IS NOT NULL" for _, name in pairs)
-        left = ours if len(pairs) == 1 else f"({ours})"
-        return child, f"{left} NOT IN (SELECT {theirs} FROM {parent} WHERE {there})"
+        return child, self.not_in(parent, pairs)
 
     def real(self, expression: str) -> str:
         """As a double."""
@@ -101,10 +90,6 @@ class MysqlDialect(Dialect):
         if family == "timestamptz":
             return f"unix_timestamp({expression})"
         return f"(timestampdiff(MICROSECOND, '1970-01-01', {expression}) / 1000000)"
-
-    def now(self) -> str:
-        """The server's clock."""
-        return "unix_timestamp(sysdate(6))"
 
     def moment(self, value: str, family: str) -> str:
         """A moment with a zone is told in the session's, which is UTC."""
@@ -126,8 +111,7 @@ def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
     """The tables that were asked for, in five small reads."""
     asked = {name: reader.read("query", sql=queries.load(name)) for name in ASKED[:1]}
     rows = {(row["table_schema"], row["table_name"]): row for row in asked["mysql_tables"]}
-    server = reader.read("server")
-    found = choose(names, rows, prefer=(server["database"],))
+    found = choose(names, rows, prefer=(reader.read("server")["database"],))
     rest = {
         name: _by_place(reader.read("query", sql=queries.load(name)), set(found.values()))
         for name in ASKED[1:]
@@ -136,7 +120,6 @@ def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
     return Catalog(
         system=reader.name,
         kind="mysql",
-        version=f"{server['engine']} {server['version']}",
         tables={name: made[place] for name, place in found.items()},
     )
 

@@ -11,7 +11,7 @@ from datareeve.capabilities.quality.engines.places import choose
 from datareeve.capabilities.quality.regexes import Syntax, by_u
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from datareeve.capabilities.quality.catalog import Family
     from datareeve.core.operation import Reader
@@ -51,14 +51,6 @@ class PostgresqlDialect(Dialect):
         """An advanced regular expression; under the collation C classes are what they say."""
         return f'({column}) COLLATE "C" ~ {self.text(regex)}'
 
-    def equal(self, column: str, text: str) -> str:
-        """Byte by byte, under a nondeterministic collation too."""
-        return f'({column}) COLLATE "C" = {self.text(text)}'
-
-    def among(self, column: str, texts: Iterable[str]) -> str:
-        """As `equal`."""
-        return f'({column}) COLLATE "C" IN ({", ".join(map(self.text, texts))})'
-
     def contains(self, column: str, part: str) -> str:
         """LIKE is a fifth cheaper than position()."""
         escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -81,7 +73,7 @@ class PostgresqlDialect(Dialect):
         return f"translate({column}, {self.text(signs)}, '') = '' AND {bounds}"
 
     def exact(self, column: str, family: str) -> str:
-        """Under the collation C: a comparison of bytes, which is what others cost most beside."""
+        """Under the collation C: a comparison of bytes, whatever others take for equal, and cheaper."""
         return f'({column}) COLLATE "C"' if family == "text" else column
 
     def distinct(self, source: str, columns: Sequence[CatalogColumn]) -> Query:

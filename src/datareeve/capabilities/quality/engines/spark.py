@@ -59,10 +59,6 @@ class SparkDialect(Dialect):
         del family
         return f"(unix_micros(CAST({expression} AS timestamp)) / 1e6)"
 
-    def now(self) -> str:
-        """The driver's clock."""
-        return "(unix_micros(current_timestamp()) / 1e6)"
-
     def moment(self, value: str, family: str) -> str:
         """A moment without a zone has its own word."""
         said = super().moment(value, family)

@@ -10,7 +10,7 @@ from datareeve.capabilities.quality.engines.places import choose
 from datareeve.capabilities.quality.regexes import Syntax, by_u
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from datareeve.capabilities.quality.catalog import Family
     from datareeve.core.operation import Reader
@@ -42,23 +42,9 @@ class SqliteDialect(Dialect):
         """Python's, by the function that is added."""
         return f"{column} REGEXP {self.text(regex)}"
 
-    def equal(self, column: str, text: str) -> str:
-        """Whatever the column's collation."""
-        return f"{column} COLLATE BINARY = {self.text(text)}"
-
-    def among(self, column: str, texts: Iterable[str]) -> str:
-        """Whatever the column's collation."""
-        return f"({column} COLLATE BINARY) IN ({', '.join(map(self.text, texts))})"
-
     def only_of(self, column: str, signs: str, least: int, most: int | None) -> str:
         """Trimmed of them nothing is left; the regex would be Python's, value by value."""
-        bounds = [
-            f"length({column}) >= {least}" if least else "",
-            f"length({column}) <= {most}" if most is not None else "",
-        ]
-        return self.all_of(
-            [f"typeof({column}) = 'text' AND ltrim({column}, {self.text(signs)}) = ''", *bounds]
-        )
+        return self.all_of([f"typeof({column}) = 'text'", self.trimmed(column, signs, least, most)])
 
     def of_places(self, column: str, places: Sequence[frozenset[str]]) -> str:
         """GLOB."""
@@ -83,10 +69,7 @@ class SqliteDialect(Dialect):
 
     def orphans(self, child: str, parent: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
         """By NOT IN, for which SQLite builds an index by itself."""
-        ours, theirs = ", ".join(column for column, _ in pairs), ", ".join(name for _, name in pairs)
-        there = self.all_of(f"{name} IS NOT NULL" for _, name in pairs)
-        left = ours if len(pairs) == 1 else f"({ours})"
-        return child, f"{left} NOT IN (SELECT {theirs} FROM {parent} WHERE {there})"
+        return child, self.not_in(parent, pairs)
 
     def floored(self, expression: str) -> str:
         """There is no floor() in every build; a cast cuts, which is one too many below zero."""
@@ -125,10 +108,6 @@ class SqliteDialect(Dialect):
         # Days of the Julian calendar are milliseconds within, which a product of doubles misses by a little.
         days = f"round((julianday({expression}) - 2440587.5) * 86400.0, 3)"
         return f"CASE WHEN typeof({expression}) IN ('integer', 'real') THEN {expression} ELSE {days} END"
-
-    def now(self) -> str:
-        """This machine's clock."""
-        return "(julianday('now') - 2440587.5) * 86400.0"
 
     def _sample(self, table: str, share: float) -> str:
         return f"(SELECT * FROM {table} WHERE abs(random() % 1000000000) < {int(share * 1e9)}) AS sampled"
