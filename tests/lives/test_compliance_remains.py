@@ -237,3 +237,28 @@ def test_foreign_tables_that_no_dataset_names_are_told(shop):
     assert [(one.subject, one.what) for one in shop.erasure().findings if one.subject.endswith("elsewhere")] == [
         ("app:public.elsewhere", "app:public.elsewhere is not searched: public.elsewhere is a foreign table that no dataset names: its rows are in another system, and not searched.")
     ]  # fmt: skip
+
+
+# -- who gets at it in MariaDB -------------------------------------------------------------------------------------------------------------
+
+
+def test_rights_of_everybody_in_mariadb_are_seen_or_not_run(shop, mariadb):
+    with mariadb.database("CREATE TABLE people (id int, mail text)") as url:
+        of = {"system": "crm", "table": "people", "subject": "customer", "subject_key": "id", "personal": {"mail": "email"}}  # fmt: skip
+        base, said = url.rpartition("/")[2], {}
+        for account, statement in (
+            ("narrow", f"GRANT SELECT ON `{base}`.* TO narrow@'%' IDENTIFIED BY ''"),
+            ("looker", ""),
+            ("root", f"GRANT SELECT ON `{base}`.people TO PUBLIC"),
+        ):
+            with mariadb.connect() as connection, connection.cursor() as cursor:
+                cursor.execute(statement or "DO 1")
+            crm = {"kind": "mysql", "url": url.replace("looker@", f"{account}@")}
+            shop.save(systems={"crm": crm}, datasets={"people": of}, processing={})
+            shop.reopen()
+            rules = shop.plan("compliance.check-rules", packs=["gdpr"]).figures["rules"]
+            said[account] = rules["gdpr/closed-by-default"]["says"]
+        with mariadb.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("DROP USER narrow@'%'")
+            cursor.execute(f"REVOKE SELECT ON `{base}`.people FROM PUBLIC")
+        assert said == {"narrow": "not run", "looker": "pass", "root": "fail"}

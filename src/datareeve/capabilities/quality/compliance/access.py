@@ -110,6 +110,7 @@ class SystemAccess(Value):
     md5: int | None = None  # passwords kept as MD5; None: not to be read
     datasets: tuple[str, ...] = ()
     not_seen: tuple[str, ...] = ()
+    sees_all: bool = True  # does our account see the rights of others?
     here: bool = False  # reached over a socket or the loopback: no remote listens
 
     def readers(self, dataset: str) -> tuple[str, ...]:
@@ -207,19 +208,33 @@ def _way(right: dict[str, Any], role: dict[str, Any], public: dict[str, tuple[st
 def _mysql(reader: Reader, tables: dict[str, str]) -> SystemAccess:
     rows, unseen = _asked(reader, MYSQL_RIGHTS, "information_schema's privileges")
     server, unseen_server = _asked(reader, MYSQL_SERVER, "the server's settings")
+    sees_all = _asked(reader, "SELECT count(*) AS n FROM mysql.user", "mysql.user")[0] is not None
     roles: dict[str, dict[str, set[str]]] = {}
     for row in rows or ():
         level = row["table_name"] or row["level"]
         roles.setdefault(row["role"], {}).setdefault(level, set()).add(row["privilege"])
+    rights = tuple(_mysql_rights(roles, tables))
     return SystemAccess(
         system=reader.name,
         kind="mysql",
+        sees_all=sees_all,
+        public=_open_to_all(rights),
         roles=tuple(Role(name=name, login=True, superuser="SUPER" in rights.get("server", ())) for name, rights in roles.items()),
-        rights=tuple(_mysql_rights(roles, tables)),
+        rights=rights,
         server=server[0] if server else {},
         datasets=tuple(tables),
-        not_seen=(*(one for one in (unseen, unseen_server) if one), "an account sees only its own rights, unless it may read the mysql database"),
+        not_seen=(*(one for one in (unseen, unseen_server) if one), *(() if sees_all else ("an account sees only its own rights, unless it may read the mysql database",))),
     )  # fmt: skip
+
+
+def _open_to_all(rights: Iterable[Right]) -> dict[str, tuple[str, ...]]:
+    """What everybody may: the accounts without a name, and PUBLIC of MariaDB."""
+    found: dict[str, set[str]] = {}
+    for right in rights:
+        if right.role.partition("@")[0].strip("'").upper() in ("", "PUBLIC"):
+            may = (["SELECT"] if right.reads else []) + (["write"] if right.writes else [])
+            found.setdefault(right.dataset, set()).update(may)
+    return {dataset: tuple(sorted(may)) for dataset, may in found.items()}
 
 
 def _mysql_rights(roles: dict[str, dict[str, set[str]]], tables: dict[str, str]) -> Iterator[Right]:

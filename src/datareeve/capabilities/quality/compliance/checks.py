@@ -26,6 +26,9 @@ Says = Literal["pass", "fail", "not run", "not applicable"]
 SPECIAL_BASES = {"consent", "legal obligation", "vital interests", "public task"}
 OFFICIAL_BASES = {"legal obligation", "public task"}
 NAMED = 5  # of many, in one finding
+OWN_RIGHTS = (
+    "our account sees its own rights only: GRANT SELECT ON mysql.* TO it, or review as an administrator"
+)
 GUARDED = {"at rest", "by column"}
 
 
@@ -166,13 +169,18 @@ def location_allowed(facts: ComplianceFacts) -> Result:
 
 @check
 def transfer_guarded(facts: ComplianceFacts) -> Result:
-    """Transfers, and places outside the European Economic Area, have a safeguard."""
+    """Transfers, and places outside the European Economic Area that are not found adequate, have a safeguard."""
     gaps = {
         one.subject: one.what for one in registering.gaps(facts.declared) if one.rule == "transfer-unguarded"
     }
-    abroad = [name for name, one in facts.personal().items() if one.location and one.location not in registering.EEA]  # fmt: skip
+    unknown = {one.subject: f"it lies in {facts.declared.datasets[one.subject].location!r}, which is no country's code" for one in registering.gaps(facts.declared) if one.rule == "place-unknown"}  # fmt: skip
+    abroad = [name for name, one in facts.personal().items() if one.location and one.location.strip().upper() not in registering.EEA]  # fmt: skip
     sending = [name for name, entry in facts.declared.processing.items() if entry.transfers]
-    return _each(dict.fromkeys([*abroad, *sending]), lambda name: gaps.get(name, ""))
+    return _each(
+        dict.fromkeys([*abroad, *sending]),
+        lambda name: gaps.get(name, ""),
+        lambda name: unknown.get(name, ""),
+    )
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------------------------
@@ -217,22 +225,34 @@ def has_retention(facts: ComplianceFacts, **scope: Any) -> Result:
 def retention_applied(facts: ComplianceFacts, **scope: Any) -> Result:
     """No row is older than its dataset's time limit."""
     aged = {one.dataset: one for one in facts.retention.aged}
+    entries = facts.declared.processing.values()
+    by_processing = {name: entry.retention_days for entry in entries if entry.retention_days for name in entry.datasets if name not in aged}  # fmt: skip
     return _each(
-        [name for name in facts.in_scope(scope) if name in aged],
+        [name for name in facts.in_scope(scope) if name in aged or name in by_processing],
         lambda name: f"{aged[name].rows:,} rows are from before {aged[name].store.match.before}" if aged[name].rows else "",
-        lambda name: aged[name].left_alone,
+        lambda name: aged[name].left_alone if name in aged else f"its processing limits it to {by_processing[name]} days, and no retention_days and retention_column of its own say how old a row is",
     )  # fmt: skip
 
 
 @check
 def absent(facts: ComplianceFacts, **scope: Any) -> Result:
-    """No dataset holds columns of a kind."""
-    looked = [name for name in facts.declared.datasets if name not in facts.in_scope(scope)]
-    failing = {
-        name: f"it holds {', '.join(facts.columns_of(one, scope))}"
-        for name, one in facts.in_scope(scope).items()
-    }
-    return Result(passed=tuple(looked), failing=failing)
+    """No dataset holds columns of a kind, nor does any other table of its databases, as far as names of columns tell."""
+    places = {**{name: facts.columns.get(name, ()) for name in facts.declared.datasets}, **facts.elsewhere}
+
+    def wrong(name: str) -> str:
+        one = facts.declared.datasets.get(name)
+        if one and (declared := facts.columns_of(one, scope)):
+            return f"it holds {', '.join(declared)}"
+        looked_at = one.personal if one else {}
+        alike = [c for c in facts.by_name(places[name], scope) if c not in looked_at]
+        return f"{', '.join(alike[:NAMED])}: of that kind by the name, and not declared" if alike else ""
+
+    def unseen(name: str) -> str:
+        if name in facts.in_scope(scope) or places[name]:
+            return ""
+        return facts.not_seen.get(name, "its columns are not known: lines of text or JSON")
+
+    return _each(places, wrong, unseen)
 
 
 @check
@@ -285,9 +305,11 @@ def _reachable(facts: ComplianceFacts, *, erased: bool) -> Result:
 
 @check
 def kept_for_a_law(facts: ComplianceFacts) -> Result:
-    """What an erasure passes by says for which law."""
-    kept = {name: one for name, one in facts.declared.datasets.items() if one.erasure == "keep"}
-    return _each(kept, lambda name: "" if kept[name].kept_because else "it is kept without a reason")
+    """What an erasure passes by says for which law; also tables that nobody declared, and that refer to a subject's rows."""
+    kept = {name: one.kept_because for name, one in facts.declared.datasets.items() if one.erasure == "keep"}
+    bare = [place for found in facts.places.values() for place in found.places if not place.declared and place.store.mode == "keep"]  # fmt: skip
+    kept |= {place.name: "" for place in bare}
+    return _each(kept, lambda name: "" if kept[name] else "an erasure would leave its rows, and no dataset says why")  # fmt: skip
 
 
 # -- how it is guarded ---------------------------------------------------------------------------------------------------------------
@@ -347,8 +369,8 @@ def few_readers(facts: ComplianceFacts, most: int, **scope: Any) -> Result:
 
 
 def _no_access(facts: ComplianceFacts, name: str) -> str:
-    if facts.access_to(name) is not None:
-        return ""
+    if (found := facts.access_to(name)) is not None:
+        return "" if found.sees_all else OWN_RIGHTS
     system = facts.declared.datasets[name].system
     return facts.access.not_looked.get(system) or facts.not_seen.get(
         name, f"access to {system} was not looked at"
@@ -393,13 +415,22 @@ def strong_passwords(facts: ComplianceFacts) -> Result:
 
 @check
 def strong_login(facts: ComplianceFacts) -> Result:
-    """No way in asks for less than a password under SCRAM, or a certificate."""
+    """No way in asks for less than a password under SCRAM, or a certificate. Where passwords are SCRAM's, `md5` asks for that."""
+
+    def weak(one: SystemAccess) -> list[dict[str, Any]]:
+        methods = {"trust", "password", "ident", *(["md5"] if one.md5 else [])}
+        return [line for line in one.hba or () if line["method"] in methods and (line["type"] != "local" or line["method"] == "trust")]  # fmt: skip
 
     def wrong(one: SystemAccess) -> str:
-        weak = [line for line in one.hba or () if line["method"] in ("trust", "password", "md5", "ident") and line["type"] != "local"]  # fmt: skip
-        return f"pg_hba.conf line {weak[0]['line']} takes {weak[0]['method']} from {weak[0]['address'] or 'elsewhere'}" if weak else ""  # fmt: skip
+        return "".join(f"pg_hba.conf line {line['line']} takes {line['method']} from {'every account of the machine' if line['type'] == 'local' else line['address'] or 'elsewhere'}" for line in weak(one)[:1])  # fmt: skip
 
-    return _servers(facts, wrong, lambda one: "pg_hba_file_rules may not be read" if one.hba is None else "", only="postgresql")  # fmt: skip
+    def unseen(one: SystemAccess) -> str:
+        if one.hba is None:
+            return "pg_hba_file_rules may not be read"
+        unclear = one.md5 is None and any(line["method"] == "md5" for line in one.hba)
+        return "pg_authid may not be read: whether md5 in pg_hba.conf asks for SCRAM is not known" if unclear and not weak(one) else ""  # fmt: skip
+
+    return _servers(facts, wrong, unseen, only="postgresql")
 
 
 @check
@@ -422,7 +453,10 @@ def no_shared_accounts(facts: ComplianceFacts) -> Result:
         shared = [f"{role.name} ({role.addresses})" for role in one.roles if role.addresses > 1]
         return f"logged in from several addresses: {', '.join(shared)}" if shared else ""
 
-    return _servers(facts, wrong, only="postgresql")
+    def unseen(one: SystemAccess) -> str:
+        return "" if any(role.addresses for role in one.roles) else "nobody is logged in over the network now"
+
+    return _servers(facts, wrong, unseen, only="postgresql")
 
 
 @check

@@ -40,6 +40,9 @@ class ComplianceFacts(Value):
     columns: dict[str, tuple[str, ...]] = Field(
         default_factory=dict
     )  # dataset: columns, where they are known
+    elsewhere: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict
+    )  # 'system:table' of the same databases that no dataset names: columns
     not_seen: dict[str, str] = Field(default_factory=dict)  # dataset: why it could not be looked at
     places: dict[str, Places] = Field(default_factory=dict)  # by subject
     kinds: dict[str, str] = Field(default_factory=dict)
@@ -76,6 +79,15 @@ class ComplianceFacts(Value):
         """The columns of a dataset that are of some kind."""
         return [column for column, name in one.personal.items() if (found := category(name)) and _is_of(found, scope)]  # fmt: skip
 
+    @staticmethod
+    def by_name(columns: tuple[str, ...], scope: dict[str, Any]) -> list[str]:
+        """The columns of a table that are of some kind by their names."""
+        from datareeve.capabilities.quality.classify.column import ColumnEvidence  # noqa: PLC0415 - its words are many
+        from datareeve.capabilities.quality.classify.deciding import decide  # noqa: PLC0415 - as above
+
+        told = decide([ColumnEvidence(name=name) for name in columns])
+        return [one.column for one in told if one.category and (found := category(one.category)) and _is_of(found, scope)]  # fmt: skip
+
     def access_to(self, name: str) -> SystemAccess | None:
         """Who gets at a dataset; None where its system keeps no roles, or does not answer."""
         return next((one for one in self.access.systems if name in one.datasets), None)
@@ -99,6 +111,7 @@ def look(systems: Systems, *, numbers: bool) -> ComplianceFacts:
     facts = ComplianceFacts(
         declared=settings,
         columns=columns,
+        elsewhere=_elsewhere(settings, seen),
         not_seen=not_seen,
         places={subject: places.find(settings, seen, subject) for subject in subjects},
         kinds=seen.kinds,
@@ -132,6 +145,11 @@ def _columns(
         else:
             not_seen[name] = f"{one.system} has no table {one.table}"
     return columns, not_seen
+
+
+def _elsewhere(settings: DataSettings, seen: places.Surroundings) -> dict[str, tuple[str, ...]]:
+    named_ones = {(one.system, named(seen.tables[one.system], one.table, seen.kinds[one.system])) for one in settings.datasets.values() if one.system in seen.tables}  # fmt: skip
+    return {f"{system}:{table}": tuple(about["columns"]) for system, tables in seen.tables.items() for table, about in tables.items() if (system, table) not in named_ones}  # fmt: skip
 
 
 def _reviewed(systems: Systems) -> float | None:

@@ -7,7 +7,7 @@ erasure, and a general description of the security measures.
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from datareeve.capabilities.quality.classify.categories import category
 from datareeve.core.operation import Finding, Severity
@@ -20,6 +20,8 @@ HEADS = ("processing", "purpose", "legal basis", "subjects", "categories", "reci
 EEA = frozenset(
     "EU EEA AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE IS LI NO".split()
 )
+# What the Commission found adequate (article 45): no safeguard is needed. Of the United States only who is certified: that is to be named.
+ADEQUATE = frozenset("AD AR CA CH FO GB GG IL IM JE JP KR NZ UK UY".split())
 
 
 def gaps(declared: DataSettings) -> tuple[Finding, ...]:
@@ -42,6 +44,14 @@ def gaps(declared: DataSettings) -> tuple[Finding, ...]:
     return tuple(found)
 
 
+def lies(place: str) -> Literal["covered", "abroad", "unknown"]:
+    """Whether chapter V asks for a safeguard at a place; what is no country's code is not known."""
+    code = place.strip().upper()
+    if code in EEA | ADEQUATE:
+        return "covered"
+    return "abroad" if len(code) == 2 and code.isalpha() and code.isascii() else "unknown"  # noqa: PLR2004 - ISO 3166
+
+
 def _elsewhere(declared: DataSettings, name: str) -> list[Finding]:
     one = declared.datasets[name]
     entries = [entry for entry in declared.processing.values() if name in entry.datasets]
@@ -49,7 +59,9 @@ def _elsewhere(declared: DataSettings, name: str) -> list[Finding]:
     if one.location and allowed and one.location not in allowed:
         return [_gap("wrong-place", name, f"{name} lies in {one.location}; its processing allows {', '.join(sorted(allowed))} (article 44).", "Move it, or widen the register's locations.", Severity.CRITICAL)]  # fmt: skip
     guarded = any(transfer.partition(":")[0].strip() == one.location and transfer.partition(":")[2].strip() for entry in entries for transfer in entry.transfers)  # fmt: skip
-    if one.location and one.location not in EEA and not guarded:
+    if one.location and lies(one.location) == "unknown" and not guarded:
+        return [_gap("place-unknown", name, f"{name} lies in {one.location!r}, which is no country's code: whether that is abroad is not known (articles 44 to 49).", "Write the country as DE, and what is in a region of a cloud by its country.")]  # fmt: skip
+    if one.location and lies(one.location) == "abroad" and not guarded:
         return [_gap("transfer-unguarded", name, f"{name} lies in {one.location}, outside the European Economic Area, and no safeguard is named (articles 44 to 49).", f"Name it: transfers: ['{one.location}: standard contractual clauses'].")]  # fmt: skip
     return []
 
@@ -61,7 +73,7 @@ def _of_entry(name: str, entry: Processing) -> list[Finding]:
     found += [
         _gap("transfer-unguarded", name, f"Processing {name!r} transfers to {transfer} without a safeguard (articles 44 to 49).", f"Name it: '{transfer}: standard contractual clauses'.")
         for transfer in entry.transfers
-        if not transfer.partition(":")[2].strip()
+        if not transfer.partition(":")[2].strip() and lies(transfer.partition(":")[0]) != "covered"
     ]  # fmt: skip
     return found
 
