@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from datareeve.capabilities.quality.asking import Ask, Context, ask
+from datareeve.capabilities.quality.asking import ask
+from datareeve.capabilities.quality.asking_context import Ask, Context
 from datareeve.capabilities.quality.engines.dialect import Query
 from datareeve.capabilities.quality.engines.places import choose
 from datareeve.core.value import Value
@@ -21,7 +22,7 @@ from datareeve.core.value import Value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from datareeve.capabilities.quality.asking import Count
+    from datareeve.capabilities.quality.asking_context import Count
     from datareeve.capabilities.quality.catalog import Catalog, CatalogTable
     from datareeve.capabilities.quality.engines.dialect import Dialect
     from datareeve.capabilities.quality.rule import Contract, Rule, Table

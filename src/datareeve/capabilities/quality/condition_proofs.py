@@ -12,14 +12,13 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from datareeve.capabilities.quality.engines.dialect import BOUNDS
 from datareeve.capabilities.quality.statement_sql import condition_sql
 from datareeve.core.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from datareeve.capabilities.quality.asking import Context
+    from datareeve.capabilities.quality.asking_context import Context
 
 
 def prove(context: Context) -> str:
@@ -43,9 +42,7 @@ def _set(context: Context) -> str:
 def _range(context: Context) -> str:
     """Every bound must follow from conditions of the table; NaN would pass a condition, so floats are measured."""
     column = context.table.column(context.rule.columns[0]) if len(context.rule.columns) == 1 else None
-    given = {
-        key: context.rule.arguments[key] for key in BOUNDS if context.rule.arguments.get(key) is not None
-    }
+    given = context.rule.limits
     if column is None or not given or column.family != "integer":
         return ""
     bounds = [(check, bound) for check, bound in _checks(context, _bound) if bound[0] == column.name]

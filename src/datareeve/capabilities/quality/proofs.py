@@ -5,12 +5,12 @@ Only what the engine keeps at all times counts. A constraint that was never vali
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datareeve.capabilities.quality.asking import Context
+    from datareeve.capabilities.quality.asking_context import Context
     from datareeve.capabilities.quality.catalog import CatalogColumn
 
 LOGICAL = {
@@ -75,7 +75,7 @@ def _foreign_key(context: Context) -> str:
 def _length(context: Context) -> str:
     column, arguments = _column(context), context.rule.arguments
     most = arguments.get("at_most")
-    if column is None or column.max_length is None or most is None or set(_given(arguments)) - {"at_most"}:
+    if column is None or column.max_length is None or most is None or set(context.rule.limits) - {"at_most"}:
         return ""
     return f"{column.name} is {column.type}" if column.max_length <= float(most) else ""
 
@@ -114,14 +114,6 @@ PROOFS: dict[str, Callable[[Context], str]] = {
     "not-null": _not_null, "unique": _unique, "foreign-key": _foreign_key, "length": _length, "type": _type, "format": _format, "set": _set,
     "range": _by_checks, "condition": _by_checks,
 }  # fmt: skip
-
-
-def _given(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: arguments[key]
-        for key in ("at_least", "at_most", "above", "below")
-        if arguments.get(key) is not None
-    }
 
 
 # -- schema ----------------------------------------------------------------------------------------------------------------------------

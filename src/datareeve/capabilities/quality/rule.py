@@ -120,6 +120,12 @@ class Rule(Value):
         return given
 
     @property
+    def limits(self) -> dict[str, Any]:
+        """The bounds among its arguments that are given: at_least, at_most, above, below."""
+        given = ((key, self.arguments.get(key)) for key in ("at_least", "at_most", "above", "below"))
+        return {key: value for key, value in given if value is not None}
+
+    @property
     def words(self) -> str:
         """The rule in words, without a value of a row: 'flights.tailnum references planes (tailnum)'."""
         place = f"{self.table}.{self.columns[0]}" if len(self.columns) == 1 else f"{self.table} ({', '.join(self.columns)})" if self.columns else self.table  # fmt: skip
