@@ -129,6 +129,37 @@ def test_a_personal_key_is_only_counted(app):
     assert "example.com" not in outcome.model_dump_json()
 
 
+@pytest.mark.parametrize(
+    ("declared", "keys"),
+    [("personal: {id: national-id}", None), ("subject: customer, subject_key: id", None), ("personal: {email: email}", [{"id": 7}])],
+)  # fmt: skip
+def test_keys_of_persons_are_not_told(app, declared, keys):
+    change(app, "DELETE FROM customers WHERE id = 7")
+    estate = ESTATE.replace("personal: {email: email}", declared).replace("authority: {default: allow}\n", "")  # fmt: skip
+    (app.project / "estate.yaml").write_text(estate)
+    again = App.open(app.project)
+    try:
+        plan = again.preview(Reconcile(left="shop", right="warehouse", table="customers"))
+        assert any(one.rule == "keys-not-told" for one in plan.findings) == (keys is None)
+        part = again.apply(plan, by="tester", approved=True).parts[0]
+    finally:
+        again.close()
+    told = next(one for one in part.findings if one.rule == "rows-only-left")
+    assert (part.figures["only_left"], told.figures["keys"]) == (1, keys or [])
+
+
+def test_equal_is_said_with_the_columns_that_were_not_compared(app):
+    wanted = Reconcile(left="shop", right="warehouse", table="customers")
+    part = app.apply(app.preview(wanted), by="tester", approved=True).parts[0]
+    assert [one.what for one in part.findings if one.rule == "equal-but-for"] == [
+        "They are equal but for 1 columns that were not compared: right loaded."
+    ]
+    on_purpose = wanted.model_copy(update={"leave_out": ("loaded",)})
+    part = app.apply(app.preview(on_purpose), by="tester", approved=True).parts[0]
+    assert part.status == "done"
+    assert not any(one.rule == "equal-but-for" for one in part.findings)
+
+
 def test_what_cannot_be_compared_is_said_before_anything_is_read(app):
     with pytest.raises(BadInput, match="no table 'nowhere'"):
         app.preview(Reconcile(left="shop", right="warehouse", table="nowhere"))

@@ -114,6 +114,18 @@ def test_a_personal_key_is_counted_and_never_told(world):
     assert len(heard.answers) > 2
 
 
+def test_a_personal_number_stands_in_no_statement_and_no_answer(world):
+    secret = [(900_000_000 + n * 7, n) for n in range(600)]
+    for kind in ("pg", "duck"):
+        world.load(kind, "insured", "ssn bigint primary key, n int", secret)
+    world.execute("duck", "UPDATE insured SET n = -1 WHERE n = 44", "DELETE FROM insured WHERE n = 45")
+    heard = Listening(world.systems["pg"])
+    told = against(heard, world.systems["duck"], "insured", personal=frozenset({"ssn"}))
+    assert (told["only_left"], told["differing"], told["columns"], told["keys"]) == (1, 1, {"n": 1}, {})
+    numbers_said = set(re.findall(r"\b9000\d{5}\b", f"{told} {heard.answers} {heard.asked}"))
+    assert numbers_said == set()
+
+
 class Listening:
     """A reader that keeps what it answered to `measure`, and can be made to fail."""
 

@@ -33,6 +33,7 @@ class ReconcileFacts(Value):
     left: Table
     right: Table
     personal: tuple[str, ...] = ()  # columns of either, by the estate's datasets
+    subject_keys: tuple[str, ...] = ()  # as above
     statement_seconds: float | None = None
     busy_share: float = 1.0
 
@@ -112,6 +113,9 @@ class Reconcile(Operation[ReconcileFacts]):
             left=left,
             right=right,
             personal=tuple(sorted({name for one in (left, right) for name in _personal(datasets, one)})),
+            subject_keys=tuple(
+                sorted({name for one in (left, right) for name in _subject_keys(datasets, one)})
+            ),
             statement_seconds=self.statement_seconds or settings["statement_seconds"],
             busy_share=settings["busy_share"],
         )
@@ -124,7 +128,7 @@ class Reconcile(Operation[ReconcileFacts]):
             fold=self.ignore_case,
             json_as_text=self.json_as_text,
         )
-        wanted = Wanted(key=self.key, columns=self.columns, leave_out=self.leave_out, choices=choices, personal=frozenset(facts.personal), until_column=self.until_column or "")  # fmt: skip
+        wanted = Wanted(key=self.key, columns=self.columns, leave_out=self.leave_out, choices=choices, personal=frozenset(facts.personal), subject_keys=frozenset(facts.subject_keys), until_column=self.until_column or "")  # fmt: skip
         prepared = planning.prepare(facts.left, facts.right, wanted)
         place = f"{facts.left.label} and {facts.right.label}"
         compared = len(prepared.pairing.pairs)
@@ -183,20 +187,24 @@ class Reconcile(Operation[ReconcileFacts]):
 
 def _personal(datasets: dict[str, Any], table: Table) -> set[str]:
     """The columns of a table that the estate calls personal."""
+    return {column for one in _datasets(datasets, table) for column, category in (one.get("personal") or {}).items() if category != "no"}  # fmt: skip
+
+
+def _subject_keys(datasets: dict[str, Any], table: Table) -> set[str]:
+    """The columns of a table that say whose data a row is: a customer's number is that customer's."""
+    return {str(one["subject_key"]) for one in _datasets(datasets, table) if one.get("subject_key")}
+
+
+def _datasets(datasets: dict[str, Any], table: Table) -> list[dict[str, Any]]:
     names = {table.table.name, table.table.place[-1]}
-    mine = (
-        one for one in datasets.values() if one.get("system") == table.system and one.get("table") in names
-    )
-    return {
-        column for one in mine for column, category in (one.get("personal") or {}).items() if category != "no"
-    }
+    return [one for one in datasets.values() if one.get("system") == table.system and one.get("table") in names]  # fmt: skip
 
 
 def _beforehand(facts: ReconcileFacts, prepared: Prepared) -> tuple[Finding, ...]:
     """What cannot be compared, and what is compared in a way that one should know."""
     place = f"{facts.left.label} and {facts.right.label}"
     left_out = [
-        Finding(rule="column-not-compared", subject=f"{place} ({name})", what=f"{name} is not compared: {why}.", severity=Severity.INFO if why.endswith("as asked for") else Severity.WARNING)
+        Finding(rule="column-not-compared", subject=f"{place} ({name})", what=f"{name} is not compared: {why}.", severity=Severity.INFO if why.endswith(planning.ON_PURPOSE) else Severity.WARNING)
         for name, why in prepared.pairing.left_out.items()
     ]  # fmt: skip
     notes = [
@@ -204,4 +212,5 @@ def _beforehand(facts: ReconcileFacts, prepared: Prepared) -> tuple[Finding, ...
         for pair in prepared.pairing.pairs
         if pair.note
     ]  # fmt: skip
-    return (*left_out, *notes)
+    untold = [Finding(rule="keys-not-told", subject=place, what=f"{', '.join(prepared.key)} is personal data or a subject's key, as the estate says: rows are counted, and their keys not told.", severity=Severity.INFO)] if prepared.key_is_personal else []  # fmt: skip
+    return (*left_out, *untold, *notes)

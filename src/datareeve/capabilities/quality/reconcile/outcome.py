@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datareeve.systems.quality_desk import Desk
 
 WORK = "reconcile"
+NAMED = 10  # columns in one finding
 FIGURES = (
     "rows_left", "rows_right", "segments", "segments_differing", "only_left", "only_right", "differing", "lagging", "repeated_keys", "statements",
     "seconds", "seconds_left", "seconds_right", "bytes_fetched",
@@ -63,6 +64,9 @@ def findings_of(told: dict[str, Any], left: str, right: str) -> Iterator[Finding
                 severity=Severity.CRITICAL,
                 figures={kind: told[kind], "keys": told["keys"].get(kind, []), **({"columns": told["columns"]} if differing else {})},
             )  # fmt: skip
+    if told["equal"] and told["not_compared"]:
+        some = told["not_compared"]
+        yield Finding(rule="equal-but-for", subject=place, what=f"They are equal but for {len(some):,} columns that were not compared: {', '.join(some[:NAMED])}{' and others' if len(some) > NAMED else ''}.", instead="Pair them by columns, make them readable, or name them in leave_out, if they do not matter.")  # fmt: skip
     yield from _remarks(told, place)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from datareeve.capabilities.quality.reconcile.tables import Table
 
+ON_PURPOSE = "as asked for"
 FILES = ("duckdb", "folder")
 # A second of one core: rows times columns. Measured by bench/quality_reconcile.py; only an estimate is made of it.
 CELLS_PER_SECOND = {"postgresql": 10e6, "mysql": 5e6, "sqlite": 0.6e6, "duckdb": 20e6, "folder": 20e6}
@@ -29,6 +30,7 @@ class Wanted(Value):
     leave_out: tuple[str, ...] = ()
     choices: Choices = Choices()
     personal: frozenset[str] = frozenset()  # columns of either side
+    subject_keys: frozenset[str] = frozenset()  # columns of either side that say whose data a row is
     until_column: str = ""
 
 
@@ -37,7 +39,8 @@ class Prepared(Value):
 
     pairing: Pairing
     key: tuple[str, ...] = ()
-    key_is_personal: bool = False
+    key_is_personal: bool = False  # or a subject's: it is told nobody
+    key_is_hashed: bool = False
     native: bool = False
     problems: tuple[str, ...] = ()  # why nothing can be compared
 
@@ -59,7 +62,8 @@ def prepare(left: Table, right: Table, wanted: Wanted) -> Prepared:
     return Prepared(
         pairing=pairing,
         key=key,
-        key_is_personal=bool(named & wanted.personal),
+        key_is_personal=bool(named & (wanted.personal | wanted.subject_keys)),
+        key_is_hashed=bool(named & wanted.personal),
         native=_native(left, right),
         problems=tuple(problems),
     )
@@ -98,7 +102,12 @@ def _native(left: Table, right: Table) -> bool:
 def compared(left: Table, right: Table, prepared: Prepared, **options: object) -> Compared:
     """The plan's own part: JSON, and all that `reconcile` needs."""
     sides = {name: Asked(system=one.system, kind=one.kind, encoding=one.encoding, place=one.table.place, label=one.label) for name, one in (("left", left), ("right", right))}  # fmt: skip
-    return Compared.model_validate({**sides, "pairs": prepared.pairing.pairs, "key": prepared.key, "key_is_personal": prepared.key_is_personal, "native": prepared.native, **options})  # fmt: skip
+    return Compared.model_validate({**sides, "pairs": prepared.pairing.pairs, "key": prepared.key, "key_is_personal": prepared.key_is_personal, "key_is_hashed": prepared.key_is_hashed, "not_compared": not_on_purpose(prepared), "native": prepared.native, **options})  # fmt: skip
+
+
+def not_on_purpose(prepared: Prepared) -> tuple[str, ...]:
+    """The columns that are not compared, though nobody asked for that."""
+    return tuple(name for name, why in prepared.pairing.left_out.items() if not why.endswith(ON_PURPOSE))
 
 
 def estimated_seconds(tables: Sequence[Table], columns: int) -> float | None:

@@ -1,7 +1,7 @@
 """Two tables compared as a plan says: the search, a second look at what differs, and which columns it is in.
 
 Everything is read only, by `measure` of either system. What comes here are counts, sums, fingerprints and keys, never another value; where the
-key is personal data, hashes of keys.
+key is personal data, hashes of keys. A subject's own key, `subject_key`, is told nobody; where it is an integer, it comes here to find the row again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def reconcile(
 ) -> dict[str, Any]:
     """What is equal and what is not, as JSON.
 
-    {equal, exact, rows_left, rows_right, segments, only_left, only_right, differing, lagging, repeated_keys, columns: {name: rows},
+    {equal, exact, rows_left, rows_right, segments, only_left, only_right, differing, lagging, repeated_keys, columns: {name: rows}, not_compared: [column],
     keys: {only_left: [...], only_right: [...], differing: [...]}, not_looked_into: {segments, rows_left, rows_right}, until, undated: {left, right}, snapshots,
     statements, seconds, seconds_left, seconds_right, bytes_fetched}. `exact` false: the counts are lower bounds.
     Errors: `Failed` with the engine's code; `Unreachable`.
@@ -48,7 +48,9 @@ def reconcile(
     compared, salt, began = Compared.model_validate(plan), secrets.token_hex(8), perf_counter()
     sides = Side(compared, left=True, salt=salt), Side(compared, left=False, salt=salt)
     for side in sides:
-        side.by_integer = len(side.key) == 1 and side.key[0][1].form == "integer"
+        side.by_integer = (
+            len(side.key) == 1 and side.key[0][1].form == "integer" and not compared.key_is_hashed
+        )
     both = Both(Asking(left, sides[0], compared), Asking(right, sides[1], compared))
     with both.at_once():
         until = _until(both, compared)
@@ -62,6 +64,7 @@ def reconcile(
         "columns": columns,
         "columns_of_rows": asked,
         "keys": _evidence(compared, found),
+        "not_compared": list(compared.not_compared),
         "until": until,
         "undated": dict(zip(("left", "right"), undated, strict=True)),
         **_cost(both, perf_counter() - began),

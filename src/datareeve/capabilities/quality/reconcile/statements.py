@@ -34,6 +34,8 @@ class Compared(Value):
     pairs: tuple[Pair, ...]
     key: tuple[str, ...] = ()  # names of the left side; none: rows are compared as a multiset
     key_is_personal: bool = False
+    key_is_hashed: bool = False  # where its values are personal data: segments lie by its hash, and no statement has a value in it
+    not_compared: tuple[str, ...] = ()  # columns that were not left out on purpose
     native: bool = False  # one engine on both sides: its own hash
     until_column: str = ""
     until: str = ""
