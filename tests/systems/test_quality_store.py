@@ -94,6 +94,15 @@ def test_who_opens_incidents_sees_those_that_another_run_opened_meanwhile(where)
     assert seen == {"first": [], "second": ["I-first"]}
 
 
+def test_what_stands_open_of_a_contract_is_known_however_much_stands_open_elsewhere(store, monkeypatch):
+    monkeypatch.setattr(quality_store, "MOST", 1)
+    elsewhere = {**incident("I-elsewhere", NEW), "contract": "d"}
+    store.put_run(run("first", OLD), verdicts(OLD), lambda _: [incident("I-own", OLD), elsewhere])
+    seen = []
+    store.put_run(run("second", NEW), verdicts(NEW), lambda standing: seen.extend(standing) or [])
+    assert {one["id"] for one in seen} == {"I-own", "I-elsewhere"}
+
+
 def test_who_forgets_while_another_does_leaves_it_to_them(database):
     with closing(QualityStore.open(database)) as one, closing(QualityStore.open(database)) as other:
         one.put_run(run("old", OLD), verdicts(OLD))

@@ -69,8 +69,9 @@ class QualityStore:
             )
             if t.dialect == "postgresql":
                 t.run(f"SELECT pg_advisory_xact_lock({STANDING})")
-            stood = t.rows(SQL["incidents"], contract=None, system=None, open=1, most=MOST)
-            kept = incidents([_read(one) for one in stood])
+            own = t.rows(SQL["incidents"], contract=run["contract"], system=run["system"], open=1, most=MOST)
+            every = t.rows(SQL["incidents"], contract=None, system=None, open=1, most=MOST)
+            kept = incidents([_read(one) for one in {one["id"]: one for one in (*own, *every)}.values()])
             t.run_many(SQL["incident_put"], [{**one, "told": json.dumps(one["told"])} for one in kept])
         return kept
 
