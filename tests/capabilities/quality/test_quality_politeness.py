@@ -1,4 +1,4 @@
-"""A check beside others: it rests between its calls too, lets a file go while it rests, and only what cannot be reached is down."""
+"""A check beside others: it rests between its calls too, lets a file go meanwhile, spills what has no room; only what cannot be reached is down."""
 
 from __future__ import annotations
 
@@ -177,3 +177,26 @@ def test_a_backslash_in_a_literal_is_itself_whatever_the_server_says(database, t
     with contextlib.closing(registry):
         rule = Rule(id="set", kind="set", table="t", columns=("w",), arguments={"values": ["a\\"]})
         assert rig.check(registry["app"], rig.of_rules(rule))["set"].says == "pass"
+
+
+@pytest.mark.parametrize(("code", "wanted"), [("duckdb.memory", 0), ("duckdb.timeout", None)])
+def test_bits_that_have_no_room_give_way_to_keys_which_are_spilled(tmp_path, code, wanted):
+    """What ran out of time is not begun anew."""
+    with contextlib.closing(duckdb.connect(str(tmp_path / "t.duckdb"))) as db:
+        made(db)
+        db.execute("CREATE VIEW seen AS SELECT m FROM t")
+    system = servers.elsewhere(tmp_path, shop={"kind": "duckdb", "path": "t.duckdb"})["shop"]
+    error = {"code": code, "what": "too much", "cause": "other"}
+
+    class Short(Answering):
+        def read(self, action, **given):
+            told = super().read(action, **given)
+            for one in given["statements"] if action == "measure" else ():
+                if "bitstring_agg" in one["sql"]:
+                    told["statements"][one["id"]] = {"error": error, "seconds": 0.0}
+            return told
+
+    rule = Rule(id="unique", kind="unique", table="seen", columns=("m",))
+    told = rig.check(Short(system, lambda told: told), rig.of_rules(rule))["unique"]
+    assert told.failing == wanted
+    assert (told.says == "pass") == (wanted == 0)

@@ -29,8 +29,9 @@ def first(one: Statement) -> str:
 
 def next_after(one: Statement, got: Mapping[str, Any]) -> Statement | None:
     """The statement without the form that could not be answered, or not wholly; None where it was."""
-    if one.close:
-        return one.model_copy(update={"close": None}) if may_go_on(got) else None
+    if one.close:  # what has no room for its bits may have it for its keys: those are spilled
+        may = may_go_on(got) or str((got.get("error") or {}).get("code")).endswith(".memory")
+        return one.model_copy(update={"close": None}) if may else None
     if one.listing:
         is_more = len(got.get("rows", ())) > LISTED
         return one.model_copy(update={"listing": ""}) if is_more or may_go_on(got) else None
