@@ -262,3 +262,37 @@ def test_rights_of_everybody_in_mariadb_are_seen_or_not_run(shop, mariadb):
             cursor.execute("DROP USER narrow@'%'")
             cursor.execute(f"REVOKE SELECT ON `{base}`.people FROM PUBLIC")
         assert said == {"narrow": "not run", "looker": "pass", "root": "fail"}
+
+
+# -- what the planner remembers --------------------------------------------------------------------------------------------------------------
+
+REMEMBERS = (
+    "CREATE TABLE visits (customer_id int, mail text, country text) PARTITION BY LIST (country)",
+    "CREATE TABLE visits_mx PARTITION OF visits FOR VALUES IN ('MX')",
+    "CREATE TABLE visits_de PARTITION OF visits FOR VALUES IN ('DE')",
+    "CREATE INDEX ON visits_mx (lower(mail))",
+    f"INSERT INTO visits SELECT {SUBJECT}, '{subject_rig.EMAIL}', 'MX' FROM generate_series(1, 50)",
+    "INSERT INTO visits SELECT 4000 + n % 90, 'p' || n % 90 || '@example.com', 'DE' FROM generate_series(1, 900) n",
+    "CREATE TABLE wishes (customer_id int, mail text, what text)",
+    f"INSERT INTO wishes SELECT {SUBJECT}, '{subject_rig.EMAIL}', 'w' || n % 3 FROM generate_series(1, 60) n",
+    'CREATE STATISTICS "Of wishes" (mcv) ON mail, what FROM wishes',
+    "COMMENT ON STATISTICS \"Of wishes\" IS 'kept'",
+    "ANALYZE visits",
+    "ANALYZE visits_mx",
+    "ANALYZE wishes",
+)
+KNOWN = "SELECT (SELECT count(*) FROM pg_stats WHERE schemaname = 'public' AND most_common_vals::text LIKE '%quetzal%'), (SELECT count(*) FROM pg_stats_ext WHERE most_common_vals::text LIKE '%quetzal%')"
+
+
+def test_statistics_of_partitions_expressions_and_several_columns_forget_too(shop):
+    shop.change(*REMEMBERS)
+    of = {"system": "app", "subject": "customer", "subject_key": "customer_id", "personal": {"mail": "email"}}
+    more = {name: {**of, "table": name} for name in ("visits", "wishes")}
+    shop.save(datasets={"customers": shop.estate["datasets"]["customers"], **more}, processing={})
+    shop.change("DROP TABLE order_items, orders, sessions")
+    shop.reopen()
+    assert shop.query(KNOWN) == [(4, 1)]
+    plan = shop.erasure()
+    assert shop.apply(plan).status == "done"
+    assert shop.query(KNOWN) == [(0, 0)]
+    assert shop.query("SELECT stxname, obj_description(oid) FROM pg_statistic_ext") == [("Of wishes", "kept")]

@@ -81,14 +81,14 @@ class Subjects(Adapter):
 
     @reads
     def statistics_remain(self, table: str, columns: list[str], sought: dict[str, Any]) -> int:
-        """In how many columns the planner's statistics still hold a value that tells the subject."""
+        """In how many columns the planner's statistics still hold a value that tells the subject; expressions and groups of columns count as one."""
         from datareeve.systems.pg_erase import STATISTICS_SQL  # noqa: PLC0415 - PostgreSQL's
 
         one = Sought.model_validate(sought)
         finder = Finder(self._keyed(), [t for t in one.traces if not t.weak])
         schema, name = table.split(".", 1)
         kept = self.read("query", sql=STATISTICS_SQL, parameters=[schema, name, columns])
-        return sum(finder.is_in(row["kept"]) for row in kept)
+        return len({row["name"] for row in kept if finder.is_in(row["kept"])})
 
     @reads
     def view_is_former(self, view: str, filenode: int) -> bool:

@@ -95,16 +95,38 @@ def remove_batches(
 
 
 def clear_statistics(system: Postgres, table: str, columns: list[str], run: str) -> dict[str, Any]:
-    """Forget what pg_statistic keeps of some columns, where the server can (18), and gather the table's anew."""
+    """Forget what the planner keeps of some columns, of partitions, expressions of indexes and CREATE STATISTICS too, and gather the table's anew.
+
+    ANALYZE passes by what has no rows any more. PostgreSQL 18 can clear single columns; statistics of several are made anew.
+    """
     schema, name = table.split(".", 1)
     with system._acting(run) as connection:  # noqa: SLF001 - as above
         if connection.info.server_version >= CLEARS_STATISTICS:
-            for column in columns:
+            for one in connection.execute(KEPT_OF, (schema, name, columns)).fetchall():
                 connection.execute(
-                    "SELECT pg_clear_attribute_stats(%s, %s, %s, false)", (schema, name, column)
+                    "SELECT pg_clear_attribute_stats(%s, %s, %s, %s)",
+                    (one["schema"], one["relation"], one["name"], one["inherited"]),
                 )
         connection.execute(pgsql.SQL("VACUUM (ANALYZE) {}").format(pgsql.Identifier(schema, name)), prepare=False)  # fmt: skip
+        for one in connection.execute(OF_SEVERAL, (schema, name)).fetchall():
+            _made_anew(connection, one)
     return {}
+
+
+def _made_anew(connection: Any, one: dict[str, Any]) -> None:
+    """Statistics of several columns of a table without rows, dropped and made as they were: nothing else empties them."""
+    table, own = pgsql.Identifier(one["schema"], one["relation"]), pgsql.Identifier(one["own_schema"], one["name"])  # fmt: skip
+    if connection.execute(pgsql.SQL("SELECT FROM {} LIMIT 1").format(table)).fetchone() is not None:
+        return  # ANALYZE has just gathered them
+    statements = [
+        pgsql.SQL("DROP STATISTICS {}").format(own),
+        pgsql.SQL(one["definition"]),
+        pgsql.SQL("COMMENT ON STATISTICS {} IS {}").format(own, pgsql.Literal(one["comment"])),
+        pgsql.SQL("ALTER STATISTICS {} OWNER TO {}").format(own, pgsql.Identifier(one["owner"])),
+    ]
+    with connection.transaction():
+        for statement in statements:
+            connection.execute(statement, prepare=False)
 
 
 def refresh(system: Postgres, view: str, columns: list[str], run: str) -> dict[str, Any]:
@@ -115,9 +137,34 @@ def refresh(system: Postgres, view: str, columns: list[str], run: str) -> dict[s
     return clear_statistics(system, view, columns, run)
 
 
-STATISTICS_SQL = """
-SELECT coalesce(most_common_vals::text, '') || ' ' || coalesce(histogram_bounds::text, '') || ' ' || coalesce(most_common_elems::text, '') AS kept
-  FROM pg_stats WHERE schemaname = %s AND tablename = %s AND attname = ANY(%s)
+# A table with all that inherits from it, partitions too, and the indexes of expressions over them.
+RELATIONS = """
+WITH RECURSIVE tables (oid) AS (
+  SELECT to_regclass(format('%%I.%%I', %s::text, %s::text))::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tables t ON t.oid = i.inhparent
+), relations AS (
+  SELECT oid, false AS of_index FROM tables UNION ALL SELECT x.indexrelid, true FROM pg_index x JOIN tables t ON t.oid = x.indrelid WHERE x.indexprs IS NOT NULL
+)
+"""
+_KEPT = """
+  FROM relations r JOIN pg_class c ON c.oid = r.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_stats p ON p.schemaname = n.nspname AND p.tablename = c.relname AND (r.of_index OR p.attname = ANY(%s::text[]))
+"""
+KEPT_OF = (
+    f"{RELATIONS} SELECT n.nspname AS schema, c.relname AS relation, p.attname AS name, p.inherited {_KEPT}"
+)
+OF_SEVERAL = f"""{RELATIONS}
+SELECT n.nspname AS schema, c.relname AS relation, en.nspname AS own_schema, e.stxname AS name, pg_get_statisticsobjdef(e.oid) AS definition,
+       obj_description(e.oid, 'pg_statistic_ext') AS comment, pg_get_userbyid(e.stxowner) AS owner
+  FROM tables t JOIN pg_statistic_ext e ON e.stxrelid = t.oid JOIN pg_namespace en ON en.oid = e.stxnamespace
+  JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY e.oid
+"""
+STATISTICS_SQL = f"""{RELATIONS}
+SELECT CASE WHEN r.of_index THEN '' ELSE p.attname END AS name,
+       coalesce(most_common_vals::text, '') || ' ' || coalesce(histogram_bounds::text, '') || ' ' || coalesce(most_common_elems::text, '') AS kept {_KEPT}
+UNION ALL SELECT '', coalesce(s.most_common_vals::text, '') FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_stats_ext s ON s.schemaname = n.nspname AND s.tablename = c.relname
+UNION ALL SELECT '', coalesce(s.most_common_vals::text, '') || ' ' || coalesce(s.histogram_bounds::text, '') FROM tables t JOIN pg_class c ON c.oid = t.oid
+  JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_stats_ext_exprs s ON s.schemaname = n.nspname AND s.tablename = c.relname
 """
 
 
