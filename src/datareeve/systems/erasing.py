@@ -82,12 +82,18 @@ class Subjects(Adapter):
     @reads
     def statistics_remain(self, table: str, columns: list[str], sought: dict[str, Any]) -> int:
         """In how many columns the planner's statistics still hold a value that tells the subject; expressions and groups of columns count as one."""
-        from datareeve.systems.pg_erase import STATISTICS_SQL  # noqa: PLC0415 - PostgreSQL's
+        from datareeve.systems.pg_erase import OF_EXPRESSIONS_SQL, STATISTICS_SQL  # noqa: PLC0415 - PostgreSQL's
 
         one = Sought.model_validate(sought)
         finder = Finder(self._keyed(), [t for t in one.traces if not t.weak])
         schema, name = table.split(".", 1)
-        kept = self.read("query", sql=STATISTICS_SQL, parameters=[schema, name, columns])
+        # PostgreSQL 13 has no statistics of expressions.
+        more = self.read("query", sql="SELECT to_regclass('pg_catalog.pg_stats_ext_exprs') IS NOT NULL AS there", shape="scalar")  # fmt: skip
+        kept = self.read(
+            "query",
+            sql=STATISTICS_SQL + (OF_EXPRESSIONS_SQL if more else ""),
+            parameters=[schema, name, columns],
+        )
         return len({row["name"] for row in kept if finder.is_in(row["kept"])})
 
     @reads

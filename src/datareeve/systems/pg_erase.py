@@ -163,6 +163,8 @@ SELECT CASE WHEN r.of_index THEN '' ELSE p.attname END AS name,
        coalesce(most_common_vals::text, '') || ' ' || coalesce(histogram_bounds::text, '') || ' ' || coalesce(most_common_elems::text, '') AS kept {_KEPT}
 UNION ALL SELECT '', coalesce(s.most_common_vals::text, '') FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_stats_ext s ON s.schemaname = n.nspname AND s.tablename = c.relname
+"""
+OF_EXPRESSIONS_SQL = """
 UNION ALL SELECT '', coalesce(s.most_common_vals::text, '') || ' ' || coalesce(s.histogram_bounds::text, '') FROM tables t JOIN pg_class c ON c.oid = t.oid
   JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_stats_ext_exprs s ON s.schemaname = n.nspname AND s.tablename = c.relname
 """
