@@ -296,3 +296,23 @@ def test_statistics_of_partitions_expressions_and_several_columns_forget_too(sho
     assert shop.apply(plan).status == "done"
     assert shop.query(KNOWN) == [(0, 0)]
     assert shop.query("SELECT stxname, obj_description(oid) FROM pg_statistic_ext") == [("Of wishes", "kept")]
+
+
+# -- names of files --------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("ana.quetzalcoatl@example.org.log", 1), ("customer-4711.log", 1), ("customer_id=4711/a.log", 1), ("4711.log", 0), ("customer-4712.log", 0)],
+)  # fmt: skip
+def test_a_file_whose_name_tells_the_person_blocks(shop, name, told):
+    path = shop.folder / "lake/seen" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("nothing of anybody\n")
+    seen = {"system": "lake", "table": "seen/**/*.log", "subject": "customer"}
+    shop.save(datasets={"customers": shop.estate["datasets"]["customers"], "seen": seen}, processing={})
+    shop.change("DROP TABLE order_items, orders, sessions")
+    shop.reopen()
+    blockers = shop.erasure().blockers
+    assert len([one for one in blockers if "by their own names" in one]) == told
+    assert "4711" not in str(blockers)

@@ -61,6 +61,15 @@ class Subjects(Adapter):
         }
 
     @reads
+    def files_named(self, table: str, sought: dict[str, Any]) -> int:
+        """How many files of a dataset have what tells the subject in their own name, or in a folder's: customer_id=4711/part-0.parquet."""
+        one, source = Sought.model_validate(sought), self._source(table)
+        finder = Finder(self._keyed(), one.traces, one.names)
+        names = [path.relative_to(source.folder) for path in source.files()]
+        # Behind an address an ending looks like more of its domain.
+        return sum(any(finder.is_in(one.as_posix()) for one in (name, name.with_suffix(""), name.with_suffix("").with_suffix(""))) for name in names)  # fmt: skip
+
+    @reads
     def subject_counts(
         self, stores: list[dict[str, Any]], sought: dict[str, Any] | None = None
     ) -> dict[str, int]:

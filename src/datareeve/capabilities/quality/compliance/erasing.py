@@ -303,6 +303,8 @@ def blockers(facts: SubjectFacts, held: set[str], *, leave_held: bool, shared: b
     ]
     found += [f"{one.dataset}: {one.why}. {one.instead}" for one in facts.unreached if one.blocks]
     for one in facts.counted:
+        if one.named and one.place.store.mode != "keep" and one.place.name not in held:
+            found.append(f"{one.place.name}: {one.named:,} files of {one.place.system} tell {facts.who} by their own names, or their folders', which would stay. Rename or remove them.")  # fmt: skip
         if not one.rows or one.place.store.mode == "keep" or one.place.name in held:
             continue
         if one.place.kind not in WRITTEN:

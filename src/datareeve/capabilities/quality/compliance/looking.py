@@ -50,6 +50,7 @@ class Counted(Value):
     rows: int
     others: int = 0  # rows that hold the same identifying values and are not the subject's
     may: bool = True  # has our role the rights?
+    named: int = 0  # files whose names tell the subject
     gone: int = 0  # rows that a run erased which wrote no proof
 
     @property
@@ -200,7 +201,8 @@ def _counted(systems: Systems, place: Place, sought: Sought) -> Counted:
     if by_value is not None:
         both = place.store.model_copy(update={"match": place.store.match.model_copy(update={"values": by_value.match.values}), "mode": "delete"})  # fmt: skip
         others = count(systems, place.system, by_value, asked) - count(systems, place.system, both, asked)
-    return Counted(place=place, rows=rows, others=max(others, 0), may=_may(systems, place))
+    named = systems[place.system].read("files_named", table=place.store.table, sought=asked) if place.kind == "folder" else 0  # fmt: skip
+    return Counted(place=place, rows=rows, others=max(others, 0), may=_may(systems, place), named=named)
 
 
 def _referred(systems: Systems, found: Places, counted: tuple[Counted, ...], sought: Sought) -> tuple[Referred, ...]:  # fmt: skip
