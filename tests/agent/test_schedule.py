@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import time_machine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datareeve.agent.schedule import Serve, due
@@ -75,6 +75,7 @@ def test_every_hour_is_every_hour_through_both_changes():
         )
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 200),
     st.sampled_from(["2026-03-28T20:00", "2026-10-24T20:00"]),
@@ -142,11 +143,13 @@ class Application:
             raise self.estate
         return self.estate
 
-    def operation(self, name, plan, effect=Effect.READ, cron="* * * * *", *, takes_long=False):
-        self.operations[name] = SimpleNamespace(name=name, effect=effect, plan=plan, takes_long=takes_long)
+    def operation(self, name, plan, effect=Effect.READ, cron="* * * * *", **also):
+        known = {"takes_long": False, "sampled_as": "", **also}
+        self.operations[name] = SimpleNamespace(name=name, effect=effect, plan=plan, **known)
+        inputs = {} if known["sampled_as"] else {"system": "app"}
         schedules = {
             **self.estate.schedules,
-            name: Schedule(operation=name, inputs={"system": "app"}, cron=cron),
+            name: Schedule(operation=name, inputs=inputs, cron=cron),
         }
         self.estate = self.estate.model_copy(update={"schedules": schedules})
 
@@ -206,6 +209,14 @@ def test_the_figures_of_a_read_operation_become_samples(app):
     ]
     assert samples[0].labels == {"operation": "health", "schedule": "health"}
     assert events(app) == []
+
+
+def test_the_figures_of_what_looks_and_may_write_a_page_of_it_become_samples_too(app):
+    app.operation("report", lambda: plan_of("report", broken=2), Effect.REVERSIBLE, sampled_as="quality")
+    app.operation("vacuum", lambda: plan_of("vacuum", bloat=3), Effect.REVERSIBLE)
+    looks(Serve(app, nobody), 2)
+    assert [(s.name, s.value) for s in app.ledger.samples("quality")] == [("broken", 2.0)]
+    assert app.ledger.samples("app") == []
 
 
 def test_an_effect_is_applied_in_the_schedules_name_and_written_down(app):

@@ -190,7 +190,8 @@ class Serve:
             self._missed(found)
         operation = self._app.catalogue.make(schedule.operation, schedule.inputs)
         at, plan = clock.stamp(), self._app.preview(operation)
-        if operation.effect is Effect.READ:
+        # What is sampled by a name of its own looks, though it may write a page of it too: its figures are those of the look.
+        if operation.effect is Effect.READ or operation.sampled_as:
             self._add_samples(name, schedule, plan, at)
         if any(plan.all_steps()):
             self._apply(name, plan)
