@@ -65,6 +65,7 @@ class Context:
     dialect: Dialect
     key: tuple[str, ...]
     personal: frozenset[str]
+    only_rows: str = ""  # the engine's own SQL: the rule's rows, beside its condition
 
     @property
     def columns(self) -> tuple[CatalogColumn, ...]:
@@ -101,7 +102,8 @@ class Context:
     @property
     def where(self) -> str:
         """The rule's own condition in the engine's SQL; '' where it has none."""
-        return self.condition(self.rule.where) if self.rule.where else ""
+        own = self.condition(self.rule.where) if self.rule.where else ""
+        return self.dialect.all_of([own, self.only_rows])
 
     def condition(self, text: str) -> str:
         """A condition of the contract in the engine's SQL. Errors: `BadInput` `rule.sql`."""

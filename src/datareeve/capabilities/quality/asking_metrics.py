@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.asking_context import Context, Count
@@ -21,10 +22,12 @@ def row_count(context: Context) -> Ask:
 def metric(
     context: Context, function: str, column: CatalogColumn | None, *, q: float = 0.5
 ) -> dict[str, Any]:
-    """A metric as an aggregate or a query of its own. Errors: `BadInput` `rule.arguments`, `rule.does-not-fit`."""
+    """A metric as an aggregate or a query of its own. Errors: `BadInput` `rule.arguments`, `rule.does-not-fit`, `rule.columns`."""
     d = context.dialect
-    if function == "row-count" or column is None:
+    if function == "row-count" or (column is None and function == "count"):
         return {"aggregates": {"figure": context.total}}
+    if column is None:  # rows are no answer to another question
+        raise BadInput("rule.columns", f"A {function} is about one column, and the rule names none.")
     value = context.value(column)
     if function in ("median", "quantile"):
         context.fits(column, NUMERIC, f"A {function}")
@@ -69,12 +72,9 @@ def _expression(context: Context, function: str, column: CatalogColumn, value: s
 
 def aggregate(context: Context) -> Ask:
     """A metric, held to bounds."""
-    return _of_column(context, str(context.rule.arguments.get("function", "")))
-
-
-def _of_column(context: Context, function: str) -> Ask:
     column = context.only if context.rule.columns else None
-    return context.made(**metric(context, function, column, q=float(context.rule.arguments.get("q", 0.5))))
+    q = float(context.rule.arguments.get("q", 0.5))
+    return context.made(**metric(context, context.rule.metric, column, q=q))
 
 
 def freshness(context: Context) -> Ask:
@@ -89,9 +89,16 @@ def freshness(context: Context) -> Ask:
 
 
 def learned(context: Context) -> Ask:
-    """A metric, held to its history."""
-    arguments = context.rule.arguments
-    return _of_column(context, str(arguments.get("metric") or arguments.get("function") or "row-count"))
+    """A metric, held to its history: of the last whole day or hour of a time column, where the rule names one."""
+    if not context.rule.arguments.get("time"):
+        return aggregate(context)
+    from datareeve.capabilities.quality.learned import last_bucket  # noqa: PLC0415 - what learns is slow to load
+
+    context = replace(context, only_rows=last_bucket.rows(context))
+    if context.rule.metric == "sum":  # a day without rows has sold nothing, as its history has it
+        asked = metric(context, "sum", context.only)["aggregates"]["figure"]
+        return context.made(aggregates={"figure": f"coalesce({asked}, 0)"})
+    return aggregate(context)
 
 
 def distribution(context: Context) -> Ask:

@@ -35,7 +35,7 @@ Kind = Literal[
     "freshness",  # seconds since the newest moment of a column
     "volume",  # rows beside those of earlier runs, in percent
     "distribution",  # {method: psi | ks | quantiles, reference}
-    "learned",  # {of: rule id | metric}: beside what its own history lets one expect
+    "learned",  # {metric, time, per, zone ...}: a metric of the last whole day or hour, beside what its own history lets one expect
     "agreement",  # {function, with: {table, column, function, where}}: this figure less that of another table
     "sql",  # {query}: one number, by the contract's own SQL
     # of the catalog: the figure is how many columns differ
@@ -124,6 +124,12 @@ class Rule(Value):
         """The bounds among its arguments that are given: at_least, at_most, above, below."""
         given = ((key, self.arguments.get(key)) for key in ("at_least", "at_most", "above", "below"))
         return {key: value for key, value in given if value is not None}
+
+    @property
+    def metric(self) -> str:
+        """The metric that a rule of kind `aggregate`, `agreement` or `learned` is about."""
+        given = self.arguments
+        return str(given.get("metric") or given.get("function") or given.get("of") or "row-count")
 
     @property
     def words(self) -> str:

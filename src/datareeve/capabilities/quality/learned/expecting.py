@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from datareeve.capabilities.quality.learned import slots
+from datareeve.capabilities.quality.learned import last_bucket, slots
 from datareeve.capabilities.quality.learned.baseline import points_of
 from datareeve.capabilities.quality.learned.points import NotEnough, Point, Settings, points
 from datareeve.capabilities.quality.learned.series import bucket_of
@@ -85,7 +85,7 @@ def settings_of(rule: Rule) -> Settings:
     known = {key: rule.arguments[key] for key in Settings.model_fields if rule.arguments.get(key) is not None}
     if rule.kind == "volume":
         known.setdefault("nature", "count")
-    known.setdefault("nature", NATURES.get(metric_of(rule), "value"))
+    known.setdefault("nature", NATURES.get(rule.metric, "value"))
     try:
         return Settings(**known)
     except ValidationError as error:
@@ -93,22 +93,15 @@ def settings_of(rule: Rule) -> Settings:
         raise BadInput("rule.arguments", f"The rule {rule.id} has an argument {named} that is none: {error.errors()[0]['msg']}.", "Correct it in the contract.") from None  # fmt: skip
 
 
-def metric_of(rule: Rule) -> str:
-    """The metric that a learned rule is about."""
-    arguments = rule.arguments
-    return str(arguments.get("metric") or arguments.get("function") or arguments.get("of") or "row-count")
-
-
 def _then(rule: Rule, at: datetime, settings: Settings) -> datetime:
     """The moment that a figure is of: where a rule counts by the day, the last day that was whole and settled when it was measured."""
-    every = rule.arguments.get("per")
+    every = last_bucket.every_of(rule)
     if not every:
         return at
     zone = slots.zone_of(settings.zone)
-    back = int(rule.arguments.get("settles", 0)) + 1
-    moment = bucket_of(at, str(every), zone)
-    for _ in range(back):
-        moment = bucket_of(moment - timedelta(seconds=1), str(every), zone)
+    moment = bucket_of(at, every, zone)
+    for _ in range(last_bucket.settles_of(rule) + 1):
+        moment = bucket_of(moment - timedelta(seconds=1), every, zone)
     return moment
 
 

@@ -1,14 +1,44 @@
-"""The condition of the rows of the newest bucket that is whole: what a learned rule that counts by the day or hour is asked of."""
+"""The rows of the newest bucket that is whole: what a learned rule that counts by the day or hour is asked of, in the words of whatever engine is asked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datareeve.capabilities.quality.learned import slots
+from datareeve.capabilities.quality.learned.series import check_moment
 from datareeve.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from datareeve.capabilities.quality.asking_context import Context
     from datareeve.capabilities.quality.catalog import CatalogColumn
     from datareeve.capabilities.quality.engines.dialect import Dialect
+    from datareeve.capabilities.quality.rule import Rule
+
+MOST_SETTLING = 1_000  # buckets
+
+
+def rows(context: Context) -> str:
+    """The condition of the rows that a learned rule is asked of. Errors: `BadInput`, where its arguments are none, or its column tells no time."""
+    moment = context.column(str(context.rule.arguments["time"]))
+    zone = str(context.rule.arguments.get("zone") or "UTC")
+    slots.zone_of(zone)
+    check_moment(context.dialect, moment, zone)
+    return condition(context.dialect, moment, every_of(context.rule), zone, settles_of(context.rule))
+
+
+def every_of(rule: Rule) -> str:
+    """How long its buckets are; '' where it counts none."""
+    return str(rule.arguments.get("per") or ("day" if rule.arguments.get("time") else ""))
+
+
+def settles_of(rule: Rule) -> int:
+    """How many buckets it waits for rows that come late. Errors: `BadInput` `rule.arguments`."""
+    told = rule.arguments.get("settles") or 0
+    if isinstance(told, int) and 0 <= told <= MOST_SETTLING:
+        return told
+    raise BadInput(
+        "rule.arguments", f"The rule {rule.id} has an argument settles that is none.", f"Give whole days or hours, at most {MOST_SETTLING:,}."
+    )  # fmt: skip
 
 
 def condition(dialect: Dialect, moment: CatalogColumn, every: str, zone: str, settles: int) -> str:

@@ -102,7 +102,14 @@ def _expression(dialect: Dialect, table: CatalogTable, metric: Metric) -> str:
 
 
 def bucket_sql(dialect: Dialect, moment: CatalogColumn, every: Every, zone: str) -> str:
-    """The beginning of a moment's bucket, in local time, as text. Errors: `BadInput` `quality.time-column`, `quality.zone`."""
+    """The beginning of a moment's bucket, in local time, as text. Errors: as `check_moment`."""
+    check_moment(dialect, moment, zone)
+    made = {"mysql": _mysql, "sqlite": _sqlite, "spark": _spark}.get(dialect.kind, _truncated)
+    return made(dialect, moment, every, zone)
+
+
+def check_moment(dialect: Dialect, moment: CatalogColumn, zone: str) -> None:
+    """Whether a column tells the time, and the engine the zone. Errors: `BadInput` `quality.time-column`, `quality.zone`."""
     fits = (
         "date",
         "timestamp",
@@ -115,8 +122,12 @@ def bucket_sql(dialect: Dialect, moment: CatalogColumn, every: Every, zone: str)
             f"{moment.name} is {moment.type}, and no moment.",
             "Name a date or a timestamp column.",
         )
-    made = {"mysql": _mysql, "sqlite": _sqlite, "spark": _spark}.get(dialect.kind, _truncated)
-    return made(dialect, moment, every, zone)
+    if dialect.kind == "sqlite" and zone != "UTC":
+        raise BadInput(
+            "quality.zone",
+            "SQLite knows no time zones: its moments are taken as they stand.",
+            "Leave out zone.",
+        )
 
 
 def _truncated(dialect: Dialect, moment: CatalogColumn, every: Every, zone: str) -> str:
@@ -147,12 +158,7 @@ def _mysql(dialect: Dialect, moment: CatalogColumn, every: Every, zone: str) -> 
 
 
 def _sqlite(dialect: Dialect, moment: CatalogColumn, every: Every, zone: str) -> str:
-    if zone != "UTC":
-        raise BadInput(
-            "quality.zone",
-            "SQLite knows no time zones: its moments are taken as they stand.",
-            "Leave out zone.",
-        )
+    del zone
     column = dialect.name(moment.name)
     more = ", 'unixepoch'" if moment.family == "integer" else ""
     if every == "week":

@@ -9,15 +9,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datareeve.capabilities.quality import contract_files, engines
+from datareeve.capabilities.quality import contract_files
 from datareeve.capabilities.quality.contracts import storing
 from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.contracts.write import changed, entry_of
-from datareeve.capabilities.quality.learned import baseline, last_bucket, reading
+from datareeve.capabilities.quality.learned import baseline, reading
 from datareeve.capabilities.quality.learned.backtesting import backtest, warm_up
 from datareeve.capabilities.quality.learned.points import Nature, Point, Settings
 from datareeve.capabilities.quality.learned.series import SECONDS, Metric
-from datareeve.capabilities.quality.rule import Rule
+from datareeve.capabilities.quality.rule import Bounds, Rule
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
 from datareeve.core.value import Value
@@ -112,7 +112,6 @@ class LearnExpectations(Operation[LearnFacts]):
             systems, self.system, physical, self.time, reading.metrics_of(self.metrics), every=self.every, zone=self.zone, loaded=self.loaded
         )  # fmt: skip
         settles = math.ceil(seen.settles_seconds / SECONDS[self.every])
-        where, dialect = self._where(systems, physical, settles)
         personal = {*found.personal, *seen.personal}
         kept = [
             one
@@ -125,30 +124,23 @@ class LearnExpectations(Operation[LearnFacts]):
             text=text,
             digest=digest,
             table=found.name,
-            learned=tuple(self._learned(found.name, one, where, dialect, settles) for one in kept),
+            learned=tuple(self._learned(found.name, one, settles) for one in kept),
             settles_known=seen.settles_known,
             settles=settles,
         )
 
-    def _where(self, systems: Systems, table: str, settles: int) -> tuple[str, str]:
-        reader = systems[self.system]
-        moment = reading.table_of(reader, table).column(self.time)
-        assert moment is not None  # noqa: S101 - the series was read by it
-        dialect = engines.dialect_of(reader.kind)
-        return last_bucket.condition(dialect, moment, self.every, self.zone, settles), dialect.sqlglot
-
-    def _learned(self, table: str, one: reading.Seen, where: str, dialect: str, settles: int) -> Learned:
+    def _learned(self, table: str, one: reading.Seen, settles: int) -> Learned:
         metric, series = one.metric, one.series
         settings = Settings(
             nature=_nature(metric, series), zone=self.zone, false_alarms_per_year=self.false_alarms_per_year
         )
         needed = warm_up(SECONDS[self.every], settings)
         there = sum(point.value is not None for point in series)
-        if there < needed + 1:
-            return Learned(metric=metric, points=there, needed=needed + 1)
+        if there < needed:
+            return Learned(metric=metric, points=there, needed=needed)
         found = backtest(series, settings, trials=0)
         arguments = {
-            "of": metric.of, "nature": settings.nature, "per": self.every, "zone": self.zone, "settles": settles,
+            "metric": metric.of, "nature": settings.nature, "time": self.time, "per": self.every, "zone": self.zone, "settles": settles,
             "false_alarms_per_year": self.false_alarms_per_year, "baseline": baseline.told(series, self.every, self.zone),
         }  # fmt: skip
         rule = Rule(
@@ -159,8 +151,7 @@ class LearnExpectations(Operation[LearnFacts]):
             table=table,
             columns=(metric.column,) if metric.column else (),
             arguments=arguments,
-            where=where,
-            dialect=dialect,
+            bounds=Bounds(),
             unit="percent" if metric.of == "null-percent" else "value",
             severity=self.severity,
             text=f"{metric.words} of the last {self.every} that is whole, beside what its past lets one expect",
