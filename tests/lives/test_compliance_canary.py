@@ -89,6 +89,8 @@ def test_not_a_byte_of_a_canary_is_kept_or_said_by_operations_that_go_well(shop,
     for operation in (EXPORT, CHECK, REVIEW, REGISTER, RETENTION, HOLD):
         said += run(shop, operation)
         assert_no_canary(shop, said, caplog)
+    bundle = next((shop.folder / "data/subject-access").glob("*.zip"))
+    assert bundle.stat().st_mode & 0o777 == 0o600
     shop.reopen()
     assert "Legal hold" in run(shop, ERASE)[0]
     shop.save(holds={})
@@ -97,8 +99,9 @@ def test_not_a_byte_of_a_canary_is_kept_or_said_by_operations_that_go_well(shop,
     assert shop.plan(ERASE[0], **ERASE[1]).nothing_to_do, "it was erased"
     whole = assert_no_canary(shop, said, caplog)
     assert len(whole) > 100_000, "the ledger was looked at"
-    bundle = next((shop.folder / "data/subject-access").glob("*.zip"))
-    assert bundle.stat().st_mode & 0o777 == 0o600
+    assert list((shop.folder / "data/subject-access").iterdir()) == [], (
+        "the person's bundle went with the rest"
+    )
 
 
 @pytest.mark.parametrize("case", MIDWAY)
