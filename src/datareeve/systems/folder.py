@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from datareeve.core.estate_data import FolderSystem
     from datareeve.systems.measure import Engine, Stream
+    from datareeve.systems.subject_files import Source
 
 FORMATS = {
     ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json",
@@ -116,6 +117,11 @@ class Folder(Measured, Subjects):
     def tables(self) -> list[str]:
         """The names of the tables."""
         return list(self._tables())
+
+    @reads
+    def patterns(self) -> dict[str, str]:
+        """Below the folder, the files of each table: {name: 'orders.csv', or 'events/*.parquet'}."""
+        return {name: one.pattern for name, one in self._tables().items()}
 
     @reads
     def detected(self) -> dict[str, Any]:
@@ -234,6 +240,17 @@ class Folder(Measured, Subjects):
             else pattern
         )
         return Files(tuple(sorted(kept)), together, formats[0] if len(formats) == 1 else "", wrong)
+
+    def _source(self, table: str) -> Source:
+        """The files that an owner means by `clicks`, `clicks.parquet` or `files.clicks.parquet`; any others below the folder by their pattern."""
+        found = super()._source(table)
+        if found.files() or not self.root.is_dir():
+            return found
+        of_files = table.removeprefix(f"{BY_FILE}.").removeprefix("main.").strip('"')
+        for name, one in self._tables().items():
+            if one.paths and of_files in (name, one.pattern):
+                return found._replace(pattern=one.pattern)
+        return found
 
     # -- connection ----------------------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,9 @@ class CatalogTable(Value):
 
     name: str  # qualified, for people: 'public.flights'
     place: tuple[str, ...]  # schema and name, unquoted, as the engine has them: ('public', 'flights')
+    also: tuple[
+        tuple[str, ...], ...
+    ] = ()  # what it goes by beside: a folder's table by the pattern of its files
     kind: Literal["table", "view", "partitioned", "foreign", "files"]
     columns: tuple[CatalogColumn, ...] = ()
     keys: tuple[tuple[str, ...], ...] = ()  # unique and valid sets of columns, primary key first

@@ -155,26 +155,39 @@ class FolderDialect(DuckdbDialect):
 
 
 def tables(reader: Reader) -> list[tuple[str, ...]]:
-    """Every table and view."""
-    return [(row["schema_name"], row["table_name"]) for row in reader.read("query", sql=TABLES)]
+    """Every table and view; a folder's each once, by its name."""
+    rows = reader.read("query", sql=TABLES)
+    return [
+        (row["schema_name"], row["table_name"])
+        for row in rows
+        if reader.kind != "folder" or row["schema_name"] == "main"
+    ]
 
 
 def catalog(reader: Reader, names: Sequence[str]) -> Catalog:
     """The tables that were asked for, in at most three reads."""
     asked = reader.read("ask", statements={"tables": TABLES, "columns": COLUMNS, "constraints": CONSTRAINTS})
-    tables = {(row["schema_name"], row["table_name"]): row for row in asked["tables"]}
+    also = _by_files(reader)
+    tables = {place: row for row in asked["tables"] if (place := (row["schema_name"], row["table_name"])) not in also}  # fmt: skip
     found = choose(names, tables, prefer=("main",))
+    by_files = choose([name for name in names if name not in found], also)
+    found |= {name: also[place] for name, place in by_files.items() if also[place] in tables}
     wanted = set(found.values())
     columns, keys = _by_place(asked["columns"], wanted), _by_place(asked["constraints"] or [], wanted)
     made = {
-        place: _table(
-            tables[place], columns.get(place, []), keys.get(place, []), files=reader.kind == "folder"
-        )
+        place: _table(tables[place], columns.get(place, []), keys.get(place, []), files=reader.kind == "folder").model_copy(update={"also": tuple(by for by, one in also.items() if one == place)})
         for place in wanted
-    }
+    }  # fmt: skip
     return Catalog(
         system=reader.name, kind=reader.kind, tables={name: made[place] for name, place in found.items()}
     )
+
+
+def _by_files(reader: Reader) -> dict[tuple[str, str], tuple[str, str]]:
+    """A folder's tables by the patterns of their files, which DuckDB knows them by as well."""
+    if reader.kind != "folder":
+        return {}
+    return {("files", pattern): ("main", name) for name, pattern in reader.read("patterns").items()}
 
 
 def _by_place(

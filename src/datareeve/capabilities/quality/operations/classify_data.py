@@ -13,6 +13,7 @@ from datareeve.capabilities.quality.classify import sampling
 from datareeve.capabilities.quality.classify.categories import CATEGORIES, NOT_PERSONAL
 from datareeve.capabilities.quality.classify.column import Classified  # noqa: TC001 - as above
 from datareeve.capabilities.quality.classify.deciding import decide
+from datareeve.capabilities.quality.engines.places import goes_by
 from datareeve.core.errors import BadInput, Unreachable
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
 from datareeve.core.value import Value
@@ -105,7 +106,11 @@ class ClassifyData(Operation[ClassifyFacts]):
         datasets = systems["estate"].read("get", where=["datasets"]) or {}
         return ClassifyFacts(
             scanned=tuple(scanned),
-            datasets={name: one for name, one in datasets.items() if one.get("system") == self.system},
+            datasets={
+                name: _as_called(one, tables)
+                for name, one in datasets.items()
+                if one.get("system") == self.system
+            },
             taken=tuple(sorted(name for name, one in datasets.items() if one.get("system") != self.system)),
             left_out=max(0, len(names) - MOST_TABLES),
             down=catalog.down,
@@ -200,6 +205,12 @@ class ClassifyData(Operation[ClassifyFacts]):
         if facts.left_out:
             found.append(Finding(rule="not-looked-at", subject=self.system, what=f"{facts.left_out:,} tables beyond the first {MOST_TABLES:,} were left out.", instead="Name them with tables."))  # fmt: skip
         return sorted(found, key=lambda one: one.severity == Severity.INFO)
+
+
+def _as_called(dataset: dict[str, Any], tables: list[CatalogTable]) -> dict[str, Any]:
+    """A dataset under the name that its table has here, where the owner wrote another one of it: `clicks.parquet`, that is `clicks`."""
+    found = [table.name for table in tables if table.also and goes_by(str(dataset.get("table")), table)]
+    return {**dataset, "table": found[0]} if found else dataset
 
 
 def _judged(table: CatalogTable, answer: dict[str, Any] | None, *, looked: bool) -> Scanned:
