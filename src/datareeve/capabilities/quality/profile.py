@@ -8,6 +8,8 @@ the engine: of these there are counts and lengths only.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from datetime import datetime
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,16 +91,23 @@ class Profile(Value):
     """A table as it was looked at."""
 
     table: str  # the name that it was asked by
+    called: str = ""  # the name for people, without what tells it from no other of them
     rows: int
     looked_at: int  # rows: fewer than `rows` where it is a sample
     columns: tuple[Column, ...] = ()
     keys: tuple[tuple[str, ...], ...] = ()  # the first is the one to name rows by
     primary_key: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
+    refers: tuple[str, ...] = ()  # columns that the engine's own references are about
     ordered: tuple[tuple[str, str, int], ...] = ()  # (the lesser, the greater, rows that have both)
     left_out: tuple[
         str, ...
     ] = ()  # columns that could not be read, and statements that failed: with the reason
+
+    @property
+    def name(self) -> str:
+        """What a contract calls it."""
+        return self.called or self.table
 
     @property
     def sampled(self) -> bool:
@@ -118,6 +127,7 @@ class _Look(NamedTuple):
     dialect: Dialect
     personal: Mapping[str, str]
     sample_rows: int
+    called: str = ""
     named: frozenset[str] = (
         frozenset()
     )  # columns that may hold names of persons: none of them is listed as an enumeration
@@ -156,9 +166,9 @@ def profile(  # noqa: PLR0913 - what is looked at, and how
     tables = {name: table for name, table in catalog.tables.items() if not table.why_not}
     seen = _seen(reader, tables, dialect, timeout_seconds)
     looks = [
-        _look(name, table, dialect, (personal or {}).get(name, {}), sample_rows, seen[name])
-        for name, table in tables.items()
-    ]
+        _look(name, table, dialect, (personal or {}).get(name, {}), sample_rows, seen[name])._replace(called=called)
+        for (name, table), called in zip(tables.items(), _called(tables.values()), strict=True)
+    ]  # fmt: skip
     first = _asked(reader, [one for look in looks for one in _first(look)], timeout_seconds)
     found = {look.name: _of_first(look, first) for look in looks}
     second = _asked(
@@ -169,6 +179,13 @@ def profile(  # noqa: PLR0913 - what is looked at, and how
     found = {look.name: _of_second(look, found[look.name], second) for look in looks}
     third = _asked(reader, list(_references(looks, found)), timeout_seconds)
     return tuple(_with_references(look, looks, found, third) for look in looks)
+
+
+def _called(tables: Iterable[CatalogTable]) -> list[str]:
+    """Each by its last name, and with its schema where another has that name."""
+    places = [table.place for table in tables]
+    often = Counter(place[-1] for place in places)
+    return [place[-1] if often[place[-1]] == 1 else ".".join(place) for place in places]
 
 
 def _seen(
@@ -209,7 +226,7 @@ def _look(  # noqa: PLR0913, PLR0917 - what is looked at, and how
         name: category for name, category in {**guessed, **told}.items() if category and category != "no"
     }
     named = {one.name for one in seen if _may_name(one) and told.get(one.name) != "no"}
-    return _Look(name, table, dialect, personal, sample_rows, frozenset(named))
+    return _Look(name, table, dialect, personal, sample_rows, named=frozenset(named))
 
 
 def _may_name(one: ColumnEvidence) -> bool:
@@ -292,8 +309,9 @@ def _of_first(look: _Look, found: dict[str, Any]) -> Profile:
         some = _row(found, f"{look.name}:shapes:{column.name}")
         columns.append(_column(look, column, {**some, **told}))
     return Profile(
-        table=look.name, rows=rows, looked_at=min(looked_at, rows), columns=tuple(columns), left_out=tuple(left_out),
+        table=look.name, called=look.called, rows=rows, looked_at=min(looked_at, rows), columns=tuple(columns), left_out=tuple(left_out),
         keys=tuple(dict.fromkeys(look.table.keys)), primary_key=look.table.primary_key,
+        refers=tuple(dict.fromkeys(column for one in look.table.foreign_keys for column in one.columns)),
     )  # fmt: skip
 
 
@@ -386,12 +404,29 @@ def unique(column: Column, rows: int) -> bool:
     return rows > 0 and column.present == rows and column.distinct == rows
 
 
+def _tells(column: Column, rows: int) -> bool:
+    """Whether a column that is unique is so by more than chance: two amounts or two moments of many seldom are the same."""
+    if not unique(column, rows) or column.family == "float":
+        return False
+    return column.family not in MOMENTS or _in_step(column)
+
+
+def _in_step(column: Column) -> bool:
+    """Whether moments follow each other at even steps, as hours and days do that each have their row."""
+    try:
+        first, last = (datetime.fromisoformat(str(one)) for one in (column.least, column.greatest))
+    except ValueError:
+        return False
+    steps = (column.distinct or 0) - 1
+    return steps > 0 and ((last - first).total_seconds() / steps) % 60 == 0
+
+
 def _key_candidates(found: Profile) -> list[tuple[str, ...]]:
     """Sets of columns that may be a key where no column is one by itself: enough distinct values together, the narrowest sets first."""
     if (
         found.keys
         or found.looked_at < 2  # noqa: PLR2004 - told beside it
-        or any(unique(one, found.looked_at) and one.family != "float" for one in found.columns)
+        or any(_tells(one, found.looked_at) for one in found.columns)
     ):
         return []
     usable = [
@@ -399,6 +434,7 @@ def _key_candidates(found: Profile) -> list[tuple[str, ...]]:
         for one in found.columns
         if one.present == found.looked_at
         and (one.distinct or 0) > 1
+        and not unique(one, found.looked_at)
         and one.family not in ("float", "boolean", "decimal")
     ]
     usable.sort(key=lambda one: (not _names_a_thing(one.name), -(one.distinct or 0)))
@@ -464,10 +500,7 @@ def _of_second(look: _Look, found: Profile, answers: dict[str, Any]) -> Profile:
     keys = list(found.keys) + [
         (one.name,)
         for one in columns
-        if unique(one, found.looked_at)
-        and one.family != "float"
-        and not found.sampled
-        and (one.name,) not in found.keys
+        if _tells(one, found.looked_at) and not found.sampled and (one.name,) not in found.keys
     ]
     if not keys and not found.sampled:
         keys = _minimal(
@@ -565,7 +598,7 @@ def _pairs(child: Profile, parent: Profile, key: tuple[str, ...]) -> list[tuple[
         ((one.name, target.name),)
         for one in ours.values()
         if _comparable(one, target)
-        and (_named_alike(one.name, target.name, parent.table) or _may_be_code_of(one, target))
+        and (_named_alike(one.name, target.name, parent.name) or _may_be_code_of(one, target))
     ]
 
 
@@ -611,13 +644,13 @@ def _with_references(
             (one.columns, one.references) == (columns, theirs) and one.table == parent.table.name
             for one in look.table.foreign_keys
         )
-        named = all(_named_alike(a, b, parent.name) for a, b in pairs) or len(pairs) > 1
+        named = all(_named_alike(a, b, parent.called) for a, b in pairs) or len(pairs) > 1
         if kept or int(told["n"]) * 100 <= rows * (25 if named else 5):
             references.append(
                 Reference(
                     table=look.name,
                     columns=columns,
-                    to_table=parent.name,
+                    to_table=parent.called,
                     to_columns=theirs,
                     orphans=int(told["n"]),
                     rows=rows,

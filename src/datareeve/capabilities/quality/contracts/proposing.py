@@ -27,6 +27,9 @@ OFTEN = 100  # rows that a shape, an order or a format rests on
 SLACK = 0.1  # of the span of a column's numbers, on either side
 RANGES = {"month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59), "second": (0, 60), "weekday": (0, 7), "quarter": (1, 4), "lat": (-90, 90), "latitude": (-90, 90), "lon": (-180, 180), "lng": (-180, 180), "long": (-180, 180), "longitude": (-180, 180), "percent": (0, 100), "percentage": (0, 100), "humid": (0, 100), "humidity": (0, 100)}  # fmt: skip
 LOGICAL = {"integer": "integer", "decimal": "number", "float": "number", "text": "string", "uuid": "string", "date": "date", "timestamp": "timestamp", "timestamptz": "timestamp", "time": "time", "boolean": "boolean"}  # fmt: skip
+GIVEN_OUT = re.compile(
+    r"(?i:(^|_)(id|key|fk|nr|no)$)|[a-z]I[dD]$"
+)  # names of numbers that are given out, one after another
 EARLIEST, LATEST = 1800, 2200  # numbers that are taken for years
 FRESH_WITHIN = timedelta(days=2)
 
@@ -55,17 +58,11 @@ def rules_of(profile: Profile, now: datetime) -> Iterator[Rule]:
             text = f"{_seen(profile, rows)} that have both, none the other way round."
             yield draft(
                 "condition",
-                _name(profile),
+                profile.name,
                 (lesser, greater),
                 {"sql": f"{quoted(lesser)} <= {quoted(greater)}"},
                 text=text,
             )
-
-
-def _name(profile: Profile) -> str:
-    return (
-        profile.table.rsplit(".", maxsplit=1)[-1].strip('"`') if "/" not in profile.table else profile.table
-    )
 
 
 def _seen(profile: Profile, rows: int | None = None) -> str:
@@ -93,7 +90,7 @@ def _table(profile: Profile) -> ImportedTable:
     )
     left = f" Not looked at: {'; '.join(profile.left_out)}." if profile.left_out else ""
     return ImportedTable(
-        name=_name(profile),
+        name=profile.name,
         physical_name=profile.table,
         columns=columns,
         description=f"{profile.rows:,} rows when it was profiled.{left}",
@@ -103,7 +100,7 @@ def _table(profile: Profile) -> ImportedTable:
 def _row_count(profile: Profile) -> Rule:
     least = _nice_below(profile.rows * 0.8)
     text = f"{profile.rows:,} rows; a fifth fewer are allowed."
-    return draft("row-count", _name(profile), bounds=Bounds(at_least=least), text=text)
+    return draft("row-count", profile.name, bounds=Bounds(at_least=least), text=text)
 
 
 def _keys(profile: Profile) -> Iterator[Rule]:
@@ -112,7 +109,7 @@ def _keys(profile: Profile) -> Iterator[Rule]:
     for key in profile.keys:
         if key == first:
             continue
-        yield draft("unique", _name(profile), key, text=f"{_seen(profile)}, as many distinct values.")
+        yield draft("unique", profile.name, key, text=f"{_seen(profile)}, as many distinct values.")
 
 
 def _of_column(profile: Profile, column: Column, now: datetime) -> Iterator[Rule]:
@@ -122,11 +119,16 @@ def _of_column(profile: Profile, column: Column, now: datetime) -> Iterator[Rule
     if column.values:
         yield from _enumeration(profile, column)
     elif column.family in ("integer", "decimal", "float"):
-        yield from _range(profile, column)
+        if column.name not in _refers(profile):  # the other table's keys say what may stand there
+            yield from _range(profile, column)
     elif column.family in MOMENTS:
         yield from _moments(profile, column, now)
     elif column.family == "text":
         yield from _text(profile, column)
+
+
+def _refers(profile: Profile) -> set[str]:
+    return {*profile.refers, *(name for one in profile.references for name in one.columns)}
 
 
 def _nulls(profile: Profile, column: Column) -> Iterator[Rule]:
@@ -135,7 +137,7 @@ def _nulls(profile: Profile, column: Column) -> Iterator[Rule]:
     if not missing:
         if column.name not in key:  # a primary key says so already
             why = ", guaranteed by the engine" if column.not_null else ""
-            yield draft("not-null", _name(profile), (column.name,), text=f"{_seen(profile)}, 0 NULL{why}.")
+            yield draft("not-null", profile.name, (column.name,), text=f"{_seen(profile)}, 0 NULL{why}.")
         return
     percent = 100 * missing / rows
     if percent <= 50 and rows >= OFTEN:  # noqa: PLR2004 - a column that is mostly empty says nothing
@@ -143,7 +145,7 @@ def _nulls(profile: Profile, column: Column) -> Iterator[Rule]:
         most = _nice_above(percent * 1.5 + error + 0.1)
         text = f"{_seen(profile)}, {missing:,} NULL ({percent:.2f} %); up to {most:g} % are allowed."
         yield draft(
-            "not-null", _name(profile), (column.name,), bounds=Bounds(at_most=most), unit="percent", text=text
+            "not-null", profile.name, (column.name,), bounds=Bounds(at_most=most), unit="percent", text=text
         )
 
 
@@ -157,7 +159,7 @@ def _enumeration(profile: Profile, column: Column) -> Iterator[Rule]:
     text = f"{column.present:,} values, {len(column.values)} distinct, each at least {least:,} times."
     yield draft(
         "set",
-        _name(profile),
+        profile.name,
         (column.name,),
         {"values": sorted(value for value, _ in column.values)},
         text=text,
@@ -177,10 +179,13 @@ def _range(profile: Profile, column: Column) -> Iterator[Rule]:
     if known and known[0] <= least and greatest <= known[1]:
         yield _bounded(profile, column, *known, f"{_values(column)}, within what a {column.name} can be.")
         return
-    if unique(column, profile.looked_at) and column.family == "integer":  # numbers that are given out grow
+    distinct = unique(column, profile.looked_at)
+    if column.family == "integer" and (
+        distinct or GIVEN_OUT.search(column.name)
+    ):  # numbers that are given out grow
         if least >= 0:
-            text = f"{_values(column)}, all distinct, none below 0."
-            yield draft("range", _name(profile), (column.name,), {"at_least": 0}, text=text)
+            text = f"{_values(column)}, {'all distinct, ' if distinct else ''}none below 0."
+            yield draft("range", profile.name, (column.name,), {"at_least": 0}, text=text)
         return
     if re.search(r"(^|_)year$", column.name.lower()) and least >= EARLIEST and greatest <= LATEST:
         low, high = least // 10 * 10, greatest + 10
@@ -207,7 +212,7 @@ def _values(column: Column) -> str:
 
 def _bounded(profile: Profile, column: Column, low: float, high: float, text: str) -> Rule:
     return draft(
-        "range", _name(profile), (column.name,), {"at_least": _whole(low), "at_most": _whole(high)}, text=text
+        "range", profile.name, (column.name,), {"at_least": _whole(low), "at_most": _whole(high)}, text=text
     )
 
 
@@ -240,7 +245,7 @@ def _moments(profile: Profile, column: Column, now: datetime) -> Iterator[Rule]:
     first = f"{least.year:04d}-01-01"
     yield draft(
         "range",
-        _name(profile),
+        profile.name,
         (column.name,),
         {"at_least": first},
         text=f"{_values(column)}, none before {least.year}.",
@@ -252,7 +257,7 @@ def _moments(profile: Profile, column: Column, now: datetime) -> Iterator[Rule]:
         text = f"The newest was {age.total_seconds() / 3600:.1f} hours old; up to {hours} hours are allowed."
         yield draft(
             "freshness",
-            _name(profile),
+            profile.name,
             (column.name,),
             bounds=Bounds(at_most=hours * 3600),
             severity="warning",
@@ -272,7 +277,7 @@ def _text(profile: Profile, column: Column) -> Iterator[Rule]:
     if column.format and column.present >= LEAST_ROWS:
         yield draft(
             "format",
-            _name(profile),
+            profile.name,
             (column.name,),
             {"format": column.format},
             text=f"{_values(column)}, each a valid {column.format}.",
@@ -288,7 +293,7 @@ def _text(profile: Profile, column: Column) -> Iterator[Rule]:
         length = f" of length {column.shortest}" if one_length else ""
         yield draft(
             "pattern",
-            _name(profile),
+            profile.name,
             (column.name,),
             {"regex": regex},
             text=f"{_values(column)}, all {shape}{length}.",
@@ -297,23 +302,23 @@ def _text(profile: Profile, column: Column) -> Iterator[Rule]:
         most = max(column.longest + 1, math.ceil(column.longest * 1.5))
         arguments = {"at_least": 1, "at_most": most} if column.shortest >= 1 else {"at_most": most}
         text = f"{_values(column)} of {column.shortest} to {column.longest} characters; half as many more are allowed."
-        yield draft("length", _name(profile), (column.name,), arguments, text=text)
+        yield draft("length", profile.name, (column.name,), arguments, text=text)
 
 
 def _references(profile: Profile) -> Iterator[Rule]:
     for one in profile.references:
-        arguments = {"table": one.to_table.rsplit(".", maxsplit=1)[-1], "columns": list(one.to_columns)}
+        arguments = {"table": one.to_table, "columns": list(one.to_columns)}
         if not one.orphans:
             why = ", guaranteed by the engine" if one.guaranteed else ""
             text = f"{one.rows:,} rows, 0 of which have no row in {one.to_table}{why}."
-            yield draft("foreign-key", _name(profile), one.columns, arguments, text=text)
+            yield draft("foreign-key", profile.name, one.columns, arguments, text=text)
             continue
         percent = 100 * one.orphans / one.rows
         most = _nice_above(percent * 1.25 + 0.1)
         text = f"{one.rows:,} rows, {one.orphans:,} of which ({percent:.2f} %) have no row in {one.to_table}; up to {most:g} % are allowed."
         yield draft(
             "foreign-key",
-            _name(profile),
+            profile.name,
             one.columns,
             arguments,
             bounds=Bounds(at_most=most),
