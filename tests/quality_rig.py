@@ -91,7 +91,8 @@ def check(
             update={"rules": tuple(rule for rule in wanted.rules if rule.id in chosen)}
         )
     catalog = engines.catalog_of(reader, sorted(tables_of(wanted)))
-    compiled = compile_contract(wanted, catalog, engines.dialect_of(catalog.kind), personal or {}, **options)
+    told = {table: dict.fromkeys(columns, "personal") for table, columns in (personal or {}).items()}
+    compiled = compile_contract(wanted, catalog, engines.dialect_of(catalog.kind), told, **options)
     results = running.run(reader, compiled, wanted.rules, settings, lambda _: [])
     proofs = {one.rule: one.proof for one in compiled.asked if one.proof}
     return Checked({verdict.rule: verdict for verdict in results.verdicts}, proofs, results)

@@ -142,39 +142,47 @@ def personal_keys(table, declared, classified=(), rule=None):
     return asked.keys, asked.keys_left_out
 
 
-CUSTOMERS = CatalogTable(
-    name="public.customers",
-    place=("public", "customers"),
-    kind="table",
-    columns=(
-        CatalogColumn(name="email", type="text", family="text"),
-        CatalogColumn(name="age", type="integer", family="integer"),
-    ),
-    keys=(("email",),),
-    primary_key=("email",),
-)
+def keyed(key):
+    return CatalogTable(
+        name="public.customers",
+        place=("public", "customers"),
+        kind="table",
+        columns=(
+            CatalogColumn(name=key, type="text", family="text"),
+            CatalogColumn(name="age", type="integer", family="integer"),
+        ),
+        keys=((key,),),
+        primary_key=(key,),
+    )
 
 
 @pytest.mark.parametrize(
     "declared",
     [
-        {"customers": ["email"]},
-        {"public.customers": ["email"]},
-        {"PUBLIC.Customers": ["EMAIL"]},
-        {'"customers"': ["Email"]},
+        {"customers": {"shelf": "username"}},
+        {"public.customers": {"shelf": "username"}},
+        {"PUBLIC.Customers": {"SHELF": "username"}},
+        {'"customers"': {"Shelf": "username"}},
     ],
 )
 def test_a_personal_key_is_not_shown_however_it_is_declared(declared):
-    assert personal_keys(CUSTOMERS, declared) == ("", "its key is personal data")
+    assert personal_keys(keyed("shelf"), declared) == ("", "its key is personal data")
 
 
 def test_a_key_that_the_contract_classifies_in_another_case_is_not_shown():
-    assert personal_keys(CUSTOMERS, {}, classified=("Email",)) == ("", "its key is personal data")
+    assert personal_keys(keyed("shelf"), {}, classified=("Shelf",)) == ("", "its key is personal data")
 
 
 def test_another_tables_column_of_that_name_is_shown():
-    keys, left_out = personal_keys(CUSTOMERS, {"orders": ["email"]})
-    assert ('"email"' in keys, left_out) == (True, "")
+    keys, left_out = personal_keys(keyed("shelf"), {"orders": {"shelf": "username"}})
+    assert ('"shelf"' in keys, left_out) == (True, "")
+
+
+@pytest.mark.parametrize("key", ["email", "phone_number", "iban", "Kunden_Email", "national_id", "ssn"])
+def test_a_key_whose_name_is_that_of_personal_data_is_not_shown_until_somebody_says_that_it_is_none(key):
+    assert personal_keys(keyed(key), {}) == ("", "its key is personal data")
+    keys, left_out = personal_keys(keyed(key), {"customers": {key: "no"}})
+    assert (key in keys, left_out) == (True, "")
 
 
 GAPS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 
+import duckdb
 import pytest
 
 import quality_rig as rig
@@ -119,3 +120,19 @@ def test_keys_that_are_personal_are_counted_and_never_read(reader, monkeypatch):
     assert checked[other.id].keys
     told = [one["sql"] for inputs in asked for one in inputs.get("statements", ()) if isinstance(one, dict)]
     assert not any(sql.startswith(("SELECT `word`", 'SELECT "word"', 'SELECT ("word"')) for sql in told)
+
+
+def test_what_is_personal_by_its_shape_is_not_told_whatever_its_column_is_called(tmp_path):
+    file = tmp_path / "app.duckdb"
+    with duckdb.connect(str(file)) as db:
+        db.execute(
+            "CREATE TABLE t AS SELECT 'anna.lee' || n % 2 || '@example.com' AS reference, n % 2 AS shelf FROM range(4) AS r (n)"
+        )
+    registry = servers.elsewhere(tmp_path, app={"kind": "duckdb", "path": str(file)})
+    unique, other = rule("unique", "t", "reference"), rule("unique", "t", "shelf")
+    checked = rig.check(registry["app"], rig.of_rules(unique, other))
+    registry.close()
+    assert (checked[unique.id].failing, checked[unique.id].keys) == (2, ())
+    assert checked[unique.id].keys_left_out == "its key looks like personal data"
+    assert checked[other.id].keys
+    assert "example.com" not in repr(checked)

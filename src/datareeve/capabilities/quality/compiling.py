@@ -16,11 +16,13 @@ from pydantic import Field
 from datareeve.capabilities.quality.asking import ask
 from datareeve.capabilities.quality.asking_context import Ask, Context
 from datareeve.capabilities.quality.engines.dialect import Query
-from datareeve.capabilities.quality.engines.places import choose
+from datareeve.capabilities.quality.engines.places import goes_by
+from datareeve.capabilities.quality.likely_personal import likely_personal
+from datareeve.core.personal_data.declared import NOT_PERSONAL
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from datareeve.capabilities.quality.asking_context import Count
     from datareeve.capabilities.quality.catalog import Catalog, CatalogTable
@@ -66,10 +68,10 @@ def compile_contract(
     contract: Contract,
     catalog: Catalog,
     dialect: Dialect,
-    personal: Mapping[str, Iterable[str]],
+    personal: Mapping[str, Mapping[str, str]],
     sample_rows: int | None = None,
 ) -> Compiled:
-    """The statements of all rules on one system. `personal`: columns by physical table name, beside those that the contract classifies."""
+    """The statements of all rules on one system. `personal`: column -> category by physical table name ('no': looked at, and not personal), beside what the contract classifies and what names tell."""
     making = _Making(contract, catalog, dialect, sample_rows)
     asked = tuple(
         making.asked(rule, _asked_of(rule, contract, catalog, dialect, personal)) for rule in contract.rules
@@ -132,7 +134,11 @@ class _Making:
 
 
 def _asked_of(
-    rule: Rule, contract: Contract, catalog: Catalog, dialect: Dialect, personal: Mapping[str, Iterable[str]]
+    rule: Rule,
+    contract: Contract,
+    catalog: Catalog,
+    dialect: Dialect,
+    personal: Mapping[str, Mapping[str, str]],
 ) -> Ask:
     own = _own(rule, contract)
     if catalog.down:
@@ -173,7 +179,7 @@ def _asked_of(
 
 
 def _personal(
-    rule: Rule, contract: Contract, catalog: Catalog, declared: Mapping[str, Iterable[str]]
+    rule: Rule, contract: Contract, catalog: Catalog, declared: Mapping[str, Mapping[str, str]]
 ) -> frozenset[str]:
     """The columns of the rule's table that are personal, however they and the table are spelled where that is said.
 
@@ -200,18 +206,20 @@ def _personal(
 
 
 def _personal_of(
-    own: Table | None, table: CatalogTable | None, declared: Mapping[str, Iterable[str]]
+    own: Table | None, table: CatalogTable | None, declared: Mapping[str, Mapping[str, str]]
 ) -> set[str]:
     """The personal columns of a table, as its catalog spells them."""
     if table is None:
         return set()
-    named = {name.casefold() for name in (own.personal if own else ())}
-    named |= {
-        column.casefold()
+    told = {
+        column.casefold(): category
         for place, columns in declared.items()
-        if table.place in choose([place], [table.place]).values()
-        for column in columns
+        if goes_by(place, table)
+        for column, category in columns.items()
     }
+    told |= {name.casefold(): "personal" for name in (own.personal if own else ())}
+    likely = {name.casefold() for name in likely_personal(table)} - told.keys()
+    named = likely | {column for column, category in told.items() if category != NOT_PERSONAL}
     return {column.name for column in table.columns if column.name.casefold() in named}
 
 

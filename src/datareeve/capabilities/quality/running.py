@@ -13,6 +13,7 @@ from datareeve.capabilities.quality.compiling import Compiled, Statement
 from datareeve.capabilities.quality.engines import dialect_of
 from datareeve.capabilities.quality.engines.dialect import LISTED
 from datareeve.capabilities.quality.judging import Answer, judge
+from datareeve.capabilities.quality.likely_personal import look_personal
 from datareeve.capabilities.quality.verdicts import KEYS_SHOWN, Says, Verdict
 from datareeve.core import clock
 from datareeve.core.errors import DatareeveError, Unreachable
@@ -290,6 +291,8 @@ def _with_keys(verdict: Verdict, asked: Asked, keys: Mapping[str, list[dict[str,
     if verdict.says not in (Says.FAIL, Says.WARN):
         return verdict
     found = tuple(keys.get(verdict.rule, ()))[:KEYS_SHOWN]
+    if look_personal(found):
+        return verdict.model_copy(update={"keys_left_out": "its key looks like personal data"})
     left_out = asked.keys_left_out or (
         "" if found or not (asked.keys or asked.listed) else "the rows could not be named"
     )

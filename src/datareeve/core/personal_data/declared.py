@@ -20,16 +20,21 @@ def personal_columns(estate: DataSettings | Mapping[str, Any], system: str) -> d
 
     `estate`: the estate, or its `datasets` as they stand in estate.yaml (what `systems["estate"].read("get", where=["datasets"])` gives).
     """
+    found = {
+        table: {column: category for column, category in columns.items() if category != NOT_PERSONAL}
+        for table, columns in told_columns(estate, system).items()
+    }
+    return {table: columns for table, columns in found.items() if columns}
+
+
+def told_columns(estate: DataSettings | Mapping[str, Any], system: str) -> dict[str, dict[str, str]]:
+    """As `personal_columns`, with those of category 'no': somebody looked, and they are not personal."""
     found: dict[str, dict[str, str]] = {}
     for one in _datasets(estate).values():
         if one.get("system") == system:
             known = found.setdefault(str(one.get("table", "")), {})
-            known |= {
-                column: category
-                for column, category in (one.get("personal") or {}).items()
-                if category != NOT_PERSONAL
-            }
-    return {table: columns for table, columns in found.items() if columns}
+            known |= one.get("personal") or {}
+    return found
 
 
 # What every structured prompt has keys of: a column of that name says nothing of a prompt, and a tool's name would be taken out of it.

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.quality import checking, contract_files, engines
-from datareeve.capabilities.quality.catalog import Catalog  # noqa: TC001 - the type of a field, which pydantic reads
+from datareeve.capabilities.quality.catalog import Catalog, CatalogTable  # noqa: TC001 - the type of a field, which pydantic reads
 from datareeve.capabilities.quality.compiling import Compiled, compile_contract
+from datareeve.capabilities.quality.engines.places import elsewhere
 from datareeve.capabilities.quality.rule import Contract  # noqa: TC001 - as above
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import (
@@ -23,7 +24,7 @@ from datareeve.core.operation import (
     Step,
     Systems,
 )
-from datareeve.core.personal_data.declared import personal_columns
+from datareeve.core.personal_data.declared import told_columns
 from datareeve.core.value import Value
 
 ROWS_A_SECOND = 5_000_000  # that one pass reads, as a first guess: the bench tells what was measured
@@ -37,7 +38,9 @@ class Place(Value):
     system: str
     read_on: str
     catalog: Catalog
-    personal: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # by physical table name
+    personal: dict[str, dict[str, str]] = Field(
+        default_factory=dict
+    )  # column -> category, by physical table name
 
 
 class CheckFacts(Value):
@@ -105,8 +108,8 @@ class CheckContract(Operation[CheckFacts]):
         reader = systems[read_on]
         catalog = engines.catalog_of(reader, sorted(tables_of(contract)))
         datasets = systems["estate"].read("get", where=["datasets"]) or {}
-        own = {table: tuple(columns) for table, columns in personal_columns(datasets, system).items()}
-        return Place(system=system, read_on=read_on, catalog=catalog, personal=own)
+        told = told_columns(datasets, system)
+        return Place(system=system, read_on=read_on, catalog=catalog, personal=told)
 
     def _wanted(self, contract: Contract) -> Contract:
         """The contract with the rules that are asked for. Errors: `BadInput` `contract.no-table`, `contract.no-rule`."""
@@ -157,6 +160,7 @@ class CheckContract(Operation[CheckFacts]):
         return Plan(
             operation=self.name,
             inputs=own.inputs(),
+            findings=tuple(_by_name(name, table, place.system) for name, table in sorted(place.catalog.tables.items()) if elsewhere(name, table.place)),
             summary=f"Check {len(contract.rules)} rules of {contract.name} on {place.system}: {proved} proved by the catalog, {len(compiled.statements)} statements"
             + (f", {cannot} cannot be run" if cannot else "") + ".",
             steps=(self._step(facts, place, compiled),),
@@ -207,6 +211,15 @@ def tables_of(contract: Contract) -> set[str]:
         if other
     }
     return {physical.get(name, name) for name in named}
+
+
+def _by_name(name: str, table: CatalogTable, system: str) -> Finding:
+    return Finding(
+        rule="table-by-its-name",
+        subject=f"{system}: {name}",
+        what=f"It is checked as {table.name}: {system} has no schema of that name, and one table that is called so.",
+        severity=Severity.INFO,
+    )
 
 
 def _shortened(sql: str) -> str:

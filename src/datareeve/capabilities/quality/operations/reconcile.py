@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.quality.likely_personal import likely_personal
 from datareeve.capabilities.quality.reconcile import outcome, planning, tables
 from datareeve.capabilities.quality.reconcile.pairing import Choices
 from datareeve.capabilities.quality.reconcile.planning import Prepared, Wanted
@@ -22,6 +23,7 @@ from datareeve.core.operation import (
     Step,
     Systems,
 )
+from datareeve.core.personal_data.declared import NOT_PERSONAL
 from datareeve.core.value import Value
 
 NAMED = 10  # columns in a claim
@@ -186,8 +188,10 @@ class Reconcile(Operation[ReconcileFacts]):
 
 
 def _personal(datasets: dict[str, Any], table: Table) -> set[str]:
-    """The columns of a table that the estate calls personal."""
-    return {column for one in _datasets(datasets, table) for column, category in (one.get("personal") or {}).items() if category != "no"}  # fmt: skip
+    """The columns of a table that the estate calls personal, and those whose names do where it says nothing of them."""
+    told = {column: category for one in _datasets(datasets, table) for column, category in (one.get("personal") or {}).items()}  # fmt: skip
+    named = {column for column, category in told.items() if category not in (NOT_PERSONAL, False)}
+    return named | (likely_personal(table.table) - told.keys())
 
 
 def _subject_keys(datasets: dict[str, Any], table: Table) -> set[str]:
