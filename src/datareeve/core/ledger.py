@@ -7,6 +7,7 @@ grows with each holder, and the store refuses an older one).
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -17,6 +18,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from pydantic import Field
@@ -111,11 +113,17 @@ class Sample(Value):
 class Ledger:
     """An open ledger. Use `open_ledger`."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, unwritable: str = "") -> None:
         self.engine = engine
+        self._unwritable = unwritable  # why nothing can be written: it is open for reading only
         self._dialect: _Sqlite | _Postgres = _Postgres() if engine.dialect.name == "postgresql" else _Sqlite()
         self._writing: sa.Connection | None = None
         self._one_writer = threading.Lock()
+
+    def must_be_writable(self) -> None:
+        """What cannot be recorded is not done. Errors: `BadInput` `project.read-only`."""
+        if self._unwritable:
+            raise _read_only(self._unwritable)
 
     # -- entries -----------------------------------------------------------------------------------------------------------------
 
@@ -145,6 +153,7 @@ class Ledger:
     @contextmanager
     def _writer(self) -> Iterator[Any]:
         """The driver's connection that entries are written on, kept open: a checkout for each would cost as much as the commit."""
+        self.must_be_writable()
         with self._one_writer:
             if self._writing is None:
                 self._writing = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -203,6 +212,7 @@ class Ledger:
 
     def add_samples(self, samples: Sequence[Sample]) -> None:
         """Add measured figures, chained among themselves."""
+        self.must_be_writable()
         with _translated(), self._dialect.transaction(self.engine) as connection:
             seq, digest = self._dialect.lock_chain(connection, "samples")
             rows = []
@@ -317,6 +327,7 @@ class Ledger:
         holder: str | None = None,
     ) -> Fence:
         """Take the leases of a run and its resources, all or none. A lease of a process on this machine that is gone is free at once."""
+        self.must_be_writable()
         who = holder or process_identity()
         names = (f"run:{run}", *sorted(set(resources) - {f"run:{run}"}))
         with _translated(), self._dialect.transaction(self.engine) as connection:
@@ -627,11 +638,7 @@ def _ledger_error(error: BaseException) -> Failed:
     text = str(error)
     disk = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR"))
     if disk or getattr(error, "sqlstate", None) == DISK_FULL:
-        return Failed(
-            "ledger.full",
-            "The ledger's disk is full or failing: nothing can be recorded, so nothing is done.",
-            "Free space, then resume.",
-        )
+        return _full()
     if "readonly" in text or "read-only" in text:
         return Failed(
             "ledger.read-only",
@@ -648,6 +655,14 @@ def _ledger_error(error: BaseException) -> Failed:
         "ledger.unreachable",
         f"The ledger cannot be used ({type(error).__name__}).",
         "Check `ledger:` in estate.yaml and that its server runs.",
+    )
+
+
+def _full() -> Failed:
+    return Failed(
+        "ledger.full",
+        "The ledger's disk is full or failing: nothing can be recorded, so nothing is done.",
+        "Free space, then resume.",
     )
 
 
@@ -677,8 +692,11 @@ def _started(pid: int) -> str:
 def open_ledger(url: str, password: Secret | None = None) -> Ledger:
     """Open a ledger, making or migrating its tables: `sqlite:///path` or `postgresql://user@host/database`.
 
-    Errors: `BadInput` `ledger.url`, `ledger.newer`; `Unreachable` `ledger.unreachable`.
+    A file that cannot be written is opened for reading. Errors: `BadInput` `ledger.url`, `ledger.newer`, `project.read-only`; `Unreachable`
+    `ledger.unreachable`; `Failed` `ledger.full`.
     """
+    if url.startswith("sqlite:") and (why := _unwritable(path := _path_of(url))):
+        return _open_to_read(path, why)
     engine = _sqlite_engine(url) if url.startswith("sqlite:") else _postgres_engine(url, password)
     try:
         with _translated(), _migration_lock(engine):
@@ -689,9 +707,65 @@ def open_ledger(url: str, password: Secret | None = None) -> Ledger:
     return Ledger(engine)
 
 
+def _path_of(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def _unwritable(path: Path) -> str:
+    """Which of a ledger's places cannot be written, in words; empty where all can: the folder holds SQLite's log and our lock too."""
+    folder = next((one for one in path.parents if os.path.lexists(one)), path.parent)
+    files = [one for one in (path, path.with_suffix(".lock")) if os.path.lexists(one)]
+    shut = [str(one.absolute()) for one in (folder, *files) if not os.access(one, os.W_OK)]
+    return f"{shut[0]} cannot be written" if shut else ""
+
+
+def _open_to_read(path: Path, why: str) -> Ledger:
+    """The ledger as it stands. Without a log beside it nobody is writing, and SQLite is told so: it would make one."""
+    if not os.access(path, os.R_OK):
+        raise _read_only(why)
+    log = Path(f"{path}-wal")
+    how = "mode=ro" if log.is_file() and log.stat().st_size else "mode=ro&immutable=1"
+    engine = sa.create_engine(
+        f"sqlite:///file:{quote(str(path.absolute()))}?{how}&uri=true",
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": 30, "check_same_thread": False},
+    )
+    ledger = Ledger(engine, why)
+    try:
+        with _translated():
+            revision = _revision(engine)
+    except BaseException:
+        ledger.close()
+        raise
+    if revision == HEAD:
+        return ledger
+    ledger.close()  # it would have to be made, or brought up to date
+    raise _newer(revision) if revision is not None and revision > HEAD else _read_only(why)
+
+
+def _read_only(why: str) -> BadInput:
+    return BadInput(
+        "project.read-only",
+        f"{why}: nothing can be recorded, so nothing is done.",
+        "Give the right to write there, or name another place under `ledger:` in estate.yaml. `datareeve runs` and `status` only look.",
+    )
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[None]:
+    """The errors of making a file or folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full() from None
+        raise _read_only(f"{path.absolute()} cannot be written ({error.strerror})") from None
+
+
 def _sqlite_engine(url: str) -> sa.Engine:
-    path = Path(url.removeprefix("sqlite:///"))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = _path_of(url)
+    with _made(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         f"sqlite:///{path}",
         isolation_level="AUTOCOMMIT",
@@ -738,7 +812,10 @@ def _migration_lock(engine: sa.Engine) -> Iterator[None]:
                 connection.exec_driver_sql("SELECT pg_advisory_unlock(724620)")
         return
     assert engine.url.database is not None  # noqa: S101 - a SQLite ledger is a file
-    with Path(engine.url.database).with_suffix(".lock").open("w") as file:
+    lock = Path(engine.url.database).with_suffix(".lock")
+    with _made(lock):
+        held = lock.open("w")
+    with held as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -747,11 +824,7 @@ def _migrate(engine: sa.Engine) -> None:
     if (found := _revision(engine)) == HEAD:
         return
     if found is not None and found > HEAD:
-        raise BadInput(
-            "ledger.newer",
-            f"The ledger was written by a newer Datareeve (schema {found}).",
-            "Upgrade Datareeve.",
-        )
+        raise _newer(found)
     from alembic import command  # noqa: PLC0415 - slow to import and rarely needed
     from alembic.config import Config  # noqa: PLC0415
 
@@ -762,6 +835,11 @@ def _migrate(engine: sa.Engine) -> None:
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _newer(revision: str) -> BadInput:
+    what = f"The ledger was written by a newer Datareeve (schema {revision})."
+    return BadInput("ledger.newer", what, "Upgrade Datareeve.")
 
 
 def _revision(engine: sa.Engine) -> str | None:

@@ -56,11 +56,13 @@ class Common:
         return Screen(as_json=self.json)
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[application.App, Screen]]:
-        """The project's application, closed at the end, and the screen."""
+    def opened(self, *, acts: bool = False) -> Iterator[tuple[application.App, Screen]]:
+        """The project's application, closed at the end, and the screen. `acts`: it is known first that what is done can be recorded."""
         from datareeve.app import opened  # noqa: PLC0415 - as above
 
         with opened(self.project.resolve()) as app:
+            if acts:
+                app.ledger.must_be_writable()
             yield app, self.screen()
 
 
@@ -159,7 +161,7 @@ def delegate(  # noqa: PLR0913 - the command's options
 
     delegating.check_report_path(report)
     text = delegating.read(task)
-    with common.opened() as (app, screen):
+    with common.opened(acts=not plan) as (app, screen):
         work = delegating.Delegation(app, screen, text, again=_again(common, "delegate", task))
         planned = work.kept(approve) if approve else work.plan(rehearse=rehearse)
         if plan:
@@ -200,7 +202,7 @@ def run(  # noqa: PLR0913 - a command's options
 
     if not operation or {"--help", "-h"} & {operation, *words}:
         return _help_of_run(operation, common)
-    with common.opened() as (app, screen):
+    with common.opened(acts=not plan) as (app, screen):
         work = delegating.SingleOperation(
             app, screen, operation, words, again=_again(common, "run", operation, *words)
         )
@@ -398,7 +400,7 @@ def serve(*, common: Common = COMMON) -> int:
     from datareeve.interfaces.console import line  # noqa: PLC0415 - as above
     from datareeve.systems.notify import Notifier  # noqa: PLC0415 - as above
 
-    with common.opened() as (app, screen):
+    with common.opened(acts=True) as (app, screen):
         estate = app.estate
         screen.err.print(
             line(
@@ -452,7 +454,7 @@ def mcp(*, common: Common = COMMON) -> int:
 def _again_on(common: Common, run: str, verb: str) -> int:
     from datareeve.interfaces import console, delegating, picking  # noqa: PLC0415 - as above
 
-    with common.opened() as (app, screen):
+    with common.opened(acts=True) as (app, screen):
         name = picking.run_named(app, run)
         plan = app.stored_plan(app.outcome(name).plan)
         with screen.progress(plan) as progress:
@@ -510,14 +512,11 @@ def _usage(error: CycloptsError, words: Sequence[str]) -> DatareeveError:
 
 
 def _known(error: Exception, words: Sequence[str]) -> DatareeveError:
-    """The error itself where it is ours; else one that tells where the details were written."""
+    """The error itself where it is ours; a file that may not be used; else one that tells where the details were written."""
     from datareeve.core.errors import DatareeveError  # noqa: PLC0415 - as above
-
-    if isinstance(error, DatareeveError):
-        return error
     from datareeve.interfaces import crash  # noqa: PLC0415 - as above
 
-    return crash.written_down(error, words)
+    return error if isinstance(error, DatareeveError) else crash.told(error, words)
 
 
 def _tell(error: DatareeveError, words: Sequence[str]) -> int:
