@@ -5,9 +5,12 @@ It is given one contract in an empty folder and an environment of nothing but a 
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from datareeve.core.errors import BadInput, Failed
 from datareeve.systems.adapter import Adapter, reads
 
 SECONDS = 120.0
+TOLD = 10  # errors of a contract at once
+MOST_SAID = 600  # characters of what it says
 MOST_BYTES = 32 * 2**20
 NOWHERE = "http://127.0.0.1:9"  # the discard port: a request that it makes all the same ends there
 EXPORTS = {
@@ -54,8 +59,21 @@ class ContractTool(Adapter):
         with tempfile.TemporaryDirectory(prefix="datareeve-contract-") as folder:
             source, made = Path(folder) / "contract.yaml", Path(folder) / "made"
             source.write_text(text, encoding="utf-8")
-            _run(["export", format, source.name, *options, "--output", made.name], folder)
+            try:
+                _run(["export", format, source.name, *options, "--output", made.name], folder)
+            except Failed as error:
+                if wrong := _linted(folder, source):
+                    raise Failed(error.code, f"datacontract-cli does not take the contract: {'; '.join(wrong[:TOLD])}.", "Correct the contract there: the standard asks for it.") from None  # fmt: skip
+                raise
             return _read(made)
+
+    @reads
+    def problems(self, text: str) -> list[str]:
+        """What datacontract-cli finds wrong with a contract, by the standard's own schema; nothing where it is valid."""
+        with tempfile.TemporaryDirectory(prefix="datareeve-contract-") as folder:
+            source = Path(folder) / "contract.yaml"
+            source.write_text(text, encoding="utf-8")
+            return _linted(folder, source)
 
     @reads
     def imported(self, text: str, format: str, dialect: str | None = None) -> str:  # noqa: A002 - its name
@@ -91,7 +109,7 @@ def _run(arguments: list[str], folder: str) -> None:
         "https_proxy": NOWHERE,
         "all_proxy": NOWHERE,
     }
-    command = [sys.executable, "-m", "datacontract.cli", *arguments]
+    command = [sys.executable, "-c", "from datacontract.cli import main; main()", *arguments]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter, fixed words
             command,
@@ -110,19 +128,41 @@ def _run(arguments: list[str], folder: str) -> None:
             "Give a smaller contract, or one table of it.",
         ) from None
     if done.returncode:
-        raise Failed(
-            "contract.tool",
-            f"datacontract-cli cannot do this: {_last(done.stdout + done.stderr)}",
-            "Look whether the format fits what the contract holds.",
-        )
+        said = _errors(done.stdout) or _errors(done.stderr) or _last(done.stdout + done.stderr)
+        raise Failed("contract.tool", f"datacontract-cli cannot do this: {said}", "Look whether the format fits what the contract holds.")  # fmt: skip
+
+
+def _linted(folder: str, source: Path) -> list[str]:
+    """The errors of a contract."""
+    told = Path(folder) / "linted.json"
+    with suppress(Failed):  # it fails where there are any
+        _run(["lint", source.name, "--all-errors", "--no-inline-references", "--output-format", "json", "--output", told.name], folder)  # fmt: skip
+    checks = json.loads(_read(told))["checks"]
+    return [str(one["reason"] or one["name"]) for one in checks if one["result"] in ("failed", "error")]
+
+
+LOGGED = re.compile(
+    r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d"
+)  # a log line says that something was wrong, not what
+
+
+def _lines(said: str) -> list[str]:
+    lines = [line.strip(" │╭╰─╮╯") for line in said.splitlines()]
+    return [line for line in lines if line and "--debug" not in line and not LOGGED.match(line)]
+
+
+def _errors(said: str) -> str:
+    """The errors that it tells, the last ones, each with the lines that it runs over."""
+    lines = _lines(said)
+    first = next((n for n, line in enumerate(lines) if line.startswith("Error")), None)
+    return " ".join(lines[first:]).removeprefix("Error:").strip()[:MOST_SAID] if first is not None else ""
 
 
 def _last(said: str) -> str:
     """The line that tells what went wrong."""
-    lines = [line.strip(" │╭╰─╮╯") for line in said.splitlines()]
-    told = [line for line in lines if line and "--debug" not in line]
+    told = _lines(said)
     return next((line for line in reversed(told) if "rror" in line), told[-1] if told else "it says nothing")[
-        :300
+        :MOST_SAID
     ]
 
 

@@ -114,7 +114,7 @@ def profiles(flights, *tables, **settings):
 
 def test_flights_are_told_by_their_rules(flights):
     found = profiles(flights, *TABLES)
-    text = proposing.propose("flights", found, system="air", kind="duckdb", now=clock.now())
+    text = proposing.propose("flights", found, system="air", now=clock.now())
     contract = read(text, "flights")
     said = {(rule.kind, rule.table, rule.columns): rule for rule in contract.rules}
     assert said["unique", "planes", ("tailnum",)]
@@ -142,7 +142,7 @@ def test_flights_are_told_by_their_rules(flights):
 
 def test_no_value_of_a_personal_column_is_in_the_draft(flights):
     found = profiles(flights, "people")
-    text = proposing.propose("people", found, system="air", kind="duckdb", now=clock.now())
+    text = proposing.propose("people", found, system="air", now=clock.now())
     assert "Canary" not in text + repr(found)
     assert "secret.example" not in text + repr(found)
     contract = read(text, "people")
@@ -169,7 +169,7 @@ def test_names_of_persons_are_no_enumeration_whatever_their_column_is_called(tmp
         )
         made.execute(f"CREATE TABLE orders AS SELECT i AS id, {told} FROM range(2000) t(i)")
     found = profiles(tmp_path, "orders")
-    text = proposing.propose("orders", found, system="air", kind="duckdb", now=clock.now())
+    text = proposing.propose("orders", found, system="air", now=clock.now())
     for name in {name for some in values[:4] for name in some} - {"open"}:
         assert name not in text + repr(found)
     sets = {
@@ -180,7 +180,7 @@ def test_names_of_persons_are_no_enumeration_whatever_their_column_is_called(tmp
 
 def test_odd_tables_are_profiled(flights):
     found = profiles(flights, 'Odd "name; DROP TABLE flights', "empty")
-    text = proposing.propose("odd", found, system="air", kind="duckdb", now=clock.now())
+    text = proposing.propose("odd", found, system="air", now=clock.now())
     contract = read(text, "odd")
     assert {rule.table for rule in contract.rules} >= {"empty"}
     assert [one.rows for one in found] == [100, 0]
@@ -191,7 +191,7 @@ def test_a_large_table_is_looked_at_by_a_sample(flights):
     assert found.sampled
     assert found.rows == 27_004
     assert not found.keys
-    text = proposing.propose("s", [found], system="air", kind="duckdb", now=clock.now())
+    text = proposing.propose("s", [found], system="air", now=clock.now())
     assert "of a sample of" in text
 
 

@@ -181,7 +181,7 @@ def test_a_rule_says_the_same_after_it_was_written_and_read(given_rules):
     table = ImportedTable(
         name="t", columns=tuple(ImportedColumn(name=name) for name in ("a", "b c", 'd"', "é.f"))
     )
-    text = write.new_contract("made", [table], given_rules, system="app", kind="sqlite")
+    text = write.new_contract("made", [table], given_rules, system="app", server={"type": "custom"})
     contract = read(text, "made")
     wanted = sorted((_plain(rule) for rule in given_rules), key=repr)
     found = [_plain(rule) for rule in contract.rules if rule.at != "schema[0].properties"]

@@ -35,13 +35,19 @@ FRESH_WITHIN = timedelta(days=2)
 
 
 def propose(  # noqa: PLR0913 - each of them is asked for by name
-    name: str, profiles: Sequence[Profile], *, system: str, kind: str, owner: str = "", now: datetime
+    name: str,
+    profiles: Sequence[Profile],
+    *,
+    system: str,
+    server: dict[str, Any] | None = None,
+    owner: str = "",
+    now: datetime,
 ) -> str:
     """The text of a draft."""
     tables = [_table(one) for one in profiles]
     rules = with_ids(("", spoken(rule)) for one in profiles for rule in rules_of(one, now))
     purpose = f"Drafted by quality.propose-contract from what {system} held on {now.date().isoformat()}. To be reviewed."
-    return new_contract(name, tables, rules, system=system, kind=kind, owner=owner, purpose=purpose)
+    return new_contract(name, tables, rules, system=system, server=server, owner=owner, purpose=purpose)
 
 
 def rules_of(profile: Profile, now: datetime) -> Iterator[Rule]:

@@ -176,13 +176,13 @@ def new_contract(  # noqa: PLR0913 - what a contract says of itself
     leftovers: Sequence[Leftover] = (),
     *,
     system: str = "",
-    kind: str = "",
+    server: dict[str, Any] | None = None,
     owner: str = "",
     purpose: str = "",
     status: str = "draft",
     version: str = "1.0.0",
 ) -> str:
-    """The text of a contract: its tables, their properties, and every rule where it belongs. `system` is one of the estate, of that kind."""
+    """The text of a contract: its tables, their properties, and every rule where it belongs. `system` is one of the estate, `server` what the standard says of it: see `servers`."""
     data: dict[str, Any] = {
         "version": version,
         "apiVersion": VERSION,
@@ -196,15 +196,9 @@ def new_contract(  # noqa: PLR0913 - what a contract says of itself
     if owner:
         data["team"] = {"name": owner}
     if system:
-        data["servers"] = [{"server": system, **_server(kind)}]
+        data["servers"] = [{"server": system, **(server or {"type": "custom"})}]
     data["schema"] = [_table(one, rules, leftovers) for one in tables]
     return dumped(data)
-
-
-def _server(kind: str) -> dict[str, str]:
-    """The standard's word for a kind of system, with what it asks of one."""
-    words = {"postgresql": "postgresql", "mysql": "mysql", "duckdb": "duckdb", "folder": "local"}
-    return {"type": words.get(kind, "custom")}
 
 
 def _table(table: ImportedTable, rules: Sequence[Rule], leftovers: Sequence[Leftover]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from datareeve.capabilities.quality.contracts import formats, storing
+from datareeve.capabilities.quality.contracts import formats, servers, storing
 from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.contracts.write import new_contract
 from datareeve.capabilities.quality.rule import Contract, Unsupported  # noqa: TC001 - pydantic reads it
@@ -96,7 +96,8 @@ class ImportContract(Operation[ImportFacts]):
             total = len(contract.rules) + len(contract.unsupported)
             return made, total, len(contract.rules), contract.unsupported
         imported: Imported = reader(text, self.table)
-        kind_of = systems[self.system].kind if self.system else ""
+        named = [one.physical_name or one.name for one in imported.tables]
+        server = servers.of_system(systems, self.system, named) if self.system else None
         purpose = f"Imported from {self.path} ({kind})."
         made = new_contract(
             name,
@@ -104,7 +105,7 @@ class ImportContract(Operation[ImportFacts]):
             imported.rules,
             imported.leftovers,
             system=self.system,
-            kind=kind_of,
+            server=server,
             purpose=purpose,
         )
         own = read(made, name)  # what properties say becomes rules only now

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.quality import engines, profile
-from datareeve.capabilities.quality.contracts import proposing, storing
+from datareeve.capabilities.quality.contracts import proposing, servers, storing
 from datareeve.capabilities.quality.contracts.read import read
+from datareeve.capabilities.quality.engines.places import DEFAULTS, choose, goes_by
 from datareeve.core import clock
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
+from datareeve.core.personal_data.declared import told_columns
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
-    from datareeve.capabilities.quality.catalog import Catalog
+    from datareeve.capabilities.quality.catalog import Catalog, CatalogTable
 
 MOST_TABLES = 50
 
@@ -50,7 +52,6 @@ class ProposeContract(Operation[ProposeFacts]):
         "which data quality rules should this table have",
         "create data quality checks for our tables",
         "generate a contract from an existing table",
-        "implement data quality checks",
     )
     goes_to: ClassVar[tuple[str, ...]] = ("postgresql", "mysql", "sqlite", "duckdb", "folder", "spark")
 
@@ -71,17 +72,16 @@ class ProposeContract(Operation[ProposeFacts]):
         """The profiles, and the draft that comes of them."""
         reader = systems[self.system]
         catalog = self._catalog(reader)
-        told = self._told(systems)
+        told = self._told(systems, catalog)
         settings = systems["quality"].read("settings")
         found = profile.profile(
             reader, catalog, engines.dialect_of(reader.kind), told,
             sample_rows=self.sample_rows, timeout_seconds=settings["statement_seconds"],
         )  # fmt: skip
-        name = storing.name_of(
-            self.contract or (found[0].table.rsplit(".", 1)[-1] if len(found) == 1 else self.system)
-        )
+        name = storing.name_of(self.contract or (found[0].name if len(found) == 1 else self.system))
+        server = servers.of_system(systems, self.system, catalog.tables)
         text = proposing.propose(
-            name, found, system=self.system, kind=reader.kind, owner=self.owner, now=clock.now()
+            name, found, system=self.system, server=server, owner=self.owner, now=clock.now()
         )
         path, standing, before = storing.standing(systems, name)
         return ProposeFacts(
@@ -91,9 +91,7 @@ class ProposeContract(Operation[ProposeFacts]):
         )  # fmt: skip
 
     def _catalog(self, reader: Any) -> Catalog:
-        names = (
-            list(self.tables) or [".".join(place[-2:]) for place in engines.tables_of(reader)][:MOST_TABLES]
-        )
+        names = list(self.tables) or [".".join(map(_quoted, place)) for place in engines.tables_of(reader)][:MOST_TABLES]  # fmt: skip
         catalog = engines.catalog_of(reader, names)
         if catalog.down:
             raise BadInput(
@@ -108,14 +106,16 @@ class ProposeContract(Operation[ProposeFacts]):
                 f"{self.system} has no table {missing[0]}." if missing else f"{self.system} has no tables.",
                 "Give tables that are there.",
             )
-        return catalog
+        return catalog.model_copy(update={"tables": _portable(reader, catalog)})
 
-    def _told(self, systems: Systems) -> dict[str, dict[str, str]]:
-        """What the estate says of the columns of these tables: under each name that a table may be asked by."""
-        datasets = systems["estate"].read("get", where=["datasets"]) or {}
-        own = [one for one in datasets.values() if one.get("system") == self.system]
-        told = {one["table"]: dict(one.get("personal") or {}) for one in own}
-        return {**{name.rsplit(".", 1)[-1]: columns for name, columns in told.items()}, **told}
+    def _told(self, systems: Systems, catalog: Catalog) -> dict[str, dict[str, str]]:
+        """What the estate says of the columns of these tables, whichever of its names it calls each by."""
+        told = told_columns(systems["estate"].read("get", where=["datasets"]) or {}, self.system)
+        found: dict[str, dict[str, str]] = {name: {} for name in catalog.tables}
+        for name, table in catalog.tables.items():
+            for dataset, columns in told.items():
+                found[name] |= columns if goes_by(dataset, table) else {}
+        return found
 
     def plan(self, facts: ProposeFacts) -> Plan:
         """One file; nothing where one of that name stands already, unless it is to be replaced."""
@@ -134,6 +134,21 @@ class ProposeContract(Operation[ProposeFacts]):
             findings=(*left, *sampled),
             figures={"rules": len(contract.rules), "tables": len(contract.tables), "rows_profiled": facts.rows},
         )  # fmt: skip
+
+
+def _quoted(part: str) -> str:
+    return part if "." not in part else '"' + part.replace('"', '""') + '"'
+
+
+def _portable(reader: Any, catalog: Catalog) -> dict[str, CatalogTable]:
+    """The tables by the names that a draft calls them: without the schema that each engine names otherwise, where one alone has the name."""
+    listed = engines.tables_of(reader)
+    found = {}
+    for name, table in catalog.tables.items():
+        of_itself = table.place[0] in DEFAULTS or reader.kind == "mysql" or len(table.place) == 1
+        alone = choose([table.place[-1]], listed).get(table.place[-1]) == table.place
+        found[table.place[-1] if of_itself and alone else name] = table
+    return found
 
 
 def _finding(rule: str, subject: str, what: str) -> Finding:
