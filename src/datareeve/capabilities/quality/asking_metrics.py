@@ -51,10 +51,11 @@ def _expression(context: Context, function: str, column: CatalogColumn, value: s
     }
     if function in everywhere:
         return everywhere[function]
-    text = {"min-length": "min", "max-length": "max", "mean-length": "avg"}
+    text = {"min-length": "min", "max-length": "max", "mean-length": ""}
     if function in text:
         context.fits(column, ("text", "uuid"), f"A {function}")
-        return f"{text[function]}({d.length(d.as_text(value, column.family))})"
+        length = d.length(d.as_text(value, column.family))
+        return f"{text[function]}({length})" if text[function] else d.mean(length, "integer")
     if function in ("min", "max") and column.family in MOMENTS:
         return d.epoch(f"{function}({value})", column.family)
     numbers = {

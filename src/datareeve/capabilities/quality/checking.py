@@ -152,6 +152,7 @@ def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "warned": counts[Says.WARN],
         "failed": counts[Says.FAIL],
         "not_run": counts[Says.NOT_RUN],
+        **({"not_yet": counts[Says.NOT_YET]} if counts[Says.NOT_YET] else {}),
         "proved": sum(bool(v.proof) for v in verdicts),
         **({"pass_percent": round(100 * counts[Says.PASS] / ran, 3)} if ran else {}),
     }
@@ -196,14 +197,16 @@ def _findings(
 ) -> list[Finding]:
     rules = {rule.id: rule for rule in contract.rules}
     bad = [v for v in verdicts if v.says is not Says.PASS]
-    order = {Says.FAIL: 0, Says.NOT_RUN: 1, Says.WARN: 2}
+    order = {Says.FAIL: 0, Says.NOT_RUN: 1, Says.WARN: 2, Says.NOT_YET: 3}
     return [
         _finding(rules[v.rule], system, v, before.get(v.rule, []))
         for v in sorted(bad, key=lambda v: (order[v.says], v.rule))
     ]
 
 
-SEVERITIES = {Says.FAIL: Severity.CRITICAL, Says.NOT_RUN: Severity.WARNING, Says.WARN: Severity.WARNING}
+SEVERITIES = {
+    Says.FAIL: Severity.CRITICAL, Says.NOT_RUN: Severity.WARNING, Says.WARN: Severity.WARNING, Says.NOT_YET: Severity.INFO,
+}  # fmt: skip
 
 
 def _finding(rule: Rule, system: str, verdict: Verdict, before: list[str]) -> Finding:
@@ -232,7 +235,7 @@ def _finding(rule: Rule, system: str, verdict: Verdict, before: list[str]) -> Fi
 
 def said(rule: Rule, verdict: Verdict) -> str:
     """A verdict in one sentence, without a value of a row."""
-    if verdict.says is Says.NOT_RUN:
+    if verdict.says in (Says.NOT_RUN, Says.NOT_YET):
         return f"Not run: {verdict.reason}."
     if rule.kind == "schema" and verdict.keys_left_out:
         return f"{verdict.keys_left_out[0].upper()}{verdict.keys_left_out[1:]}."
@@ -243,6 +246,8 @@ def said(rule: Rule, verdict: Verdict) -> str:
     if rule.unit == "seconds" and verdict.figure is not None:
         most = rule.bounds.at_most if rule.bounds.at_most is not None else rule.bounds.below
         return f"It is {spell(verdict.figure)} old{f'; at most {spell(most)} is asked' if most else ''}."
+    if rule.kind in ("learned", "volume") and verdict.reason:  # which says the figure, and what was expected
+        return f"It is {verdict.reason}."
     bounds = f"; {rule.bounds.words} is asked" if rule.bounds.words else ""
     reason = f": {verdict.reason}" if verdict.reason else ""
     return (
@@ -268,5 +273,5 @@ def spell(seconds: float) -> str:
 
 def turns(says: Sequence[str]) -> int:
     """How often a rule turned between good and bad."""
-    good = [one == Says.PASS.value for one in says if one != Says.NOT_RUN.value]
+    good = [one == Says.PASS.value for one in says if one not in (Says.NOT_RUN.value, Says.NOT_YET.value)]
     return sum(a != b for a, b in pairwise(good))

@@ -149,11 +149,7 @@ class _Broken(NamedTuple):
     @property
     def _of_amount(self) -> bool:
         """Whether the rule is about how many rows there are."""
-        given = self.rule.arguments
-        return (
-            self.rule.kind in AMOUNT
-            and (given.get("metric") or given.get("function") or "row-count") == "row-count"
-        )
+        return self.rule.kind in AMOUNT and self.rule.metric == "row-count"
 
 
 class _Grouping:
@@ -161,7 +157,7 @@ class _Grouping:
 
     def __init__(self, contract: Contract, verdicts: Sequence[Verdict]) -> None:
         rules = {rule.id: rule for rule in contract.rules}
-        self.left = [_Broken(rules[v.rule], v) for v in verdicts if v.says is not Says.PASS]
+        self.left = [_Broken(rules[v.rule], v) for v in verdicts if v.says not in (Says.PASS, Says.NOT_YET)]
         self.groups: dict[tuple[str, str], list[str]] = {}
 
     def take(self, cause: str, subject: str, wanted: Callable[[_Broken], bool]) -> bool:

@@ -108,23 +108,14 @@ def _difference(rule: Rule, ours: float | None, theirs: float | None) -> float |
 
 def _expected(rule: Rule, answer: Answer, at: datetime, history: list[Any]) -> Verdict | str:
     """Beside what the history of the figure lets one expect."""
-    figure = answer.figures.get("figure")
-    if figure is None:
-        return "there is no value to measure"
     from datareeve.capabilities.quality import learned  # noqa: PLC0415 - as above
 
+    figure = answer.figures.get("figure")
     says, words, low, high = learned.judge(rule, history, figure, at)
-    if says == "not run":
+    if says is Says.NOT_RUN:
         return words
-    between = None if low is None or high is None else (low, high)
-    verdict = Says.PASS if says == "pass" else _broken(rule)
-    return Verdict(
-        rule=rule.id,
-        says=verdict,
-        figure=figure,
-        reason=words,
-        figures={"low": between[0], "high": between[1]} if between else {},
-    )
+    expected = {} if low is None or high is None else {"low": low, "high": high}
+    return Verdict(rule=rule.id, says=says, figure=figure, reason=words, figures=expected)
 
 
 def _of_sample(rule: Rule, counts: dict[str, int], share: float) -> Verdict | str:

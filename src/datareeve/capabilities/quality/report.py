@@ -32,7 +32,10 @@ def figures(facts: ReportFacts) -> dict[str, Any]:
         name: sum(getattr(one, name) for one in facts.standings)
         for name in ("passed", "warned", "failed", "not_run")
     }
-    ran = counts["passed"] + counts["failed"]
+    ran, young = (
+        counts["passed"] + counts["failed"],
+        sum(line.verdict.says is Says.NOT_YET for line in facts.lines),
+    )
     passed_of, ran_of = (sum(day[n] for day in facts.days_of.values()) for n in (0, 1))
     found: dict[str, Any] = {
         "contracts": len({one.contract for one in facts.standings}) + len(facts.never_run),
@@ -40,6 +43,7 @@ def figures(facts: ReportFacts) -> dict[str, Any]:
         "rules_warned": counts["warned"],
         "rules_failed": counts["failed"],
         "rules_not_run": counts["not_run"],
+        **({"rules_not_yet": young} if young else {}),
         "incidents_open": sum(one.ended is None for one in facts.incidents),
     }
     if ran:

@@ -244,5 +244,5 @@ def _never_checked(table: CatalogTable, rules: list[Rule]) -> tuple[str, ...]:
 def broken(lines: tuple[Line, ...]) -> list[Line]:
     """The rules that do not pass, the worst first."""
     order = {Says.FAIL: 0, Says.NOT_RUN: 1, Says.WARN: 2}
-    bad = [line for line in lines if line.verdict.says is not Says.PASS]
+    bad = [line for line in lines if line.verdict.says in order]
     return sorted(bad, key=lambda line: (order[line.verdict.says], -(line.verdict.failing or 0), line.rule))

@@ -22,6 +22,7 @@ class Says(StrEnum):
     WARN = "warn"
     FAIL = "fail"
     NOT_RUN = "not run"
+    NOT_YET = "not yet"  # measured and kept, and not judged: its history is too short, or has days like this one, of which there is no figure
 
 
 class Verdict(Value):

@@ -69,9 +69,9 @@ def test_a_short_history_says_how_many_points_are_wanting():
     for there in (0, 1, 27):
         found = expect(weekly(28)[:there], BEGINS + 400 * DAY, COUNT)
         assert isinstance(found, NotEnough)
-        # Of one point or none it is not known how far apart they lie; of hours two weeks are needed.
-        assert found.more_points == (28 - there if there > 1 else 336 - there)
-        assert f"{there} points" in found.reason
+        assert found.reason == f"not enough history ({there} of 28 points)"
+    hourly = series(1, lambda _: 5.0, HOUR)  # of hours two weeks are needed
+    assert expect(hourly, hourly[0].at + HOUR, COUNT).reason == "not enough history (1 of 336 points)"
     assert isinstance(expect(weekly(29), BEGINS + 29 * DAY, COUNT), Expectation)
 
 

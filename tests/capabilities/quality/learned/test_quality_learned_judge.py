@@ -38,9 +38,11 @@ def test_it_passes_fails_warns_or_says_how_much_history_is_wanting():
     assert learned.judge(rule(), rows(60), 100.0, at).says == "fail"
     assert learned.judge(rule(severity="warning"), rows(60), 100.0, at).says == "warn"
     wanting = learned.judge(rule(), rows(20), 100.0, at)
-    assert wanting.says == "not run"
-    assert "not enough history" in wanting.words
-    assert wanting.words.endswith("8 more")
+    assert wanting.says == "not yet"
+    assert wanting.words == "not enough history (20 of 28 checks)"
+    assert learned.judge(rule(), [], 100.0, at).words == "not enough history (0 of 28 checks)"
+    by_day = rule(time="sold", per="day")
+    assert learned.judge(by_day, rows(1), 100.0, at).words == "not enough history (1 of 28 days)"
 
 
 def test_what_was_measured_at_or_after_the_moment_is_not_its_history():
@@ -70,7 +72,7 @@ def test_a_baseline_judges_on_the_first_day():
     today = BEGINS + 61 * DAY  # it is asked of yesterday, the first day that the baseline does not have
     assert learned.judge(learning, [], 1005.0, today).says == "pass"
     assert learned.judge(learning, [], 100.0, today).says == "fail"
-    assert learned.judge(rule(per="day"), [], 100.0, today).says == "not run"
+    assert learned.judge(rule(per="day"), [], 100.0, today).says == "not yet"
 
 
 def test_checks_of_one_day_are_one_point():
@@ -79,7 +81,7 @@ def test_checks_of_one_day_are_one_point():
         {"at": (BEGINS + n * timedelta(hours=6)).isoformat(), "figure": 1000.0 + n % 5} for n in range(4 * 20)
     ]
     assert (
-        learned.judge(learning, several, 1000.0, BEGINS + 20 * DAY).says == "not run"
+        learned.judge(learning, several, 1000.0, BEGINS + 20 * DAY).says == "not yet"
     )  # 20 days, not 80 points
     assert (
         learned.judge(rule(), several, 1002.0, BEGINS + 20 * DAY).says == "pass"
@@ -95,7 +97,11 @@ def test_volume_is_beside_earlier_runs_in_percent_where_the_contract_gives_bound
     assert judged.says == "fail"
     assert "-40 %" in judged.words
     assert judged.low == pytest.approx(700)
-    assert learned.judge(volume, [], 600.0, at).says == "not run"
+    assert (
+        judged.words
+        == "600 rows, -40 % beside 1,000 of 7 earlier checks; at least -30, at most 50 percent is asked"
+    )
+    assert learned.judge(volume, [], 600.0, at).says == "not yet"
     assert learned.judge(volume, rows(3, lambda _: 0.0), 5.0, at).says == "fail"
     assert learned.judge(rule("volume"), rows(60), 100.0, BEGINS + 60 * DAY).says == "fail"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sqlite3
+import statistics
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +16,9 @@ import time_machine
 
 from datareeve.app import App
 from datareeve.capabilities.quality.contracts.read import read
+from datareeve.capabilities.quality.contracts.write import changed
 from datareeve.capabilities.quality.operations.backtest import RunBacktest
+from datareeve.capabilities.quality.operations.check_contract import CheckContract
 from datareeve.capabilities.quality.operations.learn_expectations import LearnExpectations
 from datareeve.capabilities.quality.operations.mark_expected import MarkExpected
 from datareeve.core.errors import BadInput, StalePlan
@@ -21,6 +26,7 @@ from datareeve.core.errors import BadInput, StalePlan
 NOW = datetime.now(UTC).replace(microsecond=0)  # the engines' clocks are asked for yesterday
 TODAY = NOW.replace(hour=0, minute=0, second=0)
 DAYS = 70
+ENGINES = ["on_duckdb", "on_sqlite", "on_postgresql", "on_mariadb"]
 CANARY = "canary7f3a"
 CONTRACT = """# sales of the shop
 version: 1.0.0
@@ -119,7 +125,7 @@ def carried_out(app, operation):
     return plan, app.apply(plan, by="test", approved=True)
 
 
-@pytest.mark.parametrize("engine", ["on_duckdb", "on_sqlite", "on_postgresql", "on_mariadb"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_is_learned_is_written_judges_on_the_first_day_and_is_taken_back(engine, request, tmp_path):
     app, path = request.getfixturevalue(engine), tmp_path / "contracts" / "shop.yaml"
     plan, outcome = carried_out(
@@ -144,20 +150,212 @@ def test_what_is_learned_is_written_judges_on_the_first_day_and_is_taken_back(en
     assert path.read_text() == CONTRACT
 
 
-@pytest.mark.parametrize("engine", ["on_duckdb", "on_sqlite", "on_postgresql", "on_mariadb"])
-def test_a_check_asks_the_learned_rules_of_yesterday(engine, request):
-    from datareeve.capabilities.quality.operations.check_contract import CheckContract  # noqa: PLC0415
+# -- checked: what is learned is what is measured --------------------------------------------------------------------------------------
 
-    app = request.getfixturevalue(engine)
-    carried_out(app, learning(metrics=("row-count",)))
-    plan = app.preview(CheckContract(contract="shop", system="shop"))
-    outcome = app.apply(plan, by="test", approved=True)
-    verdicts = app.systems["quality"].read("verdicts", contract="shop", system="shop", run=outcome.run)
-    verdict = next(one for one in verdicts if one["rule"] == "sales-learned-row-count")
-    assert verdict["says"] == "pass", verdict
-    assert verdict["told"]["figure"] == sum(
-        1 for row in rows() if row[0].date() == (TODAY - timedelta(days=1)).date()
+YESTERDAY = [row for row in rows() if row[0].date() == (TODAY - timedelta(days=1)).date()]
+AMOUNTS = [row[1] for row in YESTERDAY if row[1] is not None]
+LENGTHS = [len(row[2]) for row in YESTERDAY]
+MISSING = len(YESTERDAY) - len(AMOUNTS)
+
+
+def quantile(q):
+    ordered, place = sorted(AMOUNTS), (len(AMOUNTS) - 1) * q
+    low = math.floor(place)
+    return ordered[low] + (ordered[min(low + 1, len(ordered) - 1)] - ordered[low]) * (place - low)
+
+
+BY_HAND = {
+    "row-count": len(YESTERDAY), "count": len(AMOUNTS), "distinct": len(set(AMOUNTS)), "null-count": MISSING,
+    "null-percent": 100 * MISSING / len(YESTERDAY), "distinct-percent": 100 * len(set(AMOUNTS)) / len(AMOUNTS),
+    "min": min(AMOUNTS), "max": max(AMOUNTS), "sum": sum(AMOUNTS), "mean": statistics.fmean(AMOUNTS), "stddev": statistics.stdev(AMOUNTS),
+    "median": statistics.median(AMOUNTS), "quantile": quantile(0.9),
+    "min-length": min(LENGTHS), "max-length": max(LENGTHS), "mean-length": statistics.fmean(LENGTHS),
+}  # fmt: skip
+LEARNED = {
+    "sales-learned-row-count": "row-count", "sales-amount-learned-null-percent": "null-percent", "sales-amount-learned-mean": "mean",
+    "sales-amount-learned-sum": "sum", "sales-amount-learned-distinct": "distinct",
+}  # fmt: skip
+ASKED = ("row-count", "null-percent:amount", "mean:amount", "sum:amount", "distinct:amount")
+FAULTS = {  # of yesterday's rows: what is to be noticed, whatever else is; and what is not
+    "UPDATE sales SET amount = amount * 10 WHERE {}": ({"mean", "sum"}, {"row-count", "null-percent"}),
+    "UPDATE sales SET amount = NULL WHERE {} AND email NOT LIKE '3@%'": ({"null-percent"}, {"row-count", "mean"}),
+    "UPDATE sales SET amount = 125 WHERE {} AND amount IS NOT NULL": ({"distinct"}, {"row-count", "null-percent", "mean", "sum"}),
+    "DELETE FROM sales WHERE {} AND email NOT LIKE '1%'": ({"row-count", "sum"}, set()),
+}  # fmt: skip
+
+
+def change(engine, request, tmp_path, sql):
+    """Change the data behind the tool's back."""
+    begins, ends = (f"{(TODAY - timedelta(days=back)):%Y-%m-%d %H:%M:%S}" for back in (1, 0))
+    zone = "+00" if engine == "on_postgresql" else ""
+    sql = sql.format(f"sold >= '{begins}{zone}' AND sold < '{ends}{zone}'")
+    if engine == "on_duckdb":
+        with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+            connection.execute(sql)
+    elif engine == "on_sqlite":
+        with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+            connection.execute(sql)
+    elif engine == "on_postgresql":
+        with psycopg.connect(request.getfixturevalue("database")) as connection:
+            connection.execute(sql.replace("%", "%%"), ())
+    else:
+        name = (tmp_path / "estate.yaml").read_text().split("url: '")[1].split("'")[0].rsplit("/", 1)[1]
+        server = request.getfixturevalue("mariadb")
+        with closing(server.connect(name)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+
+
+def checked(app, **more):
+    """(outcome, what each rule said: {rule: row}) of a check."""
+    outcome = app.apply(
+        app.preview(CheckContract(contract="shop", system="shop", **more)), by="test", approved=True
     )
+    told = app.systems["quality"].read("verdicts", contract="shop", system="shop", run=outcome.run)
+    return outcome, {one["rule"]: one for one in told if "schema" not in one["rule"]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_clean_data_passes_each_learned_rule_with_the_figure_that_one_counts_by_hand(engine, request):
+    app = request.getfixturevalue(engine)
+    carried_out(app, learning())  # as it comes: rows, and NULLs of every column that has some
+    carried_out(app, learning(metrics=ASKED[2:]))
+    outcome, told = checked(app)
+    assert outcome.status == "done"
+    assert told.keys() == LEARNED.keys()
+    for rule, metric in LEARNED.items():
+        assert told[rule]["says"] == "pass", told[rule]
+        assert told[rule]["told"]["figure"] == pytest.approx(BY_HAND[metric]), rule
+        low, high = (told[rule]["told"]["figures"][end] for end in ("low", "high"))
+        assert low <= BY_HAND[metric] <= high
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_wrong_with_yesterday_is_told_by_the_rule_that_it_breaks(engine, request, tmp_path):
+    app = request.getfixturevalue(engine)
+    carried_out(app, learning(metrics=ASKED))
+    for fault, (noticed, quiet) in FAULTS.items():
+        change(engine, request, tmp_path, "CREATE TABLE kept AS SELECT * FROM sales")
+        change(engine, request, tmp_path, fault)
+        _, told = checked(app)
+        says = {metric: told[rule]["says"] for rule, metric in LEARNED.items()}
+        assert {says[metric] for metric in noticed} == {"warn"}, (fault, says)
+        assert {says[metric] for metric in quiet} <= {"pass"}, (fault, says)
+        for sql in ("DELETE FROM sales", "INSERT INTO sales SELECT * FROM kept", "DROP TABLE kept"):
+            change(engine, request, tmp_path, sql)
+    assert {row["says"] for row in checked(app)[1].values()} == {"pass"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_metric_is_measured_of_the_last_whole_day_and_its_history_begins_with_the_first_check(
+    engine, request, tmp_path
+):
+    app = request.getfixturevalue(engine)
+    path = tmp_path / "contracts" / "shop.yaml"
+    write_learned(path)
+    outcome, told = checked(app)
+    assert outcome.status == "done"  # young, and no fault of anybody
+    assert not app.systems["quality"].read("incidents", contract="shop")
+    assert told.keys() == BY_HAND.keys()
+    for metric, by_hand in BY_HAND.items():
+        assert told[metric]["told"]["figure"] == pytest.approx(by_hand), metric
+        assert told[metric]["told"]["reason"] == "not enough history (0 of 28 days)"
+        (kept,) = app.systems["quality"].read("history", contract="shop", system="shop", rule=metric)
+        assert kept["figure"] == pytest.approx(by_hand)
+    (finding,) = [one for one in outcome.parts[0].findings if one.figures["rule"] == "mean"]
+    assert finding.severity == "info"
+    assert finding.what == "Not run: not enough history (0 of 28 days)."
+    figures = outcome.parts[0].figures
+    assert (figures["not_run"], figures["not_yet"], figures["failed"]) == (0, len(BY_HAND), 0)
+
+
+def write_learned(path):
+    """A learned rule of each metric into the contract."""
+    entries = [
+        {
+            "id": metric, "type": "custom", "engine": "datareeve",
+            "implementation": {
+                "kind": "learned", "arguments": {"metric": metric, "time": "sold", "per": "day", "q": 0.9},
+                "columns": [] if metric == "row-count" else ["email"] if "length" in metric else ["amount"],
+            },
+        }
+        for metric in BY_HAND
+    ]  # fmt: skip
+    path.write_text(CONTRACT + f"    quality: {json.dumps(entries)}\n")
+
+
+def test_a_rule_that_was_learned_on_one_engine_is_asked_on_another(on_duckdb, tmp_path):
+    carried_out(on_duckdb, learning(metrics=ASKED))
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection, connection:
+        connection.execute("CREATE TABLE sales (sold TIMESTAMP, amount REAL, email TEXT, loaded TIMESTAMP)")
+        told = [(a.isoformat(" ")[:19], b, c, d.isoformat(" ")[:19]) for a, b, c, d in rows()]
+        connection.executemany("INSERT INTO sales VALUES (?, ?, ?, ?)", told)
+    estate = tmp_path / "estate.yaml"
+    estate.write_text(
+        estate.read_text().replace("systems:\n", "systems:\n  other: {kind: sqlite, path: other.db}\n")
+    )
+    with closing(App.open(tmp_path)) as app:
+        app.apply(app.preview(CheckContract(contract="shop", system="other")), by="test", approved=True)
+        told = app.systems["quality"].read("verdicts", contract="shop", system="other")
+    told = [one for one in told if one["rule"] in LEARNED]
+    assert len(told) == len(LEARNED)
+    for one in told:
+        assert one["says"] == "pass", one
+        assert one["told"]["figure"] == pytest.approx(BY_HAND[LEARNED[one["rule"]]])
+
+
+def test_a_day_that_is_closed_each_week_has_no_mean_and_that_is_no_fault(on_duckdb, tmp_path, request):
+    weekday = (TODAY - timedelta(days=1)).isoweekday()
+    change("on_duckdb", request, tmp_path, f"DELETE FROM sales WHERE isodow(sold) = {weekday}")
+    carried_out(on_duckdb, learning(metrics=ASKED))
+    outcome, told = checked(on_duckdb)
+    assert outcome.status == "done"
+    says = {metric: told[rule]["says"] for rule, metric in LEARNED.items()}
+    assert says == {
+        "row-count": "pass",
+        "sum": "pass",
+        "distinct": "pass",
+        "mean": "not yet",
+        "null-percent": "not yet",
+    }
+    path = tmp_path / "contracts" / "shop.yaml"
+
+    def never_closed(data):
+        for entry in data["schema"][0]["properties"][0]["quality"]:
+            known = entry["implementation"]["arguments"]["baseline"]
+            known["figures"] = known["figures"].replace("-", "100")
+
+    path.write_text(changed(path.read_text(), never_closed))
+    outcome, told = checked(on_duckdb)  # no such day is known: why is there no mean?
+    assert {told[rule]["says"] for rule, metric in LEARNED.items() if metric == "mean"} == {"not run"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"time": "email"}, "no moment"),
+        ({"time": "nothing"}, "no column"),
+        ({"time": "sold", "zone": "Mars/Olympus"}, "no time zone"),
+        ({"time": "sold", "per": "fortnight"}, "cannot be asked of a fortnight"),
+        ({"time": "sold", "settles": 10**9}, "settles"),
+        ({"metric": "moon"}, "no metric moon"),
+        ({"metric": "mean", "columns": []}, "is about one column"),
+    ],
+)
+def test_what_cannot_be_measured_says_why_and_is_no_count_of_rows(given, said, on_duckdb, tmp_path):
+    columns = given.get("columns", ["amount"])
+    arguments = {"metric": "mean", **{key: value for key, value in given.items() if key != "columns"}}
+    entry = {"id": "r", "type": "custom", "engine": "datareeve", "implementation": {"kind": "learned", "arguments": arguments, "columns": columns}}  # fmt: skip
+    (tmp_path / "contracts" / "shop.yaml").write_text(CONTRACT + f"    quality: {json.dumps([entry])}\n")
+    outcome, told = checked(on_duckdb)
+    assert outcome.status == "failed"
+    assert told["r"]["says"] == "not run"
+    assert said in told["r"]["told"]["reason"]
+
+
+def test_a_rule_that_names_its_metric_by_the_older_word_measures_it_too(on_duckdb, tmp_path):
+    entry = {"id": "r", "type": "custom", "engine": "datareeve", "implementation": {"kind": "learned", "arguments": {"of": "mean", "time": "sold"}, "columns": ["amount"]}}  # fmt: skip
+    (tmp_path / "contracts" / "shop.yaml").write_text(CONTRACT + f"    quality: {json.dumps([entry])}\n")
+    assert checked(on_duckdb)[1]["r"]["told"]["figure"] == pytest.approx(BY_HAND["mean"])
 
 
 def test_an_edit_made_after_the_plan_is_not_written_over(on_duckdb, tmp_path):

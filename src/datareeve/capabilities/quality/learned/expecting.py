@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from datareeve.capabilities.quality.learned import last_bucket, slots
 from datareeve.capabilities.quality.learned.baseline import points_of
 from datareeve.capabilities.quality.learned.points import NotEnough, Point, Settings, points
-from datareeve.capabilities.quality.learned.series import bucket_of
+from datareeve.capabilities.quality.learned.series import SECONDS, bucket_of
 from datareeve.capabilities.quality.learned.smoothing import middle
 from datareeve.capabilities.quality.learned.watcher import Watcher
 from datareeve.capabilities.quality.rule import NONE_BREAK, Bounds
@@ -46,21 +46,24 @@ def expect(history: Sequence[Point], at: datetime, settings: Settings) -> Expect
     return watched(history, at, settings).expect(at)
 
 
-def watched(history: Sequence[Point], at: datetime, settings: Settings) -> Watcher:
-    """A watcher that has learned the points strictly before `at`, and nothing else."""
+def watched(history: Sequence[Point], at: datetime, settings: Settings, step: float | None = None) -> Watcher:
+    """A watcher that has learned the points strictly before `at`, and nothing else. `step`: seconds between points, where that is known."""
     before = sorted((point for point in history if point.at < at), key=lambda point: point.at)[-KEPT:]
-    watcher = Watcher(settings, slots.usual_step([point.at for point in before if point.value is not None]))
+    there = [point.at for point in before if point.value is not None]
+    # Of one point it is not known how far apart they lie: no farther than to now, and a day where that is longer.
+    usual = slots.usual_step(there) if len(there) > 1 else min(slots.DAY, slots.usual_step([*there, at]))
+    watcher = Watcher(settings, step or usual)
     for point in before:
         watcher.learn(point)
     return watcher
 
 
-def judge(rule: Rule, history: Iterable[Mapping[str, Any]], now_figure: float, at: datetime) -> Said:
-    """What a rule says of a figure that was measured `at`, by its earlier ones: [{at, figure, mark}], in any order.
+def judge(rule: Rule, history: Iterable[Mapping[str, Any]], now_figure: float | None, at: datetime) -> Said:
+    """What a rule says of a figure that was measured `at`, by its earlier ones: [{at, figure, mark}], in any order. None: there is no figure.
 
     Errors: `BadInput` `rule.arguments` for settings that are none, `quality.series` for a history that is none.
     """
-    if rule.kind == "volume" and rule.bounds not in (NONE_BREAK, Bounds()):
+    if rule.kind == "volume" and rule.bounds not in (NONE_BREAK, Bounds()) and now_figure is not None:
         return _volume(rule, points(history), now_figure, at)
     settings = settings_of(rule)
     then = _then(rule, at, settings)
@@ -71,9 +74,14 @@ def judge(rule: Rule, history: Iterable[Mapping[str, Any]], now_figure: float, a
         known[moment] = Point(moment, point.value, marked)
     if then in known and known[then].mark:
         return Said(Says.PASS, "a person said that it is expected")
-    judged = watched(tuple(known.values()), then, settings).judge(then, now_figure)
+    every = last_bucket.every_of(rule)
+    if now_figure is None:
+        usual = any(point.value is None for point in known.values() if point.at < then)
+        of = f" in the last whole {every}" if every else ""
+        return Said(Says.NOT_YET if usual else Says.NOT_RUN, f"there is no value to measure{of}")
+    judged = watched(tuple(known.values()), then, settings, SECONDS.get(every)).judge(then, now_figure)
     if judged.wanting is not None:
-        return Said(Says.NOT_RUN, f"{judged.wanting.reason}; {judged.wanting.more_points} more")
+        return Said(Says.NOT_YET, judged.wanting.said(f"{every}s" if every else "checks"))
     band = judged.expectation
     low, high = (band.low, band.high) if band else (None, None)
     broken = Says.FAIL if rule.severity == "error" else Says.WARN
@@ -114,10 +122,10 @@ def _volume(rule: Rule, history: tuple[Point, ...], figure: float, at: datetime)
     ]
     over = before[-int(rule.arguments.get("runs", BESIDE)) :]
     if not over:
-        return Said(Says.NOT_RUN, "not enough history: there is no earlier run; 1 more")
+        return Said(Says.NOT_YET, "not enough history (0 of 1 earlier checks)")
     usual = over[-1] if rule.arguments.get("over") == "last" else middle(over)
     change = 100.0 * (figure - usual) / usual if usual else math.inf if figure else 0.0
-    words = f"{figure:.6g} rows, {change:+.4g} % beside {usual:.6g} of {len(over)} earlier runs"
+    words = f"{figure:,.0f} rows, {change:+.4g} % beside {usual:,.6g} of {len(over)} earlier checks; {rule.bounds.words} percent is asked"
     good = rule.bounds.hold(change)
     broken = Says.FAIL if rule.severity == "error" else Says.WARN
     low, high = (

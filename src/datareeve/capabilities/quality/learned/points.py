@@ -81,8 +81,17 @@ class Expectation(Value):
 class NotEnough(Value):
     """The history is too short to expect anything: no error, and no verdict."""
 
-    reason: str
-    more_points: int
+    points: int
+    needed: int
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        return self.said("points")
+
+    def said(self, unit: str) -> str:
+        """In words, by what is counted: 'not enough history (7 of 28 days)'."""
+        return f"not enough history ({self.points:,} of {self.needed:,} {unit})"
 
 
 def points(rows: Iterable[Mapping[str, Any]]) -> tuple[Point, ...]:

@@ -108,6 +108,6 @@ def moment(told: str, zone: ZoneInfo | None = None) -> datetime:
 
 
 def usual_step(moments: Sequence[datetime]) -> float:
-    """Seconds between points, as they mostly are. An hour where there are none."""
+    """Seconds between points, as they mostly are. A day where there are none."""
     gaps = sorted((b - a).total_seconds() for a, b in pairwise(moments) if b > a)
-    return max(1.0, gaps[len(gaps) // 2]) if gaps else HOUR
+    return max(1.0, gaps[len(gaps) // 2]) if gaps else DAY

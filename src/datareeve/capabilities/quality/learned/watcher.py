@@ -45,6 +45,7 @@ OFTEN, RARE_OF = (
 HARDLY_EVER = 0.05  # of the points
 SAME_SLOT = 3  # wild points in a row in one slot are how that slot is now
 MEMORY = 100  # points, at least, that say which pattern and pace foretell best
+SHORTLY, EXACTLY = 4, 12  # digits that a figure is told in
 PAIR = 0.6  # the power of the chance that each of two in a row may have: a half, were they independent
 EVERYWHERE = -1  # beside the slots, what all spread by
 WIDTH_BEFORE = 6.0  # points' worth of belief that all slots spread alike
@@ -115,11 +116,7 @@ class Watcher:
         """What a point at `at` is expected to be."""
         best = self.best
         if best is None or self.began is None or self.last is None:
-            more = self.least - len(self.first)
-            return NotEnough(
-                reason=f"not enough history: {len(self.first)} points, {self.least} are needed",
-                more_points=more,
-            )
+            return NotEnough(points=len(self.first), needed=self.least)
         place = self._place(at)
         foretold, unit = best.foretold(place), self._unit(best, place)
         unit *= self._wider_after_gap(at, best)
@@ -148,14 +145,36 @@ class Watcher:
         if isinstance(found, NotEnough):
             return Judged("", found.reason, None, found)
         if self._is_excused(value, found):
-            return Judged("", f"{value:.6g}, as a person said was expected", found)
+            return Judged("", f"{self._told(value)}, as a person said was expected", found)
         if (found.high is not None and value > found.high) or math.isnan(value):
-            return Judged("above", _beside(value, found, "above"), found)
+            return Judged("above", self._beside(value, found), found)
         if found.low is not None and value < found.low:
-            return Judged("below", _beside(value, found, "below"), found)
-        if words := self._drifts(at, value) or self._frozen(value):
-            return Judged("drift" if words.startswith("drift") else "frozen", words, found)
-        return Judged("", f"{value:.6g}, as expected: {_band(found)}", found)
+            return Judged("below", self._beside(value, found), found)
+        drifts = self._drifts(at, value)
+        if words := drifts or self._frozen(value):
+            return Judged("drift" if drifts else "frozen", words, found)
+        return Judged("", f"{self._told(value)}, as expected: {self._band(found)}", found)
+
+    def _beside(self, value: float, found: Expectation) -> str:
+        """'24, where 31 to 88 is expected, most likely 55 (steady level by day of week; 2 false alarms a year)'."""
+        ends = (end for end in (found.low, found.high) if end is not None)
+        # Told in few digits, a figure just beyond the band would read as within.
+        digits = EXACTLY if any(_number(value, SHORTLY) == _number(end, SHORTLY) for end in ends) else SHORTLY
+        likely = f"{self._band(found, digits)} is expected, most likely {self._told(found.centre, digits)}"
+        return f"{self._told(value, digits)}, where {likely} ({found.basis})"
+
+    def _band(self, found: Expectation, digits: int = SHORTLY) -> str:
+        low, high = found.low, found.high
+        if self.settings.nature == "count":  # there is no half a row
+            low, high = low and math.ceil(low - JITTER * low), high and math.floor(high + JITTER * high)
+        if low is None or high is None:
+            end, word = (low, "at least") if high is None else (high, "at most")
+            return f"{word} {self._told(end or 0.0, digits)}"
+        return f"{_number(low, digits)} to {self._told(high, digits)}"
+
+    def _told(self, value: float, digits: int = SHORTLY) -> str:
+        shown = round(value) if self.settings.nature == "count" and math.isfinite(value) else value
+        return f"{_number(shown, digits)}{' %' if self.settings.nature == 'percent' else ''}"
 
     def _is_excused(self, value: float, found: Expectation) -> bool:
         """Whether a figure lies no farther out than one that a person called a one-off, with nothing usual in between: it is still that one."""
@@ -433,9 +452,7 @@ class Watcher:
         low, high = self._no_smaller_than_matters(was, was, was)
         if low <= now <= high:
             return ""
-        return (
-            f"drifts {'up' if drift > 0 else 'down'}: for a while on one side of {was:.6g}, where it was long"
-        )
+        return f"{self._told(value)}, and drifts {'up' if drift > 0 else 'down'}: for a while on one side of {self._told(was)}, where it was long"
 
     def _apart(self) -> float:
         """How far the level of lately lies from where it was long."""
@@ -462,7 +479,7 @@ class Watcher:
         here = (self.stays[value] - self.stayed + 2 * overall) / (self.visits[value] - self.stayed + 2)
         if max(here, overall) > 0.5 or max(here, overall) ** again > self._chance("frozen"):  # noqa: PLR2004 - it often stays
             return ""
-        return f"frozen: {value:.6g} for the {again + 1}th time in a row, in a series that moves"
+        return f"{self._told(value)} {again + 1} times in a row: frozen, in a series that moves"
 
     def _place(self, at: datetime) -> Place:
         return slots.place(at, self.zone, self.slot_minutes)
@@ -471,6 +488,15 @@ class Watcher:
 def _lost(one: Smoothing) -> float:
     """By what it foretold badly; a pace that follows everything must be the better by so much."""
     return one.lost * one.pace.handicap
+
+
+def _number(value: float, digits: int) -> str:
+    """A figure in so many digits; whole ones whole, with their thousands."""
+    return (
+        f"{value:,.0f}"
+        if abs(value) >= 10 ** (digits - 1) or float(value).is_integer()
+        else f"{value:.{digits}g}"
+    )
 
 
 def _same(value: float, other: float | None) -> bool:
@@ -483,14 +509,3 @@ def least_points(step: float) -> int:
     if step < 20 * slots.HOUR:
         return max(20, min(2_000, round(14 * slots.DAY / step)))
     return 28 if step < 1.5 * slots.DAY else 12
-
-
-def _band(found: Expectation) -> str:
-    low, high = found.low, found.high
-    if low is None or high is None:
-        return f"at most {high:.6g}" if high is not None else f"at least {low:.6g}"
-    return f"{low:.6g} to {high:.6g}"
-
-
-def _beside(value: float, found: Expectation, side: str) -> str:
-    return f"{value:.6g} is {side} what its history lets one expect ({_band(found)}, most likely {found.centre:.6g}; {found.basis})"

@@ -229,7 +229,7 @@ class LearnExpectations(Operation[LearnFacts]):
             subject = f"{facts.table}: {one.metric.words}"
             if one.rule is None:
                 found.append(Finding(rule="not-enough-history", subject=subject, severity=Severity.INFO,
-                                     what=f"There are {one.points} buckets, and {one.needed} are needed.", instead="Learn again later."))  # fmt: skip
+                                     what=f"There is not enough history ({one.points} of {one.needed} {self.every}s).", instead="Learn again later."))  # fmt: skip
             elif one.alarms_a_year > MANY_A_YEAR:
                 found.append(Finding(rule="noisy-expectation", subject=subject,
                                      what=f"Its own past would have raised {one.alarms_a_year:.0f} alarms a year; no rule is written.",
