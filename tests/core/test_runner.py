@@ -81,6 +81,57 @@ def test_a_stale_plan_is_refused_before_anything_happens(rigged, tmp_path):
     assert rig.truth(rigged.url, tmp_path)[0] == [("a", 1)]
 
 
+class Killed(BaseException):
+    """The worker is gone: nothing after it is carried out."""
+
+
+def killed(runner, plan, step):
+    """A run whose worker is gone before the effect of a step."""
+
+    def dies(name):
+        if name.startswith("before effect") and name.endswith(f"/{step}"):
+            raise Killed
+
+    runner._boundary = dies
+    with pytest.raises(Killed):
+        runner.apply(plan, by="ann")
+    runner._boundary = None
+    return runner.runs()[-1].run
+
+
+def test_a_plan_that_was_half_carried_out_names_the_run_that_would_end_it(rigged, tmp_path):
+    plan = rig.Some(wanted=("d", "table")).plan(rig.NoFacts())
+    run = killed(rigged, plan, "table")
+    assert [one.status for one in rigged.runs()] == ["interrupted"]
+    assert [one.run for one in rigged.interrupted(plan)] == [run]
+    assert rigged.interrupted(rig.Some(wanted=("d",)).plan(rig.NoFacts())) == []
+    with pytest.raises(StalePlan, match=f"Run {run} of this very plan was interrupted") as caught:
+        rigged.apply(plan, by="ann")
+    assert caught.value.code == "plan.half-done"
+    assert f"datareeve resume {run}" in caught.value.remedy
+    assert rigged.resume(run, by="ann").status == "done"
+    assert ([one.status for one in rigged.runs()], rigged.interrupted(plan)) == (["done"], [])
+    assert rig.truth(rigged.url, tmp_path)[0] == [("d", 1)]
+    with pytest.raises(StalePlan) as ended:
+        rigged.apply(plan, by="ann")
+    assert ended.value.code == "plan.stale"
+
+
+def test_a_part_that_was_half_carried_out_names_the_run_too(rigged):
+    run = killed(rigged, rig.two_parts(), "file")
+    outcome = rigged.apply(rig.two_parts(), by="ann")
+    assert outcome.status == "failed"
+    assert f"Run {run} of this very plan was interrupted" in outcome.parts[0].reason
+
+
+def test_a_run_that_somebody_is_at_is_under_way(rigged):
+    seen = []
+    rigged._boundary = lambda name: seen.append({one.status for one in rigged.runs()})
+    rigged.apply(rig.Some(wanted=("a",)).plan(rig.NoFacts()), by="ann")
+    assert {"under way"} in seen
+    assert {"interrupted"} not in seen
+
+
 def test_two_workers_on_one_run_one_wins(rigged, tmp_path):
     seen = []
 

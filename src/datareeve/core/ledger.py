@@ -376,6 +376,18 @@ class Ledger:
         )
         return token
 
+    def at_work(self) -> set[str]:
+        """The runs that a worker holds now; one of a process on this machine that is gone is held by nobody."""
+        c = leases_table.c
+        query = sa.select(c.resource, c.holder, c.expires_at).where(c.resource.like("run:%"), c.holder != "")
+        with _translated(), self.engine.connect() as connection:
+            now, rows = self._dialect.now(connection), connection.execute(query).all()
+        return {
+            resource.removeprefix("run:")
+            for resource, holder, expires_at in rows
+            if expires_at > now and not _is_gone(holder)
+        }
+
     def _heartbeat(self, fence: Fence, seconds: float, stop: threading.Event) -> None:
         while not stop.wait(seconds / 3):
             with suppress(Failed), _translated(), self._dialect.transaction(self.engine) as connection:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from datareeve.core.operation import Call, CatalogueView, Operation, Step, System
 
 PLAIN_RESULTS = {"rows", "bytes", "before"}  # figures of a step, not of the report
+UNDER_WAY, INTERRUPTED = "under way", "interrupted"
+RECENT = 2000  # of the entries about runs: what was interrupted before them is found in the whole list only
 
 
 class Progress(Protocol):
@@ -63,7 +65,7 @@ class RunSummary(Value):
     run: str
     plan: str
     summary: str
-    status: str  # 'under way' until it ended
+    status: str  # 'under way' until it ended, 'interrupted' where nobody is at it any more
     by: str
     started_at: str
     ended_at: str = ""
@@ -133,7 +135,7 @@ class Runner:
         with self._ledger.lease(run, _resources(plan)) as fence:
             journal = self._journal(run, fence)
             if not plan.parts:
-                self._require(plan, run)
+                self._require_still(plan, run, fingerprint)
             journal.run_state(state="started", plan=fingerprint, summary=plan.summary, by=by, allowed=allowed, task=task,
                               cost_usd=sum(step.cost_usd for step in plan.all_steps()))  # fmt: skip
             return self._carry_out(plan, journal, progress)
@@ -195,23 +197,41 @@ class Runner:
             ended_at=last.at if last else "",
         )
 
-    def runs(self) -> list[RunSummary]:
-        """Every run, oldest first."""
+    def interrupted(self, like: Plan) -> list[RunSummary]:
+        """The recent runs, oldest first, that did the same as a plan and that nobody is at any more, though they did not end."""
+        return [
+            run for run in self.runs(RECENT) if run.status == INTERRUPTED and self._is_like(run.plan, like)
+        ]
+
+    def _is_like(self, fingerprint: str, like: Plan) -> bool:
+        kept = self._ledger.entries("plan", subject=fingerprint, limit=1)
+        same = {"operation": like.operation, "inputs": like.model_dump(mode="json")["inputs"]}
+        return bool(kept) and {name: kept[0].body["plan"].get(name) for name in same} == same
+
+    def runs(self, newest: int | None = None) -> list[RunSummary]:
+        """Every run, oldest first; with `newest`, those that began within so many entries about runs."""
+        found = self._summaries(newest)
+        open_ = {run.run for run in found if run.status == UNDER_WAY}
+        dead = open_ - self._ledger.at_work() if open_ else open_
+        dead = {run for run in dead if ended(self._entries(run)) is None}  # it may have ended as we looked
+        return [run.model_copy(update={"status": INTERRUPTED}) if run.run in dead else run for run in found]
+
+    def _summaries(self, newest: int | None) -> list[RunSummary]:
         summaries: dict[str, RunSummary] = {}
-        for entry in self._ledger.entries("run"):
+        for entry in self._ledger.entries("run", limit=newest):
             if entry.body["state"] == "started":
                 body = entry.body
                 summaries[entry.run] = RunSummary(
                     run=entry.run,
                     plan=body["plan"],
                     summary=body["summary"],
-                    status="under way",
+                    status=UNDER_WAY,
                     by=body["by"],
                     started_at=entry.at,
                 )
-            else:
+            elif entry.run in summaries:
                 ended_at = entry.at if entry.body["state"] == "ended" else ""
-                status = entry.body.get("status", "under way")
+                status = entry.body.get("status", UNDER_WAY)
                 summaries[entry.run] = summaries[entry.run].model_copy(
                     update={"status": status, "ended_at": ended_at}
                 )
@@ -245,7 +265,7 @@ class Runner:
             return self._undo_part(leaf, journal, "its undo was interrupted", progress)
         if not journal.begun(leaf):
             try:
-                self._require(leaf, journal.run)
+                self._require_still(leaf, journal.run, self._entries(journal.run)[0].body["plan"])
             except StalePlan as stale:
                 return _part_outcome(leaf, "failed", reason=stale.what)
         for step in leaf.steps:
@@ -416,6 +436,24 @@ class Runner:
                 f"Another worker has taken run {journal.run} over, or what it works on.",
                 "This worker stops.",
             )
+
+    def _require_still(self, plan: Plan, run: str, fingerprint: str) -> None:
+        """As `_require`; where a run of this very plan was interrupted, it is that which changed the world, and it is named."""
+        try:
+            self._require(plan, run)
+        except StalePlan as stale:
+            before = [
+                one.run
+                for one in self.runs(RECENT)
+                if (one.plan, one.status) == (fingerprint, INTERRUPTED) and one.run != run
+            ]
+            if not before:
+                raise
+            raise StalePlan(
+                "plan.half-done",
+                f"Run {before[-1]} of this very plan was interrupted, and is half done. {stale.what}",
+                f"`datareeve resume {before[-1]}` carries it on, `datareeve undo {before[-1]}` takes it back.",
+            ) from None
 
     def _require(self, leaf: Plan, run: str) -> None:
         for claim in substituted(leaf, run).requirements:

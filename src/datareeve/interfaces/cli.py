@@ -202,10 +202,12 @@ def run(  # noqa: PLR0913 - a command's options
 
     if not operation or {"--help", "-h"} & {operation, *words}:
         return _help_of_run(operation, common)
-    with common.opened(acts=not plan) as (app, screen):
+    with common.opened() as (app, screen):
         work = delegating.SingleOperation(
             app, screen, operation, words, again=_again(common, "run", operation, *words)
         )
+        if not plan:
+            app.ledger.must_be_writable()
         planned = work.kept(approve) if approve else work.plan(rehearse=rehearse)
         if plan:
             return work.show_only(planned)
@@ -316,7 +318,9 @@ def runs(
             screen.show(counted, console.line(("✓ ", "green"), f"The ledger is whole: {told}."))
         elif run:
             outcome = app.outcome(picking.run_named(app, run))
-            screen.show(outcome, console.outcome_view(outcome, app.stored_plan(outcome.plan)))
+            halted = [one.run for one in app.runs() if (one.run, one.status) == (outcome.run, "interrupted")]
+            beside = map(console.interrupted_view, halted)
+            screen.show(outcome, console.outcome_view(outcome, app.stored_plan(outcome.plan)), *beside)
         else:
             screen.show(app.runs(), console.runs_view(app.runs()))
     return 0

@@ -84,6 +84,7 @@ STATUS_STYLES = {
     "partly done": "yellow",
     "blocked": "yellow",
     "under way": "cyan",
+    "interrupted": "yellow",
 }
 
 
@@ -475,7 +476,13 @@ def runs_view(runs: Sequence[RunSummary]) -> RenderableType:
             text(run.by, "dim"),
             text(run.summary),
         )
-    return table
+    halted = [run.run for run in runs if run.status == "interrupted"]
+    return Group(table, interrupted_view(halted[-1])) if halted else table
+
+
+def interrupted_view(run: str) -> RenderableType:
+    """What to do about a run whose worker is gone."""
+    return line(("! ", "yellow"), f"{run} was interrupted: `datareeve resume {run}` carries it on, `datareeve undo {run}` takes it back.")  # fmt: skip
 
 
 def operations_view(operations: Iterable[type[Operation[Any]]]) -> RenderableType:

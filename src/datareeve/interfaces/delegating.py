@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core.errors import BadInput, DatareeveError, NeedsApproval
+from datareeve.core.operation import Effect
 from datareeve.core.value import fingerprint
 from datareeve.interfaces import console, fields, picking
 
@@ -112,9 +113,17 @@ class Work:
     def show_only(self, plan: Plan) -> int:
         """Show a plan and keep it, so that its fingerprint can be approved."""
         if any(plan.all_steps()):
+            self._tell_interrupted(plan)
             self.app.store(plan, asked_by=person(), task=self.task)
         self.screen.show(self.as_json(plan), console.plan_view(plan))
         return 0
+
+    def _tell_interrupted(self, plan: Plan) -> None:
+        """Where the same was begun before and stands half done, that is likely to be carried on, and not to be begun again."""
+        if any(step.effect is not Effect.READ for step in plan.all_steps()):
+            self.screen.tell(
+                *(console.interrupted_view(one.run) for one in self.app.runner.interrupted(plan))
+            )
 
     def carry_out(self, plan: Plan, *, approved: bool) -> Outcome:
         """Show a plan and carry it out. Where the authority wants an approval, a person at the terminal is asked.
@@ -123,6 +132,7 @@ class Work:
         """
         if any(plan.all_steps()):
             self.screen.tell(console.plan_view(plan), "")
+            self._tell_interrupted(plan)
         try:
             return self._apply(plan, approved=approved)
         except NeedsApproval as waiting:
