@@ -18,11 +18,12 @@ from datareeve.systems.ledger_system import LedgerSystem
 from datareeve.systems.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import date
     from pathlib import Path
 
+    from datareeve.agent.known import Known
     from datareeve.agent.planner import TaskPlan
     from datareeve.core.estate import Estate
     from datareeve.core.journal import Boundary
@@ -77,18 +78,40 @@ class App:
 
     # -- planning ------------------------------------------------------------------------------------------------------------------
 
-    def preview(self, operation: Operation[Any]) -> Plan:
-        """Observe and plan one operation. Errors: `BadInput` `engine.cannot` where it does not work on that kind of system."""
+    def preview(self, operation: Operation[Any], after: Sequence[Plan] = ()) -> Plan:
+        """Observe and plan one operation; with `after`, as files and estate will be once those plans were carried out.
+
+        Errors: `BadInput` `engine.cannot` where it does not work on that kind of system.
+        """
         self.catalogue.refuse_other_kinds(operation, self.systems)
-        return operation.plan(operation.observe(self.systems))
+        if not after:
+            return operation.plan(operation.observe(self.systems))
+        from datareeve.systems.ahead import ahead  # noqa: PLC0415 - of tasks whose parts rest on one another
+
+        with ahead(self.systems, self.project, after) as systems:
+            return operation.plan(operation.observe(systems))
 
     def plan_task(self, text: str, *, today: date | None = None) -> TaskPlan:
         """Plan a delegated task: the template, or a sentence."""
         from datareeve.agent.planner import Planner  # noqa: PLC0415 - not needed for single operations
         from datareeve.agent.task import parse  # noqa: PLC0415
 
-        planner = Planner(self.catalogue, self.preview, self.systems.names)
+        planner = Planner(self.catalogue, self.preview, self.systems.names, self._known())
         return planner.plan(parse(text), today=today)
+
+    def _known(self) -> Known:
+        """What words may name: looked up where they do."""
+        from datareeve.agent.known import Known, KnownContract  # noqa: PLC0415 - as above
+        from datareeve.capabilities.quality import known  # noqa: PLC0415
+
+        return Known(
+            contracts=lambda: map(KnownContract.model_validate, known.contracts(self.systems)),
+            tables=lambda system: known.tables(self.systems, system),
+            systems=self.systems.names(),
+            copies=self.estate.quality.replicas.values(),
+            datasets={name: one.subject for name, one in self.estate.datasets.items()},
+            packs=self.estate.packs,
+        )
 
     def rehearse(self, plan: Plan, progress: Progress = silent) -> Plan:
         """Try a plan on disposable copies; gives it with measured predictions and advice."""

@@ -80,11 +80,11 @@ def operation(
 
 
 def catalogue(*more: type[Operation[Any]]) -> Catalogue:
-    """The catalogue of the fakes with the operations on AI as they are, and more."""
+    """The catalogue of the fakes with the operations on AI, data quality and compliance as they are, and more."""
     fakes = [
         operation(name, title, said, **NEEDED.get(name, {})) for name, (title, said) in DESCRIPTIONS.items()
     ]
-    real = (load() for name, load in capabilities.operations().items() if name.startswith("ai."))
+    real = (load() for name, load in capabilities.operations().items() if not name.startswith("databases."))
     return Catalogue([*fakes, *real, *more])
 
 

@@ -21,7 +21,8 @@ def planner():
 
 
 def system_for(planner, operation, words):
-    return planner.want(tasks.parse(words), "1", words, words, operation).inputs["system"]
+    (want,) = planner.wants(tasks.parse(words), "1", words, words, operation)
+    return want.inputs["system"]
 
 
 @pytest.mark.parametrize(

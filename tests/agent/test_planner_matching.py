@@ -10,6 +10,7 @@ from utterances import UNSEEN, UTTERANCES
 
 from datareeve.agent import playbooks
 from datareeve.agent.bm25 import Document, Index, stem, terms
+from datareeve.agent.known import Known
 from datareeve.agent.matching import Matcher, clauses
 from datareeve.agent.planner import Planner
 from datareeve.agent.task import Task
@@ -155,7 +156,13 @@ def outcome_of(planner, words):
 
 
 def judge(catalogue, utterances=UTTERANCES):
-    planner = Planner(catalogue, fakes.preview, lambda kind: ("app",))
+    known = Known(
+        systems=("app", "wh"),
+        tables=lambda system: (
+            ("public.customers", "public.orders", "public.flights") if system == "app" else ("main.orders",)
+        ),
+    )
+    planner = Planner(catalogue, fakes.preview, lambda kind: ("app",), known)
     answers = [(words, right, outcome_of(planner, words)) for words, right in utterances]
     needs_input = {name.partition(".")[2] for name in catalogue.names() if fakes.needs_input(catalogue, name)}
     correct = [

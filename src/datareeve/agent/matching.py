@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datareeve.core.operation import CatalogueView
 
 CONFIDENT = 0.66  # coverage from which a reading is planned
+CERTAIN = 0.9  # the same for what has no way back
 DOUBTFUL = 0.34  # coverage from which a reading is worth a question
 APART = 0.8  # coverage that each part of a bullet needs for the bullet to be split
 LEAD = 1.3  # by how much the best reading must outweigh the next that means something else
@@ -64,8 +65,10 @@ class Matcher:
         self._titles = {name: _summary(catalogue, name) for name in names}
         self._operations: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
         for playbook in playbooks:
-            self._add(playbook, documents)
+            if set(playbook.operations) & set(names):
+                self._add(playbook, documents)
         reads = {name for name in names if catalogue.get(name).effect is Effect.READ}
+        self._final = {name for name in names if catalogue.get(name).effect is Effect.IRREVERSIBLE}
         self._changing = {
             key for key, operations in self._operations.items() if not reads.issuperset(operations)
         }
@@ -76,12 +79,21 @@ class Matcher:
             for said in document.utterances
         }
 
-    def match(self, text: str, names: tuple[str, ...] = ()) -> Match:
-        """What `text` as a whole means. `names` are of systems, and tell nothing about what is to be done."""
+    def is_word(self, name: str) -> bool:
+        """Whether a name is a word that tells something about what is to be done."""
+        return self._index.knows(name)
+
+    def match(self, text: str, names: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> Match:
+        """What `text` as a whole means. `names` are of systems, and tell nothing about what is to be done, where they are no words of ours.
+
+        `known` stand in the text as names (of tables, of contracts) even where they are words.
+        """
         refusal = scope.guard(text)
         if refusal:
-            return Match(text=text, decision="refused", reason=refusal)
-        words = self._without(names, inputs.without_names(text))
+            return Match(
+                text=text, decision="refused", reason=refusal, readings=self._by_a_person(text, refusal)
+            )
+        words = self._without(names, inputs.without_names(text), known)
         exact = self._exact.get(frozenset(terms(words)), "")
         asks = _ASKS.search(text) is not None
         found = [score for score in self._index.search(words) if not asks or score.key not in self._changing]
@@ -92,21 +104,29 @@ class Matcher:
         sure = scores[0].key == exact or self._is_sure(scores, words)
         return Match(text=text, decision=_decision(readings[0]) if sure else "question", readings=readings)
 
-    def split(self, text: str, names: tuple[str, ...] = ()) -> tuple[Match, ...]:
+    def split(self, text: str, names: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> tuple[Match, ...]:
         """The matches of a bullet: of its parts where each is surely something else and surer than the whole, else of the whole."""
-        whole = self.match(text, names)
+        whole = self.match(text, names, known)
         if whole.decision == "refused":
             return (whole,)
-        parts = [self.match(part, names) for part in clauses(text)]
+        parts = [self.match(part, names, known) for part in clauses(text)]
         keys = {part.readings[0].key for part in parts if part.readings}
         sure = all(part.decision in ("planned", "later", "another's") for part in parts)
         better = min((part.confidence for part in parts), default=0.0) > max(whole.confidence, APART)
         return tuple(parts) if len(parts) > 1 and len(keys) == len(parts) and sure and better else (whole,)
 
-    def _without(self, names: tuple[str, ...], text: str) -> str:
-        """The text without the systems' names, where they are no words of ours."""
-        for name in names:
-            if not self._index.knows(name):
+    def _by_a_person(self, text: str, refusal: str) -> tuple[Reading, ...]:
+        """What does that which is refused here, under a person's approval of the very plan; none where no operation surely does."""
+        if refusal != scope.DESTROYS:
+            return ()
+        final = (score for score in self._index.search(text) if score.key in self._final)
+        found = max(final, key=lambda score: score.rank * score.coverage, default=None)
+        return (self._reading(found),) if found is not None and found.coverage >= CONFIDENT else ()
+
+    def _without(self, names: tuple[str, ...], text: str, known: tuple[str, ...] = ()) -> str:
+        """The text without the systems' names, where they are no words of ours, and without what is known to be a name."""
+        for name in (*names, *known):
+            if name in known or not self._index.knows(name):
                 text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", " ", text, flags=re.IGNORECASE)
         return text
 
@@ -126,7 +146,8 @@ class Matcher:
         telling = [term for term in dict.fromkeys(terms(text)) if term not in light_stems()]
         rivals = [score for score in scores[1:] if len(telling) == 1 or not self._agree(best.key, score.key)]
         against = max((score.rank * score.coverage for score in rivals), default=0.0)
-        return bool(telling) and best.coverage >= CONFIDENT and best.rank * best.coverage >= LEAD * against
+        enough = CERTAIN if best.key in self._final else CONFIDENT
+        return bool(telling) and best.coverage >= enough and best.rank * best.coverage >= LEAD * against
 
     def _agree(self, one: str, other: str) -> bool:
         """Whether one reading is a part of the other: to choose between them does no harm."""

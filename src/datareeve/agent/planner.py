@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from datareeve.agent import inputs, playbooks, scope
+from datareeve.agent import inputs, naming, playbooks, scope
 from datareeve.agent.describe import describe, nodes
+from datareeve.agent.known import Known
 from datareeve.agent.matching import Match, Matcher, Reading
 from datareeve.agent.report import WAITS
 from datareeve.agent.task import OUR_AGENT, Task
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Planner", "Question", "TaskPlan", "describe"]
 
 
+AHEAD = ("files", "estate")  # what is written there is looked at ahead, by what comes after it
 RENEWED = "even_if_current"  # the input of operations whose result other parts of a task put out of date
 
 
@@ -49,28 +51,43 @@ class TaskPlan(Value):
 
 
 class Want(Value):
-    """One operation that a bullet asks for."""
+    """One operation that a bullet asks for. `after`: what must be there before it, as `key` gives it."""
 
     number: str
     bullet: str
     operation: str
     inputs: dict[str, Any]
     part_id: str = ""
+    after: str = ""
+
+    @property
+    def key(self) -> str:
+        """What is wanted, whoever asks: two of one key are one thing."""
+        return canonical([self.operation, self.inputs])
 
 
 class Planner:
-    """Plans tasks with a catalogue. It reads systems only through `preview`."""
+    """Plans tasks with a catalogue. It reads systems only through `preview` and what is `known` by name.
+
+    `preview` gives an operation's plan; with plans after it, as it will be once those were carried out.
+    """
 
     def __init__(
         self,
         catalogue: CatalogueView,
-        preview: Callable[[Operation[Any]], Plan],
+        preview: Callable[..., Plan],
         systems_of_kind: Callable[[str], tuple[str, ...]],
+        known: Known | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._preview = preview
         self._systems_of_kind = systems_of_kind
+        self._known = known or Known()
         self._playbooks = playbooks.load()
+        self._each = {name for book in self._playbooks if book.each for name in book.operations}
+        self._drafts = {
+            name: book.drafts for book in self._playbooks if book.drafts for name in book.operations
+        }
         self._matcher = Matcher(catalogue, self._playbooks)
 
     def plan(self, task: Task, *, today: date | None = None) -> TaskPlan:
@@ -92,6 +109,11 @@ class Planner:
     def _readings(self, task: Task, bullet: str) -> tuple[Match, ...]:
         """What a bullet means. Where it is unclear by itself, a headline that is surely not for this version decides against it."""
         matches = self._matcher.split(bullet, self._systems())
+        if matches[0].decision in (
+            "question",
+            "unknown",
+        ):  # tables are looked up only where words alone do not tell
+            matches = self._matcher.split(bullet, self._systems(), self._names(bullet).all)
         if matches[0].decision in ("question", "unknown"):
             headline = self._matcher.match(task.title)
             if headline.decision in ("later", "another's"):
@@ -102,23 +124,119 @@ class Planner:
         kinds = {kind for name in self._catalogue.names() for kind in self._catalogue.get(name).goes_to}
         return tuple(name for kind in sorted(kinds) for name in self._systems_of_kind(kind))
 
-    def want(self, task: Task, number: str, bullet: str, words: str, name: str) -> Want:
-        """An operation with the inputs that the words give. Errors: `BadInput` where some are not given."""
+    def wants(self, task: Task, number: str, bullet: str, words: str, name: str) -> Iterator[Want]:
+        """An operation with the inputs that the words give, for each thing that is meant. Errors: `BadInput` where something is not given."""
         operation = self._catalogue.get(name)
-        given: dict[str, Any] = inputs.said(operation, words)
-        if "system" in operation.model_fields and "system" not in given:
-            given["system"] = self._system(task, bullet, operation)
+        names = self._names(words)
+        given = {**naming.stated(operation, words, names, self._known), **inputs.said(operation, words)}
         if "today" in operation.model_fields and task.today:
             given.setdefault("today", task.today.isoformat())
-        missing = inputs.missing(operation, given)
-        if missing:
-            flags = " ".join(f"--{field.replace('_', '-')} …" for field in missing)
-            what = f"{name} needs {', '.join(missing)}, which the words do not give."
-            raise BadInput("task.input", what, f"Say {missing[0]}=…, or: datareeve run {name} {flags}")
-        return Want(number=number, bullet=bullet, operation=name, inputs=given)
+        drafted = self._drafted(operation, given, names)
+        for one, draft in drafted or (
+            (one, None) for one in self._meant(task, bullet, operation, given, names)
+        ):
+            self._complete(operation, one)
+            if draft is not None:
+                yield draft.model_copy(update={"number": number, "bullet": bullet})
+            after = draft.key if draft is not None else ""
+            yield Want(number=number, bullet=bullet, operation=name, inputs=one, after=after)
 
-    def _system(self, task: Task, bullet: str, operation: type[Operation[Any]]) -> str:
-        """The only system of the kinds it works on, or the one that the bullet, else the task, names."""
+    def _names(self, text: str) -> naming.Names:
+        return naming.read(text, self._known, self._matcher.is_word)
+
+    def _meant(
+        self,
+        task: Task,
+        bullet: str,
+        operation: type[Operation[Any]],
+        given: dict[str, Any],
+        names: naming.Names,
+    ) -> list[dict[str, Any]]:
+        """The inputs for each thing that the words mean."""
+        fields, each = operation.model_fields, operation.name in self._each
+        if {"left", "right", "table"} <= fields.keys():
+            return list(naming.of_pair(given, names, self._known))
+        if "contract" in fields and fields["contract"].is_required():
+            return naming.of_contracts(operation, given, names, self._known, each=each) or [given]
+        if "contracts" in fields and names.contracts:
+            given = {**given, "contracts": list(names.contracts)}
+        if "system" not in fields or "system" in given:
+            return [given]
+        if not fields["system"].is_required():
+            return [{**given, "system": one} for one in names.systems[:1]] or [given]
+        fitting = (
+            naming.fitting_systems(names, self._known, self._of_kinds(operation, bullet))
+            if each or names.tables
+            else ()
+        )
+        if not fitting or (len(fitting) > 1 and not each):
+            fitting = (self._system(task, bullet, operation, fitting),)
+        return naming.of_systems(operation, given, names, self._known, fitting)
+
+    def _drafted(
+        self, operation: type[Operation[Any]], given: dict[str, Any], names: naming.Names
+    ) -> list[tuple[dict[str, Any], Want]]:
+        """Where no contract fits: the inputs for each that is drafted first, with what drafts it. Errors: `BadInput` `task.no-tables`."""
+        drafter = self._drafts.get(operation.name)
+        field = next((name for name in ("contract", "contracts") if name in operation.model_fields), "")
+        if (
+            not (drafter and field)
+            or field in given
+            or (names.contracts and not set(names.contracts) <= set(names.systems))
+        ):
+            return []
+        if any(naming.fits(contract, names) for contract in self._known.contracts):
+            return []
+        drafts = naming.drafts(names, self._known, self._of_kinds(self._catalogue.get(drafter), ""))
+        return [
+            (
+                {**given, field: draft.contract if field == "contract" else [draft.contract]},
+                Want(number="", bullet="", operation=drafter, inputs=draft.inputs),
+            )
+            for draft in drafts
+        ]
+
+    def _of_kinds(self, operation: type[Operation[Any]], text: str) -> tuple[str, ...]:
+        """The systems that an operation works on; of the kinds that a text speaks of, where it speaks of any."""
+        spoken = inputs.kinds_named(text)
+        kinds = [kind for kind in operation.goes_to if not spoken or kind in spoken] or operation.goes_to
+        return tuple(dict.fromkeys(name for kind in kinds for name in self._systems_of_kind(kind)))
+
+    def uncovered(self, operation: str, words: str) -> str:
+        """Where there are contracts and nothing is named: which systems with tables none of them holds on, in a sentence."""
+        if operation not in self._drafts or not self._known.contracts or self._names(words).all:
+            return ""
+        held = {system for contract in self._known.contracts for system in contract.systems}
+        able = self._of_kinds(self._catalogue.get(self._drafts[operation]), words)
+        own = (one for one in able if one not in held and one not in self._known.copies)
+        left = [one for one in own if self._known.tables(one) or not self._known.answers(one)]
+        return (
+            f"No data contract holds on {', '.join(left)}: {self._drafts[operation]} drafts one."
+            if left
+            else ""
+        )
+
+    def _complete(self, operation: type[Operation[Any]], given: dict[str, Any]) -> None:
+        """Nothing, where every required input is given. Errors: `BadInput` `task.input` else."""
+        missing = inputs.missing(operation, given)
+        if not missing:
+            return
+        what = f"{operation.name} needs {', '.join(missing)}, which the words do not give."
+        how = f"Say {missing[0]}=…"
+        if "contract" in missing:
+            what = f"{operation.name} needs a data contract, and none is there of what is meant."
+            how = "Draft one first: propose a data contract"
+        elif missing == ("key",):
+            what = f"{operation.name} needs the person's key, which is personal data and taken by reference only: what a task says is kept."
+            how = "Say key=env:NAME (or file:PATH)"
+        raise BadInput(
+            "task.input", what, f"{how}, or: datareeve run {operation.name} {_flags(operation, given)}"
+        )
+
+    def _system(
+        self, task: Task, bullet: str, operation: type[Operation[Any]], fitting: Sequence[str] = ()
+    ) -> str:
+        """The only system of the kinds it works on, or the one that the bullet, else the task, names. `fitting`: those that have what is named."""
         kinds = operation.goes_to or ("postgresql",)
         systems = tuple(dict.fromkeys(name for kind in kinds for name in self._systems_of_kind(kind)))
         if not systems:
@@ -140,17 +258,26 @@ class Planner:
                 return of_kind[0]
         if len(systems) > 1:
             raise BadInput(
-                "task.which-system", f"The estate has {', '.join(systems)}.", "Name the one that is meant."
+                "task.which-system",
+                f"The estate has {', '.join(fitting or systems)}.",
+                "Name the one that is meant.",
             )
         return systems[0]
 
-    def preview(self, want: Want) -> Plan:
-        """The plan of one operation. An error of looking is a blocker of that bullet, not of the task."""
+    def preview(self, want: Want, after: Sequence[Plan] = ()) -> Plan:
+        """The plan of one operation, as it will be after some plans. An error of looking is a blocker of that bullet, not of the task."""
         try:
-            return self._preview(self._catalogue.make(want.operation, want.inputs))
+            operation = self._catalogue.make(want.operation, want.inputs)
+            return self._preview(operation, after) if after else self._preview(operation)
         except DatareeveError as error:
             blocker = f"{want.operation}: {error.what} {error.remedy}".strip()
             return Plan(operation=want.operation, inputs=want.inputs, summary=error.what, blockers=(blocker,))
+
+    def flags(self, operation: str, words: str) -> str:
+        """The inputs that an operation needs, as they are given on the command line; what the words do not give as '…'."""
+        kind = self._catalogue.get(operation)
+        given = naming.stated(kind, words, self._names(words), self._known)
+        return _flags(kind, given)
 
     def fields(self, operation: str) -> frozenset[str]:
         """The names of an operation's inputs."""
@@ -195,7 +322,7 @@ class _Draft:
         if self._another and not self._wants and len(self._another) == self._blocked:
             raise NotOurWork("task.not-our-work", " ".join(self._another), "Delegate it to that agent.")
         wants = _in_order(self._wants, self._planner.orders)
-        parts = [self._planner.preview(want).labelled(want.part_id, serves=want.bullet) for want in wants]
+        parts = self._previewed(wants)
         blocked = {part.operation for part in parts if any(plan.blockers for plan in (part, *part.leaves()))}
         self._notes += _order_notes(self._wants, wants, self._planner.orders, blocked)
         if any(step for part in parts for step in part.all_steps()):
@@ -210,6 +337,19 @@ class _Draft:
             questions=tuple(self._questions),
             plan=self._composite(_blocked_once(_without_repeats(tuple(parts)))),
         )
+
+    def _previewed(self, wants: list[Want]) -> list[Plan]:
+        """The plan of each; of what rests on another part, or is done more than once, as it will be after those."""
+        made: dict[str, Plan] = {}
+        for want in wants:
+            first = made.get(want.after)
+            before = [part for part in made.values() if part.operation == want.operation or part is first]
+            changing = [
+                part for part in before if any(step.call.system in AHEAD for step in part.all_steps())
+            ]
+            part = self._planner.preview(want, changing).labelled(want.part_id, serves=want.bullet)
+            made[want.key] = _needing(part, first.part_id) if first is not None else part
+        return [made[want.key] for want in wants]
 
     def _renewed(self, want: Want, part: Plan) -> Plan:
         """What is up to date now (a document of the schema) will not be after the other parts: it is planned all the same."""
@@ -238,7 +378,9 @@ class _Draft:
     def _wanted(self, number: str, bullet: str, match: Match) -> Iterator[Want]:
         for name in match.readings[0].operations:
             try:
-                yield self._planner.want(self._task, number, bullet, match.text, name)
+                yield from self._planner.wants(self._task, number, bullet, match.text, name)
+                if note := self._planner.uncovered(name, match.text):
+                    self._notes += [note] if note not in self._notes else []
             except BadInput as error:
                 if error.code in ("task.which-system", "task.input"):
                     self._ask(number, bullet, f"{error.what} {error.remedy}", match.readings[:1])
@@ -248,7 +390,7 @@ class _Draft:
     def _add(self, want: Want) -> None:
         """Add an operation, once: where two bullets want the same, the first carries it."""
         for other in self._wants:
-            if (other.operation, canonical(other.inputs)) == (want.operation, canonical(want.inputs)):
+            if other.key == want.key:
                 self._served[want.number].append(other.part_id)
                 if other.number != want.number:
                     self._notes.append(
@@ -272,8 +414,18 @@ class _Draft:
             reason = scope.why_another(scope.agent_of(match.readings[0].key))
             self._another.append(f"“{bullet}”: {reason}")
             self._block(number, bullet, reason)
+        elif match.decision == "refused":
+            self._block(number, bullet, self._refusal(match))
         else:
-            self._block(number, bullet, match.reason or scope.why_later(match.readings[0].key))
+            self._block(number, bullet, scope.why_later(match.readings[0].key))
+
+    def _refusal(self, match: Match) -> str:
+        """Why nothing is planned, and what a person can do instead."""
+        if not match.readings:
+            return match.reason
+        flags = self._planner.flags(match.readings[0].operations[0], match.text)
+        why = match.reason.partition(". ")[0]
+        return f"{why}. With a person's approval of the very plan: datareeve run {match.readings[0].operations[0]} {flags} --plan"
 
     def _ask(self, number: str, bullet: str, text: str, readings: tuple[Reading, ...]) -> None:
         self._questions.append(Question(number=number, bullet=bullet, text=text, readings=readings))
@@ -399,6 +551,21 @@ def _blocked_once(parts: tuple[Plan, ...]) -> tuple[Plan, ...]:
 
 def _waits(others: Sequence[str]) -> str:
     return f"{'Part' if len(others) == 1 else 'Parts'} {', '.join(others)} wait{'s' if len(others) == 1 else ''} for this."
+
+
+def _flags(operation: type[Operation[Any]], given: dict[str, Any]) -> str:
+    """What an operation needs, as it is given on the command line; '…' for what is not known."""
+    needed = inputs.missing(operation, {})
+    return " ".join(
+        f"--{name.replace('_', '-')} {given.get(name, 'env:NAME' if name == 'key' else '…')}"
+        for name in needed
+    )
+
+
+def _needing(plan: Plan, part_id: str) -> Plan:
+    """The plan, of which every leaf waits for another part."""
+    inner = tuple(_needing(part, part_id) for part in plan.parts)
+    return plan.model_copy(update={"parts": inner, "needs": (*plan.needs, part_id)})
 
 
 def _count(number: int, noun: str) -> str:

@@ -14,7 +14,10 @@ FOLDER = Path(__file__).parent / "playbooks"
 
 
 class Playbook(Value):
-    """A named list of operations. `before` and `after` name operations that its own are carried out before or after."""
+    """A named list of operations. `before` and `after` name operations that its own are carried out before or after.
+
+    `drafts` names the operation that makes the data contract where there is none; `each`: where several things fit, all of them are meant.
+    """
 
     name: str
     title: str
@@ -23,6 +26,8 @@ class Playbook(Value):
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     because: str = ""
+    drafts: str = ""
+    each: bool = False
 
 
 @lru_cache(maxsize=1)

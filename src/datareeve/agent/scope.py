@@ -93,9 +93,9 @@ _LATER = {  # by the capability that will do it: what a person would say
         "migrate data from MySQL to PostgreSQL, move data between databases, copy tables, import, export",
     ),
     "quality": (
-        "validate data quality, data validation rules, quality checks",
-        "monitor data freshness, anomaly detection on columns, row counts drift, duplicates",
-        "data contracts, compliance requirements, GDPR, find personal data, PII, mask, anonymize columns",
+        "mask personal data in a table, dynamic data masking, tokenize and pseudonymize columns",
+        "generate synthetic test data, a masked copy for developers",
+        "match and merge duplicate customers, master data management, golden record, standardise addresses",
     ),
     "storage": (
         "file storage systems, object storage, S3 buckets, lifecycle rules",
@@ -116,11 +116,11 @@ _LATER = {  # by the capability that will do it: what a person would say
         "database roles, grants, users, row level security, permissions, audit log",
     ),
 }
-UNFINISHED = {"databases", "ai"}
+UNFINISHED = {"databases", "ai", "quality"}
 _LATER_TITLES = {
     "ai": "further work with AI models",
     "pipelines": "data pipelines",
-    "quality": "data quality",
+    "quality": "further work on data quality",
     "storage": "storage management",
     "analytics": "analytics",
     "databases": "further database work",
@@ -186,12 +186,15 @@ _COMMANDS_US = re.compile(
 )
 
 
+DESTROYS = "This would destroy data, which is never planned from words. To do it, run the statement yourself, after a backup."
+
+
 def guard(text: str) -> str:
     """Why nothing of these words may be planned, whatever else they say; '' where nothing stands against it."""
     if _COMMANDS_US.search(text):
         return "This gives orders to the program (rules, approvals, secrets) and is no data work; nothing of it is planned."
     if _DESTROYS.search(text):
-        return "This would destroy data, which is never planned from words. To do it, run the statement yourself, after a backup."
+        return DESTROYS
     if _FORBIDS.search(text):
         return "This says what is not to be done. Forbid it in estate.yaml under authority.rules (decision: never); nothing is planned."
     return ""

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from datareeve.agent.planner import Question
     from datareeve.agent.standing import Objective
     from datareeve.core.operation import (
         Call,
@@ -167,6 +166,8 @@ def plan_view(plan: Plan) -> RenderableType:
             parts += ["", line(("• ", "cyan"), (leaf.serves, "bold cyan"))]
         serves = leaf.serves
         parts.append(_leaf_view(leaf, 2 if wide else 0, findings=FINDINGS_SHOWN if wide else None))
+    if wide and plan.blockers:
+        parts += ["", *(line(("! ", "bold yellow"), blocker) for blocker in plan.blockers)]
     return Group(*parts, *_plan_foot(plan))
 
 
@@ -233,13 +234,6 @@ def _plan_foot(plan: Plan) -> Iterator[RenderableType]:
             ("fingerprint ", "dim"),
             plan.fingerprint,
         )
-
-
-def question_view(question: Question) -> RenderableType:
-    """What is asked back before a bullet can be planned."""
-    return line(
-        ("? ", "bold yellow"), (f"{question.number}. {question.bullet}", "bold"), f"  {question.text}"
-    )
 
 
 def call_text(call: Call) -> str:

@@ -200,8 +200,13 @@ class Delegation(Work):
                 )
             plan = self.rehearsed(self._read.plan, progress) if rehearse else self._read.plan
         self.screen.tell(*(console.line(("· ", "dim"), note) for note in self._read.notes))
-        self.screen.tell(*(console.question_view(question) for question in self._read.questions))
         return plan
+
+    def show_only(self, plan: Plan) -> int:
+        """Show a plan and keep it: 2 where some words were not understood or not enough, 1 where something is left to somebody else."""
+        super().show_only(plan)
+        asked = self._read is not None and bool(self._read.questions)
+        return 2 if asked else 1 if plan.blockers else 0
 
     def kept(self, start: str) -> Plan:
         """The kept plan that is approved. Errors: `BadInput` `approval.other-plan` where it is for another task."""
