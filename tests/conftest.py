@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
+from hypothesis import HealthCheck, settings
 
 import ai_rig
 import servers
 import spark_rig
+
+# How fast a machine that others use makes examples says nothing of the tests.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
+
+
+def pytest_configure(config):
+    """Of several processes each has a temporary folder of its own: some tests look for what was left behind there."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        config.own_temporary = Path(tempfile.mkdtemp(prefix="datareeve-tests-"))
+        config.own_temporary.chmod(0o1777)  # servers of other users work below it
+        os.environ["TMPDIR"] = tempfile.tempdir = str(config.own_temporary)
+
+
+def pytest_unconfigure(config):
+    """The folder goes."""
+    if hasattr(config, "own_temporary"):
+        shutil.rmtree(config.own_temporary, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -247,3 +247,8 @@ def test_a_killed_backup_is_never_catalogued_and_can_be_taken_again(fresh):
     fresh.app.perform("base_backup", run="r7", label="b7")
     assert fresh.app.read("damaged_files", label="b7") == []
     assert [path.name for path in (fresh.folder / "base").iterdir()] == ["b7"]
+
+
+def test_a_long_path_stands_in_the_archive_command_once(tmp_path):
+    wal = tmp_path.joinpath(*["a folder of some length"] * 20)
+    assert len(pg_backup.archive_command(wal)) < len(str(wal)) + 300

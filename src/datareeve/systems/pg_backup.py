@@ -92,13 +92,13 @@ def cluster_of(system: Postgres) -> str:
 def archive_command(wal: Path) -> str:
     """The shell command that archives one WAL segment: compressed, synced, renamed; never over another file.
 
-    A segment that is there already is compared: the server asks again for one after a crash.
+    A segment that is there already is compared: the server asks again for one after a crash. The folder stands in it once: before
+    version 16 the server cuts what is longer than 1,023 bytes.
     """
-    place = _in_command(f"{wal}/")
-    final, partial = f"{place}%f.gz", f"{place}%f.partial"
     return (
-        f'if test -f {final}; then gzip -dc {final} | cmp -s - "%p"; '
-        f'else gzip -1 -c < "%p" > {partial} && sync {partial} && mv {partial} {final} && sync {place}; fi {MARK}'
+        f'd={_in_command(f"{wal}/")}; f="%f"; if test -f "$d$f.gz"; then gzip -dc "$d$f.gz" | cmp -s - "%p"; '
+        'else gzip -1 -c < "%p" > "$d$f.partial" && sync "$d$f.partial" && mv "$d$f.partial" "$d$f.gz" && sync "$d"; '
+        f"fi {MARK}"
     )
 
 
