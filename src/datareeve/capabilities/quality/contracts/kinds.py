@@ -26,13 +26,13 @@ ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
     "condition": {"sql": TEXT},
     "unique": {"nulls": TEXT},
     "foreign-key": {"table": TEXT, "columns": LIST},
-    "near-duplicates": {"keys": LIST},
+    "near-duplicates": {},
     "gaps": {"by": LIST, "step": NUMBER},
     "continuity": {"every": TEXT, "by": LIST},
     "row-count": {},
     "aggregate": {"function": TEXT, "q": NUMBER},
     "freshness": {},
-    "volume": {},
+    "volume": {"over": TEXT, "runs": WHOLE},
     "distribution": {"method": TEXT, "reference": (*KEYS, *TEXT, *LIST)},
     "learned": {
         "metric": TEXT,
@@ -54,7 +54,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "agreement": ("with",), "sql": ("query",), "schema": ("columns",),
 }  # fmt: skip
 OPEN_KINDS = frozenset(
-    ("format", "volume", "distribution", "learned", "agreement", "near-duplicates")
+    ("format", "volume", "distribution", "learned", "agreement")
 )  # which take more of their own
 ONE_COLUMN = frozenset(
     (

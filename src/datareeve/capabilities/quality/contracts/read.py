@@ -5,6 +5,7 @@ All mistakes of a contract are told at once, each with its path, what is wrong, 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.contracts import (
@@ -31,12 +32,11 @@ TOLD = 20  # mistakes at once
 def read(text: str, name: str) -> Contract:
     """The contract of that name. Errors: `BadInput` `contract.syntax`, `contract.invalid`."""
     document = parse(text, f"contract {name}")
-    _refuse(standard_problems(document.data), document, name)
+    found = list(standard_problems(document.data))
+    if found:  # a person corrects them all at once
+        _refuse([*found, *_others(document, found)], document, name)
     data: dict[str, Any] = document.data
-    reading = _reading(data)
-    reading.document = document
-    _refuse(reading.problems, document, name)
-    drafts = list(_drafts(data, reading))
+    reading, drafts = _drafted(data, document)
     _refuse(reading.problems, document, name)
     return Contract(
         name=name,
@@ -51,6 +51,47 @@ def read(text: str, name: str) -> Contract:
             dict.fromkeys(str(one["server"]) for one in data.get("servers") or [] if one.get("server"))
         ),
     )
+
+
+def _drafted(data: dict[str, Any], document: Document) -> tuple[Reading, list[tuple[str, Rule]]]:
+    """What the contract's rules are, and every mistake in them."""
+    reading = _reading(data)
+    if twice := list(reading.problems):  # the second of a name is read under another
+        data = deepcopy(data)
+        for one in twice:
+            _mend(data, standard.Problem(one.path[:-1], "", "name"))
+        reading = _reading(data)
+        reading.problems[:0] = twice
+    reading.document = document
+    return reading, list(_drafts(data, reading))
+
+
+def _others(document: Document, found: list[standard.Problem]) -> list[standard.Problem]:
+    """The mistakes in what is left of a contract without those that the standard's schema finds: what follows of them is none."""
+    if not isinstance(document.data, dict) or any(not one.path and not one.lacks for one in found):
+        return []
+    left = deepcopy(document.data)
+    for one in sorted(found, key=lambda one: len(one.path), reverse=True):
+        _mend(left, one)
+    try:
+        reading, _ = _drafted(left, document)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        return []  # too little is left
+    paths = [one.path for one in found if one.path]
+    return [one for one in reading.problems if not any(one.path[: len(path)] == path or path[:-1] == one.path for path in paths)]  # fmt: skip
+
+
+def _mend(data: Any, problem: standard.Problem) -> None:
+    """Without what is wrong, at its place, so that all others keep theirs."""
+    way = problem.path if problem.lacks else problem.path[:-1]
+    for part in way:
+        data = data[part]
+    if problem.lacks:
+        data[problem.lacks] = f"?{problem.path}"
+    elif isinstance(data, list):
+        data[problem.path[-1]] = {"name": f"?{problem.path}"}
+    else:
+        data.pop(problem.path[-1], None)
 
 
 def standard_problems(data: Any) -> list[standard.Problem]:

@@ -41,6 +41,7 @@ class Problem(NamedTuple):
 
     path: Path
     what: str  # 'has the unknown key "requird"; did you mean "required"?'
+    lacks: str = ""  # the key that is missing there
 
 
 class _Shape(NamedTuple):
@@ -90,7 +91,7 @@ def _problems(data: Any, path: Path, schemas: tuple[Schema, ...]) -> Iterator[Pr
 def _of_keys(data: dict[str, Any], path: Path, shape: _Shape) -> Iterator[Problem]:
     for key in shape.needed:
         if key not in data or (data[key] is None and key not in OPEN):
-            yield Problem(path, f'lacks the key "{key}"')
+            yield Problem(path, f'lacks the key "{key}"', key)
     older = OLDER_KEYS.get(str(path[-2]) if len(path) > 1 else "", frozenset())
     for key, value in data.items():
         if key in shape.keys:
