@@ -433,3 +433,68 @@ def test_the_rows_of_files_are_shown_by_their_columns_and_lines_as_text(tmp_path
     ]
     assert files(tmp_path, keyed, "f.jsonl", column="customer_id").shown() == [{"customer_id": 42, "m": 1}]
     assert files(tmp_path, keyed, "f.log").shown() == [{"file": "f.log", "line": 2, "text": "customer_id=42"}]
+
+
+# -- letting pass what cannot hold a trace -----------------------------------------------------------------------------------------------
+
+PIECES = st.sampled_from(
+    ["ann", "Ann", "\uff21\uff2e\uff2e", "lee", "example", "com", "4711", "customer_id", "jörg", "JÖRG", "müller", "+49 171 5550199", "0171 555", "0199", "49", "171", "\uff15",
+     ".", "@", "=", " ", "-", "/", ":", "%40", "%2e", "%C3%B6", "%", "\\u0061", "\\u0040", "\\n", "\\", '"', "{", "}", "\r", "\x0b", "\x1c", "\u2028", "_", "\udce9", "ß"]
+)  # fmt: skip
+TEXTS = st.lists(PIECES | st.text(max_size=3), max_size=14).map("".join)
+
+
+def two(keyed):
+    """What finds a person, with and without what tells where no trace begins."""
+    who = keyed.subject("customer", "4711")
+    traces = [keyed.key_trace("4711", who)]
+    for value, category in (("ann.lee@example.com", "email"), ("+49 171 5550199", "phone"), ("Jörg Müller", "name"), ("12 Ann Lee", "address")):  # fmt: skip
+        traces += keyed.traces(value, category, who)
+    bare = [trace.model_copy(update={"short": ()}) for trace in traces]
+    return Finder(keyed, traces, ("customer_id",)), Finder(keyed, bare, ("customer_id",))
+
+
+@settings(max_examples=400, deadline=None)
+@given(texts=st.lists(TEXTS, max_size=5))
+def test_nothing_is_let_pass_that_holds_a_trace(keyed, texts):
+    quick, slow = two(keyed)
+    for text in texts:
+        assert quick.spans(text) == slow.spans(text)
+        assert quick.is_in(text) is slow.is_in(text)
+    for encoding in ("utf-8", "latin-1"):
+        lines = [text.replace("\n", " ").encode(encoding, errors="surrogateescape" if encoding == "utf-8" else "replace") + b"\n" for text in texts if encoding != "utf-8" or not _halves(text)]  # fmt: skip
+        there = any(slow.is_in(line.decode(as_, errors="surrogateescape")) for line in lines for as_ in ("utf-8", "latin-1"))  # fmt: skip
+        assert quick.may_be_in(lines) or not there
+
+
+def _halves(text):
+    return any("\ud800" <= sign <= "\udfff" and not "\udc80" <= sign <= "\udcff" for sign in text)
+
+
+def test_a_log_is_searched_by_its_words_once(tmp_path, keyed):
+    """Two thousand lines of other people's: no word of theirs is compared with the traces."""
+    compared = []
+    line = '2026-11-23T13:00:{:02} INFO GET /orders/{} user{}@example.org port=4712 +49 171 {} "caf\\u00e9" a%20b\n'
+    text = "".join(line.format(n % 60, n, n, 6_000_000 + n) for n in range(2000))
+    (tmp_path / "app.log").write_text(f"{text}login ann.lee@example.com\n{text}")
+    who = keyed.subject("customer", "4711")
+    store = Store.model_validate({"dataset": "d", "table": "app.log", "form": "lines", "match": {}, "mode": "delete"})  # fmt: skip
+    traces = (keyed.key_trace("4711", who), *keyed.traces("ann.lee@example.com", "email", who), *keyed.traces("+49 171 5550199", "phone", who))  # fmt: skip
+    sought = Sought(subject="customer", digest=who, traces=traces, names=("customer_id",))
+    found = Files(Source(tmp_path, "app.log"), store, sought, keyed, tmp_path)
+    plain = keyed.digest
+    keyed.digest = lambda *parts: compared.append(parts) or plain(*parts)
+    try:
+        assert found.count() == 1
+    finally:
+        del keyed.digest
+    assert len(compared) < 50
+    assert found.rewrite(None)["rows"] == 1
+    assert (tmp_path / "app.log").read_text() == text * 2
+
+
+def test_the_digests_of_words_have_nothing_in_common_between_two_persons(keyed):
+    traces = [keyed.traces("Ann Lee", "name", keyed.subject("customer", key))[0] for key in ("1", "2")]
+    one, other = ({part.partition(":")[2] for part in trace.short} for trace in traces)
+    assert len(one) == len(other) == 1
+    assert not one & other

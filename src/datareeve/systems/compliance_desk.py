@@ -63,11 +63,12 @@ class ComplianceDesk(Adapter):
         key = resolver(self._project)(reference).reveal().strip()
         if not key:
             raise BadInput("secret.missing", f"Nothing is stored at {reference}.", "Put the subject's key there.")  # fmt: skip
+        digest = self._keyed.subject(subject, key)
         found = Sought(
             subject=subject,
-            digest=self._keyed.subject(subject, key),
+            digest=digest,
             reference=reference,
-            traces=(self._keyed.key_trace(key),),
+            traces=(self._keyed.key_trace(key, digest),),
             names=tuple(names),
         )
         return found.model_dump(mode="json")

@@ -79,13 +79,15 @@ class Subjects(Adapter):
 
     @reads
     def subject_identifiers(self, store: dict[str, Any], sought: dict[str, Any]) -> list[dict[str, Any]]:
-        """What the subject's rows of a dataset tell it by, as keyed digests: [{digest, atoms, category, weak}]."""
-        one, keyed = Store.model_validate(store), self._keyed()
+        """What the subject's rows of a dataset tell it by, as keyed digests: [{digest, atoms, category, weak, short}]."""
+        one, who, keyed = Store.model_validate(store), Sought.model_validate(sought), self._keyed()
         found: dict[str, Trace] = {}
-        for row in self.subject_rows(one, Sought.model_validate(sought), list(one.identifying)):
+        for row in self.subject_rows(one, who, list(one.identifying)):
             for column, category in one.identifying.items():
                 if row.get(column) not in (None, ""):
-                    found |= {trace.digest: trace for trace in keyed.traces(row[column], category)}
+                    found |= {
+                        trace.digest: trace for trace in keyed.traces(row[column], category, who.digest)
+                    }
         return [found[digest].model_dump() for digest in sorted(found)][:MOST_IDENTIFIERS]
 
     @reads

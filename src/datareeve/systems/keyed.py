@@ -10,6 +10,7 @@ com" are found by one digest. Telephone numbers are compared by their national n
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import re
@@ -21,6 +22,7 @@ from urllib.parse import unquote
 
 from datareeve.core.errors import Failed
 from datareeve.core.estate import STATE_FOLDER
+from datareeve.systems.keyed_sieve import SALT_HEX, Sieve, last_digits
 from datareeve.systems.subject_shapes import Trace
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ KEY_FILE = "compliance.key"
 KEY_BYTES = 32
 HEX = 32  # digits of a digest that are kept: 128 bits
 ATOM = re.compile(r"[^\W_]+")
+DIGITS = re.compile(r"\d+")
 NUMBER = re.compile(r"\+?\d[\d ()./-]{5,24}\d")
 ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\([nrtbf/\"\\])")
 ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}|\\[nrtbf/\"\\]|%[0-9a-fA-F]{2})+")
@@ -39,6 +42,7 @@ MOST_ATOMS = 12
 FEWEST_DIGITS, FEWEST_DIFFERENT = 7, 3  # 000 000 and 121 212 are nobody's
 SHORTEST = 5  # letters and digits of a value that is sought in text
 WEAK_DIGITS = 9  # a number with fewer digits is found everywhere: it counts only beside its name
+SHORT, SHORT_BYTES = b"datareeve start", 4
 MARK_HEX = 8  # the last digits of a person's digest say which key made it
 MOST_ROUNDS = 8  # of redacting one text
 LOGINS = frozenset(("email", "username", "social-profile", "online-id"))  # one value may be any of these
@@ -80,11 +84,23 @@ class Keyed:
     def __init__(self, project: Path) -> None:
         self._file = project / STATE_FOLDER / KEY_FILE
         self._key: bytes | None = None
+        self._salted: dict[str, hashlib.blake2b] = {}
 
     def digest(self, *parts: str) -> str:
         """The keyed digest of some texts, in hexadecimal."""
         said = "\x1f".join(parts).encode()
         return hmac.digest(self._secret(), said, "sha256").hex()[:HEX]
+
+    def short(self, salt: str, text: bytes) -> str:
+        """A short keyed digest (BLAKE2b), behind its salt: for `Sieve`, which asks it of every word of a file."""
+        if (salted := self._salted.get(salt)) is None:
+            salted = hashlib.blake2b(
+                key=self._secret(), salt=salt.encode(), person=SHORT, digest_size=SHORT_BYTES
+            )
+            self._salted[salt] = salted
+        made = salted.copy()
+        made.update(text)
+        return f"{salt}:{made.hexdigest()}"
 
     def subject(self, subject: str, key: Any) -> str:
         """The digest that stands for one person; its last digits say which project's key made it."""
@@ -110,23 +126,41 @@ class Keyed:
         """Whether that is our signature of it."""
         return hmac.compare_digest(self.signature(text), signature)
 
-    def traces(self, value: Any, category: str) -> list[Trace]:
-        """What a value is found by; nothing where it is too short to tell a person, or says that nothing is known."""
+    def traces(self, value: Any, category: str, of: str = "") -> list[Trace]:
+        """What a value is found by, `of` a person's digest; nothing where it is too short to tell a person, or says that nothing is known."""
         text = written(value)
         if category == "phone":
-            return [Trace(digest=one, atoms=0, category=category) for one in self._sought_numbers(text)]
+            short = (self.short(of[:SALT_HEX], last_digits(_digits(text))),)
+            return [
+                Trace(digest=one, atoms=0, category=category, short=short)
+                for one in self._sought_numbers(text)
+            ]
         atoms = atoms_of(text)
         if not 0 < len(atoms) <= MOST_ATOMS or len("".join(atoms)) < SHORTEST or _common(atoms, category):
             return []
         if _is_placeholder(text):
             return []
-        return [Trace(digest=self._atoms(atoms), atoms=len(atoms), category=category)]
+        return [
+            Trace(
+                digest=self._atoms(atoms), atoms=len(atoms), category=category, short=self._shorts(atoms, of)
+            )
+        ]
 
-    def key_trace(self, key: str) -> Trace:
-        """What the key itself is found by in text."""
+    def key_trace(self, key: str, of: str = "") -> Trace:
+        """What the key itself is found by in text, `of` a person's digest."""
         atoms = atoms_of(key)
-        short = len("".join(atoms)) < WEAK_DIGITS
-        return Trace(digest=self._atoms(atoms), atoms=len(atoms), category="key", weak=short)
+        weak = len("".join(atoms)) < WEAK_DIGITS
+        return Trace(
+            digest=self._atoms(atoms),
+            atoms=len(atoms),
+            category="key",
+            weak=weak,
+            short=self._shorts(atoms, of),
+        )
+
+    def _shorts(self, atoms: list[str], of: str) -> tuple[str, ...]:
+        telling = dict.fromkeys((atoms[0], max(atoms, key=len))) if atoms else ()
+        return tuple(self.short(of[:SALT_HEX], atom.encode(errors="surrogatepass")) for atom in telling)
 
     def tells(self, value: Any, wanted: Wanted) -> bool:
         """Whether a whole value is one of those that are sought. What has another number of words is not digested at all."""
@@ -185,12 +219,32 @@ class Finder:
         self._wanted: dict[int, set[str]] = {}
         self._weak: set[str] = set()
         self._joining: dict[str, str] = {}
-        for trace in traces:
+        every = list(traces)
+        for trace in every:
             self._wanted.setdefault(trace.atoms, set()).add(trace.digest)
             self._joining[trace.digest] = JOINING.get(trace.category, "")
             if trace.weak:
                 self._weak.add(trace.digest)
         self._names = {"".join(atoms_of(name)) for name in names}
+        self._sieve = Sieve(keyed.short, every)
+
+    def may_be_in(self, lines: list[bytes]) -> bool:
+        """Whether a trace may stand in one of some lines, as `is_in` would find it in UTF-8 or Latin-1. False is sure."""
+        data = b"".join(lines)
+        return any(self._may_be_in(text) for text in _decoded(data))
+
+    def _may_be_in(self, text: str) -> bool:
+        if self._lets_through(text):
+            return True
+        escaped = "\n".join(filter(_has_escapes, text.splitlines())) if _has_escapes(text) else ""
+        return bool(escaped) and self._lets_through(unescaped(escaped))
+
+    def _lets_through(self, text: str) -> bool:
+        if text.isascii():
+            return self._sieve.ascii(text.encode())
+        return self._sieve.words(set(map(_folded, ATOM.findall(text)))) or any(
+            self._sieve.number(_digits(found)) for found in NUMBER.findall(text)
+        )
 
     def spans(self, text: str) -> list[Span]:
         """Where traces stand in a text."""
@@ -198,7 +252,9 @@ class Finder:
 
     def is_in(self, text: str) -> bool:
         """Whether a trace stands in it, as it is or behind escapes of JSON and of URLs."""
-        return bool(self.spans(text)) or ((plain := unescaped(text)) != text and bool(self.spans(plain)))
+        if self.spans(text):
+            return True
+        return _has_escapes(text) and (plain := unescaped(text)) != text and bool(self.spans(plain))
 
     def redacted(self, text: str, mark: str) -> str:
         """The text with a mark in place of each trace; other escapes stay as they are."""
@@ -223,8 +279,8 @@ class Finder:
         if not lengths:
             return
         found = [(m.start(), m.end(), _folded(m[0])) for m in ATOM.finditer(text)]
-        for i, (start, _, _) in enumerate(found):
-            for length in lengths:
+        for i, (start, _, first) in enumerate(found):
+            for length in lengths if self._sieve.begins(first) else ():
                 some = found[i : i + length]
                 if len(some) < length or _far_apart(some):
                     break
@@ -241,7 +297,11 @@ class Finder:
     def _in_numbers(self, text: str) -> Iterator[Span]:
         wanted = self._wanted.get(0)
         for match in NUMBER.finditer(text) if wanted else ():
-            if wanted and not wanted.isdisjoint(self._keyed.numbers(match[0])):
+            if (
+                wanted
+                and self._sieve.number(_digits(match[0]))
+                and not wanted.isdisjoint(self._keyed.numbers(match[0]))
+            ):
                 yield Span(match.start(), match.end())
 
 
@@ -272,6 +332,10 @@ def spellings(key: str) -> list[str]:
 def unescaped(text: str) -> str:
     """A text with the escapes of JSON and of URLs resolved."""
     return unquote(ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _sign(found[2]), text))
+
+
+def _has_escapes(text: str) -> bool:
+    return "%" in text or "\\" in text
 
 
 def _sign(letter: str) -> str:
@@ -311,11 +375,23 @@ def _is_placeholder(text: str) -> bool:
     return local in PLACEHOLDERS or text.startswith("erased-")
 
 
+def _digits(text: str) -> str:
+    return "".join(DIGITS.findall(text))
+
+
+def _decoded(data: bytes) -> list[str]:
+    """The texts that a piece of a file is searched as: what is no UTF-8 may be Latin-1."""
+    try:
+        return [data.decode()]
+    except UnicodeDecodeError:
+        return [data.decode(errors="surrogateescape"), data.decode("latin-1")]
+
+
 def _parted(text: str) -> tuple[str, str]:
     """The country and the national number of a telephone number, both without what one dials before them."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE  # noqa: PLC0415 - its tables take a moment
 
-    digits = "".join(re.findall(r"\d", text))
+    digits = _digits(text)
     if text.lstrip(" (").startswith("+") or digits.startswith("00"):
         abroad = digits.lstrip("0")
         country = next((abroad[:n] for n in (1, 2, 3) if abroad[:n].isdigit() and int(abroad[:n]) in COUNTRY_CODE_TO_REGION_CODE), "")  # fmt: skip

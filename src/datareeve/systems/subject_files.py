@@ -40,6 +40,7 @@ AFTER_HEX = 12
 FORMER_NAME = re.compile(
     rf"\.(?P<file>.+)\.(?P<run>[^.]*)\.(?P<after>[0-9a-f]{{{AFTER_HEX}}}){re.escape(FORMER)}"
 )
+TOGETHER = 1 << 14  # bytes of a file that are let pass, or are looked at line by line
 LOOKED_AT = 1 << 20  # bytes of a file whose form is looked at
 PARQUET = (".parquet", ".pq")
 JSON_LINES = (".jsonl", ".ndjson")
@@ -169,7 +170,13 @@ class Lines:
             elif form == "json" and self.store.match.column:
                 yield from ((raw, self._json(raw)) for raw in file)
             else:
-                yield from ((raw, self._text(raw)) for raw in file)
+                yield from self._texts(file)
+
+    def _texts(self, file: Any) -> Iterator[tuple[bytes, bytes | None]]:
+        while lines := file.readlines(TOGETHER):
+            some = self._finder.may_be_in(lines)
+            for raw in lines:
+                yield raw, self._text(raw) if some and self._finder.may_be_in([raw]) else raw
 
     def _text(self, raw: bytes) -> bytes | None:
         for encoding in _encodings(raw):

@@ -23,6 +23,9 @@ class Trace(Value):
     atoms: int  # words that it is made of; 0: a number, compared by its last digits
     category: str = ""
     weak: bool = False  # a short number: only beside one of `Sought.names`
+    short: tuple[
+        str, ...
+    ] = ()  # salted short digests of its first and its longest word, or of a number's last digits
 
 
 class Sought(Value):
