@@ -88,10 +88,10 @@ def _mend(data: Any, problem: standard.Problem) -> None:
         data = data[part]
     if problem.lacks:
         data[problem.lacks] = f"?{problem.path}"
-    elif isinstance(data, list):
-        data[problem.path[-1]] = {"name": f"?{problem.path}"}
+    elif isinstance(last := problem.path[-1], int):
+        data[last] = {"name": f"?{problem.path}"}
     else:
-        data.pop(problem.path[-1], None)
+        data.pop(last, None)
 
 
 def standard_problems(data: Any) -> list[standard.Problem]:
