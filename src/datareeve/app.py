@@ -102,11 +102,20 @@ class App:
     def _known(self) -> Known:
         """What words may name: looked up where they do."""
         from datareeve.agent.known import Known, KnownContract  # noqa: PLC0415 - as above
-        from datareeve.capabilities.quality import known  # noqa: PLC0415
+
+        def contracts() -> Iterator[KnownContract]:
+            from datareeve.capabilities.quality import known  # noqa: PLC0415 - of tasks that are about data
+
+            return map(KnownContract.model_validate, known.contracts(self.systems))
+
+        def tables(system: str) -> tuple[str, ...] | None:
+            from datareeve.capabilities.quality import known  # noqa: PLC0415 - as above
+
+            return known.tables(self.systems, system)
 
         return Known(
-            contracts=lambda: map(KnownContract.model_validate, known.contracts(self.systems)),
-            tables=lambda system: known.tables(self.systems, system),
+            contracts=contracts,
+            tables=tables,
             systems=self.systems.names(),
             copies=self.estate.quality.replicas.values(),
             datasets={name: one.subject for name, one in self.estate.datasets.items()},

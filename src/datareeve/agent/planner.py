@@ -29,6 +29,14 @@ __all__ = ["Planner", "Question", "TaskPlan", "describe"]
 
 
 AHEAD = ("files", "estate")  # what is written there is looked at ahead, by what comes after it
+_NAMING = {
+    "contract",
+    "contracts",
+    "tables",
+    "left",
+    "subject",
+    "datasets",
+}  # inputs that words give by names
 RENEWED = "even_if_current"  # the input of operations whose result other parts of a task put out of date
 
 
@@ -127,7 +135,8 @@ class Planner:
     def wants(self, task: Task, number: str, bullet: str, words: str, name: str) -> Iterator[Want]:
         """An operation with the inputs that the words give, for each thing that is meant. Errors: `BadInput` where something is not given."""
         operation = self._catalogue.get(name)
-        names = self._names(words)
+        named = _NAMING & operation.model_fields.keys() or len(self._of_kinds(operation, bullet)) > 1
+        names = self._names(words) if named else naming.Names()  # tables are looked up only where they matter
         given = {**naming.stated(operation, words, names, self._known), **inputs.said(operation, words)}
         if "today" in operation.model_fields and task.today:
             given.setdefault("today", task.today.isoformat())
@@ -341,9 +350,16 @@ class _Draft:
     def _previewed(self, wants: list[Want]) -> list[Plan]:
         """The plan of each; of what rests on another part, or is done more than once, as it will be after those."""
         made: dict[str, Plan] = {}
+        seen = {(order.first, order.then) for order in self._planner.orders if order.seen}
         for want in wants:
             first = made.get(want.after)
-            before = [part for part in made.values() if part.operation == want.operation or part is first]
+            before = [
+                part
+                for part in made.values()
+                if part is first
+                or part.operation == want.operation
+                or (part.operation, want.operation) in seen
+            ]
             changing = [
                 part for part in before if any(step.call.system in AHEAD for step in part.all_steps())
             ]
@@ -469,7 +485,9 @@ def _in_order(wants: list[Want], orders: tuple[playbooks.Order, ...]) -> list[Wa
     while waiting:
         pending = {want.operation for want in waiting}
         held = {order.then for order in orders if order.first in pending and order.first != order.then}
-        ready = next((want for want in waiting if want.operation not in held), waiting[0])
+        keys = {want.key for want in waiting}
+        free = [want for want in waiting if want.after not in keys]
+        ready = next((want for want in free if want.operation not in held), free[0])
         waiting.remove(ready)
         ordered.append(ready)
     return ordered

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent / "playbooks"
 class Playbook(Value):
     """A named list of operations. `before` and `after` name operations that its own are carried out before or after.
 
-    `drafts` names the operation that makes the data contract where there is none; `each`: where several things fit, all of them are meant.
+    `seen`: what comes after its operations is planned with what they will have written. `drafts` names the operation that makes the data contract where there is none; `each`: where several things fit, all of them are meant.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Playbook(Value):
     because: str = ""
     drafts: str = ""
     each: bool = False
+    seen: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -40,18 +41,25 @@ def load(folder: Path = FOLDER) -> tuple[Playbook, ...]:
 
 
 class Order(Value):
-    """One operation before another, and why. `guards`: without the first, the other is done at a risk."""
+    """One operation before another, and why. `guards`: without the first, the other is done at a risk. `seen`: as of the playbook."""
 
     first: str
     then: str
     because: str
     guards: bool = False
+    seen: bool = False
 
 
 def orders(playbooks: tuple[Playbook, ...]) -> tuple[Order, ...]:
     """What the playbooks say about order. It holds for their operations however they came into a task."""
     return tuple(
-        Order(first=first, then=then, because=playbook.because, guards=guards)
+        Order(
+            first=first,
+            then=then,
+            because=playbook.because,
+            guards=guards and not playbook.seen,
+            seen=playbook.seen,
+        )
         for playbook in playbooks
         for first, then, guards in (
             *((own, other, True) for own in playbook.operations for other in playbook.before),
