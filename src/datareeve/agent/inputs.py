@@ -29,6 +29,9 @@ _ASSIGNED = re.compile(
 )
 
 
+REFERENCE = re.compile(r"\b(?:env:\w+|(?:file|keyring):[\w./-]*[\w/-])")
+
+
 def said(operation: type[Operation[Any]], text: str) -> dict[str, Any]:
     """The inputs of `operation` that `text` states."""
     fields = operation.model_fields
@@ -48,7 +51,11 @@ def said(operation: type[Operation[Any]], text: str) -> dict[str, Any]:
 
 
 def without_names(text: str) -> str:
-    """The text without the table and the column of an `index on table column`: they tell nothing about what is to be done."""
+    """The text without the table and the column of an `index on table column`, and without references to where a secret stands.
+
+    They tell nothing about what is to be done.
+    """
+    text = REFERENCE.sub(" ", text)
     found = _INDEX_ON.search(text)
     return text[: found.start("named")] if found else text
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from datareeve.agent.inputs import systems_named
+from datareeve.agent.inputs import REFERENCE, systems_named
 from datareeve.agent.known import Known, KnownContract, named
 from datareeve.core.errors import BadInput
 from datareeve.core.value import Value
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 Inputs = dict[str, Any]
 MOST_NAMED = 10  # in a question
-
-_REFERENCE = re.compile(r"\b(?:env:\w+|file:[\w./-]+|keyring:[\w./-]+)")
 
 
 class Names(Value):
@@ -72,8 +70,8 @@ def stated(operation: type[Operation[Any]], text: str, names: Names, known: Know
             found[field] = words
     if "subject" in fields and len(names.subjects or known.subjects) == 1:
         found["subject"] = (names.subjects or known.subjects)[0]
-    if "key" in fields and (key := _REFERENCE.search(text)):
-        found["key"] = key.group().rstrip(".")
+    if "key" in fields and (key := REFERENCE.search(text)):
+        found["key"] = key.group()
     if "datasets" in fields and names.datasets:
         found["datasets"] = list(names.datasets)
     if "packs" in fields and not found.get("packs") and not known.packs:

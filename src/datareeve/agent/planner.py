@@ -363,8 +363,15 @@ class _Draft:
             changing = [
                 part for part in before if any(step.call.system in AHEAD for step in part.all_steps())
             ]
-            part = self._planner.preview(want, changing).labelled(want.part_id, serves=want.bullet)
-            made[want.key] = _needing(part, first.part_id) if first is not None else part
+            if first is not None and first.blockers:
+                blocker = f"{WAITS}{first.part_id}, which is blocked."
+                part = Plan(
+                    operation=want.operation, inputs=want.inputs, summary=blocker, blockers=(blocker,)
+                )
+            else:
+                part = self._planner.preview(want, changing)
+            labelled = part.labelled(want.part_id, serves=want.bullet)
+            made[want.key] = _needing(labelled, first.part_id) if first is not None else labelled
         return [made[want.key] for want in wants]
 
     def _renewed(self, want: Want, part: Plan) -> Plan:
