@@ -94,3 +94,19 @@ def test_what_a_contract_says_is_no_markdown(app):
     text = report.render(gathered(app, None), "md")
     assert "<script>" not in text
     assert r"\[x](y) a \| b" in text
+
+
+def test_a_system_whose_secret_is_missing_is_told_and_the_others_are_reported(tmp_path, app):
+    postgres = (
+        "  an: {kind: postgresql, url: 'postgresql://u@127.0.0.1:1/x', password: 'env:NOBODY_SET_THIS'}\n"
+    )
+    estate = tmp_path / "estate.yaml"
+    estate.write_text(estate.read_text() + postgres)
+    app.reload()
+    plan = app.preview(app.catalogue.make("quality.report", {"html": "data/q.html", "markdown": "data/q.md"}))
+    (finding,) = [one for one in plan.findings if one.rule == "coverage-unknown"]
+    assert (finding.subject, plan.figures["tables"]) == ("an", 3)
+    assert "env:NOBODY_SET_THIS" in finding.what
+    assert plan.figures["rules_failed"] == 1
+    for step in plan.steps:
+        assert "env:NOBODY_SET_THIS" in step.call.arguments["text"], step.id

@@ -191,21 +191,24 @@ def _coverage(
         (name, system) for name, one in contracts.items() for system in one.systems
     }:
         named.setdefault(system, set()).add(contract)
+    with_tables = {name for kind in engines.KINDS for name in systems.names(kind)}
     return tuple(
         _of_system(systems, name, [contracts[c] for c in sorted(named.get(name, ())) if c in contracts])
         for name in systems.names()
-        if systems[name].kind in engines.KINDS
+        if name in with_tables
     )
 
 
 def _of_system(systems: Systems, name: str, contracts: list[Contract]) -> Coverage:
-    reader = systems[name]
     wanted: dict[str, list[Rule]] = {}
     for contract in contracts:
         for table in contract.tables:
             own = [rule for rule in contract.rules if rule.table == table.name]
             wanted.setdefault(table.physical_name, []).extend(own)
     try:
+        reader = systems[
+            name
+        ]  # which cannot be made where its secret is missing: that is told of it, and of no other
         listed = engines.tables_of(reader)
         catalog = engines.catalog_of(reader, sorted(wanted)[:MOST_TABLES])
     except DatareeveError as error:
