@@ -150,3 +150,36 @@ def test_a_password_is_taken_out_of_a_url_of_mariadb(given, url, password):
 def test_init_shows_what_it_found(files, capsys):
     assert cli.main(["init", "lake.duckdb", "--project", str(files)]) == 0
     assert "DuckDB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["lake", "lake/", "{}/lake"])
+def test_a_folder_of_files_joins_the_estate_by_its_path(files, given, capsys):
+    (files / "lake" / "events").mkdir(parents=True)
+    (files / "lake" / "clicks.csv").write_text("id,at\n1,2025-01-01\n")
+    for day in (1, 2):
+        (files / "lake" / "events" / f"{day}.jsonl").write_text('{"id": 1}\n')
+    (files / "lake" / "z\nversion: 9.csv").write_text("id\n1\n")
+    given = given.format(files)
+    assert cli.main(["init", given, "shop.db", "--project", str(files)]) == 0
+    assert "3 tables" in capsys.readouterr().out
+    text = (files / "estate.yaml").read_text()
+    assert "clicks (clicks.csv), events (events/*.jsonl), z?version: 9 (z?version: 9.csv)" in text
+    assert "Slow queries" not in text.partition("shop:")[0]
+    systems = Registry(estates.load(files / "estate.yaml"), files)
+    try:
+        assert systems["lake"].kind == "folder"
+        assert systems["lake"].read("tables") == ["clicks", "events", "z\nversion: 9"]
+    finally:
+        systems.close()
+    (again,) = introduce([given], files)
+    assert again.known
+
+
+def test_a_folder_without_data_and_a_path_that_is_not_there_are_told(files):
+    (files / "empty").mkdir()
+    with pytest.raises(BadInput, match="holds no Parquet, CSV or JSON"):
+        introduce(["empty"], files)
+    with pytest.raises(BadInput, match="folder of Parquet, CSV and JSON files") as error:
+        introduce(["nowhere:secret@there"], files)
+    assert "secret" not in str(error.value)
+    assert not (files / "estate.yaml").exists()

@@ -106,7 +106,7 @@ def init(*urls: str, password: str | None = None, common: Common = COMMON) -> in
     Parameters
     ----------
     urls
-        postgresql://user@host:5432/database; without any, $DATABASE_URL; an empty estate where that is not set.
+        postgresql://user@host:5432/database, the path of an SQLite or DuckDB file, or of a folder of Parquet, CSV and JSON files; without any, $DATABASE_URL; an empty estate where that is not set.
     password
         Where the password is: env:NAME, file:path or keyring:service/name.
     """

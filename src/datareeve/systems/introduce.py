@@ -72,6 +72,8 @@ def _look(
     """What is found at a URL, the password that stood in it, or else the reference to the one used."""
     if file := urls.file_of(given, project):
         return look_elsewhere.look_at_file(*file, project), None, None
+    if folder := urls.folder_of(given, project):
+        return look_elsewhere.look_at_folder(folder, project), None, None
     url, secret = urls.split_url(given)
     known = _known_at(url, estate.systems)
     reference = (

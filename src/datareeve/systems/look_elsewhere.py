@@ -1,4 +1,4 @@
-"""Looking at a MariaDB/MySQL, SQLite or DuckDB database that is to join the estate. Nothing is changed there."""
+"""Looking at a MariaDB/MySQL, SQLite or DuckDB database, or at a folder of files, that is to join the estate. Nothing is changed there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from datareeve.core import clock
+from datareeve.core.errors import BadInput
 from datareeve.core.estate import DuckdbSystem, Estate, MysqlSystem, SqliteSystem
+from datareeve.core.estate_data import FolderSystem
 from datareeve.core.value import Value
 from datareeve.systems import urls
 from datareeve.systems.mysql import Mysql
@@ -21,14 +23,17 @@ if TYPE_CHECKING:
     from datareeve.core.secrets import Secret
 
 
+NAMELESS = "folder"  # one that has no name of its own
+
+
 class Sighting(Value):
     """A database of another engine as `init` found it; it has what `Introduction` has for the page that shows both."""
 
     kind: str
-    product: str  # MariaDB, MySQL, SQLite, DuckDB
+    product: str  # MariaDB, MySQL, SQLite, DuckDB, or the folder of files that it reads
     version: str
     url: str = ""  # without the password; empty for a file
-    path: str = ""  # of a file
+    path: str = ""  # of a file or a folder
     user: str = ""
     size_bytes: int
     schemas: dict[str, int]  # schema: number of tables
@@ -42,7 +47,7 @@ class Sighting(Value):
     @property
     def database(self) -> str:
         """A name to call it by."""
-        return PurePath(self.path).stem if self.path else unquote(urlsplit(self.url).path[1:])
+        return (PurePath(self.path).stem or NAMELESS) if self.path else unquote(urlsplit(self.url).path[1:])
 
 
 # -- files ---------------------------------------------------------------------------------------------------------------------------
@@ -75,6 +80,37 @@ def look_at_file(kind: str, path: str, project: Path) -> Sighting:
         schemas=schemas,
         notes=(ONE_WRITER,) if kind == "duckdb" else (),
     )
+
+
+NAMES_SHOWN = 10  # of a folder's tables
+
+
+def look_at_folder(path: str, project: Path) -> Sighting:
+    """Which tables the files of a folder are. Errors: `BadInput` `url.folder` where it holds none; `Unreachable` of its adapter."""
+    registry = Registry(Estate(systems={path: FolderSystem(kind="folder", path=path)}), project)
+    try:
+        server, patterns = registry[path].read("server"), registry[path].read("patterns")
+    finally:
+        registry.close()
+    if not patterns:
+        raise BadInput("url.folder", f"{path} holds no Parquet, CSV or JSON files.", "Give the folder that they lie in.")  # fmt: skip
+    names = [_printable(f"{name} ({pattern})") for name, pattern in list(patterns.items())[:NAMES_SHOWN]]
+    more = f" and {len(patterns) - NAMES_SHOWN} more" if len(patterns) > NAMES_SHOWN else ""
+    return Sighting(
+        kind="folder",
+        product="Folder of files, read by DuckDB",
+        version=server["version"],
+        path=path,
+        size_bytes=server["bytes"],
+        schemas={"main": len(patterns)},
+        notes=(f"Its tables: {', '.join(names)}{more}. To name them yourself:  tables: {{events: events/2025-*.parquet}}",),
+        counts_statements=True,  # its statements are Datareeve's own
+    )  # fmt: skip
+
+
+def _printable(name: str) -> str:
+    """A name for one line: a file may be called anything."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)
 
 
 # -- MariaDB and MySQL -----------------------------------------------------------------------------------------------------------------

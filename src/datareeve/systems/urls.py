@@ -63,6 +63,13 @@ def file_of(text: str, project: Path) -> tuple[str, str] | None:
     return kind, path
 
 
+def folder_of(text: str, project: Path) -> str | None:
+    """The folder of data files that a path means; None for URLs, and for what is no folder."""
+    if not text or "://" in text or not text.isprintable() or not (project / text).is_dir():
+        return None
+    return text.rstrip("/") or "/"
+
+
 def kind_of(path: Path) -> str | None:
     """Which engine wrote a file, by its first bytes; None where it is neither's."""
     try:
@@ -96,5 +103,7 @@ def _join(user: str, host: str, path: str, query: str, scheme: str = "postgresql
 
 def _invalid() -> BadInput:
     return BadInput(
-        "url.invalid", "That is not a database URL.", "Write it as postgresql://user@host:5432/database."
+        "url.invalid",
+        "That is not a database URL, and no file or folder that is there.",
+        "Write it as postgresql://user@host:5432/database, or give the path of an SQLite or DuckDB file, or of a folder of Parquet, CSV and JSON files.",
     )
