@@ -135,15 +135,17 @@ class Rule(Value):
     def words(self) -> str:
         """The rule in words, without a value of a row: 'flights.tailnum references planes (tailnum)'."""
         place = f"{self.table}.{self.columns[0]}" if len(self.columns) == 1 else f"{self.table} ({', '.join(self.columns)})" if self.columns else self.table  # fmt: skip
-        return f"{place}: {self.text or self._own_words()}"
+        return f"{place}: {self._own_words()}"
 
     def _own_words(self) -> str:
-        """'is NOT NULL', 'is at least 1 and at most 12', 'has the pattern ...', with the bounds where they are not "no row at all"."""
+        """Of SQL what the contract says of it; else 'is NOT NULL', 'is at least 1 and at most 12', 'has the pattern ...', with the bounds where they are not "no row at all"."""
         given = {
             key: value for key, value in self.arguments.items() if value is not None and value is not False
         }
+        if self.kind in ("sql", "condition") and self.text:
+            return self.text
         said = WORDS[self.kind].format_map(_Given(given, self)) if self.kind in WORDS else self.kind
-        return said if self.bounds == NONE_BREAK else f"{said}: {self.unit} {self.bounds.words}"
+        return said if self.bounds in (NONE_BREAK, Bounds()) else f"{said}: {self.unit} {self.bounds.words}"
 
 
 WORDS: dict[str, str] = {
@@ -151,7 +153,7 @@ WORDS: dict[str, str] = {
     "type": "can be read as {type}", "format": "is of the format {format}", "condition": "{sql}", "unique": "unique", "foreign-key": "is in {table}",
     "near-duplicates": "no near-duplicates", "gaps": "without gaps", "continuity": "a moment {every}", "row-count": "number of rows", "aggregate": "{function}",
     "freshness": "age of the newest", "volume": "rows beside earlier runs", "distribution": "distribution by {method}", "learned": "{metric} as its history lets expect",
-    "agreement": "{function} agrees with {with}", "sql": "its own query", "schema": "columns are those of the contract",
+    "agreement": "{function} agrees with {with}", "sql": "its own query ({id})", "schema": "columns are those of the contract",
 }  # fmt: skip
 
 
@@ -168,6 +170,7 @@ class _Given(dict[str, Any]):
         self["bounds"] = " and ".join(bounds)
         self["with"] = str((rule.arguments.get("with") or {}).get("table", ""))
         self["every"] = f"every {given.get('every', '1 day')}"
+        self["id"] = rule.id
 
     def __missing__(self, key: str) -> str:
         return key

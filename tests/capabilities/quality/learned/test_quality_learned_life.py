@@ -17,6 +17,7 @@ import time_machine
 from datareeve.app import App
 from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.contracts.write import changed
+from datareeve.capabilities.quality.learned.seeding import KINDS
 from datareeve.capabilities.quality.operations.backtest import RunBacktest
 from datareeve.capabilities.quality.operations.check_contract import CheckContract
 from datareeve.capabilities.quality.operations.learn_expectations import LearnExpectations
@@ -400,7 +401,7 @@ def test_a_young_table_is_told_how_much_more_is_wanting(on_duckdb):
     assert {finding.rule for finding in plan.findings} == {"not-enough-history"}
 
 
-def test_a_backtest_of_a_table_tells_figures_and_changes_nothing(on_postgresql):
+def test_a_backtest_of_a_table_tells_its_figures_whole_and_keeps_them(on_postgresql):
     operation = RunBacktest(
         system="shop",
         table="public.sales",
@@ -408,15 +409,35 @@ def test_a_backtest_of_a_table_tells_figures_and_changes_nothing(on_postgresql):
         metrics=("row-count", "null-percent:amount"),
         trials=4,
     )
-    plan = on_postgresql.preview(operation)
-    assert plan.steps == ()
-    assert set(plan.figures) == {"rows", "nulls in percent of amount"}
-    assert plan.figures["rows"]["points"] == DAYS
-    assert plan.figures["rows"]["alarms_a_year"] <= 12
-    assert "seeded anomalies" in plan.summary
+    plan, outcome = carried_out(on_postgresql, operation)
+    assert outcome.status == "done"
+    rows, nulls = plan.figures["series"]
+    assert (rows["metric"], nulls["metric"]) == ("rows", "nulls in percent of amount")
+    assert rows["points"] == DAYS
+    assert rows["at_least"] <= rows["alarms_a_year"] <= rows["at_most"]
+    of_rows = [one for one in plan.figures["anomalies"] if one["metric"] == "rows"]
+    assert {one["anomaly"] for one in of_rows} <= set(KINDS["count"])
+    assert sum(one["of"] for one in of_rows) == rows["seeded"]
+    assert sum(one["noticed"] for one in of_rows) == pytest.approx(rows["recall"] * rows["seeded"], abs=0.05)
+    assert "where 2 are accepted" in plan.summary
     assert plan == on_postgresql.preview(operation)
+    (kept,) = on_postgresql.systems["quality"].read("documents", kind="backtest")
+    assert kept["told"]["series"] == list(plan.figures["series"])
     with pytest.raises(BadInput, match="not said what is replayed"):
         on_postgresql.preview(RunBacktest(system="shop"))
+
+
+def test_four_weeks_are_enough_to_learn_and_ten_days_more_to_replay(on_duckdb):
+    for days, learned in ((27, 0), (28, 1)):
+        with time_machine.travel(TODAY - timedelta(days=DAYS - days) + timedelta(hours=1), tick=False):
+            plan = on_duckdb.preview(learning(metrics=("row-count",)))
+            assert plan.figures["rules"] == learned
+    with time_machine.travel(TODAY - timedelta(days=DAYS - 27) + timedelta(hours=1), tick=False):
+        (finding,) = on_duckdb.preview(learning(metrics=("row-count",))).findings
+        assert finding.what == "There is not enough history (27 of 28 days)."
+        plan = on_duckdb.preview(RunBacktest(system="shop", table="sales", time="sold"))
+    assert plan.steps == ()
+    assert "27 of 38 points" in plan.summary
 
 
 def test_a_persons_word_is_kept_and_taken_back(on_duckdb):

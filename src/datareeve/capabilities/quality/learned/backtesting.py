@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.quality.learned.points import Point, Settings
 
 Z95 = 1.96
+MANY_A_YEAR = 12.0  # alarms: once a month, and a rule would only be switched off again
 
 
 class Watches(Protocol):
@@ -108,6 +109,11 @@ def backtest(
         alarms_a_year_between=(between[0] / years, between[1] / years) if years else (0.0, 0.0),
         **tally.figures(),
     )
+
+
+def is_noisy(result: Backtest, accepted: float) -> bool:
+    """Whether it alarms more often than once a month, and that is no chance of a short past: one alarm in ten days says little of a year."""
+    return result.alarms_a_year > max(MANY_A_YEAR, accepted) and result.alarms_a_year_between[0] > accepted
 
 
 def warm_up(step: float, settings: Settings) -> int:

@@ -8,15 +8,25 @@ from pydantic import Field
 
 from datareeve.capabilities.quality import contract_files
 from datareeve.capabilities.quality.learned import reading, slots
-from datareeve.capabilities.quality.learned.backtesting import Backtest, Share, backtest, warm_up
+from datareeve.capabilities.quality.learned.backtesting import Backtest, Share, backtest, is_noisy, warm_up
 from datareeve.capabilities.quality.learned.expecting import settings_of
 from datareeve.capabilities.quality.learned.points import Nature, Point, Settings, points
 from datareeve.capabilities.quality.rule import COUNTING_KINDS, Rule
 from datareeve.core.errors import BadInput
-from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
-from datareeve.core.value import Value
+from datareeve.core.operation import (
+    Call,
+    Claim,
+    Effect,
+    Finding,
+    Operation,
+    Plan,
+    Severity,
+    Step,
+    Systems,
+)
+from datareeve.core.value import Value, fingerprint
 
-MANY_A_YEAR = 12.0  # false alarms: once a month
+KEPT_AS = "backtest"
 
 
 class Tested(Value):
@@ -41,7 +51,7 @@ class RunBacktest(Operation[BacktestFacts]):
     as it is, and, on copies into which anomalies are sown (spikes, drops, level shifts, slow drifts, missing days, doubled batches, bursts of nulls,
     frozen values, a changed season; each of a size that a person would call one), how many were noticed, how soon, and how many of the alarms
     were about one, each with its 95 % interval. The history of a table is read from the table itself, by a time column, in one statement; the
-    history of a rule from the quality store. Changes nothing.
+    history of a rule from the quality store. The figures are kept in the quality store; nothing else is written.
     """
 
     name: ClassVar[str] = "quality.backtest"
@@ -123,25 +133,55 @@ class RunBacktest(Operation[BacktestFacts]):
         return Tested(name=name, points=len(series), needed=needed, result=found)
 
     def plan(self, facts: BacktestFacts) -> Plan:
-        """Figures and findings; nothing is done."""
+        """One step, which keeps the figures; none where no series is long enough."""
         done = [(one.name, one.result) for one in facts.tested if one.result is not None]
-        short = [
-            f"{one.name}: {one.points} points, {one.needed} are needed"
-            for one in facts.tested
-            if one.result is None
-        ]
-        told = "; ".join(_sentence(name, result) for name, result in done)
+        short = "; ".join(
+            f"{one.name}: {one.points} of {one.needed} points" for one in facts.tested if one.result is None
+        )
+        told = ". ".join(self._sentence(name, result) for name, result in done)
+        series = [_row(name, result) for name, result in done]
+        steps = (self._step(series),) if done else ()
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
-            summary=told or f"There is not enough history: {'; '.join(short)}.",
-            nothing_to_do="Looking back changes nothing.",
-            figures={name: _figures(result) for name, result in done}
-            | ({"not_enough_history": "; ".join(short)} if short else {}),
+            summary=f"{told}." if told else f"There is not enough history ({short}).",
+            nothing_to_do="" if done else "A series that is shorter than what is learned before the first day is judged, and ten days more, tells nothing.",
+            steps=steps,
+            checks=tuple(step.probe for step in steps),
+            figures={"series": series, "anomalies": [row for name, result in done for row in _anomalies(name, result)]}
+            | ({"not_enough_history": short} if short else {}),
             findings=tuple(
-                _noisy(name, result) for name, result in done if result.alarms_a_year > MANY_A_YEAR
+                _noisy(name, result) for name, result in done if is_noisy(result, self.false_alarms_per_year)
             ),
+        )  # fmt: skip
+
+    def _step(self, series: list[dict[str, Any]]) -> Step:
+        document = f"B-{fingerprint([self.inputs(), series])[:8]}"
+        subject = f"{self.system}: {self.table or f'{self.contract} {self.rule}'}"
+        kept = {"kind": KEPT_AS, "document": document}
+        return Step(
+            id=f"keep the backtest of {subject}",
+            call=Call(
+                system="quality", action="keep", arguments={**kept, "subject": subject, "told": {"series": series, "of": len(series)}}
+            ),
+            why="What a setting costs is compared with what it would have cost before: the figures are kept beside the verdicts.",
+            effect=Effect.READ,
+            probe=Claim(
+                text=f"{len(series)} series were replayed", call=Call(system="quality", action="told", arguments={**kept, "figure": "of"}), expected=len(series)
+            ),
+            shown=("counts and shares; no value of a row",),
+            no_undo="Nothing is changed; the figures stay, as history.",
+        )  # fmt: skip
+
+    def _sentence(self, name: str, result: Backtest) -> str:
+        least, most = result.alarms_a_year_between
+        seeded = (
+            f"; of {result.recall.of} seeded anomalies {_percent(result.recall)} are noticed, of the alarms {_percent(result.precision)} are about one"
+            if result.recall.of
+            else ""
         )
+        alarms = f"{result.alarms} alarm{'' if result.alarms == 1 else 's'} in {result.years:.2g} years as they are"
+        return f"{name}: {alarms}, {result.alarms_a_year:.1f} a year ({least:.1f} to {most:.1f}, where {self.false_alarms_per_year:g} are accepted){seeded}"
 
 
 def _nature(rule: Rule) -> Nature:
@@ -154,28 +194,39 @@ def _nature(rule: Rule) -> Nature:
     return "count" if counts else "lag" if rule.kind == "freshness" else "value"
 
 
-def _sentence(name: str, result: Backtest) -> str:
-    seeded = (
-        f", precision {_said(result.precision)}, recall {_said(result.recall)} on {result.recall.of} seeded anomalies"
-        if result.recall.of
-        else ""
+def _percent(share: Share) -> str:
+    return (
+        "unknown"
+        if share.share is None or share.low is None or share.high is None
+        else f"{share.share:.0%} ({share.low:.0%} to {share.high:.0%})"
     )
-    return f"{name}: {result.alarms_a_year:.1f} alarms a year on {result.tested} points as they are{seeded}"
 
 
-def _said(share: Share) -> str:
-    return "unknown" if share.share is None else f"{share.share:.2f} ({share.low:.2f} to {share.high:.2f})"
-
-
-def _figures(result: Backtest) -> dict[str, Any]:
+def _row(name: str, result: Backtest) -> dict[str, Any]:
+    least, most = result.alarms_a_year_between
     return {
+        "metric": name,
         "points": result.points,
+        "alarms": result.alarms,
         "alarms_a_year": round(result.alarms_a_year, 2),
-        "precision": result.precision.share,
-        "recall": result.recall.share,
-        "noticed": {kind: f"{share.hits} of {share.of}" for kind, share in result.by_kind.items()},
-        "delay_points": result.delay_points,
+        "at_least": round(least, 2),
+        "at_most": round(most, 2),
+        "precision": _rounded(result.precision),
+        "recall": _rounded(result.recall),
+        "seeded": result.recall.of,
     }
+
+
+def _rounded(share: Share) -> float | None:
+    return None if share.share is None else round(share.share, 3)
+
+
+def _anomalies(name: str, result: Backtest) -> list[dict[str, Any]]:
+    """Of each kind that was sown: how many were noticed, and after how many points."""
+    return [
+        {"metric": name, "anomaly": kind, "noticed": share.hits, "of": share.of, "delay_points": result.delay_points.get(kind)}
+        for kind, share in result.by_kind.items()
+    ]  # fmt: skip
 
 
 def _noisy(name: str, result: Backtest) -> Finding:

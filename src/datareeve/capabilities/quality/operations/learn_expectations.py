@@ -14,15 +14,13 @@ from datareeve.capabilities.quality.contracts import storing
 from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.contracts.write import changed, entry_of
 from datareeve.capabilities.quality.learned import baseline, reading
-from datareeve.capabilities.quality.learned.backtesting import backtest, warm_up
+from datareeve.capabilities.quality.learned.backtesting import Backtest, backtest, is_noisy, warm_up
 from datareeve.capabilities.quality.learned.points import Nature, Point, Settings
 from datareeve.capabilities.quality.learned.series import SECONDS, Metric
 from datareeve.capabilities.quality.rule import Bounds, Rule
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
 from datareeve.core.value import Value
-
-MANY_A_YEAR = 12.0  # alarms on the table's own past: beyond it a rule would only be switched off again
 
 
 class Learned(Value):
@@ -32,7 +30,8 @@ class Learned(Value):
     rule: Rule | None = None  # None: not enough history
     points: int = 0
     needed: int = 0
-    alarms_a_year: float = 0.0
+    past: Backtest | None = None
+    noisy: bool = False
 
 
 class LearnFacts(Value):
@@ -157,19 +156,21 @@ class LearnExpectations(Operation[LearnFacts]):
             text=f"{metric.words} of the last {self.every} that is whole, beside what its past lets one expect",
         )
         return Learned(
-            metric=metric, rule=rule, points=there, needed=needed, alarms_a_year=found.alarms_a_year
+            metric=metric,
+            rule=rule,
+            points=there,
+            needed=needed,
+            past=found,
+            noisy=is_noisy(found, self.false_alarms_per_year),
         )
 
     # -- deciding ------------------------------------------------------------------------------------------------------------------
 
     def plan(self, facts: LearnFacts) -> Plan:
         """One step: the contract's file with the rules in it."""
-        good = [one for one in facts.learned if one.rule is not None and one.alarms_a_year <= MANY_A_YEAR]
+        good = [one for one in facts.learned if one.rule is not None and not one.noisy]
         text = self._written(facts, good)
-        figures = {
-            one.metric.words: {"points": one.points, "alarms_a_year": round(one.alarms_a_year, 2)}
-            for one in good
-        }
+        figures = {"learned": [_row(one) for one in good]}
         base: dict[str, Any] = {
             "operation": self.name, "inputs": self.inputs(), "findings": (*self._findings(facts),),
             "figures": {**figures, "rules": len(good), "late_buckets": facts.settles},
@@ -230,12 +231,22 @@ class LearnExpectations(Operation[LearnFacts]):
             if one.rule is None:
                 found.append(Finding(rule="not-enough-history", subject=subject, severity=Severity.INFO,
                                      what=f"There is not enough history ({one.points} of {one.needed} {self.every}s).", instead="Learn again later."))  # fmt: skip
-            elif one.alarms_a_year > MANY_A_YEAR:
+            elif one.noisy and one.past is not None:
                 found.append(Finding(rule="noisy-expectation", subject=subject,
-                                     what=f"Its own past would have raised {one.alarms_a_year:.0f} alarms a year; no rule is written.",
+                                     what=f"Its own past would have raised {one.past.alarms_a_year:.0f} alarms a year; no rule is written.",
                                      why="Who is called too often stops looking.",
                                      instead="Give it a fixed bound, or accept fewer false alarms."))  # fmt: skip
         return found
+
+
+def _row(one: Learned) -> dict[str, Any]:
+    """How it would have done on its own past; of a short one that says little, and between what the true number lies says how little."""
+    told: dict[str, Any] = {"metric": one.metric.words, "points": one.points}
+    if one.past is None or not one.past.tested:
+        return told
+    least, most = one.past.alarms_a_year_between
+    a_year = {"alarms_a_year": one.past.alarms_a_year, "at_least": least, "at_most": most}
+    return {**told, "alarms": one.past.alarms, **{name: round(value, 2) for name, value in a_year.items()}}
 
 
 def _nature(metric: Metric, series: tuple[Point, ...]) -> Nature:
