@@ -72,6 +72,11 @@ def _written(text: str, written_for: str, engine: str, *, whole: bool) -> str:
             raise BadInput(
                 "rule.sql", f"A rule's {what} does more than read.", "Give one SELECT, or one condition."
             )
+        if engine == "sqlite" and tree.find(exp.AtTimeZone):
+            said = f", though it is written for {written_for}" if written_for else ""
+            raise BadInput(
+                "rule.sql", f"A rule's {what} asks for a time zone, and SQLite knows none{said}.", "Let quality.learn-expectations write the rule again, or give SQLite one of its own."
+            )  # fmt: skip
         made = tree if whole else _only_condition(tree)
         return made.sql(dialect=engine, comments=False)
     except (SqlglotError, ValueError, RecursionError):

@@ -353,6 +353,14 @@ def test_what_cannot_be_measured_says_why_and_is_no_count_of_rows(given, said, o
     assert said in told["r"]["told"]["reason"]
 
 
+def test_a_condition_of_another_engine_that_this_one_cannot_have_says_so(on_sqlite, tmp_path):
+    own = {"kind": "learned", "where": "sold AT TIME ZONE 'UTC' >= CURRENT_DATE", "dialect": "postgres"}
+    entry = {"id": "r", "type": "custom", "engine": "datareeve", "implementation": own}
+    (tmp_path / "contracts" / "shop.yaml").write_text(CONTRACT + f"    quality: {json.dumps([entry])}\n")
+    reason = checked(on_sqlite)[1]["r"]["told"]["reason"]
+    assert "SQLite knows none, though it is written for postgres" in reason
+
+
 def test_a_rule_that_names_its_metric_by_the_older_word_measures_it_too(on_duckdb, tmp_path):
     entry = {"id": "r", "type": "custom", "engine": "datareeve", "implementation": {"kind": "learned", "arguments": {"of": "mean", "time": "sold"}, "columns": ["amount"]}}  # fmt: skip
     (tmp_path / "contracts" / "shop.yaml").write_text(CONTRACT + f"    quality: {json.dumps([entry])}\n")
