@@ -101,7 +101,7 @@ def named(
     for name in names:
         whole = rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)"
         place = re.search(
-            rf"{_LIST}(?P<name>{whole}){_ENDS}|(?P<before>{whole})(?=\s+(?:tables?|contracts?)\b)"
+            rf"{_LIST}(?P<name>{whole}){_ENDS}|(?P<before>{whole})(?=\s+(?:tables?|contracts?|is|are)\b)"
             if is_word(name)
             else f"(?P<name>{whole})",
             text,

@@ -23,6 +23,8 @@ CERTAIN = 0.9  # the same for what has no way back
 DOUBTFUL = 0.34  # coverage from which a reading is worth a question
 APART = 0.8  # coverage that each part of a bullet needs for the bullet to be split
 LEAD = 1.3  # by how much the best reading must outweigh the next that means something else
+LEAD_OF_LOOKING = 1.15  # the same for what only looks: it does no harm
+LOOKS = "write"  # the input of operations that only look where it is false
 OFFERED = 3
 
 _JOINTS = re.compile(
@@ -31,6 +33,11 @@ _JOINTS = re.compile(
 
 # A question is answered by looking, never by changing something.
 _ASKS = re.compile(r"^\s*(?:which|what|why|how|is|are|does|do we|have we|who|where)\b|\?\s*$", re.IGNORECASE)
+
+
+def asks(text: str) -> bool:
+    """Whether a text is a question."""
+    return _ASKS.search(text) is not None
 
 
 class Reading(Value):
@@ -67,7 +74,11 @@ class Matcher:
         for playbook in playbooks:
             if set(playbook.operations) & set(names):
                 self._add(playbook, documents)
-        reads = {name for name in names if catalogue.get(name).effect is Effect.READ}
+        reads = {
+            name
+            for name in names
+            if catalogue.get(name).effect is Effect.READ or LOOKS in catalogue.get(name).model_fields
+        }
         self._final = {name for name in names if catalogue.get(name).effect is Effect.IRREVERSIBLE}
         self._changing = {
             key for key, operations in self._operations.items() if not reads.issuperset(operations)
@@ -95,8 +106,8 @@ class Matcher:
             )
         words = self._without(names, inputs.without_names(text), known)
         exact = self._exact.get(frozenset(terms(words)), "")
-        asks = _ASKS.search(text) is not None
-        found = [score for score in self._index.search(words) if not asks or score.key not in self._changing]
+        asked = asks(text)
+        found = [score for score in self._index.search(words) if not asked or score.key not in self._changing]
         scores = self._ordered(found, exact)
         readings = tuple(self._reading(score) for score in scores[:OFFERED])
         if not readings or readings[0].confidence < DOUBTFUL:
@@ -147,7 +158,8 @@ class Matcher:
         rivals = [score for score in scores[1:] if len(telling) == 1 or not self._agree(best.key, score.key)]
         against = max((score.rank * score.coverage for score in rivals), default=0.0)
         enough = CERTAIN if best.key in self._final else CONFIDENT
-        return bool(telling) and best.coverage >= enough and best.rank * best.coverage >= LEAD * against
+        lead = LEAD if best.key in self._changing or not self._operations.get(best.key) else LEAD_OF_LOOKING
+        return bool(telling) and best.coverage >= enough and best.rank * best.coverage >= lead * against
 
     def _agree(self, one: str, other: str) -> bool:
         """Whether one reading is a part of the other: to choose between them does no harm."""

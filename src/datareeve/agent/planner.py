@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datareeve.agent import inputs, naming, playbooks, scope
 from datareeve.agent.describe import describe, nodes
 from datareeve.agent.known import Known
-from datareeve.agent.matching import Match, Matcher, Reading
+from datareeve.agent.matching import LOOKS, Match, Matcher, Reading, asks
 from datareeve.agent.report import WAITS
 from datareeve.agent.task import OUR_AGENT, Task
 from datareeve.core import clock
@@ -138,6 +138,8 @@ class Planner:
         named = _NAMING & operation.model_fields.keys() or len(self._of_kinds(operation, bullet)) > 1
         names = self._names(words) if named else naming.Names()  # tables are looked up only where they matter
         given = {**naming.stated(operation, words, names, self._known), **inputs.said(operation, words)}
+        if LOOKS in operation.model_fields and asks(words):
+            given.setdefault(LOOKS, False)
         if "today" in operation.model_fields and task.today:
             given.setdefault("today", task.today.isoformat())
         drafted = self._drafted(operation, given, names)
@@ -149,6 +151,10 @@ class Planner:
                 yield draft.model_copy(update={"number": number, "bullet": bullet})
             after = draft.key if draft is not None else ""
             yield Want(number=number, bullet=bullet, operation=name, inputs=one, after=after)
+
+    def _held(self) -> set[str]:
+        """The systems that a contract holds on."""
+        return {system for contract in self._known.contracts for system in contract.systems}
 
     def _names(self, text: str) -> naming.Names:
         return naming.read(text, self._known, self._matcher.is_word)
@@ -167,8 +173,9 @@ class Planner:
             return list(naming.of_pair(given, names, self._known))
         if "contract" in fields and fields["contract"].is_required():
             return naming.of_contracts(operation, given, names, self._known, each=each) or [given]
-        if "contracts" in fields and names.contracts:
-            given = {**given, "contracts": list(names.contracts)}
+        if "contracts" in fields and "contracts" not in given and names.all:
+            about = [one.name for one in self._known.contracts if naming.fits(one, names)]
+            given = {**given, "contracts": list(names.contracts) or about}
         if "system" not in fields or "system" in given:
             return [given]
         if not fields["system"].is_required():
@@ -178,6 +185,10 @@ class Planner:
             if each or names.tables
             else ()
         )
+        if (
+            operation.name in self._drafts.values() and not names.all
+        ):  # where a contract holds, none is drafted over it
+            fitting = tuple(one for one in fitting if one not in self._held()) or fitting
         if not fitting or (len(fitting) > 1 and not each):
             fitting = (self._system(task, bullet, operation, fitting),)
         return naming.of_systems(operation, given, names, self._known, fitting)
@@ -215,7 +226,7 @@ class Planner:
         """Where there are contracts and nothing is named: which systems with tables none of them holds on, in a sentence."""
         if operation not in self._drafts or not self._known.contracts or self._names(words).all:
             return ""
-        held = {system for contract in self._known.contracts for system in contract.systems}
+        held = self._held()
         able = self._of_kinds(self._catalogue.get(self._drafts[operation]), words)
         own = (one for one in able if one not in held and one not in self._known.copies)
         left = [one for one in own if self._known.tables(one) or not self._known.answers(one)]
@@ -448,7 +459,7 @@ class _Draft:
             return match.reason
         flags = self._planner.flags(match.readings[0].operations[0], match.text)
         why = match.reason.partition(". ")[0]
-        return f"{why}. With a person's approval of the very plan: datareeve run {match.readings[0].operations[0]} {flags} --plan"
+        return f"{why}. With a person's approval of the very plan: datareeve run {' '.join(filter(None, (match.readings[0].operations[0], flags)))} --plan"
 
     def _ask(self, number: str, bullet: str, text: str, readings: tuple[Reading, ...]) -> None:
         self._questions.append(Question(number=number, bullet=bullet, text=text, readings=readings))

@@ -94,8 +94,8 @@ _LATER = {  # by the capability that will do it: what a person would say
     ),
     "quality": (
         "mask personal data in a table, dynamic data masking, tokenize and pseudonymize columns",
-        "generate synthetic test data, a masked copy for developers",
-        "match and merge duplicate customers, master data management, golden record, standardise addresses",
+        "generate synthetic test data",
+        "master data management, golden record, entity resolution, standardise addresses",
     ),
     "storage": (
         "file storage systems, object storage, S3 buckets, lifecycle rules",

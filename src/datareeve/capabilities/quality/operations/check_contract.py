@@ -67,7 +67,7 @@ class CheckContract(Operation[CheckFacts]):
         "run the data quality checks",
         "validate data integrity",
         "is the data complete, unique and fresh",
-        "test the tables for nulls, duplicates and orphans",
+        "test the tables for nulls, missing values, duplicates and orphans",
         "execute the quality rules of a contract",
         "find rows that violate the contract",
     )

@@ -70,6 +70,7 @@ class ClassifyData(Operation[ClassifyFacts]):
         "scan for GDPR relevant data",
         "classify columns by sensitivity",
         "where do we store e-mail addresses and card numbers",
+        "where is personal data stored",
         "find sensitive columns and mark them",
     )
     goes_to: ClassVar[tuple[str, ...]] = ("postgresql", "mysql", "sqlite", "duckdb", "folder", "spark")

@@ -27,6 +27,7 @@ class EraseSubject(Operation[SubjectFacts]):
     effect: ClassVar[Effect] = Effect.IRREVERSIBLE
     examples: ClassVar[tuple[str, ...]] = (
         "erase a customer's data everywhere",
+        "forget a customer",
         "a user asks for deletion under GDPR article 17",
         "right to be forgotten request",
         "delete all personal data of one person and prove it",

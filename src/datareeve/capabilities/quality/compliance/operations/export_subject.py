@@ -47,6 +47,7 @@ class ExportSubject(Operation[ExportFacts]):
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     examples: ClassVar[tuple[str, ...]] = (
         "subject access request",
+        "a person asks for a copy of their data",
         "export all data we hold about a customer",
         "GDPR article 15 request for one person",
         "data portability export as JSON and CSV",
