@@ -211,12 +211,13 @@ SEVERITIES = {
 
 def _finding(rule: Rule, system: str, verdict: Verdict, before: list[str]) -> Finding:
     flaps = turns([verdict.says.value, *before]) >= FLAPPING_TURNS
-    owner = f" {rule.owner} answers for it." if rule.owner else ""
+    why = [rule.text] if rule.text and rule.kind not in ("sql", "condition") else []
+    why += [f"{rule.owner} answers for it."] if rule.owner else []
     return Finding(
         rule=f"{rule.kind}-{verdict.says.value.replace(' ', '-')}",
         subject=f"{system}: {rule.words}",
         what=said(rule, verdict) + (" It flaps: it has turned several times lately." if flaps else ""),
-        why=owner.strip(),
+        why=" ".join(why),
         severity=SEVERITIES[verdict.says],
         figures={
             "rule": rule.id,
@@ -242,7 +243,10 @@ def said(rule: Rule, verdict: Verdict) -> str:
     if verdict.failing is not None:
         of = f" of {verdict.checked:,}" if verdict.checked else ""
         about = "" if verdict.exact else f" (in a sample; {_between(verdict)})"
-        return f"{verdict.failing:,}{of} rows break it{about}."
+        unnamed = verdict.failing and not verdict.keys and verdict.keys_left_out
+        return f"{verdict.failing:,}{of} rows break it{about}." + (
+            f" They are not named: {verdict.keys_left_out}." if unnamed else ""
+        )
     if rule.unit == "seconds" and verdict.figure is not None:
         most = rule.bounds.at_most if rule.bounds.at_most is not None else rule.bounds.below
         return f"It is {spell(verdict.figure)} old{f'; at most {spell(most)} is asked' if most else ''}."
