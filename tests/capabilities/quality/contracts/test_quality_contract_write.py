@@ -211,5 +211,6 @@ def _plain(rule):
         max_leaves=8,
     )
 )
+@example(["?0", "? a", "?"])
 def test_any_data_is_written_so_that_it_is_read_again(value):
     assert parse(write.dumped({"it": value}), "it").data == {"it": value}

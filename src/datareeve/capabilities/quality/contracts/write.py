@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 VERSION = "v3.1.0"  # the newest that is published
 WIDE = 4096
 FIELDS = {field: operator for operator, field in OPERATORS.items()}
-# What YAML 1.1 readers, PyYAML among them, take for something else than a text.
+# What YAML 1.1 readers, PyYAML among them, take for something else than a text; and `?`, by which a key may begin.
 AMBIGUOUS = re.compile(
-    r"^(?:y|n|yes|no|on|off|true|false|null|~|[-+]?[0-9][0-9_,.:eExXoO+-]*|[-+]?\.[0-9]+)$", re.IGNORECASE
+    r"^\?|^(?:y|n|yes|no|on|off|true|false|null|~|[-+]?[0-9][0-9_,.:eExXoO+-]*|[-+]?\.[0-9]+)$", re.IGNORECASE
 )
 
 
