@@ -15,6 +15,7 @@ import pytest
 import time_machine
 
 from datareeve.app import App
+from datareeve.capabilities.quality import report, report_facts
 from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.contracts.write import changed
 from datareeve.capabilities.quality.learned.seeding import KINDS
@@ -241,6 +242,8 @@ def test_what_is_wrong_with_yesterday_is_told_by_the_rule_that_it_breaks(engine,
         says = {metric: told[rule]["says"] for rule, metric in LEARNED.items()}
         assert {says[metric] for metric in noticed} == {"warn"}, (fault, says)
         assert {says[metric] for metric in quiet} <= {"pass"}, (fault, says)
+        causes = {one["cause"] for one in app.systems["quality"].read("incidents", open_only=True)}
+        assert ("truncated-load" in causes) == ("row-count" in noticed)  # a mean is no load
         for sql in ("DELETE FROM sales", "INSERT INTO sales SELECT * FROM kept", "DROP TABLE kept"):
             change(engine, request, tmp_path, sql)
     assert {row["says"] for row in checked(app)[1].values()} == {"pass"}
@@ -265,6 +268,8 @@ def test_every_metric_is_measured_of_the_last_whole_day_and_its_history_begins_w
     (finding,) = [one for one in outcome.parts[0].findings if one.figures["rule"] == "mean"]
     assert finding.severity == "info"
     assert finding.what == "Not run: not enough history (0 of 28 days)."
+    standing = report.figures(report_facts.gather(app.systems, None, 30, catalogs=False))
+    assert (standing["rules_not_run"], standing["rules_not_yet"]) == (0, len(BY_HAND))
     figures = outcome.parts[0].figures
     assert (figures["not_run"], figures["not_yet"], figures["failed"]) == (0, len(BY_HAND), 0)
 
@@ -302,6 +307,14 @@ def test_a_rule_that_was_learned_on_one_engine_is_asked_on_another(on_duckdb, tm
     for one in told:
         assert one["says"] == "pass", one
         assert one["told"]["figure"] == pytest.approx(BY_HAND[LEARNED[one["rule"]]])
+
+
+def test_a_moment_that_mariadb_shows_in_the_sessions_zone_is_of_the_same_day(on_mariadb, tmp_path, request):
+    change("on_mariadb", request, tmp_path, "ALTER TABLE sales MODIFY sold timestamp")
+    carried_out(on_mariadb, learning(metrics=ASKED))
+    for rule, row in checked(on_mariadb)[1].items():
+        assert row["says"] == "pass", row
+        assert row["told"]["figure"] == pytest.approx(BY_HAND[LEARNED[rule]])
 
 
 def test_a_day_that_is_closed_each_week_has_no_mean_and_that_is_no_fault(on_duckdb, tmp_path, request):
