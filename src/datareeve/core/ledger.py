@@ -850,8 +850,11 @@ def _migrate(engine: sa.Engine) -> None:
 
 
 def _newer(revision: str) -> BadInput:
-    what = f"The ledger was written by a newer Datareeve (schema {revision})."
-    return BadInput("ledger.newer", what, "Upgrade Datareeve.")
+    return BadInput(
+        "ledger.newer",
+        f"The ledger was written by a newer Datareeve (schema {revision}).",
+        "Upgrade Datareeve.",
+    )
 
 
 def _revision(engine: sa.Engine) -> str | None:

@@ -26,8 +26,11 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 def told(error: Exception, words: Sequence[str]) -> DatareeveError:
     """The error to tell: the file that may not be used, or has no room; else that nobody foresaw it, with where the details are."""
     if isinstance(error, OSError) and error.filename and error.errno in NOT_ALLOWED:
-        what = f"{error.filename} cannot be used: {error.strerror}."
-        return BadInput("file.not-allowed", what, "Mend its rights or how its disk is mounted, then again.")
+        return BadInput(
+            "file.not-allowed",
+            f"{error.filename} cannot be used: {error.strerror}.",
+            "Mend its rights or how its disk is mounted, then again.",
+        )
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return Failed("file.no-space", "The disk is full.", "Free space, then `datareeve runs`.")
     return written_down(error, words)
