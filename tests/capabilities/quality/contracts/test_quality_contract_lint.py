@@ -9,7 +9,7 @@ import pytest
 
 from datareeve.app import catalogue, opened
 from datareeve.capabilities.quality.contracts import servers
-from datareeve.core.errors import Failed
+from datareeve.core.errors import BadInput, Failed
 from datareeve.systems.contract_tool import ContractTool
 
 CANARY = "canary7f3a"
@@ -94,3 +94,13 @@ def test_a_draft_is_valid_and_goes_out_in_the_formats_of_datacontract_cli(projec
             )
             assert app.preview(asked).steps
     (project / "contracts" / "orders.yaml").unlink()
+
+
+def test_a_format_that_holds_one_table_asks_for_it_in_our_words(project):
+    (project / "contracts").mkdir(exist_ok=True)
+    server = json.dumps({"server": "shop", **servers.described("duckdb", {"path": "shop.duckdb"})})
+    text = CONTRACT.replace("SERVER", server) + "  - {name: lines, properties: [{name: id}]}\n"
+    (project / "contracts" / "two.yaml").write_text(text)
+    with opened(project) as app, pytest.raises(BadInput, match="has 2 tables") as error:
+        app.preview(catalogue().make("quality.export-contract", {"contract": "two", "format": "avro"}))
+    assert "--table, of orders, lines" in error.value.remedy

@@ -12,6 +12,7 @@ from datareeve.capabilities.quality.contracts.read import read
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value
+from datareeve.systems.contract_tool import PER_TABLE
 
 if TYPE_CHECKING:
     from datareeve.capabilities.quality.rule import Contract, Rule
@@ -94,7 +95,8 @@ class ExportContract(Operation[ExportFacts]):
         """(the text, the rules that it does not hold with why, the file's ending)."""
         known = formats.WRITERS.get(self.format)
         if known is None:
-            made = systems["contract-tool"].read("exported", text=text, format=self.format, table=self.table)
+            table = self._table(contract) if self.format in PER_TABLE else self.table
+            made = systems["contract-tool"].read("exported", text=text, format=self.format, table=table)
             return (
                 made,
                 list(formats.not_held(contract.rules, self.format)),
