@@ -36,6 +36,10 @@ _PHRASES = (  # one thing in two words, or two spellings of one thing
     (re.compile(r"\bfks?\b"), "foreign key"),
     (re.compile(r"\bindices\b|\bidx\b"), "index"),
     (re.compile(r"\be-mail"), "email"),
+    (
+        re.compile(r"\bpii\b|\bpersonally identifiable (?:information|data)\b|\bpersonal information\b"),
+        "personal data",
+    ),
     (re.compile(r"\bci\s*/\s*cd\b"), "cicd"),
     (re.compile(r"\bn ?\+ ?1\b"), "nplusone"),
     (re.compile(r"\bpoint[- ]in[- ]time\b"), "pitr"),
@@ -46,7 +50,7 @@ _STOP = frozenset(
     "who will with would you your up also any all just now like want get give let every each tell look today do something anything".split()
 )
 _LIGHT = frozenset(
-    "setup configure configuration implement design make ensure handle manage use provide enable proper optimal best good better "
+    "perform execute conduct scan setup configure configuration implement design make ensure handle manage use provide enable proper optimal best good better "
     "application app system production needs database postgresql server data strategy new existing current fix improve".split()
 )
 _NAME = re.compile(
@@ -99,6 +103,10 @@ class Index:
             whole += worth
         return Score(key=key, rank=rank, coverage=covered / whole if whole else 0.0)
 
+    def says(self, key: str, word: str) -> bool:
+        """Whether a document's own utterances have a word of that stem."""
+        return any(term in self._said.get(key, ()) for term in terms(word))
+
     def knows(self, word: str) -> bool:
         """Whether any document has a word of that stem."""
         return any(term in self._found_in for term in terms(word))
@@ -106,10 +114,10 @@ class Index:
     def idf(self, term: str) -> float:
         """How much a word tells. One that no document knows counts as one that a single document does, but may be a name: less."""
         known = self._found_in[term]
+        light = LIGHT if term in light_stems() else 1.0
         if not known:
-            return UNKNOWN * math.log(1 + (len(self._said) - 0.5) / 1.5)
-        worth = math.log(1 + (len(self._said) - known + 0.5) / (known + 0.5))
-        return worth * (LIGHT if term in light_stems() else 1.0)
+            return light * UNKNOWN * math.log(1 + (len(self._said) - 0.5) / 1.5)
+        return light * math.log(1 + (len(self._said) - known + 0.5) / (known + 0.5))
 
 
 @lru_cache(maxsize=1)

@@ -79,6 +79,7 @@ class Matcher:
             for name in names
             if catalogue.get(name).effect is Effect.READ or LOOKS in catalogue.get(name).model_fields
         }
+        reads |= {name for playbook in playbooks if playbook.looks for name in playbook.operations}
         self._final = {name for name in names if catalogue.get(name).effect is Effect.IRREVERSIBLE}
         self._changing = {
             key for key, operations in self._operations.items() if not reads.issuperset(operations)
@@ -93,6 +94,10 @@ class Matcher:
     def is_word(self, name: str) -> bool:
         """Whether a name is a word that tells something about what is to be done."""
         return self._index.knows(name)
+
+    def says(self, key: str, name: str) -> bool:
+        """Whether a name is a word that a reading itself has: then it is no name where it does not stand as one."""
+        return self._index.says(key, name)
 
     def match(self, text: str, names: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> Match:
         """What `text` as a whole means. `names` are of systems, and tell nothing about what is to be done, where they are no words of ours.

@@ -6,6 +6,7 @@ order; parts are *carried out* in the order that the playbooks ask for (a proven
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from datareeve.agent import inputs, naming, playbooks, scope
@@ -122,6 +123,11 @@ class Planner:
             "unknown",
         ):  # tables are looked up only where words alone do not tell
             matches = self._matcher.split(bullet, self._systems(), self._names(bullet).all)
+        for reading in matches[0].readings if matches[0].decision == "question" else ():
+            again = self._matcher.split(bullet, self._systems(), self._names(bullet, reading.key).all)
+            if again[0].decision == "planned" and again[0].readings[0].key == reading.key:
+                matches = again
+                break
         if matches[0].decision in ("question", "unknown"):
             headline = self._matcher.match(task.title)
             if headline.decision in ("later", "another's"):
@@ -136,7 +142,9 @@ class Planner:
         """An operation with the inputs that the words give, for each thing that is meant. Errors: `BadInput` where something is not given."""
         operation = self._catalogue.get(name)
         named = _NAMING & operation.model_fields.keys() or len(self._of_kinds(operation, bullet)) > 1
-        names = self._names(words) if named else naming.Names()  # tables are looked up only where they matter
+        names = (
+            self._names(words, name) if named else naming.Names()
+        )  # tables are looked up only where they matter
         given = {**naming.stated(operation, words, names, self._known), **inputs.said(operation, words)}
         if LOOKS in operation.model_fields and asks(words):
             given.setdefault(LOOKS, False)
@@ -156,8 +164,10 @@ class Planner:
         """The systems that a contract holds on."""
         return {system for contract in self._known.contracts for system in contract.systems}
 
-    def _names(self, text: str) -> naming.Names:
-        return naming.read(text, self._known, self._matcher.is_word)
+    def _names(self, text: str, reading: str = "") -> naming.Names:
+        """The names in a text; for a reading of it, words that it does not have itself are names wherever they stand."""
+        is_word = partial(self._matcher.says, reading) if reading else self._matcher.is_word
+        return naming.read(text, self._known, is_word)
 
     def _meant(
         self,

@@ -17,6 +17,7 @@ class Playbook(Value):
     """A named list of operations. `before` and `after` name operations that its own are carried out before or after.
 
     `seen`: what comes after its operations is planned with what they will have written. `drafts` names the operation that makes the data contract where there is none; `each`: where several things fit, all of them are meant.
+    `looks`: as words have its operations, they change nothing.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Playbook(Value):
     because: str = ""
     drafts: str = ""
     each: bool = False
+    looks: bool = False
     seen: bool = False
 
 
