@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 import subject_rig
-from datareeve.core.errors import StalePlan
+from datareeve.core.errors import BadInput, StalePlan
 from subject_rig import EMAIL, OTHER, SECRET_CANARIES, SUBJECT
 
 AGED = (
@@ -293,6 +293,7 @@ def test_who_can_read_personal_data_is_told_with_the_way(shop):
         "reads": True,
         "writes": False,
         "way": "granted",
+        "through": "",
     }
     assert rights["clerk", "newsletter"]["way"] == "public"
     assert rights["postgres", "customers"]["way"] == "superuser"
@@ -303,6 +304,95 @@ def test_who_can_read_personal_data_is_told_with_the_way(shop):
     assert by_rule["grant-to-nobody"].subject == "app: ghost"
     assert by_rule["public-by-default"].subject == "app"
     assert "password-never-expires" in by_rule
+
+
+WAYS = (
+    *AGED[:4],
+    "DROP ROLE IF EXISTS peeper", "DROP ROLE IF EXISTS viewer", "DROP ROLE IF EXISTS heir", "CREATE ROLE peeper LOGIN", "CREATE ROLE viewer LOGIN", "CREATE ROLE heir LOGIN",
+    "GRANT SELECT ON visits_2019, visits_2020 TO peeper", "GRANT SELECT ON visits_2020 TO PUBLIC",
+    "CREATE VIEW mails AS SELECT upper(email) AS who FROM customers", "CREATE VIEW second AS SELECT who FROM mails", "GRANT SELECT (who) ON second TO viewer",
+    "CREATE VIEW counts AS SELECT count(*) AS n FROM customers", "CREATE VIEW own WITH (security_invoker) AS SELECT email FROM customers", "GRANT SELECT ON counts, own TO heir",
+    "CREATE TABLE customers_old () INHERITS (customers)", "GRANT UPDATE (email) ON customers_old TO heir",
+)  # fmt: skip
+NO_WAYS = ("DROP VIEW second, mails, counts, own", "DROP TABLE visits, customers_old", "DROP ROLE peeper", "DROP ROLE viewer", "DROP ROLE heir")  # fmt: skip
+
+
+def test_rights_on_partitions_inherited_tables_and_views_are_rights_on_the_data(shop):
+    shop.change(*WAYS)
+    datasets(shop, visits=VISITS)
+    try:
+        plan = shop.plan("compliance.review-access")
+        checked = shop.plan("compliance.check-rules", packs=["gdpr"], values=False)
+        outcome = shop.apply(plan)
+    finally:
+        shop.change(*NO_WAYS)
+    found = {(one["role"], one["dataset"], one["through"]): one for one in plan.figures["access"]}
+    partitions = found["peeper", "visits", "public.visits_2019, public.visits_2020 (partition)"]
+    assert (partitions["reads"], partitions["writes"]) == (True, False)
+    assert ("viewer", "visits", "public.visits_2020 (partition)") in found  # as everybody
+    assert ("viewer", "customers", "public.second (view)") in found
+    heir = found["heir", "customers", "public.customers_old (inherits)"]
+    assert (heir["reads"], heir["writes"]) == (False, True)
+    assert not any(role == "heir" and "view" in through for role, _, through in found)
+    told = {(one.rule, one.subject): one for one in plan.findings}
+    assert told["public-can-read", "app: visits"].what == "visits is open to PUBLIC, that is every role: SELECT by public.visits_2020 (partition)."  # fmt: skip
+    assert "second (view)" in told["read-by-another-way", "app: customers"].what
+    assert checked.figures["rules"]["gdpr/closed-by-default"]["says"] == "fail"
+    assert outcome.status == "failed"
+    assert "the check failed: no finding of the access review is critical" in outcome.parts[0].reason
+
+
+def test_datasets_of_other_systems_are_looked_at_by_their_files_and_none_goes_missing(shop):
+    shop.change("DROP TABLE IF EXISTS gone")
+    datasets(shop, copy={"system": "warehouse", "table": "dim_customer", "derived_from": ["customers"]}, gone={"system": "app", "table": "gone", "subject": "customer"},
+             sums={"system": "warehouse", "table": "fct_orders", "derived_from": ["customers"], "personal": {"total": "no"}})  # fmt: skip
+    (shop.folder / "lake/clicks.jsonl").chmod(0o600)
+    plan = shop.plan("compliance.review-access")
+    rows = {one["dataset"]: one for one in plan.figures["access"] if one["way"] == "file permissions"}
+    assert rows.keys() == {"copy", "warehouse-customers", "warehouse-orders", "events", "clicks", "contacts", "log"}  # fmt: skip
+    told = {one.subject: one.what for one in plan.findings if one.rule in ("files-open-to-all", "files-looked-at", "access-not-seen")}  # fmt: skip
+    assert "no other account of this machine may" in told["lake: clicks"]
+    assert told["gone"].endswith("app has no table gone.")
+    assert plan.figures["access_datasets"] == 12
+    assert plan.figures["access_not_looked_at"] == 1
+    one = shop.plan("compliance.review-access", datasets=["sums"])
+    assert one.figures["access_datasets"] == 1
+    with pytest.raises(BadInput, match="no dataset 'nothing'"):
+        shop.plan("compliance.review-access", datasets=["nothing"])
+    register = shop.plan("compliance.register-processing")
+    page = next(step.call.arguments["text"] for step in register.steps if step.id.endswith(".md"))
+    assert "| copy | warehouse | dim_customer | not named | not said | customers | none |" in page
+    assert "| sums | warehouse | fct_orders | not named | none declared | customers |  |" in page
+    assert ("not-registered", "copy") in {(one.rule, one.subject) for one in register.findings}
+    assert register.figures["register_gaps"] + register.figures["register_notes"] == len(register.findings)
+    assert f"{register.figures['register_gaps']} gaps, {register.figures['register_notes']} notes" in register.summary  # fmt: skip
+
+
+def test_a_review_by_hand_is_a_review_and_one_of_some_datasets_is_not(shop):
+    def says():
+        return shop.plan("compliance.check-rules", packs=["hipaa"], values=False).figures["rules"]["hipaa/access-reviewed"]["says"]  # fmt: skip
+
+    assert says() == "fail"
+    assert shop.apply(shop.plan("compliance.review-access", datasets=["orders"])).status == "done"
+    assert says() == "fail"
+    outcome = shop.apply(shop.plan("compliance.review-access"))
+    assert outcome.status == "done"
+    assert outcome.parts[0].steps[0].step == "keep the review"
+    assert says() == "pass"
+
+
+def test_critical_violations_fail_the_run_and_what_was_found_stays(shop):
+    plan = shop.plan("compliance.check-rules", packs=["gdpr"], values=False)
+    assert plan.fingerprint == shop.plan("compliance.check-rules", packs=["gdpr"], values=False).fingerprint
+    assert plan.figures["compliance_critical"] > 0
+    outcome = shop.apply(plan)
+    assert (outcome.status, outcome.parts[0].steps[0].status) == ("failed", "done")
+    assert outcome.parts[0].reason.startswith("the check failed: no critical rule of gdpr is violated")
+    kept = shop.app.ledger.samples("compliance", name="compliance_critical")
+    assert [one.value for one in kept] == [plan.figures["compliance_critical"]]
+    shop.save(datasets={}, processing={})
+    shop.reopen()
+    assert shop.apply(shop.plan("compliance.check-rules", packs=["gdpr"], values=False)).status == "done"
 
 
 def test_a_role_without_rights_on_the_catalog_is_told_what_it_did_not_see(shop):

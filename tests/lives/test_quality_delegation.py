@@ -84,12 +84,15 @@ def test_every_bullet_is_done_with_evidence_asked_back_or_named_as_another_agent
     assert set(task.task.bullets) == {*DONE, *LEFT}
 
     outcome = project.apply(task.plan, by="a test", approved=True, task=DELEGATION.read_text())
-    assert outcome.status == "done", told(outcome)
+    # Nobody has said yet what the data is processed for: that is a violation, and a part of its own.
+    violated = [part for part in outcome.parts if part.status != "done"]
+    assert [part.operation for part in violated] == ["compliance.check-rules"], told(outcome)
+    assert "no critical rule of gdpr is violated" in violated[0].reason
     looked = {"compliance.review-access", "compliance.check-rules"}
     for part in outcome.parts:
         assert part.operation in looked or part.checks, part.operation
         assert part.operation not in looked or part.findings, part.operation
-        assert {check.verdict for check in part.checks} <= {Verdict.HOLDS}
+        assert part in violated or {check.verdict for check in part.checks} <= {Verdict.HOLDS}
     page = report(task.task, outcome, plan=task.plan, notes=task.notes).markdown()
     assert "ISS-0567" in page
     assert all(what in page for what in LEFT.values())
@@ -101,7 +104,8 @@ def test_every_bullet_is_done_with_evidence_asked_back_or_named_as_another_agent
 
 
 def test_given_again_it_checks_the_contract_that_is_there_and_fails_where_the_data_broke(project):
-    assert project.apply(planned(project).plan, by="a test", approved=True).status == "done"
+    first = project.apply(planned(project).plan, by="a test", approved=True)
+    assert {part.operation for part in first.parts if part.status != "done"} == {"compliance.check-rules"}
     again = planned(project, "Validate data quality of customers and orders")
     (part,) = again.plan.parts
     assert (part.operation, part.inputs["contract"]) == ("quality.check-contract", "shop")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datareeve.core.operation import Systems
 
 OWNER_ONLY = 0o600
+LATEST = 1_000  # samples of a name, among which a run's own is looked for
 ABOUT = "about.json"
 BUNDLES = "data/subject-access"  # where bundles are written by default
 PROOF_STEP = "write the proof"  # that ends an erasure
@@ -82,6 +83,12 @@ class ComplianceDesk(Adapter):
     def holds_digest(self) -> str:
         """A digest of the legal holds of estate.yaml: whether one was placed, changed or ended since it was asked last."""
         return holds_digest(self._project)
+
+    @reads
+    def kept_figure(self, name: str, run: str) -> float | None:
+        """A figure that a run kept of what it found; None where it kept none of that name."""
+        kept = self._ledger().samples("compliance", name=name, limit=LATEST)
+        return next((one.value for one in reversed(kept) if one.labels.get("run") == run), None)
 
     # -- the bundle ----------------------------------------------------------------------------------------------------------------
 

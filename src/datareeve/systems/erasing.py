@@ -61,6 +61,13 @@ class Subjects(Adapter):
         }
 
     @reads
+    def file_rights(self, table: str) -> dict[str, Any]:
+        """Whom the permissions of a dataset's files let in: {files, owners, groups: that may read some, all_read, all_write: files open to every account}."""
+        from datareeve.systems.subject_files import rights  # noqa: PLC0415 - beside its reader
+
+        return rights(self._source(table).files())
+
+    @reads
     def files_named(self, table: str, sought: dict[str, Any]) -> int:
         """How many files of a dataset have what tells the subject in their own name, or in a folder's: customer_id=4711/part-0.parquet."""
         one, source = Sought.model_validate(sought), self._source(table)
@@ -299,7 +306,7 @@ class Subjects(Adapter):
         return Files(self._source(store.table), store, sought, self._keyed(), self.project)
 
     def _source(self, table: str) -> Source:
-        if self.kind == "duckdb":
+        if self.kind in ("duckdb", "sqlite"):
             file = Path(self.project / self._entry().path).resolve()
             return Source(file.parent, file.name)
         folder = self.project / self._entry().path

@@ -8,12 +8,15 @@ back. Lines that are not meant are passed on byte for byte; a Parquet file's dic
 from __future__ import annotations
 
 import csv
+import grp
 import gzip
 import hashlib
 import io
 import json
 import os
+import pwd
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -108,6 +111,33 @@ def unfit(source: Source) -> list[str]:
         {tuple(columns(path)) for path in source.files() if form_of(path) == "csv"} if not found else set()
     )
     return sorted(found | ({"CSV files with different heads"} if len(heads) > 1 else set()))
+
+
+def rights(files: list[Path]) -> dict[str, Any]:
+    """Whom the permissions of files let in, as far as this machine's accounts go; a folder that is closed closes what lies in it."""
+    found: dict[str, Any] = {
+        "files": len(files),
+        "owners": set(),
+        "groups": set(),
+        "all_read": 0,
+        "all_write": 0,
+    }
+    for path in files:
+        seen = path.stat()
+        found["owners"].add(_name_of(pwd.getpwuid, seen.st_uid))
+        if seen.st_mode & stat.S_IRGRP:
+            found["groups"].add(_name_of(grp.getgrgid, seen.st_gid))
+        if all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents):
+            found["all_read"] += bool(seen.st_mode & stat.S_IROTH)
+            found["all_write"] += bool(seen.st_mode & stat.S_IWOTH)
+    return {**found, "owners": sorted(found["owners"]), "groups": sorted(found["groups"])}
+
+
+def _name_of(ask: Callable[[int], Any], number: int) -> str:
+    try:
+        return str(ask(number)[0])
+    except KeyError:
+        return str(number)
 
 
 def _unfit(path: Path) -> str:

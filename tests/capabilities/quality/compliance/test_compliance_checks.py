@@ -1,7 +1,11 @@
 """Rules that can fail, and that never pass what they did not look at."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from datareeve import capabilities
 from datareeve.capabilities.quality.compliance.access import AccessFacts, Role, SystemAccess
 from datareeve.capabilities.quality.compliance.checks import CHECKS
 from datareeve.capabilities.quality.compliance.facts import ComplianceFacts
@@ -109,3 +113,19 @@ def test_a_safeguard_is_asked_for_where_chapter_five_does(location, transfers, s
     sales = {"purpose": "p", "basis": "contract", "datasets": ["cards"], "transfers": transfers}
     asked = facts({"cards": {**CARDS, "location": location}}, {"sales": sales})
     assert CHECKS["transfer_guarded"](asked).says == says
+
+
+SAID = re.compile(r"\b((?:databases|ai|quality|compliance)\.[a-z]+(?:-[a-z]+)+)\b")
+CODE = re.compile(
+    r'(?:BadInput|Failed|Refused|Unreachable)\(\s*"([a-z.-]+)"'
+)  # of an error: it looks like an operation's name
+SLICES = Path(capabilities.__file__).parent
+
+
+@pytest.mark.parametrize("slice_", ["quality", "databases", "ai"])
+def test_every_operation_that_is_named_is_there(slice_):
+    """In findings, remedies, packs and pages: whatever is advised can be run."""
+    files = [path for path in (SLICES / slice_).rglob("*") if path.suffix in (".py", ".yaml", ".j2")]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in files}
+    known = {*capabilities.operations(), *(code for text in texts.values() for code in CODE.findall(text))}
+    assert [(where, name) for where, text in texts.items() for name in SAID.findall(text) if name not in known] == []  # fmt: skip

@@ -6,11 +6,14 @@ MySQL: of the account, at the level of the server, the database, the table or th
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from datareeve.capabilities.quality.compliance.declared import personal
 from datareeve.capabilities.quality.compliance.looking import surroundings
+from datareeve.capabilities.quality.compliance.places import TABLES
 from datareeve.core.errors import DatareeveError
 from datareeve.core.operation import Finding, Severity
 from datareeve.core.value import Value
@@ -19,9 +22,10 @@ from datareeve.systems.subject_tables import named
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from datareeve.core.estate_data import DataSettings
+    from datareeve.core.estate_data import Dataset, DataSettings
     from datareeve.core.operation import Reader, Systems
 
+OF_FILES = ("folder", "duckdb", "sqlite")
 MANY = 5  # roles that can log in and read, beyond which somebody should say why
 
 PG_ROLES = """
@@ -32,22 +36,53 @@ SELECT r.rolname AS role, r.rolcanlogin AS login, r.rolsuper AS superuser, r.rol
        (SELECT count(DISTINCT client_addr)::int FROM pg_stat_activity a WHERE a.usename = r.rolname) AS addresses
   FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1
 """
-PG_RIGHTS = """
-SELECT r.rolname AS role, t.name AS dataset, c.relname AS table_name, pg_get_userbyid(c.relowner) AS owner, c.relrowsecurity AS row_security,
-       has_schema_privilege(r.oid, c.relnamespace, 'USAGE') AND (has_table_privilege(r.oid, c.oid, 'SELECT') OR EXISTS (SELECT FROM unnest(t.columns) AS n WHERE has_column_privilege(r.oid, c.oid, n, 'SELECT'))) AS reads,
-       has_schema_privilege(r.oid, c.relnamespace, 'USAGE') AND (has_table_privilege(r.oid, c.oid, 'INSERT') OR has_table_privilege(r.oid, c.oid, 'UPDATE') OR has_table_privilege(r.oid, c.oid, 'DELETE')) AS writes
-  FROM (SELECT * FROM jsonb_to_recordset(%(tables)s::jsonb) AS x(name text, source text, columns text[])) AS t
-  JOIN pg_class c ON c.oid = to_regclass(t.source) CROSS JOIN pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1, 2
+# A dataset's table with what its rows are read by too: partitions, tables that inherit from it, and views that show its personal columns by
+# the rights of their owner. `how` is '' for the table itself.
+PG_FAMILY = """
+WITH RECURSIVE datasets AS (SELECT * FROM jsonb_to_recordset(%(tables)s::jsonb) AS x(name text, source text, columns text[])),
+family AS (
+  SELECT d.name, d.columns, to_regclass(d.source)::oid AS oid, '' AS how FROM datasets d WHERE to_regclass(d.source) IS NOT NULL
+  UNION
+  SELECT f.name, f.columns, more.oid, more.how FROM family f CROSS JOIN LATERAL (
+    SELECT i.inhrelid, CASE WHEN c.relispartition THEN 'partition' ELSE 'inherits' END FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+     WHERE i.inhparent = f.oid AND c.relkind IN ('r', 'p', 'f')
+    UNION ALL
+    SELECT r.ev_class, CASE v.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END
+      FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
+     WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = f.oid AND r.ev_class <> f.oid AND v.relkind IN ('v', 'm')
+       AND (cardinality(f.columns) = 0 OR f.how IN ('view', 'materialized view') OR EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = f.oid AND p.attnum = d.refobjsubid AND p.attname = ANY (f.columns)))
+       AND NOT EXISTS (SELECT FROM pg_options_to_table(v.reloptions) WHERE option_name = 'security_invoker' AND option_value IN ('true', 'on', '1', 'yes'))
+  ) AS more(oid, how)),
+members AS (SELECT f.*, c.relname, c.relnamespace, c.relowner, c.relacl, format('%%I.%%I', n.nspname, c.relname) AS relation, cardinality(f.columns) = 0 OR f.how IN ('view', 'materialized view') AS any_column
+              FROM family f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace)
 """
-PG_PUBLIC = """
-SELECT t.name AS dataset, array_agg(DISTINCT a.privilege_type ORDER BY a.privilege_type)::text[] AS rights
-  FROM (SELECT * FROM jsonb_to_recordset(%(tables)s::jsonb) AS x(name text, source text, columns text[])) AS t
-  JOIN pg_class c ON c.oid = to_regclass(t.source) JOIN pg_namespace n ON n.oid = c.relnamespace
-  CROSS JOIN LATERAL (
-    SELECT privilege_type FROM aclexplode(c.relacl) WHERE grantee = 0
-    UNION ALL SELECT e.privilege_type FROM pg_attribute p CROSS JOIN LATERAL aclexplode(p.attacl) e WHERE p.attrelid = c.oid AND p.attname = ANY (t.columns) AND e.grantee = 0) a
- GROUP BY 1 ORDER BY 1
+PG_RIGHTS = (
+    PG_FAMILY
+    + """,
+rights AS (
+  SELECT r.rolname AS role, m.name AS dataset, m.how, m.relation, m.relowner = r.oid AS owns,
+         has_table_privilege(r.oid, m.oid, 'SELECT') OR CASE WHEN m.any_column THEN has_any_column_privilege(r.oid, m.oid, 'SELECT')
+           ELSE EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = m.oid AND p.attname = ANY (m.columns) AND NOT p.attisdropped AND has_column_privilege(r.oid, m.oid, p.attnum, 'SELECT')) END AS reads,
+         has_table_privilege(r.oid, m.oid, 'DELETE') OR has_table_privilege(r.oid, m.oid, 'TRUNCATE') OR has_any_column_privilege(r.oid, m.oid, 'INSERT') OR has_any_column_privilege(r.oid, m.oid, 'UPDATE') AS writes
+    FROM members m CROSS JOIN pg_roles r WHERE r.rolname !~ '^pg_' AND has_schema_privilege(r.oid, m.relnamespace, 'USAGE')),
+direct AS (SELECT role, dataset, reads, writes FROM rights WHERE how = '')
+SELECT r.role, r.dataset, r.how, bool_or(r.owns) AS owns, bool_or(r.reads) AS reads, bool_or(r.writes) AS writes, (array_agg(r.relation ORDER BY r.relation))[1:5] AS relations, count(*)::int AS n
+  FROM rights r LEFT JOIN direct d ON d.role = r.role AND d.dataset = r.dataset
+ WHERE r.how = '' OR (r.reads AND d.reads IS NOT TRUE) OR (r.writes AND d.writes IS NOT TRUE)
+ GROUP BY 1, 2, 3 HAVING bool_or(r.reads) OR bool_or(r.writes) ORDER BY 1, 2, 3
 """
+)
+PG_PUBLIC = (
+    PG_FAMILY
+    + """,
+open AS (
+  SELECT m.name AS dataset, m.how, m.relation, a.privilege_type FROM members m CROSS JOIN LATERAL (
+    SELECT privilege_type FROM aclexplode(m.relacl) WHERE grantee = 0
+    UNION ALL SELECT e.privilege_type FROM pg_attribute p CROSS JOIN LATERAL aclexplode(p.attacl) e WHERE p.attrelid = m.oid AND (m.any_column OR p.attname = ANY (m.columns)) AND e.grantee = 0) a)
+SELECT dataset, how, array_agg(DISTINCT privilege_type ORDER BY privilege_type)::text[] AS rights, (array_agg(DISTINCT relation ORDER BY relation))[1:5] AS relations, count(DISTINCT relation)::int AS n
+  FROM open GROUP BY 1, 2 ORDER BY 1, 2
+"""
+)
 PG_DEFAULTS = """
 SELECT coalesce(n.nspname, 'every schema') AS place, pg_get_userbyid(d.defaclrole) AS owner, array_agg(DISTINCT a.privilege_type ORDER BY a.privilege_type)::text[] AS rights
   FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace CROSS JOIN LATERAL aclexplode(d.defaclacl) a
@@ -80,6 +115,9 @@ class Right(Value):
     reads: bool
     writes: bool
     way: str  # owner, superuser, public, pg_read_all_data, granted
+    through: str = (
+        ""  # what it is a right on, where that is not the table itself: 'public.visits_2025 (partition)'
+    )
 
 
 class Role(Value):
@@ -103,7 +141,9 @@ class SystemAccess(Value):
     kind: str
     roles: tuple[Role, ...] = ()
     rights: tuple[Right, ...] = ()
-    public: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # dataset: what PUBLIC may
+    public: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict
+    )  # dataset: what PUBLIC may: 'SELECT', 'SELECT by public.visits_2025 (partition)'
     defaults: tuple[str, ...] = ()  # where PUBLIC will have rights on tables that are made
     server: dict[str, Any] = Field(default_factory=dict)
     hba: tuple[dict[str, Any], ...] | None = None  # None: not to be read
@@ -121,58 +161,104 @@ class SystemAccess(Value):
         )
 
 
+class FileAccess(Value):
+    """Whom the permissions of a dataset's files let in."""
+
+    dataset: str
+    system: str
+    kind: str
+    files: int
+    owners: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()  # that may read some of them
+    all_read: int = 0  # files that every account of the machine may read
+    all_write: int = 0
+
+
 class AccessFacts(Value):
     """Every system with personal data."""
 
     systems: tuple[SystemAccess, ...] = ()
-    not_looked: dict[str, str] = Field(default_factory=dict)
+    files: tuple[FileAccess, ...] = ()
+    not_looked: dict[str, str] = Field(
+        default_factory=dict
+    )  # system: why it is not known which roles may what
+    not_there: dict[str, str] = Field(
+        default_factory=dict
+    )  # dataset: why nobody's rights on it were looked at
+    down: tuple[str, ...] = ()  # systems that did not answer
 
 
-def look(systems: Systems, declared: DataSettings) -> AccessFacts:
-    """Who can get at the datasets with personal data. Changes nothing and reads no row."""
-    personal = {name: one for name, one in declared.datasets.items() if one.subject or any(c != "no" for c in one.personal.values())}  # fmt: skip
-    seen = surroundings(systems, declared.model_copy(update={"datasets": personal}))
+def look(systems: Systems, declared: DataSettings, wanted: Iterable[str] = ()) -> AccessFacts:
+    """Who can get at the datasets with personal data, or at those that are wanted. Changes nothing and reads no row."""
+    datasets = {name: declared.datasets[name] for name in wanted} or personal(declared)
+    seen = surroundings(
+        systems, declared.model_copy(update={"datasets": datasets, "processing": {}, "holds": {}})
+    )
     found, left = [], dict(seen.down)
+    files: list[FileAccess] = []
+    missing = {name: f"the estate has no system {one.system}" for name, one in datasets.items() if one.system not in seen.kinds and one.system not in seen.down}  # fmt: skip
     for system, kind in seen.kinds.items():
         if system in seen.down:
             continue
-        tables = {
-            name: (
-                seen.tables[system][table],
-                [c for c, category in one.personal.items() if category != "no"],
-            )
-            for name, one in personal.items()
-            if one.system == system
-            and system in seen.tables
-            and (table := named(seen.tables[system], one.table, kind))
-        }
+        own = {name: one for name, one in datasets.items() if one.system == system}
+        tables = {name: table for name, one in own.items() if (table := named(seen.tables.get(system, {}), one.table, kind))}  # fmt: skip
+        if kind in TABLES:
+            missing |= {
+                name: f"{system} has no table {one.table}" for name, one in own.items() if name not in tables
+            }
         if kind == "postgresql":
-            found.append(_postgresql(systems[system], tables))
+            found.append(_postgresql(systems[system], {name: (seen.tables[system][table], _columns(own[name])) for name, table in tables.items()}))  # fmt: skip
         elif kind == "mysql":
-            found.append(_mysql(systems[system], {name: one.table.rpartition(".")[2] for name, one in personal.items() if one.system == system}))  # fmt: skip
+            found.append(
+                _mysql(systems[system], {name: own[name].table.rpartition(".")[2] for name in tables})
+            )
         else:
             left[system] = f"{kind} keeps no roles: who can open its files can read it all"
-    return AccessFacts(systems=tuple(found), not_looked=left)
+            for name, one in own.items():
+                _in_files(systems[system], name, one.table, files, missing)
+    return AccessFacts(
+        systems=tuple(found), files=tuple(files), not_looked=left, not_there=missing, down=tuple(seen.down)
+    )
+
+
+def _columns(one: Dataset) -> list[str]:
+    return [column for column, category in one.personal.items() if category != "no"]
+
+
+def _in_files(
+    reader: Reader, name: str, table: str, files: list[FileAccess], missing: dict[str, str]
+) -> None:
+    if name in missing:
+        return
+    if reader.kind not in OF_FILES:
+        missing[name] = f"{reader.kind} is not asked who may read it"
+        return
+    try:
+        found = reader.read("file_rights", table=table)
+    except DatareeveError as error:
+        missing[name] = error.what
+        return
+    if found["files"]:
+        files.append(FileAccess(dataset=name, system=reader.name, kind=reader.kind, **found))
+    else:
+        missing[name] = f"no file of {reader.name} is called {table}"
 
 
 def _postgresql(reader: Reader, tables: dict[str, tuple[dict[str, Any], list[str]]]) -> SystemAccess:
-    import json  # noqa: PLC0415 - the tables as one parameter
-
     asked = {"tables": json.dumps([{"name": name, "source": about["source"].replace("%%", "%"), "columns": columns} for name, (about, columns) in tables.items()])}  # fmt: skip
     roles = {row["role"]: row for row in reader.read("query", sql=PG_ROLES)}
-    public = {
-        row["dataset"]: tuple(row["rights"]) for row in reader.read("query", sql=PG_PUBLIC, parameters=asked)
-    }
+    open_to_all = reader.read("query", sql=PG_PUBLIC, parameters=asked)
     rights = reader.read("query", sql=PG_RIGHTS, parameters=asked)
     hba, unseen_hba = _asked(reader, PG_HBA, "pg_hba_file_rules (who may connect from where)")
     md5, unseen_md5 = _asked(reader, PG_HASHES, "pg_authid (how passwords are kept)")
     server, unseen = _asked(reader, PG_SERVER, "the server's settings")
+    public = {(row["dataset"], row["how"]) for row in open_to_all}
     return SystemAccess(
         system=reader.name,
         kind="postgresql",
         roles=tuple(_role(row) for row in roles.values()),
-        rights=tuple(Right(role=r["role"], dataset=r["dataset"], reads=r["reads"], writes=r["writes"], way=_way(r, roles[r["role"]], public)) for r in rights if r["reads"] or r["writes"]),
-        public=public,
+        rights=tuple(Right(role=r["role"], dataset=r["dataset"], reads=r["reads"], writes=r["writes"], way=_way(r, roles[r["role"]], public), through=_through(r)) for r in rights),
+        public=_by_dataset(open_to_all),
         defaults=tuple(f"{row['place']} (tables of {row['owner']}): {', '.join(row['rights'])}" for row in reader.read("query", sql=PG_DEFAULTS)),
         server=server[0] if server else {},
         hba=None if hba is None else tuple(hba),
@@ -180,6 +266,22 @@ def _postgresql(reader: Reader, tables: dict[str, tuple[dict[str, Any], list[str
         datasets=tuple(tables),
         not_seen=tuple(one for one in (unseen_hba, unseen_md5, unseen) if one),
     )  # fmt: skip
+
+
+def _through(row: dict[str, Any]) -> str:
+    """'public.visits_2025 (partition)', 'a, b, c, d, e and 3 more (partition)'; '' for the table itself."""
+    if not row["how"]:
+        return ""
+    more = f" and {row['n'] - len(row['relations'])} more" if row["n"] > len(row["relations"]) else ""
+    return f"{', '.join(row['relations'])}{more} ({row['how']})"
+
+
+def _by_dataset(rows: list[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        by = f" by {through}" if (through := _through(row)) else ""
+        found[row["dataset"]] = (*found.get(row["dataset"], ()), f"{', '.join(row['rights'])}{by}")
+    return found
 
 
 def _asked(reader: Reader, sql: str, what: str) -> tuple[list[dict[str, Any]] | None, str]:
@@ -193,16 +295,16 @@ def _role(row: dict[str, Any]) -> Role:
     return Role(name=row["role"], **{key: row[key] for key in ("login", "superuser", "bypass", "creates_roles", "valid_until", "here_since", "addresses")}, member_of=tuple(row["member_of"]))  # fmt: skip
 
 
-def _way(right: dict[str, Any], role: dict[str, Any], public: dict[str, tuple[str, ...]]) -> str:
+def _way(right: dict[str, Any], role: dict[str, Any], public: set[tuple[str, str]]) -> str:
     if role["superuser"]:
         return "superuser"
-    if right["role"] == right["owner"]:
+    if right["owns"]:
         return "owner"
     if role["reads_all"]:
         return "pg_read_all_data"
     if role["writes_all"] and not right["reads"]:
         return "pg_write_all_data"
-    return "public" if right["dataset"] in public else "granted"
+    return "public" if (right["dataset"], right["how"]) in public else "granted"
 
 
 def _mysql(reader: Reader, tables: dict[str, str]) -> SystemAccess:
@@ -251,12 +353,16 @@ def _mysql_rights(roles: dict[str, dict[str, set[str]]], tables: dict[str, str])
 
 def findings(facts: AccessFacts) -> tuple[Finding, ...]:
     """What somebody should look at, worst first within a system."""
-    return tuple(finding for system in facts.systems for finding in (*_roles(system), *_way_in(system), *_kept(system)))  # fmt: skip
+    found = [
+        finding for system in facts.systems for finding in (*_roles(system), *_way_in(system), *_kept(system))
+    ]
+    return (*found, *(finding for one in facts.files for finding in _opened(one)))
 
 
 def _roles(one: SystemAccess) -> Iterator[Finding]:
     for dataset, rights in one.public.items():
-        yield _finding("public-can-read", f"{one.system}: {dataset}", f"PUBLIC, that is every role, may {', '.join(rights)} on {dataset}.", "REVOKE ALL ON that table FROM PUBLIC, and grant it to those who need it.", Severity.CRITICAL)  # fmt: skip
+        yield _finding("public-can-read", f"{one.system}: {dataset}", f"{dataset} is open to PUBLIC, that is every role: {'; '.join(rights)}.", "REVOKE ALL ON that table, partition or view FROM PUBLIC, and grant it to those who need it.", Severity.CRITICAL)  # fmt: skip
+    yield from _through_others(one)
     for place in one.defaults:
         yield _finding("public-by-default", one.system, f"Tables made later in {place} will be open to PUBLIC.", "ALTER DEFAULT PRIVILEGES ... REVOKE ... FROM PUBLIC.")  # fmt: skip
     logins = {role.name: role for role in one.roles if role.login}
@@ -269,6 +375,26 @@ def _roles(one: SystemAccess) -> Iterator[Finding]:
     for dataset in one.datasets:
         if len(readers := one.readers(dataset)) > MANY:
             yield _finding("many-readers", f"{one.system}: {dataset}", f"{len(readers)} roles can log in and read {dataset}: {', '.join(readers)}.", "Ask of each what for.")  # fmt: skip
+
+
+def _opened(one: FileAccess) -> Iterator[Finding]:
+    place, whose = f"{one.system}: {one.dataset}", ", ".join(one.owners)
+    if one.all_read or one.all_write:
+        may = "read and change" if one.all_write and one.all_read else "read" if one.all_read else "change"
+        yield _finding("files-open-to-all", place, f"Every account of this machine may {may} {max(one.all_read, one.all_write)} of {one.files} files of {one.dataset} (they are {whose}'s).", "chmod o-rwx those files, or the folder that they lie in.")  # fmt: skip
+    else:
+        by = f", and the groups {', '.join(one.groups)} may read some" if one.groups else ""
+        yield _finding("files-looked-at", place, f"{one.kind} keeps no roles. The {one.files} files of {one.dataset} are {whose}'s{by}; no other account of this machine may.", "Ask of the programs of these accounts who uses them.", Severity.INFO)  # fmt: skip
+
+
+def _through_others(one: SystemAccess) -> Iterator[Finding]:
+    """Roles that may not read a table, and read its rows by another way."""
+    ways: dict[tuple[str, str], list[str]] = {}
+    for right in one.rights:
+        if right.through and right.reads and right.way not in ("superuser", "owner", "pg_read_all_data"):
+            ways.setdefault((right.dataset, right.through), []).append(right.role)
+    for (dataset, through), roles in ways.items():
+        yield _finding("read-by-another-way", f"{one.system}: {dataset}", f"{', '.join(sorted(roles))} may not read {dataset} itself, and read{'s' * (len(roles) == 1)} its rows by {through}.", "Take that grant away too, unless it is meant.")  # fmt: skip
 
 
 def _login(one: SystemAccess, role: Role) -> Iterator[Finding]:
@@ -314,8 +440,11 @@ def is_local(address: str) -> bool:
 
 
 def matrix(facts: AccessFacts) -> list[dict[str, Any]]:
-    """Who can do what, for the report: system, dataset, role, way, reads, writes."""
-    return [{"system": one.system, **right.model_dump()} for one in facts.systems for right in one.rights]
+    """Who can do what, for the report: system, dataset, role, way, reads, writes, through what."""
+    roles = [{"system": one.system, **right.model_dump()} for one in facts.systems for right in one.rights]
+    files = [{"system": one.system, "role": f"file owner {owner}", "dataset": one.dataset, "reads": True, "writes": True, "way": "file permissions", "through": ""} for one in facts.files for owner in one.owners]  # fmt: skip
+    every = [{"system": one.system, "role": "every account of the machine", "dataset": one.dataset, "reads": one.all_read > 0, "writes": one.all_write > 0, "way": "file permissions", "through": ""} for one in facts.files if one.all_read or one.all_write]  # fmt: skip
+    return [*roles, *files, *every]
 
 
 def _finding(rule: str, subject: str, what: str, instead: str, severity: Severity = Severity.WARNING) -> Finding:  # fmt: skip

@@ -8,6 +8,7 @@ from datareeve.core.errors import BadInput
 from datareeve.core.estate_data import DataSettings
 
 if TYPE_CHECKING:
+    from datareeve.core.estate_data import Dataset
     from datareeve.core.operation import Systems
 
 SECTIONS = ("datasets", "processing", "holds", "packs")
@@ -23,6 +24,16 @@ def settings(systems: Systems) -> DataSettings:
 def entry(systems: Systems, name: str) -> dict[str, Any]:
     """What the estate says of a system."""
     return dict(systems["estate"].read("get", where=["systems", name]) or {})
+
+
+def personal(declared: DataSettings) -> dict[str, Dataset]:
+    """The datasets with personal data: declared, or made of such and not looked at otherwise, column by column."""
+    found = {
+        name for name, one in declared.datasets.items() if one.subject or set(one.personal.values()) - {"no"}
+    }
+    while more := {name for name, one in declared.datasets.items() if name not in found and not one.personal and found & set(one.derived_from)}:  # fmt: skip
+        found |= more
+    return {name: one for name, one in declared.datasets.items() if name in found}
 
 
 def refuse_unknown_subject(declared: DataSettings, subject: str) -> None:

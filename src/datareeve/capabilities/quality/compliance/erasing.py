@@ -250,9 +250,9 @@ def _clearing(facts: SubjectFacts, one: Counted) -> Step:
         id=f"clear {one.place.name}",
         call=Call(system=one.place.system, action="clear_statistics", arguments={"table": one.place.table, "columns": columns}),
         why="Deleted rows stay in their pages until VACUUM, and frequent values in the planner's statistics until they are gathered anew.",
-        effect=Effect.REVERSIBLE,
+        effect=Effect.IRREVERSIBLE,
         probe=statistics_clean(facts, one),
-        no_undo="There is nothing to take back: statistics are gathered anew at any time.",
+        no_undo="Statistics are gathered anew at any time; the former ones, which told the person, do not come back.",
         touches=(f"{one.place.system}:{one.place.table}",),
         schemas=(one.place.table.split(".", 1)[0],),
     )  # fmt: skip

@@ -22,6 +22,7 @@ from datareeve.systems.subject_tables import named
 if TYPE_CHECKING:
     from datareeve.core.operation import Systems
 
+REVIEWS = 1_000  # of access, among which the last whole one is looked for
 NUMBERS_LOOKED_AT = 5_000  # distinct values of a column that are tried
 
 
@@ -61,7 +62,7 @@ class ComplianceFacts(Value):
 
     def personal(self) -> dict[str, Dataset]:
         """The datasets with personal data."""
-        return {name: one for name, one in self.declared.datasets.items() if one.subject or any(c != "no" for c in one.personal.values())}  # fmt: skip
+        return declared.personal(self.declared)
 
     def in_scope(self, scope: dict[str, Any]) -> dict[str, Dataset]:
         """The datasets with personal data of some kind: {category}, {hipaa: n}, {ccpa: letter}, {pci: words or any}; {}: all."""
@@ -153,8 +154,10 @@ def _elsewhere(settings: DataSettings, seen: places.Surroundings) -> dict[str, t
 
 
 def _reviewed(systems: Systems) -> float | None:
-    found = systems["ledger"].read("samples", system="compliance", name="access_datasets", limit=1)
-    return _days(found[-1]["at"]) if found else None
+    """Since the last review of all that there is: one of some datasets, or that a server did not answer, is none."""
+    whole = systems["ledger"].read("samples", system="compliance", name="access_whole", limit=REVIEWS)
+    found = [one["at"] for one in whole if one["value"] == 1]
+    return _days(found[-1]) if found else None
 
 
 def _days(moment: str) -> float:

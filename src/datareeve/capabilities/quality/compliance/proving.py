@@ -32,7 +32,7 @@ def proof(facts: SubjectFacts, wanted: list[Counted], held: set[str], path: str)
         id="write the proof",
         call=Call(system="compliance", action="write_proof", arguments=arguments),
         why="Whoever answers for it can show what was erased, what stays and why, where it was searched, by whose approval, and what remains until when.",
-        effect=Effect.REVERSIBLE,
+        effect=Effect.IRREVERSIBLE,
         probe=proof_stands(path),
         no_undo="A proof of what was done stays.",
         touches=(f"files:{path}",),

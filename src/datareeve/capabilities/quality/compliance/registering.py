@@ -10,10 +10,11 @@ import html
 from typing import TYPE_CHECKING, Literal
 
 from datareeve.capabilities.quality.classify.categories import category
+from datareeve.capabilities.quality.compliance.declared import personal
 from datareeve.core.operation import Finding, Severity
 
 if TYPE_CHECKING:
-    from datareeve.core.estate_data import DataSettings, Processing
+    from datareeve.core.estate_data import Dataset, DataSettings, Processing
 
 HEADS = ("processing", "purpose", "legal basis", "subjects", "categories", "recipients", "transfers", "kept for", "where", "datasets", "owner")  # fmt: skip
 # The European Economic Area: a place outside needs a safeguard (chapter V).
@@ -28,12 +29,9 @@ def gaps(declared: DataSettings) -> tuple[Finding, ...]:
     """What the register leaves out, each with the article that asks for it."""
     registered = {name for one in declared.processing.values() for name in one.datasets}
     found = []
-    for name, one in declared.datasets.items():
-        personal = sorted({c for c in one.personal.values() if c != "no"})
-        if not personal and not one.subject:
-            continue
+    for name, one in personal(declared).items():
         if name not in registered:
-            found.append(_gap("not-registered", name, f"{name} holds personal data ({', '.join(personal) or one.subject}) and is in no processing (article 30(1)).", "Name it under processing in estate.yaml, with purpose and basis."))  # fmt: skip
+            found.append(_gap("not-registered", name, f"{name} holds personal data ({_what(one)}) and is in no processing (article 30(1)).", "Name it under processing in estate.yaml, with purpose and basis."))  # fmt: skip
         if not _retention(declared, name):
             found.append(_gap("no-retention", name, f"{name} has no time limit for erasure (articles 5(1)(e) and 30(1)(f)).", "Give it retention_days and retention_column."))  # fmt: skip
         if not one.owner:
@@ -42,6 +40,20 @@ def gaps(declared: DataSettings) -> tuple[Finding, ...]:
     for name, entry in declared.processing.items():
         found += _of_entry(name, entry)
     return tuple(found)
+
+
+def is_serious(gap: Finding) -> bool:
+    """Whether the register lacks what the law asks for; the rest would be well to say."""
+    return gap.severity is not Severity.INFO
+
+
+def _what(one: Dataset) -> str:
+    kinds = ", ".join(sorted({c for c in one.personal.values() if c != "no"}))
+    return (
+        kinds
+        or one.subject
+        or f"it is made of {', '.join(one.derived_from)}; a column that is not personal is declared as `no`"
+    )
 
 
 def lies(place: str) -> Literal["covered", "abroad", "unknown"]:
@@ -112,7 +124,24 @@ def _row(declared: DataSettings, name: str, entry: Processing) -> tuple[str, ...
 
 def measures(declared: DataSettings) -> list[str]:
     """Security, as the estate tells of it (article 32(1))."""
-    return [f"{name}: encrypted {one.encrypted}" if one.encrypted not in (None, "no") else f"{name}: {'not encrypted' if one.encrypted == 'no' else 'encryption not said'}" for name, one in declared.datasets.items() if one.personal or one.subject]  # fmt: skip
+    return [f"{name}: encrypted {one.encrypted}" if one.encrypted not in (None, "no") else f"{name}: {'not encrypted' if one.encrypted == 'no' else 'encryption not said'}" for name, one in personal(declared).items()]  # fmt: skip
+
+
+DATASET_HEADS = ("dataset", "system", "table", "whose", "personal", "made of", "processing")
+
+
+def datasets(declared: DataSettings) -> list[tuple[str, ...]]:
+    """Every dataset that is declared, in the order of `DATASET_HEADS`: what is no personal data stands there as such."""
+    named = personal(declared)
+    return [_dataset(declared, name, is_personal=name in named) for name in declared.datasets]
+
+
+def _dataset(declared: DataSettings, name: str, *, is_personal: bool) -> tuple[str, ...]:
+    one = declared.datasets[name]
+    entries = [entry for entry, about in declared.processing.items() if name in about.datasets]
+    kinds = ", ".join(sorted({c for c in one.personal.values() if c != "no"}))
+    held = kinds or ("not said" if is_personal else "none declared")
+    return (name, one.system, one.table, one.subject or "not named", held, ", ".join(one.derived_from), ", ".join(entries) or ("none" if is_personal else ""))  # fmt: skip
 
 
 def as_markdown(declared: DataSettings, found: tuple[Finding, ...], name: str) -> str:
@@ -125,6 +154,12 @@ def as_markdown(declared: DataSettings, found: tuple[Finding, ...], name: str) -
         f"| {' | '.join(HEADS)} |",
         f"|{'---|' * len(HEADS)}",
         *(f"| {' | '.join(_cell(part) for part in row)} |" for row in rows(declared)),
+        "",
+        "## Datasets",
+        "",
+        f"| {' | '.join(DATASET_HEADS)} |",
+        f"|{'---|' * len(DATASET_HEADS)}",
+        *(f"| {' | '.join(_cell(part) for part in row)} |" for row in datasets(declared)),
         "",
         "## Security measures",
         "",
@@ -149,10 +184,6 @@ STYLE = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80re
 
 def as_html(declared: DataSettings, found: tuple[Finding, ...], name: str) -> str:
     """The register as one page that needs no network."""
-    head = "".join(f"<th scope=col>{html.escape(one)}</th>" for one in HEADS)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(part)}</td>" for part in row) + "</tr>" for row in rows(declared)
-    )
     missing = (
         "".join(f"<li>{html.escape(one.what)} {html.escape(one.instead)}</li>" for one in found)
         or "<li>nothing</li>"
@@ -163,9 +194,17 @@ def as_html(declared: DataSettings, found: tuple[Finding, ...], name: str) -> st
     title = html.escape(f"Register of processing: {name}")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>'
-        f"<p>GDPR article 30. Made from estate.yaml; it names no person.</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<p>GDPR article 30. Made from estate.yaml; it names no person.</p>{_table(HEADS, rows(declared))}<h2>Datasets</h2>{_table(DATASET_HEADS, datasets(declared))}"
         f"<h2>Security measures</h2><ul>{security}</ul><h2>What is missing</h2><ul>{missing}</ul></body></html>\n"
     )
+
+
+def _table(heads: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    head = "".join(f"<th scope=col>{html.escape(one)}</th>" for one in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(part)}</td>" for part in row) + "</tr>" for row in lines
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(text: str) -> str:

@@ -10,12 +10,12 @@ from pydantic import Field
 from datareeve.capabilities.quality.compliance import facts as looking
 from datareeve.capabilities.quality.compliance.checks import CHECKS, Result
 from datareeve.capabilities.quality.compliance.facts import ComplianceFacts
+from datareeve.capabilities.quality.compliance.keeping import SUBJECT, keeping, none_of
 from datareeve.capabilities.quality.compliance.packs import Pack, PackRule, pack
 from datareeve.core.estate import AlertRule
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
 from datareeve.systems.notify import Told  # noqa: TC001 - the type of a field, which pydantic reads
 
-SUBJECT = "compliance"
 SCHEDULE = "watch-compliance"
 DAILY = "17 5 * * *"
 SHOWN = 20  # datasets or systems that one finding names
@@ -31,9 +31,10 @@ class CheckCompliance(Operation[ComplianceFacts]):
     """Check the estate against GDPR, CCPA, PCI DSS or HIPAA.
 
     Runs the rules of the packs that estate.yaml names (`packs`): each names its article, looks at the declared data, the catalogs, the rights,
-    the servers' settings, backups and drills, and passes, fails, is not applicable or was not run, with the reason. Changes nothing; of a column
-    of card numbers some thousand values are tried inside the database's adapter, and only counted. With `watch` it is scheduled daily, and a
-    critical violation escalates to whom `notify` names; undo takes that out. It is no legal advice.
+    the servers' settings, backups and drills, and passes, fails, is not applicable or was not run, with the reason. The run fails where a
+    critical rule is violated. Changes nothing but that its figures are kept; of a column of card numbers some thousand values are tried inside
+    the database's adapter, and only counted. With `watch` it is scheduled daily, and a critical violation escalates to whom `notify` names;
+    undo takes that out. It is no legal advice.
     """
 
     name: ClassVar[str] = "compliance.check-rules"
@@ -65,7 +66,9 @@ class CheckCompliance(Operation[ComplianceFacts]):
             (one, rule, CHECKS[rule.check](facts, **rule.arguments)) for one in packs for rule in one.rules
         ]
         figures = self._figures(found)
-        steps = self._steps(facts) if self.watch else ()
+        looked = (keeping("findings", self.name, self.inputs(), "compliance_critical"),) if packs else ()
+        steps = self._steps(facts) if self.watch else looked
+        claims = tuple(step.probe for step in steps) if self.watch else _claims(found)
         summary = f"{figures['compliance_passed']} of {len(found)} rules pass, {figures['compliance_violations']} fail, {figures['compliance_not_run']} were not run."
         return Plan(
             operation=self.name,
@@ -73,9 +76,9 @@ class CheckCompliance(Operation[ComplianceFacts]):
             summary=summary
             if packs
             else "No pack is named: give packs in estate.yaml (gdpr, ccpa, pci, hipaa).",
-            nothing_to_do="" if steps else "It is watched." if self.watch else "Looking changes nothing.",
+            nothing_to_do="" if steps else "It is watched." if self.watch else "There is no rule to look at.",
             steps=steps,
-            checks=tuple(step.probe for step in steps),
+            checks=claims,
             findings=tuple(finding for one in found if (finding := _finding(*one)) is not None),
             figures=figures,
         )
@@ -135,6 +138,13 @@ def _put(step: str, where: list[str], value: Any, standing: Any, why: str) -> St
         touches=(f"estate:{'.'.join(where)}",),
         paths=("estate.yaml",),
     )  # fmt: skip
+
+
+def _claims(found: list[tuple[Pack, PackRule, Result]]) -> tuple[Claim, ...]:
+    if not found:
+        return ()
+    names = ", ".join(dict.fromkeys(one.name for one, _, _ in found))
+    return (none_of("compliance_critical", f"no critical rule of {names} is violated", "The findings name the article, the dataset and what mends it."),)  # fmt: skip
 
 
 def _finding(one: Pack, rule: PackRule, result: Result) -> Finding | None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from datareeve.capabilities.quality.compliance import declared as estate
 from datareeve.capabilities.quality.compliance import registering
 from datareeve.core.estate_data import DataSettings  # noqa: TC001 - the type of a field
-from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Severity, Step, Systems
+from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Step, Systems
 from datareeve.core.value import Value
 
 
@@ -57,16 +57,16 @@ class RegisterProcessing(Operation[RegisterFacts]):
         found = registering.gaps(facts.declared)
         texts = dict(zip(self._paths(), (registering.as_markdown(facts.declared, found, facts.name), registering.as_html(facts.declared, found, facts.name)), strict=True))  # fmt: skip
         steps = tuple(self._write(path, text, facts.standing[path]) for path, text in texts.items() if _digest(text) != facts.standing[path])  # fmt: skip
-        counted = len(facts.declared.processing)
+        counted, gaps = len(facts.declared.processing), sum(map(registering.is_serious, found))
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
-            summary=f"The register holds {counted} processing activities of {len(facts.declared.datasets)} datasets; {len(found)} gaps.",
+            summary=f"The register holds {counted} processing activities of {len(facts.declared.datasets)} datasets; {gaps} gaps, {len(found) - gaps} notes.",
             nothing_to_do="" if steps else "The pages are those of this estate.",
             steps=steps,
             checks=tuple(_is(path, text) for path, text in texts.items()),
             findings=found,
-            figures={"processing": counted, "datasets": len(facts.declared.datasets), "register_gaps": sum(one.severity is not Severity.INFO for one in found)},
+            figures={"processing": counted, "datasets": len(facts.declared.datasets), "register_gaps": gaps, "register_notes": len(found) - gaps},
         )  # fmt: skip
 
     def _paths(self) -> tuple[str, str]:
