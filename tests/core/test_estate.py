@@ -23,3 +23,8 @@ def test_all_requests_together_have_room_for_the_largest():
         estate.parse("gateway: {max_body_mb: 64, max_held_mb: 32}")
     assert "max_held_mb is less than max_body_mb" in refused.value.what
     assert estate.parse("gateway: {max_body_mb: 64, max_held_mb: 64}").gateway is not None
+
+
+def test_a_key_in_the_wrong_place_is_not_offered_as_itself():
+    with pytest.raises(BadInput, match="there is such a key, in another place"):
+        estate.parse("rules: []\n")

@@ -359,7 +359,10 @@ def _explain(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "the file"
     if problem["type"] == "extra_forbidden":
         key = str(problem["loc"][-1])
-        near = difflib.get_close_matches(key, sorted(set(_known_keys(Estate))), n=1, cutoff=0.5)
+        known = set(_known_keys(Estate))
+        if key in known:
+            return f"unknown key {where!r} (there is such a key, in another place)"
+        near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
         return f"unknown key {where!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
     return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
 
