@@ -117,9 +117,10 @@ def test_a_schema_that_is_not_there_is_left_aside_where_one_table_has_the_name()
     given = ["public.customers", "sales.orders", "staging.lines", "sales.customers", "shop.public.lines"]
     assert choose(given, wh, prefer=("main",)) == {
         "public.customers": ("main", "customers"),  # the schema of tables that are given none, there as here
-        "sales.orders": ("main", "orders"),
         "shop.public.lines": ("main", "lines"),
-    }  # staging is a schema of this engine, and which customers are sales' nobody said
+    }  # staging is a schema of this engine; sales may have been one, and gone with its orders
+    assert choose(["sales.orders", "sales.lost"], [("main", "orders"), ("main", "lines")]) == {"sales.orders": ("main", "orders")}  # fmt: skip
+    assert choose(["sales.orders"], [("orders",)]) == {"sales.orders": ("orders",)}
     assert elsewhere("public.customers", ("main", "customers"))
     assert elsewhere("public.customers", ("customers",))
     assert not elsewhere("Main.Customers", ("main", "customers"))

@@ -1,7 +1,8 @@
 """Which table of an engine a contract means: by the name as it stands, then by schema and name, then whatever the case.
 
 A contract that was drafted on one engine is checked on others: `public.customers` is `main.customers` in DuckDB, `customers` in SQLite and in
-a folder. A schema that an engine does not have is left aside where one table alone has the name; `elsewhere` tells, so that a plan can.
+a folder. A schema that an engine does not have is left aside where one table alone has the name, and where it is the default of another engine
+or this system has but one; `elsewhere` tells, so that a plan can.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def _candidates(
     schemas = {schema for place in places for schema in _folded(place[:-1])}
     if len(asked) > 2 and asked[-2] in schemas:  # noqa: PLR2004 - database, schema and name
         yield [place for place in places if _folded(place)[-2:] == asked[-2:]], ()
-    elif len(asked) > 1 and not schemas & set(asked[:-1]):
+    elif len(asked) > 1 and not schemas & set(asked[:-1]) and (asked[-2] in DEFAULTS or len(schemas) <= 1):
+        # Of several schemas, one that is not among them may have gone, and its tables with it.
         same = [place for place in places if _folded(place)[-1] == asked[-1]]
         yield same, prefer if asked[-2] in DEFAULTS else ()
 

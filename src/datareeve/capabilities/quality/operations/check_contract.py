@@ -9,7 +9,7 @@ from pydantic import Field
 from datareeve.capabilities.quality import checking, contract_files, engines
 from datareeve.capabilities.quality.catalog import Catalog, CatalogTable  # noqa: TC001 - the type of a field, which pydantic reads
 from datareeve.capabilities.quality.compiling import Compiled, compile_contract
-from datareeve.capabilities.quality.engines.places import elsewhere
+from datareeve.capabilities.quality.engines.places import DEFAULTS, elsewhere, parts
 from datareeve.capabilities.quality.rule import Contract  # noqa: TC001 - as above
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import (
@@ -218,7 +218,7 @@ def _by_name(name: str, table: CatalogTable, system: str) -> Finding:
         rule="table-by-its-name",
         subject=f"{system}: {name}",
         what=f"It is checked as {table.name}: {system} has no schema of that name, and one table that is called so.",
-        severity=Severity.INFO,
+        severity=Severity.INFO if parts(name.lower())[-2] in DEFAULTS else Severity.WARNING,
     )
 
 
