@@ -264,6 +264,28 @@ def test_rights_of_everybody_in_mariadb_are_seen_or_not_run(shop, mariadb):
         assert said == {"narrow": "not run", "looker": "pass", "root": "fail"}
 
 
+def test_a_view_of_its_owner_is_a_way_to_the_rows_in_mariadb(shop, mariadb):
+    views = (
+        "CREATE VIEW mails AS SELECT mail FROM people",
+        "CREATE SQL SECURITY INVOKER VIEW own AS SELECT mail FROM people",
+    )
+    with mariadb.database("CREATE TABLE people (id int, mail text)", *views) as url:
+        base = url.rpartition("/")[2]
+        of = {"system": "crm", "table": "people", "subject": "customer", "personal": {"mail": "email"}}
+        shop.save(systems={"crm": {"kind": "mysql", "url": url.replace("looker@", "root@")}}, datasets={"people": of}, processing={})  # fmt: skip
+        shop.reopen()
+        with mariadb.connect() as connection, connection.cursor() as cursor:
+            for view in ("mails", "own"):
+                cursor.execute(f"GRANT SELECT ON `{base}`.{view} TO viewer@'%' IDENTIFIED BY ''")
+            try:
+                plan = shop.plan("compliance.review-access")
+            finally:
+                cursor.execute("DROP USER viewer@'%'")
+        ways = [one["through"] for one in plan.figures["access"] if one["role"].startswith("'viewer'")]
+        assert ways == ["mails (view)"]
+        assert [one.subject for one in plan.findings if one.rule == "read-by-another-way"] == ["crm: people"]
+
+
 # -- what the planner remembers --------------------------------------------------------------------------------------------------------------
 
 REMEMBERS = (

@@ -87,7 +87,7 @@ def test_every_bullet_is_done_with_evidence_asked_back_or_named_as_another_agent
     # Nobody has said yet what the data is processed for: that is a violation, and a part of its own.
     violated = [part for part in outcome.parts if part.status != "done"]
     assert [part.operation for part in violated] == ["compliance.check-rules"], told(outcome)
-    assert "no critical rule of gdpr is violated" in violated[0].reason
+    assert "the critical rules of gdpr hold" in violated[0].reason
     looked = {"compliance.review-access", "compliance.check-rules"}
     for part in outcome.parts:
         assert part.operation in looked or part.checks, part.operation

@@ -104,6 +104,8 @@ UNION ALL SELECT GRANTEE, 'database', '', PRIVILEGE_TYPE FROM information_schema
 UNION ALL SELECT GRANTEE, 'table', TABLE_NAME, PRIVILEGE_TYPE FROM information_schema.TABLE_PRIVILEGES WHERE TABLE_SCHEMA = DATABASE() AND PRIVILEGE_TYPE IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
 UNION ALL SELECT GRANTEE, 'column', TABLE_NAME, PRIVILEGE_TYPE FROM information_schema.COLUMN_PRIVILEGES WHERE TABLE_SCHEMA = DATABASE() AND PRIVILEGE_TYPE IN ('SELECT', 'INSERT', 'UPDATE')
 """
+# Views that read a table by the rights of who made them.
+MYSQL_VIEWS = "SELECT TABLE_NAME AS view_name FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE() AND SECURITY_TYPE = 'DEFINER' AND INSTR(VIEW_DEFINITION, %(table)s) > 0 ORDER BY 1"
 MYSQL_SERVER = "SELECT @@have_ssl = 'YES' AS tls, @@require_secure_transport AS requires_tls, @@general_log AS general_log, @@bind_address AS listens"
 
 
@@ -315,7 +317,7 @@ def _mysql(reader: Reader, tables: dict[str, str]) -> SystemAccess:
     for row in rows or ():
         level = row["table_name"] or row["level"]
         roles.setdefault(row["role"], {}).setdefault(level, set()).add(row["privilege"])
-    rights = tuple(_mysql_rights(roles, tables))
+    rights = (*_mysql_rights(roles, tables), *_by_views(reader, roles, tables))
     return SystemAccess(
         system=reader.name,
         kind="mysql",
@@ -334,7 +336,8 @@ def _open_to_all(rights: Iterable[Right]) -> dict[str, tuple[str, ...]]:
     found: dict[str, set[str]] = {}
     for right in rights:
         if right.role.partition("@")[0].strip("'").upper() in ("", "PUBLIC"):
-            may = (["SELECT"] if right.reads else []) + (["write"] if right.writes else [])
+            by = f" by {right.through}" if right.through else ""
+            may = ([f"SELECT{by}"] if right.reads else []) + (["write"] if right.writes else [])
             found.setdefault(right.dataset, set()).update(may)
     return {dataset: tuple(sorted(may)) for dataset, may in found.items()}
 
@@ -346,6 +349,19 @@ def _mysql_rights(roles: dict[str, dict[str, set[str]]], tables: dict[str, str])
             if granted & {"SELECT", "INSERT", "UPDATE", "DELETE"}:
                 way = "superuser" if "SUPER" in granted else "granted"
                 yield Right(role=role, dataset=dataset, reads="SELECT" in granted, writes=bool(granted - {"SELECT", "SUPER"}), way=way)  # fmt: skip
+
+
+def _by_views(
+    reader: Reader, roles: dict[str, dict[str, set[str]]], tables: dict[str, str]
+) -> Iterator[Right]:
+    """Rights on views of a table, of those who have none on the table itself."""
+    for dataset, table in tables.items():
+        asked = {"table": f"`{table.replace('`', '``')}`"}
+        for view in [row["view_name"] for row in reader.read("query", sql=MYSQL_VIEWS, parameters=asked)]:
+            for role, rights in roles.items():
+                wide = rights.get("server", set()) | rights.get("database", set()) | rights.get(table, set())
+                if "SELECT" in rights.get(view, set()) - wide:
+                    yield Right(role=role, dataset=dataset, reads=True, writes=False, way="granted", through=f"{view} (view)")  # fmt: skip
 
 
 # -- what is noticed --------------------------------------------------------------------------------------------------------------------

@@ -533,7 +533,7 @@ def restore_tested(facts: ComplianceFacts, days: float) -> Result:
 def reviewed(facts: ComplianceFacts, days: float) -> Result:
     """Access was reviewed lately, as the ledger tells."""
     if facts.reviewed_days is None:
-        return Result(failing={"access": "no access review is in the ledger"})
+        return Result(failing={"access": "no review of all access is in the ledger"})
     if facts.reviewed_days > days:
         return Result(failing={"access": f"the last access review is {facts.reviewed_days:.0f} days old"})
     return Result(passed=("access",))

@@ -144,7 +144,7 @@ def _claims(found: list[tuple[Pack, PackRule, Result]]) -> tuple[Claim, ...]:
     if not found:
         return ()
     names = ", ".join(dict.fromkeys(one.name for one, _, _ in found))
-    return (none_of("compliance_critical", f"no critical rule of {names} is violated", "The findings name the article, the dataset and what mends it."),)  # fmt: skip
+    return (none_of("compliance_critical", f"the critical rules of {names} hold", "The findings name the article, the dataset and what mends it."),)  # fmt: skip
 
 
 def _finding(one: Pack, rule: PackRule, result: Result) -> Finding | None:

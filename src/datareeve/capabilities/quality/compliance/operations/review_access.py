@@ -61,7 +61,7 @@ class ReviewAccess(Operation[AccessFacts]):
             summary=f"{figures['access_roles_reading']} roles can read personal data of {looked} datasets; {sum(one.severity is not Severity.INFO for one in found)} findings need somebody.",
             nothing_to_do="" if steps else "There was nothing to look at.",
             steps=steps,
-            checks=(none_of("access_critical", "no finding of the access review is critical", "The findings say what to take away or close."),) if steps else (),
+            checks=(none_of("access_critical", "the access review has no critical finding", "The findings say what to take away or close."),) if steps else (),
             findings=(*found, *_not_looked(facts)),
             figures={**figures, "access": access.matrix(facts)},
         )  # fmt: skip
