@@ -118,11 +118,11 @@ class Planner:
     def _readings(self, task: Task, bullet: str) -> tuple[Match, ...]:
         """What a bullet means. Where it is unclear by itself, a headline that is surely not for this version decides against it."""
         matches = self._matcher.split(bullet, self._systems())
-        if matches[0].decision in (
-            "question",
-            "unknown",
-        ):  # tables are looked up only where words alone do not tell
-            matches = self._matcher.split(bullet, self._systems(), self._names(bullet).all)
+        if self._may_name(matches[0]):  # tables are looked up only where they may matter
+            names = self._names(bullet).all
+            again = self._matcher.split(bullet, self._systems(), names) if names else matches
+            better = again[0].decision == "planned" and again[0].confidence >= matches[0].confidence
+            matches = again if better or matches[0].decision != "planned" else matches
         for reading in matches[0].readings if matches[0].decision == "question" else ():
             again = self._matcher.split(bullet, self._systems(), self._names(bullet, reading.key).all)
             if again[0].decision == "planned" and again[0].readings[0].key == reading.key:
@@ -133,6 +133,16 @@ class Planner:
             if headline.decision in ("later", "another's"):
                 return (headline.model_copy(update={"text": bullet}),)
         return matches
+
+    def _may_name(self, match: Match) -> bool:
+        """Whether names of tables or contracts in the words may have been taken for words: it is unclear, or about things that have such names."""
+        operations = match.readings[0].operations if match.readings else ()
+        known = (
+            set(self._catalogue.get(name).model_fields)
+            for name in operations
+            if name in self._catalogue.names()
+        )
+        return match.decision in ("question", "unknown") or any(fields & _NAMING for fields in known)
 
     def _systems(self) -> tuple[str, ...]:
         kinds = {kind for name in self._catalogue.names() for kind in self._catalogue.get(name).goes_to}
