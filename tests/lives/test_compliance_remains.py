@@ -7,6 +7,7 @@ import json
 import pytest
 
 import subject_rig
+from datareeve.core.operation import Effect
 from subject_rig import SECRET_CANARIES, SUBJECT
 
 
@@ -338,3 +339,11 @@ def test_a_file_whose_name_tells_the_person_blocks(shop, name, told):
     blockers = shop.erasure().blockers
     assert len([one for one in blockers if "by their own names" in one]) == told
     assert "4711" not in str(blockers)
+
+
+def test_no_step_is_called_reversible_that_has_no_way_back(shop):
+    shop.change("CREATE MATERIALIZED VIEW people AS SELECT name FROM customers")
+    plan = shop.erasure()
+    steps = {step.id: step for step in plan.all_steps()}
+    assert {"clear customers", "refresh app:public.people", "write the proof"} <= steps.keys()
+    assert [step.id for step in steps.values() if step.effect is Effect.REVERSIBLE and not step.undo] == []
