@@ -156,8 +156,8 @@ def line(*parts: tuple[object, str] | object, indent: int = 0) -> RenderableType
 # -- plans -------------------------------------------------------------------------------------------------------------------------
 
 
-def plan_view(plan: Plan) -> RenderableType:
-    """Everything that would happen, for the person who approves it."""
+def plan_view(plan: Plan, *, looks: bool = True) -> RenderableType:
+    """Everything that would happen, for the person who approves it. `looks`: with the statements of steps that only look."""
     wide = bool(plan.parts)
     parts: list[RenderableType] = [line((plan.summary, "bold"))] if wide else []
     serves = None
@@ -165,13 +165,14 @@ def plan_view(plan: Plan) -> RenderableType:
         if leaf.serves and leaf.serves != serves:
             parts += ["", line(("• ", "cyan"), (leaf.serves, "bold cyan"))]
         serves = leaf.serves
-        parts.append(_leaf_view(leaf, 2 if wide else 0, findings=FINDINGS_SHOWN if wide else None))
+        found = FINDINGS_SHOWN if wide else None
+        parts.append(_leaf_view(leaf, 2 if wide else 0, findings=found, looks=looks))
     if wide and plan.blockers:
         parts += ["", *(line(("! ", "bold yellow"), blocker) for blocker in plan.blockers)]
     return Group(*parts, *_plan_foot(plan))
 
 
-def _leaf_view(leaf: Plan, indent: int, findings: int | None) -> RenderableType:
+def _leaf_view(leaf: Plan, indent: int, findings: int | None, *, looks: bool) -> RenderableType:
     head = line(
         (f"{leaf.part_id} " if leaf.part_id else "", "dim"),
         (leaf.operation, "cyan"),
@@ -184,7 +185,7 @@ def _leaf_view(leaf: Plan, indent: int, findings: int | None) -> RenderableType:
         parts.append(line(("nothing to do: ", "green"), leaf.nothing_to_do, indent=indent + 2))
     parts += [line(("blocked: ", "bold yellow"), blocker, indent=indent + 2) for blocker in leaf.blockers]
     parts += _findings(leaf.findings, indent + 2, findings)
-    parts += [part for step in leaf.steps for part in _step_view(step, indent + 2)]
+    parts += [part for step in leaf.steps for part in _step_view(step, indent + 2, looks=looks)]
     parts += [
         line(("then checked: ", "dim"), (claim.text, "dim"), indent=indent + 2)
         for claim in leaf.checks
@@ -195,17 +196,18 @@ def _leaf_view(leaf: Plan, indent: int, findings: int | None) -> RenderableType:
     return Group(*parts)
 
 
-def _step_view(step: Step, indent: int) -> Iterator[RenderableType]:
+def _step_view(step: Step, indent: int, *, looks: bool) -> Iterator[RenderableType]:
     marks = [(f"  {step.effect.value}", EFFECT_STYLES[step.effect])]
     if step.restarts:
         marks.append(("  interrupts the service for a moment", "bold yellow"))
     if step.cost_usd:
         marks.append((f"  costs {step.cost_usd:.2f} USD", "yellow"))
     yield line(("→ ", "cyan"), (step.id, "bold"), *marks, indent=indent)
-    told = step.shown or (call_text(step.call),)
-    yield from (line((one, "bright_blue"), indent=indent + 4) for one in told[:SHOWN])
-    if len(told) > SHOWN:
-        yield line((f"… and {len(told) - SHOWN} more", "dim"), indent=indent + 4)
+    if step.effect is not Effect.READ or looks:
+        told = step.shown or (call_text(step.call),)
+        yield from (line((one, "bright_blue"), indent=indent + 4) for one in told[:SHOWN])
+        if len(told) > SHOWN:
+            yield line((f"… and {len(told) - SHOWN} more", "dim"), indent=indent + 4)
     yield line(step.why, indent=indent + 4)
     if predicted := prediction_text(step.predicted):
         yield line(("expected  ", "dim"), predicted, indent=indent + 4)

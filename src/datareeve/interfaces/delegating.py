@@ -131,7 +131,8 @@ class Work:
         Errors: `NeedsApproval` with the command to paste, and all those of the runner.
         """
         if any(plan.all_steps()):
-            self.screen.tell(console.plan_view(plan), "")
+            # What only looks is approved by nobody: `--plan` shows its statements.
+            self.screen.tell(console.plan_view(plan, looks=False), "")
             self._tell_interrupted(plan)
         try:
             return self._apply(plan, approved=approved)
