@@ -205,10 +205,8 @@ def _of_system(systems: Systems, name: str, contracts: list[Contract]) -> Covera
         for table in contract.tables:
             own = [rule for rule in contract.rules if rule.table == table.name]
             wanted.setdefault(table.physical_name, []).extend(own)
-    try:
-        reader = systems[
-            name
-        ]  # which cannot be made where its secret is missing: that is told of it, and of no other
+    try:  # a system whose secret is missing cannot be made: that is told of it, and of no other
+        reader = systems[name]
         listed = engines.tables_of(reader)
         catalog = engines.catalog_of(reader, sorted(wanted)[:MOST_TABLES])
     except DatareeveError as error:

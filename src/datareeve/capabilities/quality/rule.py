@@ -26,7 +26,7 @@ Kind = Literal[
     # rows together: the figure is how many rows break it
     "unique",  # columns together; {nulls: 'ignored' (as SQL does) | 'equal'}: rows beyond the first of each key
     "foreign-key",  # {table, columns}: rows whose values have no row there
-    "near-duplicates",  # {keys: columns that are compared after folding case, accents, spaces and punctuation}
+    "near-duplicates",  # columns together, compared after folding case, accents, spaces and punctuation
     "gaps",  # {by: [columns], step: 1}: numbers that are missing between the least and the greatest
     "continuity",  # {every: '1 hour', by: [columns]}: moments that are missing
     # of the table: the figure is the metric

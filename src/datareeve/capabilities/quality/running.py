@@ -84,9 +84,8 @@ class _Runner:
         self.down = ""
         self._refused = False  # no call is answered: none is made again
         self._rests_until = 0.0
-        self._close: dict[
-            str, Statement
-        ] = {}  # those that were asked by bits: what they break is still to be named
+        # Those that were asked by bits: what breaks them is still to be named.
+        self._close: dict[str, Statement] = {}
 
     def measure(self, statements: Iterable[Statement]) -> Measured:
         """The answers by statement; of a pass that failed, those of its parts under its own name."""
