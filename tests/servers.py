@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
     from datareeve.systems.pg_server import LocalServer
 
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "60",
+    "autovacuum_naptime": "86400",
+}
 
 
 @dataclass
