@@ -6,6 +6,7 @@ from datareeve.capabilities.quality.incidents import Incident, Seen, downstream,
 from datareeve.capabilities.quality.rule import Contract, Rule, Table
 from datareeve.capabilities.quality.verdicts import Says, Verdict
 
+KEYS = ({"id": 1}, {"id": 2}, {"id": 3})
 NOW, BEFORE = "2026-11-23T10:00:00+00:00", "2026-11-22T10:00:00+00:00"
 RULES = (
     Rule(id="fresh", kind="freshness", table="orders", columns=("at",), unit="seconds", owner="sales"),
@@ -18,6 +19,13 @@ RULES = (
         id="ends", kind="condition", table="orders", columns=("at", "until"), arguments={"sql": "at < until"}
     ),
     Rule(id="mean", kind="learned", table="orders", columns=("amount",), arguments={"metric": "mean"}),
+    Rule(id="state", kind="set", table="orders", columns=("state",), arguments={"values": ["a"]}),
+    Rule(
+        id="own",
+        kind="sql",
+        table="orders",
+        arguments={"query": "SELECT count(*) FROM orders WHERE amount IS NULL"},
+    ),
     Rule(id="shape", kind="schema", table="orders", arguments={"columns": []}),
     Rule(
         id="line-order",
@@ -79,7 +87,7 @@ CASES = {
         {"many": fails("many", figure=300), "key": fails("key", failing=150, checked=300)},
         {("doubled-load", "orders"): ("key", "many")},
     ),
-    "one duplicate is no load": ({"key": fails("key", failing=1, checked=300)}, {("duplicates", "orders"): ("key",)}),
+    "one duplicate is no load": ({"key": fails("key", failing=1, checked=300)}, {("duplicates", "orders.id"): ("key",)}),
     "rules about one column": (
         {"amount": fails("amount", failing=3), "amount_there": fails("amount-there", failing=1)},
         {("values", "orders.amount"): ("amount", "amount-there")},
@@ -100,9 +108,33 @@ CASES = {
         {rule.id.replace("-", "_"): not_run(rule.id, "app does not answer: postgres.unreachable: no") for rule in RULES},
         {("system-down", "app"): tuple(sorted(rule.id for rule in RULES))},
     ),
+    "a reference to a table that went": (
+        {"line_order": not_run("line-order", "There is no table orders that this role may read."), "amount": fails("amount", failing=3)},
+        {("table-missing", "orders"): ("line-order",), ("values", "orders.amount"): ("amount",)},
+    ),
+    "a query of a table that went": (
+        {"own": not_run("own", 'postgres.42P01: app: relation "staged" does not exist.'), "amount": fails("amount", failing=3)},
+        {("table-missing", "staged"): ("own",), ("values", "orders.amount"): ("amount",)},
+    ),
+    "a query that names the column that broke": (
+        {"own": fails("own", figure=3), "amount": fails("amount", failing=3)},
+        {("values", "orders.amount"): ("amount", "own")},
+    ),
+    "the same rows break two columns": (
+        {"amount": fails("amount", failing=3, checked=90, keys=KEYS), "state": fails("state", failing=3, checked=90, keys=KEYS)},
+        {("values", "orders (amount, state)"): ("amount", "state")},
+    ),
+    "other rows break two columns": (
+        {"amount": fails("amount", failing=3, checked=90, keys=KEYS), "state": fails("state", failing=3, checked=90, keys=[{"id": 7}, {"id": 8}, {"id": 9}])},
+        {("values", "orders.amount"): ("amount",), ("values", "orders.state"): ("state",)},
+    ),
+    "as many rows, of which none may be named": (
+        {"amount": fails("amount", failing=30, checked=900), "state": fails("state", failing=30, checked=900)},
+        {("values", "orders (amount, state)"): ("amount", "state")},
+    ),
     "no right to a column": ({"amount": not_run("amount", "This role may not read public.orders.amount.")}, {("no-rights", "orders"): ("amount",)}),
     "orphans without any trouble of the parent": ({"line_order": fails("line-order", failing=2)}, {("orphans", "lines.order_id"): ("line-order",)}),
-    "a condition across columns": ({"ends": fails("ends", failing=5)}, {("rows", "orders"): ("ends",)}),
+    "a condition across columns": ({"ends": fails("ends", failing=5)}, {("rows", "orders (at, until)"): ("ends",)}),
     "what could not be measured is no broken value": (
         {
             "amount": not_run("amount", "postgres.timeout: too long"),
@@ -158,6 +190,35 @@ def test_what_was_not_measured_while_the_system_was_down_does_not_go_on_as_that(
     (down,) = looked(Seen(at=BEFORE), amount=not_run("amount", "app does not answer: no"))
     found = looked(Seen(at=NOW, open=(down,)), amount=not_run("amount", "postgres.timeout: too long"))
     assert told(found) == {("not-run", "orders"): ("amount",)}
+
+
+def test_an_incident_goes_on_with_what_befalls_another_column_in_the_same_rows():
+    (first,) = looked(Seen(at=BEFORE), amount=fails("amount", failing=3, checked=90, keys=KEYS))
+    both = {one: fails(one, failing=3, checked=90, keys=KEYS) for one in ("amount", "state")}
+    (found,) = looked(Seen(at=NOW, open=(first,)), **both)
+    assert (found.id, found.opened, found.rules) == (first.id, BEFORE, ("amount", "state"))
+    assert (
+        found.words == "orders (amount, state) holds values out of range and values outside its set: 2 rules"
+    )
+
+
+def test_another_fault_of_a_column_is_another_incident():
+    (first,) = looked(Seen(at=BEFORE), amount_there=fails("amount-there", failing=1))
+    assert first.words == "orders.amount holds NULL: 1 rule"
+    found = looked(Seen(at=NOW, open=(first,)), amount=fails("amount", failing=3))
+    assert [(one.id == first.id, one.ended, one.part_of) for one in found] == [
+        (False, None, ""),
+        (True, NOW, ""),
+    ]
+
+
+def test_two_incidents_that_turn_out_to_be_one_are_not_told_as_over():
+    stood = looked(Seen(at=BEFORE), amount=fails("amount", failing=1), state=fails("state", failing=2))
+    assert len(stood) == 2
+    both = {one: fails(one, failing=3, checked=90, keys=KEYS) for one in ("amount", "state")}
+    going, absorbed = looked(Seen(at=NOW, open=tuple(stood)), **both)
+    assert (going.id, going.ended) == (stood[0].id, None)
+    assert (absorbed.id, absorbed.ended, absorbed.part_of) == (stood[1].id, NOW, going.id)
 
 
 def test_an_incident_that_opens_again_is_another():

@@ -118,7 +118,7 @@ def _told(one: incidents.Incident) -> Finding:
     return Finding(
         rule=f"incident-{'over' if over else one.cause}",
         subject=f"{one.system}: incident {one.id}",
-        what=f"{'Over: ' if over else ''}{one.words} ({', '.join(one.rules[:RULES_SHOWN])}{' …' if len(one.rules) > RULES_SHOWN else ''}).",
+        what=f"{f'Part of incident {one.part_of} now: ' if one.part_of else 'Over: ' if over else ''}{one.words} ({', '.join(one.rules[:RULES_SHOWN])}{' …' if len(one.rules) > RULES_SHOWN else ''}).",
         why=f"First seen {_short(one.opened)}{''.join(f'; {part}' for part in parts if part)}.",
         instead=f"{', '.join(one.owners)} answers for it." if one.owners and not over else "",
         severity=Severity.INFO

@@ -1,7 +1,7 @@
 """One incident for each cause: broken rules that one thing explains are told together, with since when, what it touches, and what likely did it.
 
-Pure. The causes are looked for in order, from what explains most (the system is down, the table was changed) to what explains one column. A rule
-belongs to one incident. An incident is the same as before where cause and subject are; it ends with the first run in which nothing of it is left.
+Pure. A rule belongs to one incident. An incident goes on where the same befalls the same table, or where a column's rule that it had is still broken;
+it ends with the first run in which nothing of it is left.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
+from datareeve.capabilities.quality import incident_words
+from datareeve.capabilities.quality.incident_groups import OF_COLUMNS, groups
 from datareeve.capabilities.quality.verdicts import Says, Verdict
 from datareeve.core.value import Value, fingerprint
 
@@ -32,12 +34,6 @@ CAUSES = {  # what an incident says of itself
     "rows": "breaks rules across its columns",
     "not-run": "could not be checked",
 }
-UNMEASURED = frozenset(
-    ("system-down", "table-missing", "schema-change", "no-rights", "not-run")
-)  # why rules could not be run
-LATE, AMOUNT = frozenset(("freshness",)), frozenset(("row-count", "volume", "learned", "agreement"))
-HOLES, TWICE = frozenset(("continuity", "gaps")), frozenset(("unique", "near-duplicates"))
-DOUBLED_SHARE = 0.02  # of a table's rows that are there twice, from which on it is a load and not a slip
 
 
 class Incident(Value):
@@ -49,9 +45,11 @@ class Incident(Value):
     cause: str
     subject: str  # the table, or table.column
     rules: tuple[str, ...]
+    what: str = ""  # 'holds NULL and values out of range': of columns, what was measured
     opened: str
     last_seen: str
     ended: str | None = None
+    part_of: str = ""  # the incident that its rules are in now, by its id: then it is not over, but known to be another's
     last_good: str | None = None  # when the first of its rules last passed
     severity: str = "error"
     likely: str = ""  # what probably did it, from the ledger
@@ -65,7 +63,7 @@ class Incident(Value):
     def words(self) -> str:
         """'flights was loaded in part: 3 rules'."""
         many = f"{len(self.rules)} rule{'s' if len(self.rules) != 1 else ''}"
-        return f"{self.subject} {CAUSES[self.cause]}: {many}"
+        return f"{self.subject} {self.what or CAUSES[self.cause]}: {many}"
 
 
 class Seen(Value):
@@ -86,186 +84,44 @@ class Seen(Value):
 
 def incidents(contract: Contract, system: str, verdicts: Sequence[Verdict], seen: Seen) -> list[Incident]:
     """Every incident of this contract on this system: new, going on, and those that have ended just now."""
-    groups = _grouped(contract, system, verdicts, seen)
+    found = groups(contract, system, verdicts, seen)
     run = _Run(
         contract.name, system, {rule.id: rule for rule in contract.rules}, {v.rule: v for v in verdicts}, seen
     )
-    now = [run.incident(cause, subject, ids) for (cause, subject), ids in groups.items()]
+    stood = _stood(found, seen.open)
+    now = [run.incident(cause, subject, ids, stood.get((cause, subject))) for (cause, subject), ids in found.items()]  # fmt: skip
     now = [_with_upstream(one, now, seen) for one in now]
     # One whose rules could not be run this time is neither over nor seen again.
     told = {v.rule for v in verdicts if v.says is not Says.NOT_RUN}
     still, there = {one.id for one in now}, set(seen.rules or run.rules)
     over = [
-        one.model_copy(update={"ended": seen.at})
+        one.model_copy(update={"ended": seen.at, "part_of": _part_of(one, now)})
         for one in seen.open
         if one.id not in still and there & set(one.rules) <= told
     ]
     return [*now, *over]
 
 
-# -- grouping --------------------------------------------------------------------------------------------------------------------------
+def _stood(
+    found: Mapping[tuple[str, str], Sequence[str]], open_: Sequence[Incident]
+) -> dict[tuple[str, str], Incident]:
+    """The incident that each group goes on with: the one of its cause and subject; of columns, that which had most of its rules."""
+    stood: dict[tuple[str, str], Incident] = {}
+    for key, ids in found.items():
+        left = [one for one in open_ if one not in stood.values() and _goes_on(one, key, ids)]
+        if left:
+            stood[key] = max(left, key=lambda one, ids=ids: len(set(one.rules) & set(ids)))  # type: ignore[misc]
+    return stood
 
 
-class _Broken(NamedTuple):
-    """A rule that does not pass."""
-
-    rule: Rule
-    verdict: Verdict
-
-    def says(self, *words: str) -> bool:
-        """Whether it was not run for that reason."""
-        return self.verdict.says is Says.NOT_RUN and any(word in self.verdict.reason for word in words)
-
-    @property
-    def ran(self) -> bool:
-        """Whether it was measured."""
-        return self.verdict.says is not Says.NOT_RUN
-
-    @property
-    def doubles(self) -> bool:
-        """Whether so many rows are there twice that it is a load, and not a slip."""
-        twice = self.verdict.failing or 0
-        return (
-            self.ran
-            and self.rule.kind in TWICE
-            and twice >= DOUBLED_SHARE * max(self.verdict.checked or 0, 1)
-        )
-
-    @property
-    def too_much(self) -> bool:
-        """Whether an amount is above what is asked."""
-        figure, bounds = self.verdict.figure, self.rule.bounds
-        if figure is None or not self._of_amount:
-            return False
-        most = next((b for b in (bounds.at_most, bounds.below, bounds.equal_to) if b is not None), None)
-        most = self.verdict.figures.get("high", most)
-        return most is not None and figure > most
-
-    @property
-    def too_little(self) -> bool:
-        """Whether an amount is below what is asked."""
-        return self.ran and self._of_amount and not self.too_much
-
-    @property
-    def _of_amount(self) -> bool:
-        """Whether the rule is about how many rows there are."""
-        return self.rule.kind in AMOUNT and self.rule.metric == "row-count"
+def _goes_on(one: Incident, key: tuple[str, str], ids: Sequence[str]) -> bool:
+    if one.cause in OF_COLUMNS and key[0] in OF_COLUMNS:
+        return bool(set(one.rules) & set(ids))
+    return (one.cause, one.subject) == key
 
 
-class _Grouping:
-    """The broken rules that no cause has taken yet, and those that one has."""
-
-    def __init__(self, contract: Contract, verdicts: Sequence[Verdict]) -> None:
-        rules = {rule.id: rule for rule in contract.rules}
-        self.left = [_Broken(rules[v.rule], v) for v in verdicts if v.says not in (Says.PASS, Says.NOT_YET)]
-        self.groups: dict[tuple[str, str], list[str]] = {}
-
-    def take(self, cause: str, subject: str, wanted: Callable[[_Broken], bool]) -> bool:
-        """Put what is wanted into one group; whether there was anything."""
-        found = [one for one in self.left if wanted(one)]
-        self.left = [one for one in self.left if one not in found]
-        if found:
-            self.groups.setdefault((cause, subject), []).extend(one.rule.id for one in found)
-        return bool(found)
-
-
-def _grouped(
-    contract: Contract, system: str, verdicts: Sequence[Verdict], seen: Seen
-) -> dict[tuple[str, str], list[str]]:
-    grouping = _Grouping(contract, verdicts)
-    down = ("does not answer", ".unreachable", ".lost", *filter(None, [seen.down]))
-    grouping.take("system-down", system, lambda b: b.says(*down))
-    tables = dict.fromkeys(rule.table for rule in contract.rules)
-    for table in tables:
-        _of_table(grouping, table)
-    for table in tables:
-        _of_parent(grouping, table)
-    while grouping.left:
-        first = grouping.left[0]
-        if first.ran:
-            _of_columns(grouping, first.rule)
-        else:
-            _not_run(grouping, first.rule, seen)
-    return grouping.groups
-
-
-def _of_table(grouping: _Grouping, table: str) -> None:
-    """What happened to a table as a whole."""
-    here = [one for one in grouping.left if one.rule.table == table]
-    if any(b.says("has no table") or b.verdict.keys_left_out == "the table is missing" for b in here):
-        grouping.take("table-missing", table, lambda b: b.rule.table == table)
-        return
-    changed = _changed_columns(here)
-    if changed or any(b.rule.kind == "schema" or b.says("has no column") for b in here):
-        grouping.take(
-            "schema-change",
-            table,
-            lambda b: (
-                b in here
-                and (
-                    b.rule.kind == "schema" or b.says("has no column") or bool(changed & set(b.rule.columns))
-                )
-            ),
-        )
-    grouping.take("no-rights", table, lambda b: b in here and b.says("may not read", "no right", "no-rights"))
-    if any(b.doubles for b in here):
-        grouping.take(
-            "doubled-load", table, lambda b: b in here and b.ran and (b.rule.kind in TWICE or b.too_much)
-        )
-    elif any(b.too_little for b in here):
-        grouping.take(
-            "truncated-load",
-            table,
-            lambda b: b in here and b.ran and (b.too_little or b.rule.kind in HOLES | LATE),
-        )
-    if any(b.ran and b.rule.kind in LATE for b in here):
-        grouping.take("stale-load", table, lambda b: b in here and b.ran and b.rule.kind in LATE | HOLES)
-
-
-def _changed_columns(broken: Sequence[_Broken]) -> set[str]:
-    """Columns that the schema rule names as missing or of another type."""
-    told = [part for b in broken if b.rule.kind == "schema" for part in b.verdict.keys_left_out.split("; ")]
-    return {
-        name
-        for b in broken
-        for name in b.rule.columns
-        if any(part.startswith(f"{name} is ") for part in told)
-    }
-
-
-def _of_parent(grouping: _Grouping, table: str) -> None:
-    """Orphans of a parent that is missing, stale or truncated are part of that."""
-    for cause in ("table-missing", "truncated-load", "stale-load"):
-        if (cause, table) in grouping.groups:
-            grouping.take(
-                cause,
-                table,
-                lambda b: b.rule.kind == "foreign-key" and b.rule.arguments.get("table") == table,
-            )
-
-
-def _of_columns(grouping: _Grouping, rule: Rule) -> None:
-    """What is wrong with a column, or with several together."""
-    whole = len(rule.columns) != 1 or rule.kind in TWICE
-    subject = rule.table if whole else f"{rule.table}.{rule.columns[0]}"
-    like = (rule.table, rule.columns, _what(rule))
-    grouping.take(
-        _what(rule) or ("rows" if whole else "values"),
-        subject,
-        lambda b: b.ran and (b.rule.table, b.rule.columns, _what(b.rule)) == like,
-    )
-
-
-def _not_run(grouping: _Grouping, rule: Rule, seen: Seen) -> None:
-    """What could not be measured goes on with what it broke before; else it is its table's, and says no more than that."""
-    stood = (one for one in seen.open if rule.id in one.rules and one.cause not in UNMEASURED)
-    before = next(((one.cause, one.subject) for one in stood), ("not-run", rule.table))
-    grouping.take(*before, lambda b: b.rule.id == rule.id)
-
-
-def _what(rule: Rule) -> str:
-    """What a rule's breach is by its kind, whatever its columns; '' where its columns say."""
-    return "orphans" if rule.kind == "foreign-key" else "duplicates" if rule.kind in TWICE else ""
+def _part_of(one: Incident, now: Sequence[Incident]) -> str:
+    return next((other.id for other in now if set(one.rules) & set(other.rules)), "")
 
 
 # -- what is known of each -------------------------------------------------------------------------------------------------------------
@@ -280,10 +136,9 @@ class _Run(NamedTuple):
     verdicts: dict[str, Verdict]
     seen: Seen
 
-    def incident(self, cause: str, subject: str, ids: Sequence[str]) -> Incident:
-        """The incident of some broken rules, which goes on where it stood open."""
+    def incident(self, cause: str, subject: str, ids: Sequence[str], before: Incident | None) -> Incident:
+        """The incident of some broken rules, which goes on with one that stood open."""
         seen, rules = self.seen, [self.rules[id_] for id_ in ids]
-        before = next((one for one in seen.open if (one.cause, one.subject) == (cause, subject)), None)
         table = rules[0].table if cause != "system-down" else ""
         opened = before.opened if before else seen.at
         dataset = _dataset(self.system, seen.tables.get(table, table), seen.datasets)
@@ -297,6 +152,7 @@ class _Run(NamedTuple):
             cause=cause,
             subject=subject,
             rules=tuple(sorted(ids)),
+            what=incident_words.what(rules) if cause in OF_COLUMNS else "",
             opened=opened,
             last_seen=seen.at,
             last_good=min(good) if good else None,
