@@ -63,7 +63,7 @@ def look(values: Iterable[Any]) -> Looks:
     return Looks(
         looked_at=len(taken),
         counts=dict(sorted(counts.items())),
-        scheme=_scheme(taken),
+        scheme=_scheme(taken, articles=counts["ean"] * 10 >= len(taken) * 9),
         decades=_decades(taken) if counts["date"] * 10 >= len(taken) * 9 else None,
         length=sorted(map(len, taken))[len(taken) // 2] if taken else 0,
         paths=paths,
@@ -151,6 +151,10 @@ _CJK: Final = re.compile(
 )
 _NAME_PARTS: Final = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")  # noqa: RUF001
 _PARTICLES: Final = frozenset("de da do dos das di del della van von der den ter ten la le du el al bin ibn of y e i zu zum af av jr sr ii iii dr prof mr mrs ms ing dipl dott univ mag rer nat b.sc m.sc bsc msc phd md dds dvm".split())  # fmt: skip
+# How surnames end that no list has all of: Polish, Czech, Serbian, Turkish, Georgian, Armenian, Ukrainian, Greek, Romanian, Scandinavian.
+_SURNAMED: Final = re.compile(
+    r"\w{2,}(?:[sc]k[ia]|sky|wicz|czyk|czak|\wova|ovic|evic|oglu|shvili|[nrlt]yan|enko|opoulo[su]|akis|escu|eanu|ss[oe]n|sdott[ie]r|nen|quist|strom)"
+)
 _NAME_LENGTH: Final = 60
 
 
@@ -252,9 +256,12 @@ _SSN: Final = re.compile(r"\d{3}-\d{2}-\d{4}")
 _SEPARATORS: Final = str.maketrans("", "", " .-/()\u00a0+")
 
 
+_WITH_PORT: Final = re.compile(r"^(\d+\.\d+\.\d+\.\d+):\d{1,5}$")
+
+
 def _address_of(value: str) -> Iterator[str]:
     try:
-        address = ipaddress.ip_address(value.partition("/")[0])
+        address = ipaddress.ip_address(_WITH_PORT.sub(r"\1", value).partition("/")[0])
     except ValueError:
         return
     yield "ip"
@@ -330,7 +337,7 @@ def _worded(value: str, folded: str, digits: int) -> Iterator[str]:
     if folded in words.cities():
         yield "city"
     parts = folded.replace(",", " ").split()
-    if words.COMPANY.intersection(parts):
+    if words.is_company(parts):
         yield "company"
     if _ADDRESSED.search(folded) and (digits or len(parts) > 1):
         yield "street-word"
@@ -340,7 +347,7 @@ def _worded(value: str, folded: str, digits: int) -> Iterator[str]:
         digits
         and _HOUSE.search(value)
         and len(parts) > 1
-        and any(part.isalpha() and len(part) > 3 for part in parts)
+        and any(part.isalpha() and len(part) > 4 for part in parts)
     ):
         yield "street-like"
     for sign, stems in _STEMS:
@@ -359,7 +366,7 @@ def _named(value: str, folded: str) -> Iterator[str]:
     if not parts or len(parts) > 5:
         return
     given = [_known(part, words.given_names()) for part in parts]
-    family = [_known(part, words.surnames()) for part in parts]
+    family = [_known(part, words.surnames()) or _SURNAMED.fullmatch(part) is not None for part in parts]
     if len(parts) <= 3:
         if all(given):
             yield "given"
@@ -458,8 +465,11 @@ _SCHEMES: Final = tuple(
 _LEAST_NUMBERS: Final = 6  # below it, digits that fit say nothing: one of ten does by chance
 
 
-def _scheme(values: Sequence[str]) -> str:
-    """The identification number whose shape and check digits nine of ten values fit; '' where there is none, or too few values."""
+def _scheme(values: Sequence[str], *, articles: bool = False) -> str:
+    """The identification number whose shape and check digits nine of ten values fit; '' where there is none, or too few values.
+
+    Numbers that are all those of `articles` have their check digits for that, but for those of a country that counts its people the same way.
+    """
     if len(values) < _LEAST_NUMBERS or not 8 <= len(values[0]) <= 24:
         return ""
     plain = [
@@ -470,7 +480,7 @@ def _scheme(values: Sequence[str]) -> str:
     for name, shape in _SCHEMES:
         if shape.fullmatch(plain[0]) is None and shape.fullmatch(plain[1]) is None:
             continue
-        check = _check(name)
+        check = None if articles and name != "ch.ssn" else _check(name)
         if check and sum(shape.fullmatch(one) is not None and bool(check(one)) for one in plain) >= least:
             return name
     return ""

@@ -28,7 +28,7 @@ OFTEN, MOSTLY = 0.6, 0.8
 # What things have too: in a table about things it is theirs.
 OF_THINGS_TOO = frozenset((
     "address", "city", "postcode", "location", "phone", "email", "photo", "social-profile", "name", "free-text", "device-id", "bank-account", "employment",
-    "health", "education", "online-id", "income", "username",
+    "health", "education", "online-id", "income", "username", "nationality", "bank-code",
 ))  # fmt: skip
 THEIRS_ALL_THE_SAME = frozenset(("name", "email", "bank-account", "online-id", "social-profile", "employment", "username"))  # fmt: skip
 BY_CONTEXT = frozenset(
@@ -43,9 +43,13 @@ VALUES_DECIDE = frozenset((
 LOSES_TO_META = frozenset((
     "name", "email", "phone", "address", "city", "postcode", "photo", "free-text", "location", "password", "health", "social-profile", "ip-address", "income",
 ))  # fmt: skip
-A_CONTACT = re.compile(
-    r"\b(?:contact|manager|owner|operator|head|responsible|supervisor|captain|coach|inhaber|leiter|chef)\b"
+OF_THINGS_ALONE = frozenset(
+    ("address", "city", "postcode", "location", "phone", "tax-id", "nationality", "device-id", "ip-address")
 )
+A_CONTACT = re.compile(
+    r"\b(?:ceo|cfo|cto|coo|chairman|chairwoman|chairperson|president|founder|gerente|gerant|prezes|contact|manager|owner|operator|head|responsible|supervisor|captain|coach|inhaber|leiter|chef)\b"
+)
+RESPONSIBLE = re.compile(r"owner|operator|alias|actor|player|handle|author")
 A_TITLE = re.compile(
     r"\b(?:title|titel|titre|titulo|titolo|tytul|headline|song|book|movie|film|brand|model|theme|slug)$"
 )
@@ -175,11 +179,33 @@ def _special(
         yield unseen and likely and lexicon.TEXT_TABLE.search(table.words), 0.6, "likely/unseen/texts"
     if category == "health":
         yield likely and fit >= 0 and lexicon.MEDICAL_TABLE.search(table.words), 0.65, "likely/any/medical"
+        measured = lexicon.MEASURED.search(words) and not lexicon.MEDICAL_TABLE.search(table.words)
+        yield measured and not table.named and fit <= 0, 0.3, "certain/open/measured"
+    yield from _of_things(category, strength, fit, words, table)
     if category == "ip-address":
         yield table.thing and not OF_VISITORS.search(words), 0.1, "certain/any/machines"
     if category == "biometric":  # `fingerprint` may be that of a certificate or of a payment card
         short = not unseen and column.looks.length <= 64 and column.family != "binary"
         yield fit <= 0 and (short or not table.person), 0.3, "certain/open/biometric"
+
+
+def _of_things(
+    category: str, strength: float, fit: int, words: str, table: TableView
+) -> Iterator[tuple[object, float, str]]:
+    """What a name's other words make a thing's, as `_special` says it."""
+    if category in OF_THINGS_ALONE:
+        yield lexicon.OF_A_THING.search(words), 0.2, "certain/any/of a thing"
+    if category == "secret":
+        nothing = lexicon.OF_ANYTHING.search(words) and not lexicon.OPENS.search(words)
+        yield nothing and strength != CERTAIN and " " in words, 0.2, "likely/any/of a thing"
+    if category == "username":  # `owner: team-a`
+        yield (
+            strength == LIKELY and not table.person and RESPONSIBLE.fullmatch(words),
+            0.4,
+            "likely/any/responsible",
+        )
+    if category == "vehicle-id":
+        yield "serial" in words and fit <= 0, 0.2, "likely/any/of a thing"
 
 
 def _score(category: str, kind: str, seen: str, where: str) -> float:
@@ -224,12 +250,16 @@ def _by_values(column: ColumnEvidence, names: tuple[str, ...], table: TableView)
     if looks.looked_at < 2:
         return []
     opaque = any(OPAQUE.fullmatch(one) for one in names)
-    meta, thing = lexicon.META.search(words) is not None, lexicon.THING_NAME.search(words) is not None
+    meta, thing = lexicon.META.search(words) is not None, _names_a_thing(words)
     nameless = opaque or (
         table.person and not table.thing and not max(tables.says(names).values(), default=0) >= WITHIN
     )
     found = [
-        Guess(category, _doubted(category, score, looks, table, thing=thing), f"values/{category}")
+        Guess(
+            category,
+            _doubted(category, score, looks, table, words),
+            f"values/{category}",
+        )
         for category, signs, least, score in (
             *VALUES_ALONE,
             *(NAMELESS if nameless and not meta else ()),
@@ -238,25 +268,50 @@ def _by_values(column: ColumnEvidence, names: tuple[str, ...], table: TableView)
         if looks.share(*signs) >= least
         and tables.holds(category, column)
         and not (category == "phone" and _is_counted_up(words, looks))
+        and not (category in ("phone", "card-number") and _is_a_number(category, names))
         and not (category == "name" and A_TITLE.search(words))
     ]
     if (
         looks.scheme
         and looks.share("ean", "epoch", "luhn15") < MOSTLY
-        and (looks.scheme in TELLING_SCHEMES or not (thing or meta))
+        and (
+            looks.scheme in TELLING_SCHEMES
+            or not (thing or meta or lexicon.THING_NUMBER.search(words) or _says_else(names, looks))
+        )
     ):
         found.append(
             Guess("national-id", 0.9 if looks.scheme in TELLING_SCHEMES or opaque else 0.6, "values/scheme")
         )
-    if (
-        opaque
-        and table.person
-        and looks.decades
-        and looks.decades[1] <= 1990
-        and looks.decades[2] - looks.decades[0] >= 20
-    ):
+    if nameless and table.person and _are_births(looks, 1990 if opaque else 1980):
         found.append(Guess("date-of-birth", 0.7, "values/years"))
     return found + _by_text(looks)
+
+
+def _names_a_thing(words: str) -> bool:
+    return lexicon.THING_NAME.search(words) is not None or lexicon.OF_A_THING.search(words) is not None
+
+
+def _is_a_number(category: str, names: tuple[str, ...]) -> bool:
+    """Whether a name speaks of numbers of another kind: of orders, of taxes."""
+    if lexicon.THING_NUMBER.search(names[0]) and OF_PHONES.search(names[0]) is None:
+        return True
+    return category == "phone" and any(kind.endswith(("-id", "-account")) for kind in tables.says(names))
+
+
+def _says_else(names: tuple[str, ...], looks: Looks) -> bool:
+    """Whether a name says for certain what it is, and the values are that: a telephone number may pass for a national one."""
+    return any(
+        strength == CERTAIN and not category.endswith("-id") and fits(category, looks) > 0
+        for category, strength in tables.says(names).items()
+    )
+
+
+def _are_births(looks: Looks, latest: int) -> bool:
+    """Dates over decades, most of them long ago, and none with an hour: what else do tables about persons have such dates of."""
+    if not looks.decades or looks.share("timed"):
+        return False
+    first, middle, last = looks.decades
+    return middle <= latest and last - first >= 20
 
 
 def _by_text(looks: Looks) -> list[Guess]:
@@ -268,17 +323,18 @@ def _by_text(looks: Looks) -> list[Guess]:
     return [Guess("free-text", 0.3 if other else 0.75, "values/text")]
 
 
-def _doubted(category: str, score: float, looks: Looks, table: TableView, *, thing: bool) -> float:
+def _doubted(category: str, score: float, looks: Looks, table: TableView, words: str) -> float:
     """How sure values alone make, where the name or the table speaks of things."""
     if category == "name" and looks.share("company") >= 0.1:
         return 0.2
+    thing = _names_a_thing(words)
     if not (table.thing and category in OF_THINGS_TOO - {"email", "bank-account"}) and not (
         thing and category in OF_THINGS_TOO - {"email", "bank-account", "health"}
     ):
         return score
     person = (
         category == "name"
-        and not table.thing
+        and (not table.thing or A_CONTACT.search(words))
         and looks.share("full-name") >= OFTEN
         and not looks.share("company")
     )

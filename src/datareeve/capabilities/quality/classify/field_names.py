@@ -69,6 +69,6 @@ OTHERS: dict[str, str] = {  # words that are short for one thing in one country
     "phone": "emerg_ph home_ph work_ph cell_ph",
     "bank-account": "pix_key chave_pix",
 }
-OTHERS_LIKELY: dict[str, str] = {"email": "pec", "tax-id": "partita_iva p_iva"}  # of firms as well
+OTHERS_LIKELY: dict[str, str] = {"email": "pec", "tax-id": "partita_iva p_iva piva"}  # of firms as well
 CERTAIN_NAMES = (SAP, NATIVE, OTHERS)
 LIKELY_NAMES = (SAP_LIKELY, NATIVE_LIKELY, OTHERS_LIKELY)

@@ -44,7 +44,7 @@ def _name(looks: Looks) -> int:
         return 1
     if looks.share("number", "uuid", "date", "hex", "url", "email", "coded", "text", "json", "ip") >= OFTEN:
         return -1
-    if looks.length <= 2:
+    if looks.length <= 5:  # initials, and what stands between names: `van`
         return 0
     if (
         persons < 0.15 * looks.looked_at
@@ -105,7 +105,7 @@ def _city(looks: Looks) -> int:
     return (
         -1
         if looks.share("number", "date", "uuid", "coded", "url", "company") >= OFTEN
-        or not 2 < looks.length < 40
+        or not 2 <= looks.length < 40
         else 0
     )
 
@@ -117,7 +117,10 @@ def _age(looks: Looks) -> int:
 def _income(looks: Looks) -> int:
     if looks.share("pay-sized") >= OFTEN:
         return 1
-    return 0 if looks.share("number") >= OFTEN else -1
+    if looks.share("number") >= OFTEN:
+        return 0
+    bands = looks.length <= 20 and looks.looked_at <= 20 and not looks.share("date", "email", "uuid", "url")
+    return 0 if bands else -1  # `<20k`, `40 to 60 thousand`
 
 
 def _location(looks: Looks) -> int:
@@ -160,7 +163,7 @@ def _id(looks: Looks) -> int:
         return 1
     if looks.share("email", "date", "url", "text", "full-name", "uuid", "json") >= OFTEN:
         return -1
-    return 0 if 5 <= looks.length <= 24 else -1
+    return 0 if 4 <= looks.length <= 24 else -1  # the last four are a part of it
 
 
 def _document(looks: Looks) -> int:

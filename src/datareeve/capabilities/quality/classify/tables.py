@@ -8,12 +8,13 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from datareeve.capabilities.quality.classify import lexicon
+from datareeve.capabilities.quality.classify import lexicon, vocabulary
 from datareeve.capabilities.quality.classify.column import ColumnEvidence
 from datareeve.capabilities.quality.classify.fitting import NUMBER_FAMILIES, TIME_FAMILIES, fits
+from datareeve.core.personal_data.iso_codes import ALPHA_2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 CERTAIN, WITHIN, LIKELY = (
     1.0,
@@ -36,6 +37,8 @@ QUALIFIERS = re.compile(
     r"user|usr|member|employee|emp|patient|pat|pt|student|person|owner|guest|buyer|seller|spouse|partner|parent|guardian|applicant|author|comment|account|acct|holder|insured|driver|recipient|sender|reviewer|personal|my|your|the|ihre|is|tbl|fld|registered|registration|sign up|signup|last|lead|candidate|admin|staff|"
     r"kunden?|cliente?|klant|musteri|primary contact|requester|actor|addr|remote|source|unconfirmed|payee|payer|drop|drop off|dropoff|pickup|pick up|dependent|debtor|creditor|borrower|co applicant|stu|wrk|worker|party|claimant|subscriber) "
 )
+OF_A_COUNTRY = frozenset(("national-id", "tax-id", "passport", "driving-licence", "health-insurance-id"))
+SHORT_FOR_NUMBERS = frozenset(("sin", "rrn", "nid", "nin", "id no", "id nr", "id number"))
 NUMERIC = frozenset((
     "phone", "age", "income", "location", "date-of-birth", "national-id", "tax-id", "gender", "card-number", "card-security-code", "card-expiry", "bank-account", "postcode", "patient-id",
     "health", "education", "employment", "criminal-record", "device-id", "marital-status", "health-insurance-id", "username", "passport", "driving-licence", "ethnicity", "religion", "nationality",
@@ -78,11 +81,28 @@ def says(names: tuple[str, ...]) -> dict[str, float]:
                 found[category] = max(found.get(category, 0), strength)
             if CERTAIN in found.values():
                 return found
+    for category, strength in (said for words in names for said in _in_words(words)):
+        found[category] = max(found.get(category, 0), strength)
+    if CERTAIN in found.values():
+        return found
     for part in _parts(names[0]):
         for category, strength in lexicon.says(part).items():
             if strength == CERTAIN:
                 found[category] = max(found.get(category, 0), WITHIN)
     return found
+
+
+def _in_words(words: str) -> Iterator[tuple[str, float]]:
+    """What the words of a name say one by one; and a number of one country without the country: `ca sin`, `zehut il`."""
+    yield from vocabulary.says(words).items()
+    head, _, rest = words.partition(" ")
+    for country, bare in ((head, rest), (words.rpartition(" ")[2], words.rpartition(" ")[0])):
+        if bare and country.upper() in ALPHA_2:
+            for category, strength in (*lexicon.says(bare).items(), *vocabulary.says(bare).items()):
+                if category in OF_A_COUNTRY and strength == CERTAIN:
+                    yield category, strength
+            if bare in SHORT_FOR_NUMBERS:
+                yield "national-id", CERTAIN
 
 
 def _variants(words: str) -> tuple[str, ...]:
@@ -116,7 +136,9 @@ def _parts(words: str) -> list[str]:
 def view(columns: Sequence[ColumnEvidence], names: Sequence[tuple[str, ...]]) -> TableView:
     """What the table tells."""
     name = lexicon.told(next((column.table for column in columns if column.table), "").rpartition(".")[2])
-    about_persons = bool(lexicon.PERSON_TABLE.search(name))
+    about_persons = bool(lexicon.PERSON_TABLE.search(name)) or not vocabulary.persons_words().isdisjoint(
+        name.split()
+    )
     thing = bool(lexicon.THING_TABLE.search(name)) and not about_persons
     beside = [
         column.name for column, own in zip(columns, names, strict=True) if _proves(column, own, thing=thing)

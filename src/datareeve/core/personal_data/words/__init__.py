@@ -19,6 +19,23 @@ def fold(text: str) -> str:
     return "".join(sign for sign in apart if not unicodedata.combining(sign)).translate(_LETTERS)
 
 
+def plain(text: str) -> str:
+    """Without accents, and as it is written otherwise: 'SykeFravær' is 'SykeFravaer'. Letters of other scripts stay as they are."""
+    if text.isascii():
+        return text
+    return "".join(map(_latin, text[:_LONGEST]))
+
+
+def _latin(sign: str) -> str:
+    apart = unicodedata.normalize("NFKD", sign)
+    if apart[0].isascii():
+        return "".join(one for one in apart if not unicodedata.combining(one))
+    small = sign.lower().translate(_LETTERS)
+    if not small.isascii():
+        return sign
+    return small if sign.islower() else small.capitalize()
+
+
 def _listed(name: str, separator: str | None) -> frozenset[str]:
     lines = files(__package__).joinpath(name).read_text(encoding="utf-8").splitlines()
     return frozenset(
@@ -102,6 +119,17 @@ COMPANY = frozenset(
     "corp. co. llp kk k.k. company group holding holdings sons partners industries solutions systems bank insurance university hospital hotel school airport airlines "
     "international airline associates consulting logistics technologies services gbr e.v. stiftung ziekenhuis sti. a.s. a.s ooo zao oao foundation".split()
 )
+_END = 3  # letters of a legal form that is a word of some language too: `me`, `as`, `co`
+
+
+def is_company(parts: list[str]) -> bool:
+    """Whether the words of a value are a company's name: short legal forms stand at its end, or are words of a sentence."""
+    return any(
+        part in COMPANY and (len(part) > _END or len(parts) - place <= 2)  # noqa: PLR2004 - `AG & Co`
+        for place, part in enumerate(parts)
+    )
+
+
 STREET = (
     "street", "road", "avenue", "lane", "drive", "boulevard", "square", "court", "terrace", "highway", "strasse", "str.", "weg", "platz", "allee", "gasse", "ring", "damm",
     "rue", "avenue", "chemin", "allee", "impasse", "boulevard", "calle", "avenida", "paseo", "plaza", "camino", "carrer", "via", "viale", "piazza", "corso", "vicolo", "rua", "travessa",
