@@ -21,6 +21,13 @@ RULES = (
     Rule(id="mean", kind="learned", table="orders", columns=("amount",), arguments={"metric": "mean"}),
     Rule(id="state", kind="set", table="orders", columns=("state",), arguments={"values": ["a"]}),
     Rule(
+        id="both",
+        kind="condition",
+        table="orders",
+        columns=("amount", "state"),
+        arguments={"sql": "amount > 0 OR state = 'a'"},
+    ),
+    Rule(
         id="own",
         kind="sql",
         table="orders",
@@ -64,6 +71,10 @@ def fails(rule, **told):
 
 def not_run(rule, reason):
     return Verdict(rule=rule, says=Says.NOT_RUN, reason=reason)
+
+
+def numbered(first):
+    return [{"id": first + n * 2} for n in range(20)]
 
 
 def told(found):
@@ -127,6 +138,22 @@ CASES = {
     "other rows break two columns": (
         {"amount": fails("amount", failing=3, checked=90, keys=KEYS), "state": fails("state", failing=3, checked=90, keys=[{"id": 7}, {"id": 8}, {"id": 9}])},
         {("values", "orders.amount"): ("amount",), ("values", "orders.state"): ("state",)},
+    ),
+    "nearly as many of many rows, of which others are named": (
+        {"amount": fails("amount", failing=308, checked=9000, keys=numbered(0)), "state": fails("state", failing=299, checked=9000, keys=numbered(5000))},
+        {("values", "orders (amount, state)"): ("amount", "state")},
+    ),
+    "nearly as many of many rows, of which those between are named": (
+        {"amount": fails("amount", failing=308, checked=9000, keys=numbered(0)), "state": fails("state", failing=299, checked=9000, keys=numbered(1))},
+        {("values", "orders.amount"): ("amount",), ("values", "orders.state"): ("state",)},
+    ),
+    "other rows of a condition that is broken too": (
+        {"amount": fails("amount", failing=3, checked=90, keys=KEYS), "both": fails("both", failing=2, checked=90, keys=[{"id": 8}, {"id": 9}])},
+        {("values", "orders.amount"): ("amount",), ("rows", "orders (amount, state)"): ("both",)},
+    ),
+    "a condition that is broken too, whose rows are not known": (
+        {"amount": fails("amount", failing=3), "both": fails("both", failing=200)},
+        {("values", "orders (amount, state)"): ("amount", "both")},
     ),
     "as many rows, of which none may be named": (
         {"amount": fails("amount", failing=30, checked=900), "state": fails("state", failing=30, checked=900)},

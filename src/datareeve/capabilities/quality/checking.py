@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality import incidents, running
 from datareeve.capabilities.quality.compiling import Compiled
+from datareeve.capabilities.quality.counting import counted, pass_rate
 from datareeve.capabilities.quality.rule import Contract, Rule
 from datareeve.capabilities.quality.verdicts import Says, Verdict
 from datareeve.core import clock
@@ -145,7 +146,7 @@ def _short(stamp: str) -> str:
 def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """How many rules passed and did not; the pass rate is of those that passed or failed, for a warning is neither."""
     counts = {says: sum(v.says is says for v in verdicts) for says in Says}
-    ran = counts[Says.PASS] + counts[Says.FAIL]
+    rate = pass_rate(counts[Says.PASS], counts[Says.PASS] + counts[Says.FAIL])
     return {
         "rules": len(verdicts),
         "passed": counts[Says.PASS],
@@ -154,7 +155,7 @@ def figures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "not_run": counts[Says.NOT_RUN],
         **({"not_yet": counts[Says.NOT_YET]} if counts[Says.NOT_YET] else {}),
         "proved": sum(bool(v.proof) for v in verdicts),
-        **({"pass_percent": round(100 * counts[Says.PASS] / ran, 3)} if ran else {}),
+        **({"pass_percent": rate} if rate is not None else {}),
     }
 
 
@@ -163,11 +164,11 @@ def _rows(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A run and its verdicts as they are kept."""
     at = clock.stamp()
-    counted = figures(results.verdicts)
+    told = figures(results.verdicts)
     run = {
         "run": run_id, "contract": contract.name, "system": system, "version": contract.version, "began": results.began,
         "snapshot": results.snapshot, "seconds": results.seconds, "down": results.down,
-        **{name: counted[name] for name in ("passed", "warned", "failed", "not_run")}, "partial": int(partial),
+        **{name: told[name] for name in ("passed", "warned", "failed", "not_run")}, "partial": int(partial),
     }  # fmt: skip
     rows = [
         {
@@ -237,23 +238,26 @@ def _finding(rule: Rule, system: str, verdict: Verdict, before: list[str]) -> Fi
 def said(rule: Rule, verdict: Verdict) -> str:
     """A verdict in one sentence, without a value of a row."""
     if verdict.says in (Says.NOT_RUN, Says.NOT_YET):
-        return f"Not run: {verdict.reason}."
+        return f"Not run: {verdict.reason.rstrip('.')}."
     if rule.kind == "schema" and verdict.keys_left_out:
-        return f"{verdict.keys_left_out[0].upper()}{verdict.keys_left_out[1:]}."
+        return f"{verdict.keys_left_out}."  # it begins with a name, which is told as it is
     if verdict.failing is not None:
-        of = f" of {verdict.checked:,}" if verdict.checked else ""
+        of = (
+            f"{verdict.failing:,} of {counted(verdict.checked, 'row')}"
+            if verdict.checked
+            else counted(verdict.failing, "row")
+        )
         about = "" if verdict.exact else f" (in a sample; {_between(verdict)})"
         unnamed = verdict.failing and not verdict.keys and verdict.keys_left_out
-        return f"{verdict.failing:,}{of} rows break it{about}." + (
-            f" They are not named: {verdict.keys_left_out}." if unnamed else ""
-        )
+        named = f" {'It is' if verdict.failing == 1 else 'They are'} not named: {verdict.keys_left_out}."
+        return f"{of} {'breaks' if verdict.failing == 1 else 'break'} it{about}.{named if unnamed else ''}"
     if rule.unit == "seconds" and verdict.figure is not None:
         most = rule.bounds.at_most if rule.bounds.at_most is not None else rule.bounds.below
         return f"It is {spell(verdict.figure)} old{f'; at most {spell(most)} is asked' if most else ''}."
     if rule.kind in ("learned", "volume") and verdict.reason:  # which says the figure, and what was expected
-        return f"It is {verdict.reason}."
+        return f"It is {verdict.reason.rstrip('.')}."
     bounds = f"; {rule.bounds.words} is asked" if rule.bounds.words else ""
-    reason = f": {verdict.reason}" if verdict.reason else ""
+    reason = f": {verdict.reason.rstrip('.')}" if verdict.reason else ""
     return (
         f"It is {verdict.figure:.6g}{bounds}{reason}."
         if verdict.figure is not None

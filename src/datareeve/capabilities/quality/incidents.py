@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import Field
 
 from datareeve.capabilities.quality import incident_words
+from datareeve.capabilities.quality.counting import counted
 from datareeve.capabilities.quality.incident_groups import OF_COLUMNS, groups
 from datareeve.capabilities.quality.verdicts import Says, Verdict
 from datareeve.core.value import Value, fingerprint
@@ -62,8 +63,7 @@ class Incident(Value):
     @property
     def words(self) -> str:
         """'flights was loaded in part: 3 rules'."""
-        many = f"{len(self.rules)} rule{'s' if len(self.rules) != 1 else ''}"
-        return f"{self.subject} {self.what or CAUSES[self.cause]}: {many}"
+        return f"{self.subject} {self.what or CAUSES[self.cause]}: {counted(len(self.rules), 'rule')}"
 
 
 class Seen(Value):

@@ -23,7 +23,11 @@ HOLES = frozenset(("continuity", "gaps"))
 SHIFTED = frozenset(("range", "aggregate", "learned", "distribution"))  # what another unit breaks
 OF_ROWS = ROW_KINDS | {"foreign-key"}  # whose keys name the rows themselves
 MOST_SHARED = 0.25  # of a table: of more rows, that two rules have some in common is no sign
-ALIKE, MANY = 0.5, 50  # counts that are near one another; so many that equal ones are no chance
+ALIKE, NEAR, MANY = (
+    0.5,
+    0.95,
+    50,
+)  # counts, or keys, that are alike, and nearly equal; so many that this is no chance
 FEWEST = 5  # rows without keys: fewer are as many as others by chance
 
 Column = tuple[str, str]
@@ -72,13 +76,13 @@ def _joined(
     broken: Sequence[Broken],
     groups: list[list[Broken]],
     kind: str,
-    fits: Callable[[Rule, Sequence[Broken]], bool],
+    fits: Callable[[Broken, Sequence[Broken]], bool],
 ) -> list[list[Broken]]:
     """With rules of a kind that stand alone in the one group that they are about, where there is one."""
     alone = [one for one in broken if one.rule.kind == kind and not any(one in group and len(group) > 1 for group in groups)]  # fmt: skip
     rest = [list(group) for group in groups if group[0] not in alone]
     for one in alone:
-        found = [group for group in rest if group[0] not in alone and fits(one.rule, group)]
+        found = [group for group in rest if group[0] not in alone and fits(one, group)]
         if len(found) == 1:
             found[0].append(one)
         else:
@@ -86,9 +90,9 @@ def _joined(
     return rest
 
 
-def _counts_rows(rule: Rule, group: Sequence[Broken]) -> bool:
+def _counts_rows(sum_: Broken, group: Sequence[Broken]) -> bool:
     """Whether rows of its tables are missing, or there twice: what it adds up is then another."""
-    tables = {rule.table, (rule.arguments.get("with") or {}).get("table")}
+    tables = {sum_.rule.table, (sum_.rule.arguments.get("with") or {}).get("table")}
     return any(
         one.rule.kind in TWICE | HOLES | {"foreign-key"} and tables & {table for table, _ in one.columns}
         for one in group
@@ -100,11 +104,12 @@ def _linked_by(rule: Rule) -> set[Column]:
     return Broken(rule, None).columns if rule.kind in ("condition", "agreement") else set()  # type: ignore[arg-type]
 
 
-def _names(rule: Rule, group: Sequence[Broken]) -> bool:
-    """Whether a query names a column that something else of its table broke."""
-    query = str(rule.arguments.get("query", ""))
-    columns = {name for one in group for table, name in one.columns if table == rule.table}
-    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", query, re.IGNORECASE) for name in columns)
+def _names(query: Broken, group: Sequence[Broken]) -> bool:
+    """Whether a query names a column whose values are wrong, and as badly: what is known and only warned of explains no failure."""
+    text, table = str(query.rule.arguments.get("query", "")), query.rule.table
+    wrong = [one for one in group if one.rule.kind not in TWICE | {"foreign-key"} and one.verdict.says is query.verdict.says]  # fmt: skip
+    names = {name for one in wrong for of, name in one.columns if of == table}
+    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) for name in names)
 
 
 def _one_cause(a: Broken, b: Broken, links: Sequence[set[Column]]) -> bool:
@@ -149,18 +154,18 @@ def _linked(a: Broken, b: Broken, links: Sequence[set[Column]]) -> bool:
 
 def same_rows(a: Broken, b: Broken) -> bool | None:
     """Whether two rules of a table are broken by the same rows, or one by some of the other's; None where that is not known."""
-    equal, whole = _failing(a) == _failing(b) > 0, _whole(a) and _whole(b)
-    names = _key_of(a) & _key_of(b)
+    equal, names = _failing(a) == _failing(b) > 0, _key_of(a) & _key_of(b)
     if not names:
         return True if equal and _failing(a) >= FEWEST else None
-    if equal and _failing(a) >= MANY:  # engines name some of many rows in any order
-        return True
     ours, theirs = _keys(a, names), _keys(b, names)
     shared = len(ours & theirs) / min(len(ours), len(theirs))
     if shared >= ALIKE and (_share(a, b) <= MOST_SHARED or _ratio(a, b) >= ALIKE):
         return True
-    refuted = shared < ALIKE if whole else shared == 0 and _ratio(a, b) >= ALIKE
-    return False if refuted else None
+    if _whole(a) and _whole(b):
+        return shared >= ALIKE
+    # Engines read by several processes: each statement then names some of many rows, from wherever it began.
+    elsewhere = not shared and (max(ours) < min(theirs) or max(theirs) < min(ours))
+    return True if _failing(a) >= MANY and (equal or (elsewhere and _ratio(a, b) >= NEAR)) else None
 
 
 def _failing(one: Broken) -> int:
@@ -184,7 +189,11 @@ def _key_of(one: Broken) -> set[str]:
 
 
 def _keys(one: Broken, names: set[str]) -> set[Any]:
-    return {tuple(str(row.get(name)) for name in sorted(names)) for row in one.verdict.keys}
+    return {tuple(_sortable(row.get(name)) for name in sorted(names)) for row in one.verdict.keys}
+
+
+def _sortable(value: Any) -> tuple[float, str]:
+    return (value, "") if isinstance(value, (int, float)) else (0.0, str(value))
 
 
 def _whole(one: Broken) -> bool:

@@ -5,13 +5,13 @@ Both are laid out from one `View`, so that they cannot say different things.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datareeve.capabilities.quality.checking import said, spell
+from datareeve.capabilities.quality.counting import counted, pass_rate
 from datareeve.capabilities.quality.report_facts import broken
-from datareeve.capabilities.quality.rule import Bounds, Rule
+from datareeve.capabilities.quality.rule import Rule
 from datareeve.capabilities.quality.verdicts import Says
 from datareeve.systems import pages
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.quality.report_facts import Line, ReportFacts
 
 PACKAGE = "datareeve.capabilities.quality"
-WORST_SHOWN, INCIDENTS_SHOWN, TABLES_SHOWN = 25, 15, 30
+WORST_SHOWN, INCIDENTS_SHOWN, STANDINGS_SHOWN, FRESH_SHOWN, TABLES_SHOWN = 25, 16, 40, 20, 30
 WIDTH, HEIGHT = 720.0, 150.0
 DASH = "\N{EN DASH}"
 
@@ -48,8 +48,8 @@ def figures(facts: ReportFacts) -> dict[str, Any]:
     }
     if ran:
         found |= {
-            "pass_percent": round(100 * counts["passed"] / ran, 3),
-            "pass_percent_period": round(100 * passed_of / max(ran_of, 1), 3),
+            "pass_percent": pass_rate(counts["passed"], ran),
+            "pass_percent_period": pass_rate(passed_of, ran_of, facts.target),
         }
         found |= {"verdicts": ran_of, "verdicts_passed": passed_of}
         found["pass_target_met"] = found["pass_percent_period"] > facts.target
@@ -68,43 +68,62 @@ def figures(facts: ReportFacts) -> dict[str, Any]:
     return found
 
 
+class Several(NamedTuple):
+    """A rule that does not hold, with every system of which the same is said."""
+
+    line: Line
+    words: str
+    systems: tuple[str, ...]
+
+
 def render(facts: ReportFacts, kind: str) -> str:
     """The report as 'html' or 'md'."""
     environment = pages.environment(PACKAGE)
     environment.filters |= {
-        "ago": partial(age, now=facts.at),
+        "when": when,
         "spell": lambda seconds: DASH if seconds is None else spell(seconds),
         "percent": percent,
+        "counted": counted,
     }
     if kind == "md":
         environment = environment.overlay(finalize=plain)
-    worst = broken(facts.lines)
+    worst = several(broken(facts.lines))
     fresh = sorted(
         (line for line in facts.lines if line.kind == "freshness"),
         key=lambda line: -(line.verdict.figure or 0),
     )
+    standings = sorted(
+        facts.standings,
+        key=lambda one: (-1 if one.pass_percent is None else one.pass_percent, one.contract, one.system),
+    )
+    incidents = sorted(
+        facts.incidents, key=lambda one: (one.ended is not None, one.severity != "error", one.opened)
+    )
     return environment.get_template(f"report.{kind}.j2").render(
         facts=facts,
         figures=figures(facts),
-        when=f"{facts.at[:16].replace('T', ' ')} UTC",
-        standings=sorted(
-            facts.standings,
-            key=lambda one: (
-                one.pass_percent if one.pass_percent is not None else -1,
-                one.contract,
-                one.system,
-            ),
-        ),
-        worst=[(line, sentence(line)) for line in worst[:WORST_SHOWN]],
+        standings=standings[:STANDINGS_SHOWN],
+        more_standings=max(len(standings) - STANDINGS_SHOWN, 0),
+        worst=worst[:WORST_SHOWN],
         more_worst=max(len(worst) - WORST_SHOWN, 0),
-        fresh=fresh,
-        incidents=sorted(
-            facts.incidents, key=lambda one: (one.ended is not None, one.severity != "error", one.opened)
-        )[:INCIDENTS_SHOWN],
+        fresh=fresh[:FRESH_SHOWN],
+        more_fresh=max(len(fresh) - FRESH_SHOWN, 0),
+        incidents=incidents[:INCIDENTS_SHOWN],
+        more_incidents=max(len(incidents) - INCIDENTS_SHOWN, 0),
         chart=chart(facts),
         tables_shown=TABLES_SHOWN,
-        Says=Says,
-    )
+    )  # fmt: skip
+
+
+def several(lines: Sequence[Line]) -> list[Several]:
+    """Rules that do not hold, the worst first: one that says the same of several systems once."""
+    found: dict[tuple[str, str, str, str], Several] = {}
+    for line in lines:
+        words = sentence(line)
+        key = (line.contract, line.rule, line.verdict.says.value, words)
+        told = found.get(key)
+        found[key] = Several(line, words, (*(told.systems if told else ()), line.system))
+    return list(found.values())
 
 
 MARKDOWN = str.maketrans({"|": r"\|", "<": "&lt;", "[": r"\[", "\n": " ", "\r": " "})
@@ -116,7 +135,7 @@ def plain(value: Any) -> Any:
 
 
 def sentence(line: Line) -> str:
-    """A verdict in words; of a verdict that was kept, the rule's bounds stand in its words."""
+    """A verdict in words; the rule's bounds stand in its words, or are the line's."""
     return said(
         Rule(
             id=line.rule,
@@ -124,20 +143,20 @@ def sentence(line: Line) -> str:
             table=line.table,
             columns=line.columns,
             unit=line.unit,
-            bounds=Bounds(),
+            bounds=line.bounds,
         ),
         line.verdict,
     )
 
 
 def percent(value: float | None) -> str:
-    """'99.2 %', a dash where there is none; rounded down, so that 99.99 is never told as 100."""
-    return DASH if value is None else f"{int(value * 10) / 10:g} %"
+    """'99.2 %', a dash where there is none: a figure as it is told everywhere (`pass_rate`)."""
+    return DASH if value is None else f"{value:.6g} %"
 
 
-def age(at: str, now: str) -> str:
-    """How long ago: '3.5 h ago'."""
-    return f"{spell(max((datetime.fromisoformat(now) - datetime.fromisoformat(at)).total_seconds(), 0))} ago"
+def when(at: str) -> str:
+    """A moment as a page that lies about for weeks can say it: '2026-11-23 14:10 UTC'."""
+    return f"{at[:16].replace('T', ' ')} UTC"
 
 
 def chart(facts: ReportFacts) -> dict[str, Any] | None:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from datareeve.capabilities.quality import contract_files, engines
+from datareeve.capabilities.quality.counting import pass_rate
 from datareeve.capabilities.quality.engines import places
 from datareeve.capabilities.quality.incidents import Incident
+from datareeve.capabilities.quality.rule import Bounds
 from datareeve.capabilities.quality.verdicts import Says, Verdict
 from datareeve.core import clock
 from datareeve.core.errors import BadInput, DatareeveError
@@ -39,6 +41,7 @@ class Line(Value):
     severity: str = "error"
     unit: str = "rows"
     owner: str = ""
+    bounds: Bounds = Bounds()  # where its words do not say them
     verdict: Verdict
     at: str
 
@@ -59,8 +62,7 @@ class Standing(Value):
     @property
     def pass_percent(self) -> float | None:
         """Of the rules that passed or failed."""
-        ran = self.passed + self.failed
-        return 100.0 * self.passed / ran if ran else None
+        return pass_rate(self.passed, self.passed + self.failed)
 
 
 class Coverage(Value):
@@ -104,11 +106,13 @@ def gather(systems: Systems, only: str | None, days: float, *, catalogs: bool) -
     every, damaged = _contracts(systems)
     name = PurePosixPath(contract_files.path_of(systems, only)).stem if only else None
     contracts = {one: contract for one, contract in every.items() if name in (None, one)}
-    everywhere = desk.read("runs", since=since, most=MOST_RUNS)
+    # A contract that was taken out, or a system, is no part of how the data stands; one that cannot be read is.
+    there = [{*every, *damaged}, set(systems.names())]
+    told = desk.read("runs", since=since, most=MOST_RUNS)
+    everywhere = [run for run in told if run["contract"] in there[0] and run["system"] in there[1]]
     runs = [run for run in everywhere if name in (None, run["contract"])]
-    runs = [
-        run for run in runs if not run["partial"]
-    ] or runs  # a look at some rules says nothing of the others
+    # A look at some rules says nothing of the others.
+    runs = [run for run in runs if not run["partial"]] or runs
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for run in runs:
         newest.setdefault((run["contract"], run["system"]), run)
@@ -128,7 +132,11 @@ def gather(systems: Systems, only: str | None, days: float, *, catalogs: bool) -
         standings=tuple(_standing(run) for run in newest.values()),
         lines=tuple(lines),
         days_of=_by_day(runs),
-        incidents=tuple(one for one in stood if one.ended is None or one.ended >= since),
+        incidents=tuple(
+            one
+            for one in stood
+            if (one.ended or since) >= since and one.contract in there[0] and one.system in there[1]
+        ),
         coverage=_coverage(systems, every, {(run["contract"], run["system"]) for run in everywhere})
         if catalogs
         else (),
@@ -164,7 +172,8 @@ def _lines(rows: list[dict[str, Any]], contract: Contract, system: str) -> list[
 def _line(rule: Rule, contract: str, system: str, row: dict[str, Any]) -> Line:
     return Line(
         contract=contract, system=system, rule=rule.id, kind=rule.kind, words=rule.words, table=rule.table, columns=rule.columns,
-        severity=rule.severity, unit=rule.unit, owner=rule.owner, verdict=Verdict.model_validate(row["told"]), at=row["at"],
+        severity=rule.severity, unit=rule.unit, owner=rule.owner, bounds=rule.bounds if rule.kind in ("sql", "freshness") else Bounds(),
+        verdict=Verdict.model_validate(row["told"]), at=row["at"],
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.quality import report, report_facts
+from datareeve.capabilities.quality.counting import counted
 from datareeve.capabilities.quality.report_facts import ReportFacts
 from datareeve.core.operation import Call, Claim, Effect, Finding, Operation, Plan, Severity, Step, Systems
 
@@ -99,10 +100,15 @@ def _summary(facts: ReportFacts, figures: dict[str, Any]) -> str:
         return (
             "No contract was checked in this period." if figures["contracts"] else "There is no contract yet."
         )
-    kept = "more than" if figures["pass_target_met"] else "not more than"
+    verdicts, open_ = counted(figures["verdicts"], "verdict"), figures["incidents_open"]
+    now = (
+        f"{counted(figures['rules_failed'], 'rule')} {'fails' if figures['rules_failed'] == 1 else 'fail'}",
+        f"{figures['rules_not_run']:,} {'is' if figures['rules_not_run'] == 1 else 'are'} not run",
+        f"{counted(open_, 'incident')} {'is' if open_ == 1 else 'are'} open",
+    )
     return (
-        f"{report.percent(figures['pass_percent_period'])} of {sum(ran for _, ran in facts.days_of.values()):,} verdicts passed in {facts.days:g} days, {kept} the target of {facts.target:g} %;"
-        f" now {figures['rules_failed']} rules fail, {figures['rules_not_run']} are not run, {figures['incidents_open']} incidents are open."
+        f"The pass rate is {report.percent(figures['pass_percent_period'])} of {verdicts} in {facts.days:g} days: the target, more than {facts.target:g} %, is"
+        f" {'met' if figures['pass_target_met'] else 'missed'}. Now {', '.join(now)}."
     )
 
 
@@ -138,9 +144,12 @@ def _never_run(name: str) -> Finding:
 def _uncovered(one: report_facts.Coverage) -> Finding:
     if one.down:
         return Finding(
-            rule="coverage-unknown", subject=one.system, what=f"Its tables could not be listed: {one.down}"
+            rule="coverage-unknown",
+            subject=one.system,
+            what=f"Its tables could not be listed: {one.down.rstrip('.')}.",
         )
-    many = f"{len(one.without_contract)} of {one.tables} tables are under no contract"
+    few = len(one.without_contract)
+    many = f"{few} of {counted(one.tables, 'table')} {'is' if few == 1 else 'are'} under no contract"
     shown = ", ".join(one.without_contract[:5]) + (" …" if len(one.without_contract) > 5 else "")  # noqa: PLR2004 - a line's worth
     return Finding(rule="no-contract", subject=one.system, what=f"{many}: {shown}.", severity=Severity.INFO,
                    instead=f"`datareeve run quality.propose-contract --system {one.system}` drafts one from what is there.")  # fmt: skip
