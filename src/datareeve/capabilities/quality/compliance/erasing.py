@@ -92,7 +92,9 @@ def steps(facts: SubjectFacts, wanted: list[Counted], held: set[str], *, vacuum:
     return [
         *_rewriting(facts, [one for one in wanted if one.place.kind != "postgresql"]),
         *(_erase_rows(facts, one) for one in wanted if one.place.kind == "postgresql"),
-        *refreshing.steps(facts, touched),
+        *refreshing.steps(
+            refreshing.of_touched(facts, touched), f"the rows of {facts.who}", needs_person=True
+        ),
         *_removing(facts, wanted),
         *([_remove_bundles(facts)] if facts.bundles and not held else []),
         *(_clearing(facts, one) for one in touched if vacuum and one.place.kind == "postgresql"),
@@ -316,7 +318,7 @@ def blockers(facts: SubjectFacts, held: set[str], *, leave_held: bool, shared: b
                 f"{one.place.name}: our role may not {'DELETE' if one.place.store.mode == 'delete' else 'UPDATE'} there. GRANT SELECT, DELETE, UPDATE ON {one.place.table} TO it."
             )
     found += [] if shared else _shared(facts, held)
-    found += refreshing.blockers(facts, meant(facts, held))
+    found += refreshing.blockers(refreshing.of_touched(facts, meant(facts, held)))
     return [*found, *_in_the_way(facts, held), *_of_others(facts, held), *_standbys(facts)]
 
 

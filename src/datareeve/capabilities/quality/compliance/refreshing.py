@@ -1,10 +1,11 @@
-"""Materialized views of tables that an erasure touches: they keep the rows until they are refreshed, so that is a step of it. Pure."""
+"""Materialized views of tables that rows go from: they keep the rows until they are refreshed, so that is a step of it. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from datareeve.core.operation import Call, Claim, Effect, Prediction, Step
+from datareeve.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,56 +13,91 @@ if TYPE_CHECKING:
     from datareeve.capabilities.quality.compliance.looking import Counted, SubjectFacts
 
 
-def steps(facts: SubjectFacts, touched: list[Counted]) -> list[Step]:
-    """One for each view, those that others read first."""
-    return [_refresh(facts, system, view, about) for system, view, about in views(facts, touched)]
+class View(Value):
+    """A materialized view that has rows of a table, straight or through other views."""
+
+    system: str
+    name: str  # as the catalog has it
+    filenode: int  # another one once it was filled anew
+    may: bool  # our role may refresh it
+    owner: str
+    columns: tuple[str, ...] = ()
+    read_by: tuple[str, ...] = ()  # the materialized views that read it in turn
 
 
-def blockers(facts: SubjectFacts, wanted: list[Counted]) -> list[str]:
-    """Views that our role may not refresh: they would go on holding what is erased."""
+def of_table(system: str, tables: dict[str, dict[str, Any]], table: str) -> list[View]:
+    """The views of one table, as the catalog of its system tells them."""
     return [
-        f"{view} of {system} is a materialized view of rows that are to go, and keeps them until it is refreshed, which our role may not. GRANT {about['owner']} TO it (or, from PostgreSQL 17 on, GRANT MAINTAIN ON {view}), or drop the view."
-        for system, view, about in views(facts, wanted)
-        if not about["may"]
+        View(
+            system=system,
+            name=view,
+            columns=tuple(sorted(tables.get(view, {}).get("columns", {}))),
+            read_by=tuple(sorted(tables.get(view, {}).get("materialized", {}))),
+            **about,
+        )
+        for view, about in tables.get(table, {}).get("materialized", {}).items()
     ]
 
 
-def views(facts: SubjectFacts, touched: Iterable[Counted]) -> list[tuple[str, str, dict[str, Any]]]:
-    """The views that read the tables touched: [(system, view, {filenode, may, owner})], each after those that it reads."""
-    found = {
-        (one.place.system, view): about
+def of_touched(facts: SubjectFacts, touched: Iterable[Counted]) -> list[View]:
+    """The views that read the tables an erasure touches, each after those that it reads."""
+    found = [
+        view
         for one in touched
         if one.place.table
-        for view, about in facts.tables[one.place.system][one.place.table].get("materialized", {}).items()
-    }
-    return [(system, view, found[system, view]) for system, view in _in_order(facts, sorted(found))]
+        for view in of_table(one.place.system, facts.tables[one.place.system], one.place.table)
+    ]
+    return in_order(found)
 
 
-def _in_order(facts: SubjectFacts, left: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    ordered: list[tuple[str, str]] = []
+def in_order(views: Iterable[View]) -> list[View]:
+    """Each view once, after those that it reads."""
+    named = {(view.system, view.name): view for view in views}
+    left, ordered = [named[key] for key in sorted(named)], []
     while left:
-        read_by = {(system, above) for system, view in left for above in facts.tables[system].get(view, {}).get("materialized", {})}  # fmt: skip
-        ready = [one for one in left if one not in read_by] or left[:1]
+        above = {(view.system, name) for view in left for name in view.read_by if name != view.name}
+        ready = [view for view in left if (view.system, view.name) not in above] or left[:1]
         ordered += ready
-        left = [one for one in left if one not in ready]
+        left = [view for view in left if view not in ready]
     return ordered
 
 
-def _refresh(facts: SubjectFacts, system: str, view: str, about: dict[str, Any]) -> Step:
-    columns = sorted(facts.tables[system].get(view, {}).get("columns", {}))
+def steps(views: list[View], whose: str, *, needs_person: bool) -> list[Step]:
+    """One for each view. `whose`: of whom or of what the rows are."""
+    return [_refresh(view, whose, needs_person=needs_person) for view in views]
+
+
+def blockers(views: list[View]) -> list[str]:
+    """Views that our role may not refresh: they would go on holding what is gone."""
+    return [
+        f"{view.name} of {view.system} is a materialized view of rows that are to go, and keeps them until it is refreshed, which our role may not. GRANT {view.owner} TO it (or, from PostgreSQL 17 on, GRANT MAINTAIN ON {view.name}), or drop the view."
+        for view in views
+        if not view.may
+    ]
+
+
+def _refresh(view: View, whose: str, *, needs_person: bool) -> Step:
     return Step(
-        id=f"refresh {system}:{view}",
-        call=Call(system=system, action="refresh_view", arguments={"view": view, "columns": columns}),
-        why=f"{view} is a materialized view of tables that the rows of {facts.who} were in: it keeps them until it is filled anew.",
+        id=f"refresh {view.system}:{view.name}",
+        call=Call(
+            system=view.system,
+            action="refresh_view",
+            arguments={"view": view.name, "columns": list(view.columns)},
+        ),
+        why=f"{view.name} is a materialized view of tables that {whose} were in: it keeps them until it is filled anew.",
         effect=Effect.IRREVERSIBLE,
         probe=Claim(
-            text=f"{view} of {system} was filled anew since the plan was made",
-            call=Call(system=system, action="view_is_former", arguments={"view": view, "filenode": about["filenode"]}),
+            text=f"{view.name} of {view.system} was filled anew since the plan was made",
+            call=Call(
+                system=view.system,
+                action="view_is_former",
+                arguments={"view": view.name, "filenode": view.filenode},
+            ),
             expected=False,
         ),
         no_undo="It is filled from its tables at any time; its former rows do not come back.",
         predicted=Prediction(lock="ACCESS EXCLUSIVE"),
-        touches=(f"{system}:{view}",),
-        schemas=(view.split(".", 1)[0],),
-        needs_person=True,
-    )  # fmt: skip
+        touches=(f"{view.system}:{view.name}",),
+        schemas=(view.name.split(".", 1)[0],),
+        needs_person=needs_person,
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.quality.compliance import refreshing
 from datareeve.capabilities.quality.compliance.looking import surroundings
 from datareeve.capabilities.quality.compliance.places import TABLES, WRITTEN, Surroundings
 from datareeve.core import clock
@@ -34,6 +35,13 @@ SELECT n.nspname AS s, c.relname AS t, substring(pg_get_expr(c.relpartbound, c.o
 """
 
 
+# What rows are not deleted from, by the kind of relation.
+COPIES = {
+    "m": "a materialized view: it holds what its tables hold, and is filled anew where rows of theirs go",
+    "f": "a foreign table, whose rows are in another server: declare that one",
+}
+
+
 class Partition(Value):
     """A partition that is older than it may be, all of it."""
 
@@ -54,6 +62,7 @@ class Aged(Value):
     partitions: tuple[Partition, ...] = ()
     referred_by: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    views: tuple[refreshing.View, ...] = ()  # materialized: they keep the rows until they are filled anew
     left_alone: str = ""  # why nothing of it goes
     spared: int = 0  # digests of keys under a hold
 
@@ -112,14 +121,7 @@ def _unfit(  # noqa: PLR0911 - one a reason
     if not one.retention_column:
         return "no retention_column says how old a row is"
     if kind in TABLES:
-        if table is None:
-            return f"{one.system} has no table {one.table}"
-        about = seen.tables[one.system][table]["columns"].get(one.retention_column)
-        if about is None:
-            return f"{table} has no column {one.retention_column}"
-        if kind == "postgresql" and not about["type"].lower().startswith(("date", "timestamp")):
-            return f"{table}.{one.retention_column} is {about['type']}: text is not in the order of time, and only a date or timestamp is compared"
-        return ""
+        return _unfit_table(seen, one, kind, table)
     if kind != "folder":
         return f"{one.system} is {kind}, where nothing is deleted"
     columns, forms = (
@@ -128,6 +130,20 @@ def _unfit(  # noqa: PLR0911 - one a reason
     )
     if one.retention_column not in columns and forms != {"json"}:
         return f"its files have no column {one.retention_column}"
+    return ""
+
+
+def _unfit_table(seen: Surroundings, one: Dataset, kind: str, table: str | None) -> str:
+    column = one.retention_column or ""
+    if table is None:
+        return f"{one.system} has no table {one.table}"
+    if (holds := seen.tables[one.system][table]["kind"]) in COPIES:
+        return f"{table} is {COPIES[holds]}"
+    about = seen.tables[one.system][table]["columns"].get(column)
+    if about is None:
+        return f"{table} has no column {column}"
+    if kind == "postgresql" and not about["type"].lower().startswith(("date", "timestamp")):
+        return f"{table}.{column} is {about['type']}: text is not in the order of time, and only a date or timestamp is compared"
     return ""
 
 
@@ -157,7 +173,20 @@ def _counted(systems: Systems, seen: Surroundings, found: Aged) -> Aged:
     referred = sorted({table for table, about in tables.items() for key in about["keys"] if key["table"] == found.table and key["on_delete"] in ("no action", "restrict")})  # fmt: skip
     parents = tuple(sorted({key["table"] for key in tables.get(found.table, {}).get("keys", ())}))
     partitions = _partitions(reader, found) if found.kind == "postgresql" and not found.spared else ()
-    return found.model_copy(update={"rows": rows, "referred_by": tuple(referred), "parents": parents, "partitions": partitions})  # fmt: skip
+    views = tuple(
+        view
+        for table in _cascading(tables, found.table)
+        for view in refreshing.of_table(found.system, tables, table)
+    )
+    return found.model_copy(update={"rows": rows, "referred_by": tuple(referred), "parents": parents, "partitions": partitions, "views": views})  # fmt: skip
+
+
+def _cascading(tables: dict[str, dict[str, Any]], table: str) -> list[str]:
+    """A table, and those whose rows go or change with its own."""
+    found = [table]
+    for parent in found:  # it grows meanwhile
+        found += [name for name, about in tables.items() if name not in found and any(key["table"] == parent and key["on_delete"] not in ("no action", "restrict") for key in about["keys"])]  # fmt: skip
+    return found
 
 
 def _cascades(systems: Systems, declared: DataSettings, seen: Surroundings, found: Aged) -> str:
@@ -241,7 +270,7 @@ def blockers(some: list[Aged], max_rows: int) -> list[str]:
             )
         elif one.rows > max_rows:
             found.append(f"{one.dataset}: {one.rows:,} rows are past their time, more than max_rows ({max_rows:,}). Give max_rows more, or partition the table by {one.store.match.older}.")  # fmt: skip
-    return found
+    return [*found, *refreshing.blockers(_views(some))]
 
 
 def steps(some: list[Aged], holds: str = "") -> list[Step]:
@@ -252,7 +281,12 @@ def steps(some: list[Aged], holds: str = "") -> list[Step]:
     for one in tables:
         made += [_drop(one, partition) for partition in one.partitions]
         made += [_batches(one, holds)] if one.in_batches > 0 else []
+    made += refreshing.steps(_views(tables), "rows that are past their time", needs_person=False)
     return [*made, *(_remove_former(one) for one in files)]
+
+
+def _views(some: Iterable[Aged]) -> list[refreshing.View]:
+    return refreshing.in_order(view for one in some for view in one.views)
 
 
 def none_older(one: Aged) -> Claim:
