@@ -145,6 +145,29 @@ def test_the_page_says_what_the_figures_say(project, tmp_path):
     assert not (tmp_path / "data/q.html").exists()
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["by its name", "as one of several"])
+def test_a_system_whose_secret_is_missing_is_not_run_and_the_others_are(project, tmp_path, named):
+    away = (
+        "  away: {kind: postgresql, url: 'postgresql://u@127.0.0.1:1/x', password: 'env:NOBODY_SET_THIS'}\n"
+    )
+    estate, contract = tmp_path / "estate.yaml", tmp_path / "contracts" / "shop.yaml"
+    first, second = estate.read_text().split("datasets:")
+    first = first.replace("systems: {app: ", "systems:\n  app: ").replace("}}", "}")
+    estate.write_text(f"{first}{away}datasets:{second}")
+    contract.write_text(CONTRACT.replace("{server: app, type: custom}", "{server: app, type: custom}, {server: away, type: custom}"))  # fmt: skip
+    project.reload()
+    outcome = run(project, "quality.check-contract", contract="shop", **({"system": "away"} if named else {}))
+    parts = {part.figures["rules"] - part.figures["not_run"]: part for part in outcome.parts}
+    assert len(parts) == len(outcome.parts) == (1 if named else 2)
+    missing = parts.pop(0)
+    assert {f.rule for f in missing.findings if f.rule.startswith("incident")} == {"incident-closed"}
+    reasons = {f.what for f in missing.findings if f.rule.endswith("not-run")}
+    assert reasons == {"Not run: away could not be opened, its secret is not there: Nothing is stored at env:NOBODY_SET_THIS."}  # fmt: skip
+    assert all(part.figures["passed"] == part.figures["rules"] for part in parts.values())
+    report = project.preview(project.catalogue.make("quality.report", {}))
+    assert report.figures["rules_not_run"] == missing.figures["rules"]
+
+
 def test_a_contract_that_was_damaged_is_reported_and_the_others_are_too(project, tmp_path):
     run(project, "quality.check-contract", contract="shop")
     (tmp_path / "contracts" / "other.yaml").write_text("kind: [")

@@ -75,3 +75,6 @@ class Catalog(Value):
     kind: str  # of the system: postgresql, mysql, sqlite, duckdb, folder, spark
     tables: dict[str, CatalogTable] = Field(default_factory=dict)  # by the physical name that was asked for
     down: str = ""  # why the system does not answer; then nothing is in `tables`
+    closed: str = (
+        ""  # why it could not even be opened: its secret is not there; nothing is in `tables` either
+    )

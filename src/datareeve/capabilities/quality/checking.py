@@ -12,11 +12,13 @@ from datareeve.capabilities.quality.counting import counted, pass_rate
 from datareeve.capabilities.quality.rule import Contract, Rule
 from datareeve.capabilities.quality.verdicts import Says, Verdict
 from datareeve.core import clock
+from datareeve.core.errors import DatareeveError, Unreachable
 from datareeve.core.operation import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from datareeve.core.operation import Reader
     from datareeve.systems.quality_desk import Desk
 
 WORK = "check"
@@ -37,7 +39,7 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 
     # First: a store that cannot be written is known before a database is read.
     desk.store.forget(clock.stamp(clock.now() - timedelta(days=desk.estate.quality.keep_days)))
-    results = running.run(desk.systems[read_on], compiled, contract.rules, desk.estate.quality, history)
+    results = running.run(_reader(desk, read_on), compiled, contract.rules, desk.estate.quality, history)
     before = _before(desk, contract, system)
     seen = _seen(desk, contract, system, tuple(given.get("rules") or ()), results.down)
 
@@ -52,6 +54,25 @@ def work(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     told = [*(_told(one) for one in found), *_findings(contract, system, results.verdicts, before)]
     return {**figures(results.verdicts), "incidents": sum(one.ended is None for one in found), "check_seconds": results.seconds,
             "snapshot": results.snapshot or "none", "snapshots": results.snapshots, "findings": [finding.model_dump(mode="json") for finding in told]}  # fmt: skip
+
+
+class _Shut:
+    """A system that could not be opened: it answers nothing, and says why."""
+
+    def __init__(self, name: str, error: DatareeveError) -> None:
+        self.name, self.kind, self._error = name, "", error
+
+    def read(self, action: str, /, **arguments: Any) -> Any:
+        """No answer. Errors: `Unreachable`."""
+        del action, arguments
+        raise Unreachable(self._error.code, f"{self.name} could not be opened: {self._error.what}")
+
+
+def _reader(desk: Desk, name: str) -> Reader:
+    try:
+        return desk.systems[name]
+    except DatareeveError as error:
+        return _Shut(name, error)
 
 
 # -- incidents -------------------------------------------------------------------------------------------------------------------------

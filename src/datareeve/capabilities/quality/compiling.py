@@ -141,6 +141,8 @@ def _asked_of(
     personal: Mapping[str, Mapping[str, str]],
 ) -> Ask:
     own = _own(rule, contract)
+    if catalog.closed:
+        return Ask(rule=rule.id, table=rule.table, not_run=catalog.closed)
     if catalog.down:
         return Ask(
             rule=rule.id, table=rule.table, not_run=f"{catalog.system} does not answer: {catalog.down}"

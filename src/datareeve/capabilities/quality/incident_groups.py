@@ -31,6 +31,7 @@ def groups(contract: Contract, system: str, verdicts: Sequence[Verdict], seen: S
     rules = {rule.id: rule for rule in contract.rules}
     broken = [Broken(rules[v.rule], v) for v in verdicts if v.says not in (Says.PASS, Says.NOT_YET)]
     grouping = _Grouping(broken)
+    grouping.take("closed", system, lambda b: _says(b, "could not be opened"))
     away = ("does not answer", ".unreachable", ".lost", *filter(None, [seen.down]))
     grouping.take("system-down", system, lambda b: _says(b, *away))
     named = {physical: name for name, physical in seen.tables.items()}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datareeve.capabilities.quality.rule import Contract, Rule
 
 CAUSES = {  # what an incident says of itself
+    "closed": "could not be opened",
     "system-down": "does not answer",
     "table-missing": "is not there",
     "schema-change": "has other columns than the contract",
@@ -139,7 +140,7 @@ class _Run(NamedTuple):
     def incident(self, cause: str, subject: str, ids: Sequence[str], before: Incident | None) -> Incident:
         """The incident of some broken rules, which goes on with one that stood open."""
         seen, rules = self.seen, [self.rules[id_] for id_ in ids]
-        table = rules[0].table if cause != "system-down" else ""
+        table = rules[0].table if cause not in ("closed", "system-down") else ""
         opened = before.opened if before else seen.at
         dataset = _dataset(self.system, seen.tables.get(table, table), seen.datasets)
         good = [seen.last_good[id_] for id_ in ids if id_ in seen.last_good]

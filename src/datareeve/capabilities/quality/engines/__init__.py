@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.quality.catalog import Catalog
-from datareeve.core.errors import BadInput, Unreachable
+from datareeve.core.errors import BadInput, DatareeveError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datareeve.capabilities.quality.engines.dialect import Dialect
-    from datareeve.core.operation import Reader
+    from datareeve.core.operation import Reader, Systems
 
 KINDS = {  # by kind of system: the module, and the dialect in it
     "postgresql": ("postgresql", "PostgresqlDialect"),
@@ -39,6 +39,23 @@ def catalog_of(reader: Reader, names: Sequence[str]) -> Catalog:
     except Unreachable as error:
         return Catalog(system=reader.name, kind=reader.kind, down=f"{error.code}: {error.what}")
     return found
+
+
+def catalog_of_named(systems: Systems, name: str, names: Sequence[str]) -> Catalog:
+    """The same of a system by its name; where it could not even be opened, why: its secret is not there, and that is no reason for others to wait.
+
+    Errors: `BadInput` `system.unknown`, `engine.no-tables`.
+    """
+    try:
+        reader = systems[name]
+    except DatareeveError as error:
+        kind = next((kind for kind in KINDS if name in systems.names(kind)), None)
+        if kind is None:
+            raise
+        secret = "its secret is not there" if error.code.startswith("secret.") else error.code
+        why = f"{name} could not be opened, {secret}: {error.what.rstrip('.')}"
+        return Catalog(system=name, kind=kind, closed=why)
+    return catalog_of(reader, names)
 
 
 def tables_of(reader: Reader) -> list[tuple[str, ...]]:

@@ -105,8 +105,7 @@ class CheckContract(Operation[CheckFacts]):
         )
 
     def _place(self, systems: Systems, contract: Contract, system: str, read_on: str) -> Place:
-        reader = systems[read_on]
-        catalog = engines.catalog_of(reader, sorted(tables_of(contract)))
+        catalog = engines.catalog_of_named(systems, read_on, sorted(tables_of(contract)))
         datasets = systems["estate"].read("get", where=["datasets"]) or {}
         told = told_columns(datasets, system)
         return Place(system=system, read_on=read_on, catalog=catalog, personal=told)
