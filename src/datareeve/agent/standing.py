@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from datareeve.agent.describe import size
 from datareeve.agent.report import Line, Report, report
 from datareeve.core import clock
 from datareeve.core.errors import DatareeveError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from datareeve.core.estate import Estate
     from datareeve.core.ledger import Ledger
-    from datareeve.core.operation import CatalogueView, Operation, Plan
+    from datareeve.core.operation import CatalogueView, Operation, Plan, Systems
 
 WINDOW = timedelta(days=30)
 LOOKS = dict.fromkeys(  # what looks at a system of that kind
@@ -249,6 +250,40 @@ def api_status(
     told = report(None, looked, figures=figures)
     not_here = Line(name="Health", text="not looked at here")
     return (told.model_copy(update={"title": "Status of AI APIs", "database": (not_here,)}),)
+
+
+def status_elsewhere(estate: Estate, systems: Systems) -> tuple[Report, ...]:
+    """Of every system that no health check is for: a folder by what lies in it, and others by name, so that none is left out silently."""
+    return tuple(
+        _folder_status(name, systems) if entry.kind == "folder" else _named_only(name, entry.kind)
+        for name, entry in estate.systems.items()
+        if entry.kind not in LOOKS and entry.kind not in API_KINDS
+    )
+
+
+def _folder_status(name: str, systems: Systems) -> Report:
+    """What of a folder of files can be looked at without reading a row."""
+    try:
+        seen = systems[name].read("server")
+    except DatareeveError as error:
+        return _plain(name, Line(name="Health", text=f"down: {error.what}"), {"health": "down"})
+    tables, files = seen["tables"], seen["files"]
+    what = f"{tables:,} {'table' if tables == 1 else 'tables'} in {files:,} {'file' if files == 1 else 'files'}, {size(seen['bytes'])}"
+    health = "healthy" if seen["tables"] else "empty"
+    figures = {"health": health, **{key: seen[key] for key in ("tables", "files", "bytes")}}
+    return _plain(name, Line(name="Health", text=f"{health}: a folder of {what}"), figures)
+
+
+def _named_only(name: str, kind: str) -> Report:
+    return _plain(name, Line(name="Health", text=f"not looked at here: a system of kind {kind}"), {})
+
+
+def _plain(name: str, line: Line, figures: dict[str, Any]) -> Report:
+    now = clock.stamp()
+    done = "failed" if figures.get("health") == "down" else "done"
+    looked = Outcome(run="", plan="", status=done, parts=(), started_at=now, ended_at=now)
+    told = report(None, looked, figures=figures)
+    return told.model_copy(update={"title": f"Status of {name}", "database": (line,), "status_reason": ""})
 
 
 def _look(

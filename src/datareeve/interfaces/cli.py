@@ -367,6 +367,7 @@ def status(*, common: Common = COMMON) -> int:
                 )
                 for name in looked_at
             ]
+            reports += standing.status_elsewhere(app.estate, app.systems)
             reports += standing.api_status(app.estate, app.catalogue, app.preview)
         none = [] if reports else [console.line(console.NOTHING_YET)]
         screen.show(reports, *none, *(console.markdown_view(report.markdown()) for report in reports))
