@@ -283,7 +283,9 @@ def _plain(name: str, line: Line, figures: dict[str, Any]) -> Report:
     done = "failed" if figures.get("health") == "down" else "done"
     looked = Outcome(run="", plan="", status=done, parts=(), started_at=now, ended_at=now)
     told = report(None, looked, figures=figures)
-    return told.model_copy(update={"title": f"Status of {name}", "database": (line,), "status_reason": ""})
+    return told.model_copy(
+        update={"title": f"Status of {name}", "database": (line,), "status_reason": "", "figures": figures}
+    )
 
 
 def _look(
