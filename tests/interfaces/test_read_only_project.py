@@ -82,6 +82,17 @@ def test_what_only_looks_still_does(project, capfd):
             assert told(capfd, project, *words)[0] == 2, words
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["with a store", "without"])
+def test_how_the_data_stands_says_what_is_to_be_done_where_its_store_cannot_be_written(project, capfd, known):
+    if known:
+        assert told(capfd, project, "run", "quality.report")[0] == 0
+    with read_only(project):
+        status, (out, err) = told(capfd, project, "run", "quality.report", "--plan")
+    assert (status, out, len(err.splitlines())) == (2, "", 2), err
+    assert err.startswith("quality-store.read-only: ")
+    assert "Give the right to write there" in err
+
+
 def test_what_a_dead_writer_left_in_its_log_is_read_where_it_can_be(project, tmp_path):
     ledger = open_ledger(f"sqlite:///{project}/.datareeve/ledger.sqlite")
     ledger.append("event", {"type": "x"})

@@ -112,7 +112,7 @@ class Database:
         self.dialect: Dialect = "postgresql" if where.startswith(POSTGRESQL) else "sqlite"
         self.path = None if self.dialect == "postgresql" else _sqlite_path(where, store)
         self._connect: Callable[[], Any] = (
-            (lambda: _connect_sqlite(self.path))
+            (lambda: _connect_sqlite(self.path, store))
             if self.path
             else (lambda: _connect_postgres(where, password, store))
         )
@@ -201,9 +201,18 @@ def _sqlite_path(where: str, store: Store) -> Path:
     return Path(path)
 
 
-def _connect_sqlite(path: Path | None) -> sqlite3.Connection:
-    """WAL, synchronous=FULL: a commit is on disk. The file holds sealed keys: only its owner may read it."""
+def _connect_sqlite(path: Path | None, store: Store) -> sqlite3.Connection:
+    """WAL, synchronous=FULL: a commit is on disk. The file holds sealed keys: only its owner may read it. Errors: `<store>.read-only`."""
     assert path is not None  # noqa: S101 - only called for a file
+    folder = next(one for one in path.absolute().parents if one.exists())
+    if not os.access(
+        folder, os.W_OK
+    ):  # a reader writes too: that it is there, and the tables where there are none
+        raise BadInput(
+            f"{store.code}.read-only",
+            f"The {store.words} cannot be used where nothing can be written: {folder}.",
+            f"Give the right to write there, or name another place under `{store.setting}` in estate.yaml.",
+        )
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
