@@ -8,7 +8,7 @@ import pytest
 
 import subject_rig
 from datareeve.core.operation import Effect
-from subject_rig import SECRET_CANARIES, SUBJECT
+from subject_rig import EMAIL, OTHER, SECRET_CANARIES, SUBJECT
 
 
 @pytest.fixture
@@ -347,3 +347,56 @@ def test_no_step_is_called_reversible_that_has_no_way_back(shop):
     steps = {step.id: step for step in plan.all_steps()}
     assert {"clear customers", "refresh app:public.people", "write the proof"} <= steps.keys()
     assert [step.id for step in steps.values() if step.effect is Effect.REVERSIBLE and not step.undo] == []
+
+
+# -- keys of several columns ---------------------------------------------------------------------------------------------------------------
+
+TENANTS = (
+    "CREATE TABLE parties (tenant int, no int, mail text, PRIMARY KEY (tenant, no))",
+    "CREATE TABLE deals (id int PRIMARY KEY, tenant int, no int, note text, FOREIGN KEY (tenant, no) REFERENCES parties)",
+    "CREATE TABLE deal_lines (deal int REFERENCES deals, payload jsonb)",
+    "CREATE TABLE hints (tenant int NOT NULL, no int, words text, FOREIGN KEY (tenant, no) REFERENCES parties ON DELETE CASCADE)",
+    f"INSERT INTO parties VALUES (1, {SUBJECT}, '{EMAIL}'), (1, {OTHER}, 'o@example.com')",
+    f"INSERT INTO deals VALUES (1, 1, {SUBJECT}, 'Xochipilli'), (2, 1, {OTHER}, 'n'), (3, 1, {SUBJECT}, 'x')",
+    """INSERT INTO deal_lines SELECT d, '{"to": "Xochipilli"}' FROM generate_series(1, 3) d""",
+    f"INSERT INTO hints VALUES (1, {SUBJECT}, 'Xochipilli'), (1, {OTHER}, 'w')",
+)
+PARTIES = {"system": "app", "table": "parties", "subject": "customer", "subject_key": "no", "personal": {"mail": "email"}}  # fmt: skip
+
+
+def test_references_of_several_columns_are_followed(shop):
+    shop.change(*TENANTS)
+    lines = {"system": "app", "table": "deal_lines", "personal": {"payload": "document"}}
+    deals = {"system": "app", "table": "deals", "personal": {"note": "free-text"}}
+    shop.save(datasets={"parties": PARTIES, "deals": deals, "deal-lines": lines}, processing={})
+    shop.reopen()
+    plan = shop.erasure()
+    assert plan.blockers == ()
+    assert {name: plan.figures[f"rows_{name}"] for name in ("parties", "deals", "deal-lines", "app:public.hints")} == {"parties": 1, "deals": 2, "deal-lines": 2, "app:public.hints": 1}  # fmt: skip
+    assert shop.apply(plan).status == "done"
+    assert shop.query("SELECT (SELECT count(*) FROM parties), (SELECT count(*) FROM deals), (SELECT count(*) FROM deal_lines), (SELECT count(*) FROM hints)") == [(1, 1, 1, 1)]  # fmt: skip
+    proof, _ = proof_of(shop)
+    assert "(tenant, no) IN (SELECT tenant, no FROM" in json.dumps(proof)
+
+
+def test_a_key_that_is_a_part_of_one_may_be_several_people_and_that_is_told(shop):
+    shop.change(*TENANTS)
+    shop.save(datasets={"parties": PARTIES}, processing={})
+    shop.reopen()
+    told = [finding.rule for finding in shop.erasure().findings]
+    assert "key-is-a-part" not in told
+    shop.change(f"INSERT INTO parties VALUES (2, {SUBJECT}, 'somebody.else@example.com')")
+    (finding,) = [one for one in shop.erasure().findings if one.rule == "key-is-a-part"]
+    assert "2 rows of parties" in finding.what
+    assert "(tenant, no)" in finding.what
+    exported = shop.plan("compliance.export-subject", subject="customer", key="file:key.txt")
+    assert "key-is-a-part" in [one.rule for one in exported.findings]
+
+
+def test_a_document_that_tells_a_person_within_says_how_it_is_reached(shop):
+    shop.change("CREATE TABLE events (id int, doc jsonb)")
+    events = {"system": "app", "table": "events", "subject": "customer", "personal": {"doc": "document"}}
+    shop.save(datasets={**shop.estate["datasets"], "events": events})
+    shop.reopen()
+    (finding,) = [one for one in shop.erasure().findings if one.subject == "events"]
+    assert "generated of what tells a person within doc" in finding.instead

@@ -44,6 +44,7 @@ class Within(Value):
     table: str
     column: str
     match: Match
+    along: tuple[str, ...] = ()  # the further columns of a key of several
 
 
 class Match(Value):
@@ -51,6 +52,7 @@ class Match(Value):
 
     column: str = ""  # holds the subject's key; with `within`: refers to that table
     within: Within | None = None
+    along: tuple[str, ...] = ()  # with `within`: the further columns that refer to it, in its order
     values: tuple[str, ...] = ()  # columns that are compared with the subject's identifying values
     older: str = ""  # a column with moments
     before: str = ""  # the moment, ISO 8601

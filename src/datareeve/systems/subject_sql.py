@@ -153,10 +153,10 @@ class Looking:
         conditions = []
         if match.within is not None:
             inner = self._match(match.within.match, match.within.table)
-            rows = (
-                f"SELECT {self.speech.name(match.within.column)} FROM {match.within.table} WHERE {inner.sql}"
-            )
-            conditions.append(Condition(f"{self.speech.name(match.column)} IN ({rows})", inner.parameters))
+            rows = f"SELECT {self._names(match.within.column, *match.within.along)} FROM {match.within.table} WHERE {inner.sql}"
+            refers = self._names(match.column, *match.along)
+            refers = f"({refers})" if match.along else refers
+            conditions.append(Condition(f"{refers} IN ({rows})", inner.parameters))
         elif match.column and self.sought is not None:
             conditions.append(self._keyed_by(match.column, source))
         if match.values:
@@ -173,6 +173,9 @@ class Looking:
             if spared.parameters:
                 conditions.append(Condition(f"({spared.sql}) IS NOT TRUE", spared.parameters))
         return _joined(conditions, " AND ") if conditions else NEVER
+
+    def _names(self, *columns: str) -> str:
+        return ", ".join(map(self.speech.name, columns))
 
     def _keyed_by(self, column: str, source: str) -> Condition:
         """The rows of the key, however the column's type writes it. PostgreSQL compares numbers and UUIDs as such, and keeps to its index."""

@@ -1,6 +1,6 @@
 """What a database's catalog says that an erasure depends on: columns, what refers to what and how, triggers; one shape for every engine.
 
-{table: {source, columns: {name: {type, nullable, generated}}, keys: [{columns, table, references, on_delete}], triggers: [name],
+{table: {source, columns: {name: {type, nullable, generated}}, primary: [column], keys: [{columns, table, references, on_delete}], triggers: [name],
  materialized: {view: {filenode, may, owner}}, kind}}; tables are named as the engine prints them, `source` is the quoted name.
 """
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PG_COLUMNS = """
 SELECT n.nspname AS s, c.relname AS t, c.relkind::text AS kind, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-       NOT a.attnotnull AS nullable, a.attgenerated <> '' AS generated
+       NOT a.attnotnull AS nullable, a.attgenerated <> '' AS generated,
+       EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary AND a.attnum = ANY (x.indkey)) AS of_key
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -54,9 +55,11 @@ SELECT DISTINCT bn.nspname AS s, bc.relname AS t, n.nspname AS vs, c.relname AS 
 ON_DELETE = {"a": "no action", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
 DUCKDB_COLUMNS = """
 SELECT c.schema_name AS s, c.table_name AS t, CASE WHEN v.view_name IS NULL THEN 'r' ELSE 'v' END AS kind, c.column_name AS name, c.data_type AS type,
-       c.is_nullable AS nullable, t.sql AS sql
+       c.is_nullable AS nullable, t.sql AS sql, p.names IS NOT NULL AND list_contains(p.names, c.column_name) AS of_key
   FROM duckdb_columns() c LEFT JOIN duckdb_views() v ON v.view_oid = c.table_oid AND v.schema_name = c.schema_name AND v.view_name = c.table_name
   LEFT JOIN duckdb_tables() t ON t.table_oid = c.table_oid AND t.schema_name = c.schema_name AND t.table_name = c.table_name
+  LEFT JOIN (SELECT table_oid, constraint_column_names AS names FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY' AND database_name = current_database()) p
+    ON p.table_oid = c.table_oid
  WHERE NOT c.internal AND c.database_name = current_database() ORDER BY 1, 2, c.column_index
 """
 DUCKDB_KEYS = """
@@ -136,8 +139,10 @@ def _made(rows: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
     made: dict[str, dict[str, Any]] = {}
     for row in rows:
         name = f"{row['s']}.{row['t']}" if "s" in row else row["t"]
-        table = made.setdefault(name, {"source": source_of(kind, name), "kind": row["kind"], "columns": {}, "keys": [], "triggers": [], "materialized": {}})  # fmt: skip
+        table = made.setdefault(name, {"source": source_of(kind, name), "kind": row["kind"], "columns": {}, "primary": [], "keys": [], "triggers": [], "materialized": {}})  # fmt: skip
         table["columns"][row["name"]] = {"type": row["type"], "nullable": bool(row["nullable"]), "generated": bool(row.get("generated"))}  # fmt: skip
+        if row.get("of_key"):
+            table["primary"].append(row["name"])
     return made
 
 

@@ -271,15 +271,14 @@ def test_a_second_reference_and_one_to_itself_are_looked_at():
     assert {also.column for also in told.values()} == {"id", "sender"}
 
 
-@pytest.mark.parametrize("rows", [2, None])
-def test_rows_of_others_that_would_go_along_block(rows):
+def test_rows_of_others_that_would_go_along_block():
     datasets = {"people": PEOPLE, "messages": dataset("messages")}
-    seen = facts(datasets, MESSAGES, {"people": 1}, referred={"messages": rows})
+    seen = facts(datasets, MESSAGES, {"people": 1}, referred={"messages": 2})
     (told,) = blockers(seen, set(), leave_held=False)
     assert "refer to public.people (ON DELETE CASCADE)" in told
 
 
-def test_a_reference_of_several_columns_cannot_be_followed():
+def test_a_reference_of_several_columns_is_followed():
     two = {
         "columns": ["tenant", "person"],
         "table": "public.people",
@@ -292,7 +291,9 @@ def test_a_reference_of_several_columns_cannot_be_followed():
         Surroundings(kinds={"app": "postgresql"}, tables={"app": tables}),
         "person",
     )
-    assert [(one.dataset, one.store) for one in found.referring] == [("app:public.x", None)]
+    (child,) = [place for place in found.places if not place.declared]
+    assert (child.name, child.store.mode, child.found) == ("app:public.x", "delete", "by cascade")
+    assert condition(child.store.match) == "(tenant, person) IN (SELECT tenant, id FROM quoted WHERE id = :key)"  # fmt: skip
 
 
 def test_what_is_found_by_values_that_others_share_needs_a_word():

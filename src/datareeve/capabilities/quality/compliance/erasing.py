@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.compliance import refreshing
 from datareeve.capabilities.quality.compliance.looking import ambiguous, values_of
-from datareeve.capabilities.quality.compliance.places import WRITTEN
+from datareeve.capabilities.quality.compliance.places import TELLING, WRITTEN
 from datareeve.capabilities.quality.compliance.proving import BUNDLE_STAYS, statement, why_it_stays
 from datareeve.core.operation import Call, Claim, Effect, Finding, Prediction, Severity, Step
 
@@ -353,8 +353,7 @@ def _of_others(facts: SubjectFacts, held: set[str]) -> list[str]:
         loosened = to.on_delete in ("set null", "set default") and to.dataset not in kept
         if (to.system, to.parent) not in going or loosened:
             continue
-        rows = "rows that cannot be counted (a reference of several columns)" if one.rows is None else f"{one.rows:,} further rows"  # fmt: skip
-        found.append(f"{to.dataset}: {rows} refer to {to.parent} (ON DELETE {to.on_delete.upper()}), whose rows are to go. Delete them first, give {to.parent} erasure: anonymise, or make that reference ON DELETE SET NULL.")  # fmt: skip
+        found.append(f"{to.dataset}: {one.rows:,} further rows refer to {to.parent} (ON DELETE {to.on_delete.upper()}), whose rows are to go. Delete them first, give {to.parent} erasure: anonymise, or make that reference ON DELETE SET NULL.")  # fmt: skip
     return found
 
 
@@ -391,6 +390,7 @@ def findings(facts: SubjectFacts, wanted: list[Counted], held: set[str]) -> list
             if held
         ),
         *_taken_up(facts),
+        *several(facts),
         *(_trigger(one) for one in wanted if one.place.triggers),
         *(_others(one) for one in facts.counted if one.others and (one in wanted or not one.rows)),
         *(finding for name, server in facts.servers.items() for finding in _server(name, server)),
@@ -415,6 +415,20 @@ def _taken_up(facts: SubjectFacts) -> list[Finding]:
     if not facts.unproven.runs:
         return []
     return [_info("erasure-without-proof", facts.sought.subject, f"{', '.join(facts.unproven.runs)} erased {gone:,} rows of {facts.who} and wrote no proof: this one names them too.")]  # fmt: skip
+
+
+def several(facts: SubjectFacts) -> list[Finding]:
+    """Tables of persons where the subject's key is only a part of what tells one row from another, and several rows have it: two tenants' 4711."""
+    found = []
+    for one in facts.counted:
+        place = one.place
+        primary = facts.tables.get(place.system, {}).get(place.table, {}).get("primary", [])
+        is_part = (
+            len(primary) > 1 and place.store.match.column in primary and place.store.match.within is None
+        )
+        if one.rows > 1 and is_part and any(kind in TELLING for kind in place.store.identifying.values()):
+            found.append(Finding(rule="key-is-a-part", subject=place.name, what=f"{one.rows:,} rows of {place.name} have this key, which is one column of its primary key ({', '.join(primary)}) and does not tell them apart: they may be several people, all of whom are meant.", instead="Where they are, give the table one column that tells a person (generated of these columns, say) and name that as subject_key."))  # fmt: skip
+    return found
 
 
 def _trigger(one: Counted) -> Finding:

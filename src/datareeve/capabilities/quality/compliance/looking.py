@@ -63,7 +63,7 @@ class Referred(Value):
     """Rows of others that refer to rows which are to go."""
 
     referring: Referring
-    rows: int | None  # None: they cannot be counted
+    rows: int
 
 
 class Hold(Value):
@@ -212,10 +212,10 @@ def _referred(systems: Systems, found: Places, counted: tuple[Counted, ...], sou
     for one in found.referring:
         if (one.system, one.parent) not in there:
             continue
-        rows = None if one.store is None else count(systems, one.system, one.store, asked)
+        rows = count(systems, one.system, one.store, asked)
         if rows and one.own is not None:
             rows -= count(systems, one.system, one.own, asked)
-        if rows is None or rows > 0:
+        if rows > 0:
             told.append(Referred(referring=one, rows=rows))
     return tuple(told)
 

@@ -66,7 +66,7 @@ class Referring(Value):
     parent: str
     dataset: str  # that the table is declared as; else SYSTEM:TABLE
     on_delete: str
-    store: Store | None  # the rows; None where the reference has several columns, which is not followed
+    store: Store  # the rows
     own: Store | None = None  # those of them that are the subject's anyway
 
 
@@ -184,7 +184,7 @@ class _Search:
             return self._no_table(name, one.system, table, about["kind"])
         matched = self._match(one, table, list(about["columns"]))
         if matched is None:
-            return self._no_way(name)
+            return self._no_way(name, one)
         match, found = matched
         store = self._store(name, one, match, about["columns"])
         if isinstance(store, Unreached):
@@ -220,7 +220,7 @@ class _Search:
         elif key:
             return Unreached(dataset=name, why=f"its files have no column {key}", instead="Correct subject_key.", blocks=True)  # fmt: skip
         else:
-            return self._no_way(name)
+            return self._no_way(name, one)
         mode = one.erasure or ("anonymise" if found == "in text" else "delete")
         put = (
             {}
@@ -231,7 +231,15 @@ class _Search:
         store = Store(dataset=name, table=one.table, form=form, match=match, mode=mode, set=put, identifying=self._identifying(one, columns) if found != "in text" else {})  # fmt: skip
         return Place(system=one.system, kind="folder", store=store, found=found)
 
-    def _no_way(self, name: str) -> Unreached:
+    @staticmethod
+    def _no_way(name: str, one: Dataset) -> Unreached:
+        inner = [column for column, category in one.personal.items() if category == "document"]
+        if inner:
+            return Unreached(
+                dataset=name,
+                why=f"who it is about stands within {inner[0]}, and no column of its own tells one subject from another",
+                instead=f"Add a column generated of what tells a person within {inner[0]} (the e-mail address, the key), and declare it: under personal, or as subject_key.",
+            )
         return Unreached(
             dataset=name,
             why="nothing in it tells one subject from another: no key, no reference, no identifying column",
@@ -254,23 +262,16 @@ class _Search:
             return None
         found = []
         for key in self.seen.tables[system][table]["keys"]:
-            if len(key["columns"]) != 1 or key["table"] in seen or key["table"] == table:
+            if key["table"] in seen or key["table"] == table:
                 continue
-            column, refers = key["columns"][0], key["references"][0]
             owner = self.declared.datasets.get(self.by_table.get((system, key["table"]), ""))
             if owner is not None and owner.subject == self.subject and owner.subject_key:
-                if refers == owner.subject_key:
-                    return Match(column=column)
-                found.append(
-                    self._through(system, key["table"], column, refers, Match(column=owner.subject_key))
-                )
+                if key["references"] == [owner.subject_key]:
+                    return Match(column=key["columns"][0])
+                found.append(through(self.seen.tables[system], key, Match(column=owner.subject_key)))
             elif (further := self._path(system, key["table"], seen | {table})) is not None:
-                found.append(self._through(system, key["table"], column, refers, further))
+                found.append(through(self.seen.tables[system], key, further))
         return min(found, key=_depth, default=None)
-
-    def _through(self, system: str, table: str, column: str, refers: str, match: Match) -> Match:
-        source = self.seen.tables[system][table]["source"]
-        return Match(column=column, within=Within(table=source, column=refers, match=match))
 
     def _inherited_key(self, one: Dataset, columns: list[str]) -> str | None:
         """The key's name in what a dataset is made of, where it has a column of that name."""
@@ -361,29 +362,27 @@ class _Search:
 
     def _other(self, parent: Place, place: Place | None, table: str, key: dict[str, Any]) -> Iterator[Referring]:  # fmt: skip
         name = place.name if place else self.by_table.get((parent.system, table), f"{parent.system}:{table}")
-        store, own = None, None
-        if len(key["columns"]) == 1:
-            match = self._by_key(parent, key)
-            if place is not None and place.store.match == match and table != parent.table:
-                return
-            label = f"{name}.{key['columns'][0]}"
-            store = Store(dataset=label, table=table, match=match)
-            own = None if place is None else Store(dataset=label, table=table, match=match.model_copy(update={"also": place.store.match}), identifying=place.store.identifying)  # fmt: skip
+        match = self._by_key(parent, key)
+        if place is not None and place.store.match == match and table != parent.table:
+            return
+        label = f"{name}.{'+'.join(key['columns'])}"
+        store = Store(dataset=label, table=table, match=match)
+        own = None if place is None else Store(dataset=label, table=table, match=match.model_copy(update={"also": place.store.match}), identifying=place.store.identifying)  # fmt: skip
         yield Referring(system=parent.system, table=table, parent=parent.table, dataset=name, on_delete=key["on_delete"], store=store, own=own)  # fmt: skip
 
     def _by_key(self, parent: Place, key: dict[str, Any]) -> Match:
-        column, refers = key["columns"][0], key["references"][0]
-        if refers == parent.store.match.column and parent.store.match.within is None:
-            return Match(column=column)
-        return self._through(parent.system, parent.table, column, refers, parent.store.match)
+        if key["references"] == [parent.store.match.column] and parent.store.match.within is None:
+            return Match(column=key["columns"][0])
+        return through(self.seen.tables[parent.system], key, parent.store.match)
 
     def _child(self, parent: Place, table: str, about: dict[str, Any]) -> Place | None:
         for key in about["keys"]:
-            if key["table"] != parent.table or len(key["columns"]) != 1 or about["kind"] not in ("r", "p"):
+            if key["table"] != parent.table or about["kind"] not in ("r", "p"):
                 continue
-            column, match = key["columns"][0], self._by_key(parent, key)
-            mode = {"cascade": "delete", "set null": "anonymise"}.get(key["on_delete"], "keep")
-            put = {column: "null"} if mode == "anonymise" else {}
+            match = self._by_key(parent, key)
+            emptied = [column for column in key["columns"] if about["columns"].get(column, {}).get("nullable", True)]  # fmt: skip
+            mode = {"cascade": "delete", "set null": "anonymise" if emptied else "keep"}.get(key["on_delete"], "keep")  # fmt: skip
+            put = dict.fromkeys(emptied, "null") if mode == "anonymise" else {}
             store = Store(dataset=f"{parent.system}:{table}", table=table, match=match, mode=mode, set=put)
             return Place(system=parent.system, kind=parent.kind, store=store, found="by cascade", table=table, declared=False,
                          parents=tuple({one["table"] for one in about["keys"] if one["table"] != table}), triggers=tuple(about["triggers"]))  # fmt: skip
@@ -394,6 +393,13 @@ class _Search:
 
         kind = self.seen.kinds.get(one.system)
         return named(self.seen.tables.get(one.system, {}), one.table, kind) if kind in TABLES else None
+
+
+def through(tables: dict[str, dict[str, Any]], key: dict[str, Any], match: Match) -> Match:
+    """The rows that refer to meant rows of another table by a key, of one column or of several."""
+    (column, *along), (refers, *further) = key["columns"], key["references"]
+    within = Within(table=tables[key["table"]]["source"], column=refers, along=tuple(further), match=match)
+    return Match(column=column, along=tuple(along), within=within)
 
 
 def _depth(match: Match) -> int:

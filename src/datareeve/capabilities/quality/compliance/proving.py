@@ -109,7 +109,11 @@ def statement(one: Counted) -> str:
 def condition(match: Any) -> str:
     """A match in words of SQL, with `:key` for the subject."""
     if match.within is not None:
-        return f"{match.column} IN (SELECT {match.within.column} FROM {match.within.table} WHERE {condition(match.within.match)})"
+        refers, keys = (
+            ", ".join((match.column, *match.along)),
+            ", ".join((match.within.column, *match.within.along)),
+        )
+        return f"{f'({refers})' if match.along else refers} IN (SELECT {keys} FROM {match.within.table} WHERE {condition(match.within.match)})"
     if match.values:
         return " OR ".join(f"{column} = :{column}_of_the_subject" for column in match.values)
     return f"{match.column} = :key"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality.compliance import refreshing
 from datareeve.capabilities.quality.compliance.looking import surroundings
-from datareeve.capabilities.quality.compliance.places import TABLES, WRITTEN, Surroundings
+from datareeve.capabilities.quality.compliance.places import TABLES, WRITTEN, Surroundings, through
 from datareeve.core import clock
 from datareeve.core.errors import DatareeveError
 from datareeve.core.operation import Call, Claim, Effect, Finding, Prediction, Severity, Step
 from datareeve.core.value import Value
-from datareeve.systems.subject_shapes import Match, Store, Within
+from datareeve.systems.subject_shapes import Match, Store
 from datareeve.systems.subject_tables import named
 
 if TYPE_CHECKING:
@@ -199,16 +199,14 @@ def _cascades(systems: Systems, declared: DataSettings, seen: Surroundings, foun
         for table, key in ((table, key) for table, about in tables.items() for key in about["keys"] if key["table"] == parent):  # fmt: skip
             if key["on_delete"] in ("no action", "restrict"):
                 continue
-            if len(key["columns"]) != 1:
-                return f"{table} refers to it by several columns ON DELETE {key['on_delete'].upper()}, which is not followed"
-            through = Match(column=key["columns"][0], within=Within(table=tables[parent]["source"], column=key["references"][0], match=match))  # fmt: skip
-            store = Store(dataset=table, table=table, match=through)
+            referring = through(tables, key, match)
+            store = Store(dataset=table, table=table, match=referring)
             rows = systems[found.system].read("subject_counts", stores=[store.model_dump(mode="json", exclude_defaults=True)])[table]  # fmt: skip
             if rows and (why := _stays(declared, names.get(table), key["on_delete"], found)):
                 return f"{rows:,} rows of {table} would go or change with it (ON DELETE {key['on_delete'].upper()}), and {why}"
             if rows and key["on_delete"] == "cascade" and table not in done:
                 done.add(table)
-                waiting.append((table, through))
+                waiting.append((table, referring))
     return ""
 
 

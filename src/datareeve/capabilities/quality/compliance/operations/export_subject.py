@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.quality.compliance import declared as estate
+from datareeve.capabilities.quality.compliance.erasing import several
 from datareeve.capabilities.quality.compliance.inputs import KeyReference  # noqa: TC001 - a field's type
 from datareeve.capabilities.quality.compliance.looking import Counted, SubjectFacts, ambiguous, look
 from datareeve.core.operation import (
@@ -144,6 +145,7 @@ class ExportSubject(Operation[ExportFacts]):
         return (
             *(Finding(rule="subject-not-reached", subject=one.dataset, what=f"{one.dataset} is not searched: {one.why}.", instead=one.instead) for one in found.unreached),
             *(Finding(rule="shared-identifiers", subject=name, what=f"Rows of {name} are left out: other people's rows hold the same values, and whose these are nobody can say (article 15(4)).", instead="Give that dataset a subject_key.") for name in sorted(ambiguous(found))),
+            *several(found),
             *(Finding(rule="no-purpose", subject=name, what=f"The register of processing names no purpose of {name}: the person is owed one (article 15(1)(a)).", instead="Name it under processing in estate.yaml.") for name in unknown),
             *(Finding(rule="others-in-text", subject=name, what=f"Lines of {name} may name other people too.", instead="Look through them before the file is handed over (article 15(4)).", severity=Severity.INFO) for name in text),
         )  # fmt: skip
