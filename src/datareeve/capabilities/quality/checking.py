@@ -274,7 +274,7 @@ def said(rule: Rule, verdict: Verdict) -> str:
         return f"{of} {'breaks' if verdict.failing == 1 else 'break'} it{about}.{named if unnamed else ''}"
     if rule.unit == "seconds" and verdict.figure is not None:
         most = rule.bounds.at_most if rule.bounds.at_most is not None else rule.bounds.below
-        return f"It is {spell(verdict.figure)} old{f'; at most {spell(most)} is asked' if most else ''}."
+        return f"It is {spell(verdict.figure)} old{f'; it may be at most {spell(most)}' if most else ''}."
     if rule.kind in ("learned", "volume") and verdict.reason:  # which says the figure, and what was expected
         return f"It is {verdict.reason.rstrip('.')}."
     bounds = f"; {rule.bounds.words} is asked" if rule.bounds.words else ""

@@ -152,7 +152,7 @@ def test_equal_is_said_with_the_columns_that_were_not_compared(app):
     wanted = Reconcile(left="shop", right="warehouse", table="customers")
     part = app.apply(app.preview(wanted), by="tester", approved=True).parts[0]
     assert [one.what for one in part.findings if one.rule == "equal-but-for"] == [
-        "They are equal but for 1 columns that were not compared: right loaded."
+        "They are equal but for 1 column that was not compared: right loaded."
     ]
     on_purpose = wanted.model_copy(update={"leave_out": ("loaded",)})
     part = app.apply(app.preview(on_purpose), by="tester", approved=True).parts[0]

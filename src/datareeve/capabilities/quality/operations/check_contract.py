@@ -9,6 +9,7 @@ from pydantic import Field
 from datareeve.capabilities.quality import checking, contract_files, engines
 from datareeve.capabilities.quality.catalog import Catalog, CatalogTable  # noqa: TC001 - the type of a field, which pydantic reads
 from datareeve.capabilities.quality.compiling import Compiled, compile_contract
+from datareeve.capabilities.quality.counting import counted
 from datareeve.capabilities.quality.engines.places import DEFAULTS, elsewhere, parts
 from datareeve.capabilities.quality.rule import Contract  # noqa: TC001 - as above
 from datareeve.core.errors import BadInput
@@ -160,7 +161,7 @@ class CheckContract(Operation[CheckFacts]):
             operation=self.name,
             inputs=own.inputs(),
             findings=tuple(_by_name(name, table, place.system) for name, table in sorted(place.catalog.tables.items()) if elsewhere(name, table.place)),
-            summary=f"Check {len(contract.rules)} rules of {contract.name} on {place.system}: {proved} proved by the catalog, {len(compiled.statements)} statements"
+            summary=f"Check {counted(len(contract.rules), 'rule')} of {contract.name} on {place.system}: {proved} proved by the catalog, {counted(len(compiled.statements), 'statement')}"
             + (f", {cannot} cannot be run" if cannot else "") + ".",
             steps=(self._step(facts, place, compiled),),
             checks=self._checks(contract.name, place.system),

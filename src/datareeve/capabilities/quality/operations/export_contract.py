@@ -9,6 +9,7 @@ from pydantic import Field
 from datareeve.capabilities.quality import contract_files
 from datareeve.capabilities.quality.contracts import formats, storing
 from datareeve.capabilities.quality.contracts.read import read
+from datareeve.capabilities.quality.counting import counted
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
 from datareeve.core.value import Value
@@ -113,7 +114,7 @@ class ExportContract(Operation[ExportFacts]):
             return str(self.table)
         if self.table is None and len(names) == 1:
             return names[0]
-        what = f"has no table {self.table!r}" if self.table else f"has {len(names)} tables"
+        what = f"has no table {self.table!r}" if self.table else f"has {counted(len(names), 'table')}"
         raise BadInput(
             "contract.no-table",
             f"The contract {contract.name} {what}.",
@@ -133,7 +134,7 @@ class ExportContract(Operation[ExportFacts]):
         )
         return storing.plan(
             self, facts.path, facts.text, facts.before, standing=facts.standing, replace=self.replace,
-            summary=f"Export {self.contract} as {self.format} to {facts.path}; {len(facts.left)} rules are not held by it.",
+            summary=f"Export {self.contract} as {self.format} to {facts.path}; {counted(len(facts.left), 'rule')} {'is' if len(facts.left) == 1 else 'are'} not held by it.",
             why=f"Whoever works with {self.format} has the contract's rules.",
             findings=findings, figures={"rules": facts.rules, "not_held": len(facts.left)},
         )  # fmt: skip

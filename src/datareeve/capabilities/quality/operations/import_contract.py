@@ -10,6 +10,7 @@ from pydantic import Field
 from datareeve.capabilities.quality.contracts import formats, servers, storing
 from datareeve.capabilities.quality.contracts.read import read
 from datareeve.capabilities.quality.contracts.write import new_contract
+from datareeve.capabilities.quality.counting import counted
 from datareeve.capabilities.quality.rule import Contract, Unsupported  # noqa: TC001 - pydantic reads it
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity, Systems
@@ -133,7 +134,7 @@ class ImportContract(Operation[ImportFacts]):
         }
         return storing.plan(
             self, facts.path, facts.text, facts.before, standing=facts.standing, replace=self.replace,
-            summary=f"Import {self.path} ({facts.format}) as {facts.path}: {len(facts.contract.rules)} rules, {len(facts.left)} checks that are not executed.",
+            summary=f"Import {self.path} ({facts.format}) as {facts.path}: {counted(len(facts.contract.rules), 'rule')}, {counted(len(facts.left), 'check')} that {'is' if len(facts.left) == 1 else 'are'} not executed.",
             why=f"What {self.path} asks is asked on every engine, in the open standard.",
             findings=findings, figures=figures,
         )  # fmt: skip

@@ -9,6 +9,7 @@ from pydantic import Field
 from datareeve.capabilities.quality import engines, profile
 from datareeve.capabilities.quality.contracts import proposing, servers, storing
 from datareeve.capabilities.quality.contracts.read import read
+from datareeve.capabilities.quality.counting import counted
 from datareeve.capabilities.quality.engines.places import DEFAULTS, choose, goes_by
 from datareeve.core import clock
 from datareeve.core.errors import BadInput
@@ -129,7 +130,7 @@ class ProposeContract(Operation[ProposeFacts]):
         ]
         return storing.plan(
             self, facts.path, facts.text, facts.before, standing=facts.standing, replace=self.replace,
-            summary=f"Draft a contract of {len(contract.rules)} rules for {len(contract.tables)} tables of {self.system}, {facts.rows:,} rows: {facts.path}.",
+            summary=f"Draft a contract of {counted(len(contract.rules), 'rule')} for {counted(len(contract.tables), 'table')} of {self.system}, {counted(facts.rows, 'row')}: {facts.path}.",
             why="What the data looks like is written down as rules, with evidence, for a person to review.",
             findings=(*left, *sampled),
             figures={"rules": len(contract.rules), "tables": len(contract.tables), "rows_profiled": facts.rows},

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.quality.counting import counted
 from datareeve.capabilities.quality.likely_personal import likely_personal
 from datareeve.capabilities.quality.reconcile import outcome, planning, tables
 from datareeve.capabilities.quality.reconcile.pairing import Choices
@@ -140,7 +141,7 @@ class Reconcile(Operation[ReconcileFacts]):
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
-            summary=f"Compare {compared} columns of {place}, {keyed}." if not prepared.problems else f"{place} cannot be compared.",
+            summary=f"Compare {counted(compared, 'column')} of {place}, {keyed}." if not prepared.problems else f"{place} cannot be compared.",
             steps=() if prepared.problems else (self._step(facts, prepared),),
             checks=() if prepared.problems else (self._equal(facts, prepared),),
             findings=_beforehand(facts, prepared),
