@@ -400,3 +400,39 @@ def test_a_document_that_tells_a_person_within_says_how_it_is_reached(shop):
     shop.reopen()
     (finding,) = [one for one in shop.erasure().findings if one.subject == "events"]
     assert "generated of what tells a person within doc" in finding.instead
+
+
+# -- damaged files -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["cut off", "within"])
+@pytest.mark.parametrize("part", [1, 2])
+def test_a_damaged_file_blocks_by_its_name_and_hides_nothing_else(shop, damage, part):
+    path = shop.folder / f"lake/events/part-{part}.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(
+        whole[:900] if damage == "cut off" else whole[:60] + bytes(len(whole) - 2060) + whole[-2000:]
+    )
+    plan = shop.erasure()
+    (blocker,) = plan.blockers
+    assert blocker.startswith("events: ")
+    assert path.name in blocker
+    assert "Restore it from a backup" in blocker
+    assert plan.figures["rows_customers"] == 1
+    assert shop.plan("compliance.register-processing").steps
+    path.write_bytes(whole)
+    assert shop.erasure().blockers == ()
+
+
+def test_damage_that_only_a_rewriting_meets_leaves_every_file_as_it_was(shop):
+    path = shop.folder / "lake/events/part-1.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:60] + bytes(2000) + whole[2060:])  # the first column, which is not searched
+    before = shop.data_bytes()
+    outcome = shop.apply(shop.erasure())
+    assert outcome.status == "failed"
+    assert "part-1.parquet cannot be read to its end" in str(outcome.parts[0].reason)
+    assert shop.data_bytes() == before
+    assert shop.query(f"SELECT count(*) FROM customers WHERE id = {SUBJECT}") == [(1,)]
+    path.write_bytes(whole)
+    assert shop.apply(shop.erasure()).status == "done"

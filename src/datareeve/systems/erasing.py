@@ -50,14 +50,14 @@ class Subjects(Adapter):
         from datareeve.systems.subject_files import form_of, unfit  # noqa: PLC0415 - beside its reader
 
         source = self._source(table)
-        files = source.files()
+        files, unread = source.files(), unfit(source)
         return {
             "files": len(files),
             "bytes": sum(path.stat().st_size for path in files),
             "forms": sorted({form_of(path) for path in files}),
-            "columns": self._file_columns(files),
+            "columns": [] if unread else self._file_columns(files),
             "left": [path.name for path in source.formers()],
-            "unread": unfit(source),
+            "unread": unread,
         }
 
     @reads

@@ -46,6 +46,8 @@ FORMER_NAME = re.compile(
 TOGETHER = 1 << 14  # bytes of a file that are let pass, or are looked at line by line
 LOOKED_AT = 1 << 20  # bytes of a file whose form is looked at
 PARQUET = (".parquet", ".pq")
+PARQUET_MARK = b"PAR1"  # its first bytes, and its last
+DAMAGED = "files.damaged"
 JSON_LINES = (".jsonl", ".ndjson")
 CSV = (".csv", ".tsv")
 MOST_LINES = 100_000  # of one subject, that are shown at once
@@ -149,8 +151,18 @@ def _unfit(path: Path) -> str:
     if path.suffix.lower() in UNREAD:
         return f"a file of form {path.suffix.lower()}"
     if form_of(path) == "parquet":
-        return ""
+        return "" if _is_whole(path) else f"a damaged Parquet file ({path.name})"
     return _unfit_bytes(path)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a Parquet file has its end: what was cut off has not. What is damaged within is found when it is read."""
+    if path.stat().st_size < 3 * len(PARQUET_MARK):
+        return False
+    with path.open("rb") as file:
+        begins = file.read(len(PARQUET_MARK))
+        file.seek(-len(PARQUET_MARK), 2)
+        return begins == file.read() == PARQUET_MARK
 
 
 def _unfit_bytes(path: Path) -> str:
@@ -597,6 +609,7 @@ class _parquet:  # noqa: N801 - used as a context
 
         self.path = path
         self._errors = _driver().Error
+        self._unreadable = (_driver().InvalidInputException, _driver().SerializationException, _driver().InternalException)  # fmt: skip
         self._connection = _driver().connect(config={"threads": "2"})
         self.source = f"read_parquet('{str(path).replace(chr(39), chr(39) * 2)}', hive_partitioning = false, union_by_name = false)"
 
@@ -645,6 +658,9 @@ class _parquet:  # noqa: N801 - used as a context
         try:
             return act()
         except self._errors as error:
+            # What a codec says of bytes it did not write is an error of no kind.
+            if isinstance(error, self._unreadable) or type(error) is self._errors:
+                raise Failed(DAMAGED, f"{self.path.name} cannot be read to its end: it is damaged, or no Parquet file.", "Restore it from a backup, or take it out of the folder: whose data it holds nobody can say.") from None  # fmt: skip
             raise translate(error, self.path.name, self.path.name, late=False) from None
 
 

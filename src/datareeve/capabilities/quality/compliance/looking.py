@@ -17,9 +17,10 @@ from datareeve.capabilities.quality.compliance.places import (
     Unreached,
     find,
 )
-from datareeve.core.errors import BadInput, DatareeveError
+from datareeve.core.errors import BadInput, DatareeveError, Failed
 from datareeve.core.value import Value
 from datareeve.systems.keyed import MARK_HEX
+from datareeve.systems.subject_files import DAMAGED
 from datareeve.systems.subject_shapes import Match, Sought, Store, Trace
 from datareeve.systems.subject_tables import source_of
 
@@ -128,12 +129,12 @@ def look(systems: Systems, declared: DataSettings, subject: str, reference: str)
     seen = surroundings(systems, declared)
     found = find(declared, seen, subject)
     sought = _who(systems, found, subject, reference, _names(declared, subject))
-    counted = tuple(_counted(systems, place, sought) for place in found.places)
+    counted, damaged = _counted_all(systems, found, sought)
     return SubjectFacts(
         sought=sought,
         counted=counted,
         referred=_referred(systems, found, counted, sought),
-        unreached=found.unreached,
+        unreached=(*found.unreached, *damaged),
         tables={name: tables for name, tables in seen.tables.items() if found.of(name)},
         registered=register_of(declared, [one.place.name for one in counted]),
         left={
@@ -180,7 +181,12 @@ def _who(systems: Systems, found: Places, subject: str, reference: str, names: l
     traces = {trace.digest: trace for trace in (*first.traces, *_unproven(systems, first).traces)}
     for place in found.places:
         if place.store.identifying and not place.store.match.values:
-            told = systems[place.system].read("subject_identifiers", store=_plain(place.store), sought=first.model_dump(mode="json"))  # fmt: skip
+            try:
+                told = systems[place.system].read("subject_identifiers", store=_plain(place.store), sought=first.model_dump(mode="json"))  # fmt: skip
+            except Failed as error:
+                if error.code != DAMAGED:  # it is told where its rows are counted
+                    raise
+                continue
             traces |= {one["digest"]: Trace.model_validate(one) for one in told}
     return first.model_copy(update={"traces": tuple(traces[digest] for digest in sorted(traces))})
 
@@ -191,6 +197,19 @@ def _unproven(systems: Systems, sought: Sought) -> Unproven:
 
 def _gone(one: Counted, unproven: Unproven) -> Counted:
     return one.model_copy(update={"gone": max(unproven.rows.get(one.place.name, 0) - one.rows, 0)})
+
+
+def _counted_all(systems: Systems, found: Places, sought: Sought) -> tuple[tuple[Counted, ...], list[Unreached]]:  # fmt: skip
+    """Every place with its rows; a file that cannot be read blocks, and hides nothing of the others."""
+    counted, damaged = [], []
+    for place in found.places:
+        try:
+            counted.append(_counted(systems, place, sought))
+        except Failed as error:
+            if error.code != DAMAGED:
+                raise
+            damaged.append(Unreached(dataset=place.name, why=error.what.rstrip("."), instead=error.remedy, blocks=True))  # fmt: skip
+    return tuple(counted), damaged
 
 
 def _counted(systems: Systems, place: Place, sought: Sought) -> Counted:

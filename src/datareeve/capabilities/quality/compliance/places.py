@@ -204,7 +204,7 @@ class _Search:
     def _in_files(self, name: str, one: Dataset) -> Place | Unreached:
         about = self.seen.files.get(name, {})
         if about.get("unread"):
-            return Unreached(dataset=name, why=f"there is {', '.join(about['unread'])}, which is not searched and not written anew", instead="Parquet, CSV of one head, JSON lines and text in UTF-8 or Latin-1 are, as they are or packed by gzip.", blocks=True)  # fmt: skip
+            return Unreached(dataset=name, why=f"there is {', '.join(about['unread'])}, which is not searched and not written anew", instead="Parquet, CSV of one head, JSON lines and text in UTF-8 or Latin-1 are, as they are or packed by gzip. Restore it from a backup where it is damaged, or take it out of the folder.", blocks=True)  # fmt: skip
         if not about.get("forms"):
             return Unreached(dataset=name, why=f"no file of {one.system} is called {one.table}", instead="Correct the table, mount the folder, or take the dataset out of estate.yaml.", blocks=True)  # fmt: skip
         forms = set(about.get("forms", ()))
