@@ -248,6 +248,28 @@ def test_two_incidents_that_turn_out_to_be_one_are_not_told_as_over():
     assert (absorbed.id, absorbed.ended, absorbed.part_of) == (stood[1].id, NOW, going.id)
 
 
+def test_a_table_that_came_back_is_over_though_a_column_of_it_is_wrong():
+    gone = {rule.id.replace("-", "_"): not_run(rule.id, "app has no table public.orders") for rule in RULES if rule.table == "orders"}  # fmt: skip
+    (missing,) = looked(Seen(at=BEFORE), **gone)
+    found = looked(Seen(at=NOW, open=(missing,)), amount=fails("amount", failing=3))
+    assert [(one.cause, one.ended, one.part_of) for one in found] == [("values", None, ""), ("table-missing", NOW, "")]  # fmt: skip
+
+
+def test_rows_that_are_there_twice_are_called_that_whatever_else_is_unique_of_them():
+    rules = (Rule(id="id", kind="unique", table="t", columns=("id",)), Rule(id="no", kind="unique", table="t", columns=("no",)))  # fmt: skip
+    contract = Contract(name="c", id="c", version="1", tables=(Table(name="t", physical_name="t", key=("id",)),), rules=rules)  # fmt: skip
+    both = [fails("id", failing=3, checked=900), fails("no", failing=3, checked=900)]
+    (rows,) = incidents(contract, "app", both, Seen(at=NOW))
+    assert rows.words == "t holds rows more than once: 2 rules"
+    (values,) = incidents(contract, "app", both[1:], Seen(at=NOW))
+    assert values.words == "t.no holds values more than once: 1 rule"
+
+
+def test_too_many_rows_are_called_that():
+    (found,) = looked(many=fails("many", figure=300))
+    assert found.words == "orders has another number of rows than is asked: 1 rule"
+
+
 def test_an_incident_that_opens_again_is_another():
     (first,) = looked(Seen(at=BEFORE), amount=fails("amount", failing=3))
     (second,) = looked(Seen(at=NOW), amount=fails("amount", failing=3))

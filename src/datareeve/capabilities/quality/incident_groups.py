@@ -179,12 +179,18 @@ def _subject(group: Sequence[Broken], keys: Mapping[str, set[str]]) -> str:
     """'orders.total', 'orders (total, unit_price)', 'items.amount and orders.total': columns that a rule of their own is about come first."""
     if len(group) == 1 and group[0].rule.kind == "sql":  # what it is about, only its name says
         return f"{group[0].rule.table} ({group[0].rule.id})"
+    if any(_of_key(one.rule, keys) for one in group) and {one.rule.kind for one in group} <= TWICE:
+        return group[0].rule.table  # whole rows are there twice, and with them whatever else should be unique
     found: dict[str, dict[str, None]] = {}
     for one in sorted(group, key=lambda one: len(one.rule.columns) != 1):
         columns = found.setdefault(one.rule.table, {})
-        whole = one.rule.kind in TWICE and (len(one.rule.columns) != 1 or set(one.rule.columns) == keys.get(one.rule.table))  # fmt: skip
-        columns |= {} if whole else dict.fromkeys(one.rule.columns)
+        columns |= {} if _of_key(one.rule, keys) else dict.fromkeys(one.rule.columns)
     return " and ".join(_placed(table, list(columns)) for table, columns in found.items())
+
+
+def _of_key(rule: Rule, keys: Mapping[str, set[str]]) -> bool:
+    """Whether it says that each row of its table is there once."""
+    return rule.kind in TWICE and (len(rule.columns) != 1 or set(rule.columns) == keys.get(rule.table))
 
 
 def _placed(table: str, columns: Sequence[str]) -> str:

@@ -25,10 +25,10 @@ WORDS = {  # what a broken rule of a kind means, beginning with a verb; some by 
 PLURAL = (("holds", "hold"), ("has", "have"), ("breaks", "break"), ("refers", "refer"), ("does", "do"))
 
 
-def what(rules: Sequence[Rule]) -> str:
-    """'holds NULL and values out of range and has another mean than is asked'; of several tables in the plural."""
+def what(rules: Sequence[Rule], *, whole: bool = False) -> str:
+    """'holds NULL and values out of range and has another mean than is asked'; of several tables in the plural. `whole`: of rows, and not of one column."""
     of_one_first = sorted(rules, key=lambda rule: len(rule.columns) != 1)
-    phrases = list(dict.fromkeys(map(_phrase, of_one_first)))
+    phrases = list(dict.fromkeys(_phrase(rule, whole=whole) for rule in of_one_first))
     shown = sorted(phrases[:MOST], key=lambda phrase: _verb(phrase) != _verb(phrases[0]))
     by_verb = [
         f"{verb} {' and '.join(phrase.removeprefix(f'{verb} ') for phrase in several)}"
@@ -48,10 +48,10 @@ def _plural(told: str) -> str:
     return told
 
 
-def _phrase(rule: Rule) -> str:
+def _phrase(rule: Rule, *, whole: bool) -> str:
     """What it means that this rule is broken."""
     given, other = rule.arguments, (rule.arguments.get("with") or {}).get("table")
-    own = ["one"] if len(rule.columns) == 1 else []
+    own = ["one"] if len(rule.columns) == 1 and not whole else []
     own += [name for name in ("missing", "negated") if given.get(name)] + [rule.metric]
     words = next((found for name in own if (found := WORDS.get(f"{rule.kind} {name}"))), WORDS.get(rule.kind, "breaks a rule"))  # fmt: skip
     return words.format(

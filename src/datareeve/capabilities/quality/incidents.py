@@ -122,7 +122,8 @@ def _goes_on(one: Incident, key: tuple[str, str], ids: Sequence[str]) -> bool:
 
 
 def _part_of(one: Incident, now: Sequence[Incident]) -> str:
-    return next((other.id for other in now if set(one.rules) & set(other.rules)), "")
+    """The incident that all of its rules are in now, by its id."""
+    return next((other.id for other in now if set(one.rules) <= set(other.rules)), "")
 
 
 # -- what is known of each -------------------------------------------------------------------------------------------------------------
@@ -153,7 +154,7 @@ class _Run(NamedTuple):
             cause=cause,
             subject=subject,
             rules=tuple(sorted(ids)),
-            what=incident_words.what(rules) if cause in OF_COLUMNS else "",
+            what=incident_words.what(rules, whole=subject == table) if cause in OF_COLUMNS else "",
             opened=opened,
             last_seen=seen.at,
             last_good=min(good) if good else None,
