@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
+from datareeve.capabilities.quality.learned import holidays
 from datareeve.capabilities.quality.learned.slots import zone_of
 from datareeve.core.errors import BadInput
 from datareeve.core.value import Value
@@ -46,6 +47,10 @@ class Settings(Value):
     )
     sides: Literal["both", "high", "low"] = "both"
     zone: str = Field("UTC", description="the time zone that hours and days are counted in: America/New_York")
+    holidays: tuple[str, ...] | None = Field(
+        None,
+        description="countries (US, DE, ...) and days of one's own (12-24, 2026-05-15) that may look like another day of the week; default: the country of the zone, where that is known; []: none",
+    )
     naive: bool = Field(
         default=False,
         description="moments were kept as local time: an hour that the clock repeats holds two hours' rows",
@@ -64,6 +69,17 @@ class Settings(Value):
     def _is_known(cls, name: str) -> str:
         zone_of(name)
         return name
+
+    @field_validator("holidays")
+    @classmethod
+    def _are_known(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        holidays.check(given or ())
+        return given
+
+    @property
+    def calendar(self) -> tuple[str, ...]:
+        """The countries and days whose holidays are known."""
+        return holidays.told(self.holidays, self.zone)
 
 
 class Expectation(Value):

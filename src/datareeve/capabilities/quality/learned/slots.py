@@ -6,7 +6,7 @@ Which pattern a series has is not said here: several are tried, and the one that
 from __future__ import annotations
 
 from calendar import monthrange
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,6 +28,7 @@ class Place(NamedTuple):
     week_day: int
     week_time: int
     month_day: int  # 1..3 from the beginning, -1..-3 from the end, 15, else 0
+    work_day: int  # the same, of Mondays to Fridays alone; other days: 0
     month: int
     local: datetime
 
@@ -44,7 +45,11 @@ DAY_TIME = Part("hour of day", lambda place: place.day_time, 0.05)
 WEEK_DAY = Part("day of week", lambda place: place.week_day, 0.08)
 WEEK_TIME = Part("hour of week", lambda place: place.week_time, 0.12)
 MONTH_DAY = Part("turn of the month", lambda place: place.month_day, 0.15)
+WORK_DAY = Part("working days of the month's turn", lambda place: place.work_day, 0.15)
 MONTH = Part("month of year", lambda place: place.month, 0.2)
+
+OF_THE_WEEK = (WEEK_DAY, WEEK_TIME, DAY_TIME)
+OF_THE_MONTH = (MONTH_DAY, WORK_DAY)
 
 
 def patterns(step: float, years: float) -> tuple[tuple[Part, ...], ...]:
@@ -52,7 +57,7 @@ def patterns(step: float, years: float) -> tuple[tuple[Part, ...], ...]:
     if step < 20 * HOUR:
         return ((), (DAY_TIME,), (DAY_TIME, WEEK_DAY), (DAY_TIME, WEEK_DAY, WEEK_TIME))
     if step < 1.5 * DAY:
-        return ((), (WEEK_DAY,), (WEEK_DAY, MONTH_DAY), (MONTH_DAY,))
+        return ((), (WEEK_DAY,), (WEEK_DAY, MONTH_DAY), (WEEK_DAY, WORK_DAY), (MONTH_DAY,))
     return ((), (MONTH,)) if years > 2 else ((),)  # noqa: PLR2004 - a month is known from two of it
 
 
@@ -62,8 +67,14 @@ def place(at: datetime, zone: ZoneInfo, slot_minutes: int) -> Place:
     week_day = local.weekday()
     day_time = (local.hour * 60 + local.minute) // slot_minutes
     return Place(
-        day_time, week_day, week_day * 96 + day_time, _month_day(local.year, local.month, local.day), local.month, local
+        day_time, week_day, week_day * 96 + day_time, _month_day(local.year, local.month, local.day),
+        _work_day(local.year, local.month, local.day), local.month, local,
     )  # fmt: skip
+
+
+def on_week_day(place: Place, week_day: int) -> Place:
+    """The same place of another day of the week."""
+    return place._replace(week_day=week_day, week_time=week_day * 96 + place.day_time)
 
 
 @lru_cache(4096)
@@ -72,6 +83,16 @@ def _month_day(year: int, month: int, day: int) -> int:
     if day <= NEAR_MONTH_END:
         return day
     return back if back >= -NEAR_MONTH_END else 15 * (day == 15)  # noqa: PLR2004 - the middle
+
+
+@lru_cache(4096)
+def _work_day(year: int, month: int, day: int) -> int:
+    """Which working day it is from the month's beginning, or, below nought, from its end; 0 in the middle and at weekends."""
+    days = [n for n in range(1, monthrange(year, month)[1] + 1) if date(year, month, n).weekday() < 5]  # noqa: PLR2004 - Saturday
+    if day not in days:
+        return 0
+    front, back = days.index(day) + 1, days.index(day) - len(days)
+    return front if front <= NEAR_MONTH_END else back if back >= -NEAR_MONTH_END else 0
 
 
 def anniversaries(local: datetime) -> tuple[tuple[str, int, int, int], ...]:

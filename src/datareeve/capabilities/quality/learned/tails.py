@@ -8,6 +8,7 @@ does not move it far: light tails (normal: 1/2), exponential (1) and heavy ones 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,24 +16,24 @@ if TYPE_CHECKING:
 
 MEASURED_FROM = 5  # surprises beyond the quantile
 OUT = 0.5  # spreads: nearer to what was expected there is no tail
+NORMAL = NormalDist()  # nothing reaches less far
 BODY = 0.2  # of the surprises are the tail
-SHAPE_LEAST, SHAPE_MOST, SHAPE_BEFORE, WEIGHT_BEFORE = 0.4, 1.4, 0.75, 15.0
-LEAST = 2.5  # a surprise smaller than this many spreads is never one
+SHAPE_LEAST, SHAPE_MOST, SHAPE_BEFORE, WEIGHT_BEFORE = 0.4, 1.4, 0.65, 15.0
 
 
 def reach(ordered: Sequence[float], chance: float) -> float:
     """The surprise that is passed with `chance` a point; `ordered` holds those seen, on one side, ascending."""
-    n = len(ordered)
+    n, least = len(ordered), NORMAL.inv_cdf(1 - chance)
     if n * chance >= MEASURED_FROM:
-        return max(LEAST, ordered[min(n - 1, math.ceil((n + 1) * (1 - chance)) - 1)])
+        return max(least, ordered[min(n - 1, math.ceil((n + 1) * (1 - chance)) - 1)])
     k = max(4, int(BODY * n))
     tail = [value for value in ordered[-k:] if value > OUT]
     k = len(tail)
     if k == 0:
-        return LEAST
+        return least
     base, depth = tail[0], math.log((n + 1) / k)
     fallen = sum(math.log(value / base) for value in tail)
     expected = sum(math.log(math.log((n + 1) / (k - i)) / depth) for i in range(k))
     shape = (fallen + WEIGHT_BEFORE * SHAPE_BEFORE * 0.5) / (expected + WEIGHT_BEFORE * 0.5)
     shape = min(SHAPE_MOST, max(SHAPE_LEAST, shape))
-    return max(LEAST, base * float((math.log(1 / chance) / depth) ** shape))
+    return max(least, base * float((math.log(1 / chance) / depth) ** shape))

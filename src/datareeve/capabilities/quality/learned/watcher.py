@@ -14,7 +14,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from datareeve.capabilities.quality.learned import slots
+from datareeve.capabilities.quality.learned import holidays, slots
 from datareeve.capabilities.quality.learned.points import Expectation, NotEnough, Point, Settings
 from datareeve.capabilities.quality.learned.scales import JITTER, Scale, scale_of
 from datareeve.capabilities.quality.learned.smoothing import CUT, MEAN_TO_SPREAD, PACES, Smoothing, middle
@@ -31,13 +31,15 @@ POOL = 2_000  # surprises that the reach is measured on
 OF_A_SHARE, OF_A_VALUE = 0.05, 0.25
 SHARES = {"point": 0.35, "drift": 0.2, "frozen": 0.1}  # of the false alarms; a point has two sides
 DRIFT_GAIN, DRIFT_SPREAD = 0.1, 0.2294  # and the spread of such a mean of unit surprises
+TREND_GAIN = 0.01  # of how far it mostly lies from its slow level
 DRIFT_LEAST, DRIFT_WANDERS = 4.0, 1.8
 WILD, WILDEST = (
     3.5,
     5.0,
 )  # spreads: a point beyond the limit, or the second, is not learned from, unless it lasts
-EARLY = 5.0  # how much farther surprises are taken to reach while few are known
-BEYOND = 3.5  # spreads: what an alarmed point says of how far surprises reach; it may be what is looked for
+EARLY, EARLY_POINTS = 20.0, 25  # how much farther surprises are taken to reach while few are known
+# What an alarmed point says, at most, of how far surprises reach, in spreads and in limits: it may be what is looked for.
+BEYOND, NEAR_MISS = 3.5, 1.2
 OFTEN, RARE_OF = (
     0.08,
     3.0,
@@ -74,6 +76,7 @@ class Watcher:
     def __init__(self, settings: Settings, step: float) -> None:
         self.settings, self.step = settings, step
         self.zone = slots.zone_of(settings.zone)
+        self.calendar = settings.calendar
         self.slot_minutes = 60 if step >= slots.HOUR / 2 else 15
         self.least = settings.least_points or least_points(step)
         self.points_a_year = YEAR / step
@@ -99,7 +102,7 @@ class Watcher:
         self.excused: float | None = (
             None  # a figure that a person called a one-off, while nothing usual has come since
         )
-        self.drift = 0.0
+        self.drift = self.trend = 0.0
         self.drift_for = self.calm_until = 0
         self.drifts: list[float] = []
         self.drift_limit = DRIFT_SPREAD * 2 * DRIFT_LEAST
@@ -108,6 +111,9 @@ class Watcher:
         self.kept = self.moved = 0  # of all values: how often the next was equal, how often another
         self.stayed = 0
         self.value: float | None = None
+        self.turns: dict[
+            tuple[int, int], float
+        ] = {}  # surprises of wild days of the month's turn, by smoothing and day
         self.before: dict[tuple[str, int, int, int], list[tuple[int, float]]] = {}
 
     # -- asked ---------------------------------------------------------------------------------------------------------------------
@@ -124,6 +130,8 @@ class Watcher:
         high = foretold + (self.pair_limits if self.suspect > 0 else self.limits)[1] * unit
         for other in self._same_day_before(place):
             low, high = min(low, low + other), max(high, high + other)
+        less, more = self._as_on_other_days(best, place)
+        low, high = low + less, high + more
         back, sides = self.scale.back, self.settings.sides
         centre = back(foretold)
         least, most = self._no_smaller_than_matters(centre, back(low), back(high))
@@ -133,7 +141,7 @@ class Watcher:
             centre=centre,
             low=least if sides != "high" else None,
             high=most if sides != "low" else None,
-            basis=self.basis(),
+            basis=self.basis(on_holiday=bool(less or more)),
             trained_on=self.learned,
             begins=self.began.isoformat(),
             ends=self.last.isoformat(),
@@ -199,7 +207,7 @@ class Watcher:
         """Whether it hardly ever moved: then any change is news."""
         return self.moved <= HARDLY_EVER * (self.kept + self.moved)
 
-    def basis(self) -> str:
+    def basis(self, *, on_holiday: bool = False) -> str:
         """What foretells, in words."""
         best = self.best
         if best is None:
@@ -207,7 +215,8 @@ class Watcher:
         by = " and ".join(part.name for part in best.parts)
         pace = {0.04: "slow", 0.15: "steady", 0.4: "quick"}[best.pace.level]
         told = f"{pace} level{' with trend' if best.pace.trend else ''}{f' by {by}' if by else ', no season'}"
-        return f"{told}; {self.settings.false_alarms_per_year:g} false alarms a year"
+        holiday = "; around a public holiday, where it may be as on another day" if on_holiday else ""
+        return f"{told}{holiday}; {self.settings.false_alarms_per_year:g} false alarms a year"
 
     # -- learned -------------------------------------------------------------------------------------------------------------------
 
@@ -217,6 +226,9 @@ class Watcher:
             return
         if point.mark == "one-off":
             self.excused = point.value
+            return
+        if self.best is not None and self._hangs(point):
+            self._count_stay(point.value)
             return
         place = self._place(point.at)
         self.learned += 1
@@ -245,7 +257,9 @@ class Watcher:
                 self.smoothings.append(smoothing)
         self.best = min(self.smoothings, key=_lost)
         for place, value in zip(places, scaled, strict=True):
-            self._widen(place, (value - self.best.foretold(place)) / (self._spread(self.best) or 1.0))
+            z = (value - self.best.foretold(place)) / (self._spread(self.best) or 1.0)
+            self._widen(place, z)
+            self._pool(max(-BEYOND, min(BEYOND, self.best.fitted * z)))
 
     def _take(self, point: Point, place: Place, value: float) -> None:
         best = self.best
@@ -258,15 +272,20 @@ class Watcher:
         low, high = self.limits
         wild = z > min(WILDEST, max(high, WILD)) or z < -min(WILDEST, max(low, WILD))
         self.suspect = 1 if z > self.pair_limits[1] else -1 if z < -self.pair_limits[0] else 0
+        if abs(z) > CUT and self._quiet(place):
+            return  # how a holiday is says nothing of other days
         known = self._note_runs(place, value, z, wild=wild)
         if wild and not known:
             self.rare.append((self.learned, abs(surprise)))
         if not known:
-            self._pool(z if -low <= z <= high else math.copysign(BEYOND, z))
+            self._pool(min(max(z, -max(BEYOND, NEAR_MISS * low)), max(BEYOND, NEAR_MISS * high)))
             self._remember_day(place, surprise, z)
         if wild and len(self.run) >= self.settings.shift_points:
             self._relevel(self.run)
-        elif not wild:
+        elif wild:
+            self._turn_of_month(place, value)
+            self._lose(place, value)
+        else:
             self.excused = None
             self._drift_on(place, value)
             self._smooth(place, value)
@@ -277,6 +296,28 @@ class Watcher:
         wide, least, forgets = self._wide(place), self.scale.spread_at(value), self.forgets
         for smoothing in self.smoothings:
             smoothing.learn(place, value, wide, least, forgets)
+
+    def _lose(self, place: Place, value: float) -> None:
+        """A wild point teaches no level, but it tells which of the patterns foretold it."""
+        assert self.best is not None  # noqa: S101 - begun
+        most = 2 * CUT * self._unit(self.best, place)
+        for smoothing in self.smoothings:
+            smoothing.lose(abs(value - smoothing.foretold(place)), most, self.forgets)
+
+    def _turn_of_month(self, place: Place, value: float) -> None:
+        """A day of the month's turn that was wild on the same side the month before is how that day is."""
+        for one in self.smoothings:
+            for part, effects in zip(one.parts, one.effects, strict=True):
+                slot = part.slot(place)
+                if part not in slots.OF_THE_MONTH or not all(part.slot(one) for one, _ in self.run):
+                    continue
+                surprise = value - one.foretold(place)
+                before = self.turns.get((id(one), slot), 0.0)
+                if before * surprise > 0:
+                    effects[slot] = effects.get(slot, 0.0) + math.copysign(
+                        min(abs(before), abs(surprise)), surprise
+                    )
+                self.turns[id(one), slot] = surprise
 
     def _note_runs(self, place: Place, value: float, z: float, *, wild: bool) -> bool:
         """Whether a wild point goes on what began before it: then it is no news of how far surprises reach."""
@@ -298,9 +339,12 @@ class Watcher:
 
     def _relearn_slot(self, place: Place, value: float) -> None:
         for one in self.smoothings:
-            if one.parts:
-                surprise, slot = value - one.foretold(place), one.parts[-1].slot(place)
-                one.effects[-1][slot] = one.effects[-1].get(slot, 0.0) + surprise
+            weekly = next(
+                (n for n, part in reversed([*enumerate(one.parts)]) if part in slots.OF_THE_WEEK), None
+            )
+            if weekly is not None:
+                surprise, slot = value - one.foretold(place), one.parts[weekly].slot(place)
+                one.effects[weekly][slot] = one.effects[weekly].get(slot, 0.0) + surprise
 
     def _relevel(self, lately: list[tuple[Place, float]]) -> None:
         """A level that lasted, or that a person called the new normal, is the level."""
@@ -358,7 +402,7 @@ class Watcher:
     def _take_limits(self) -> None:
         n = len(self.ordered)
         chance = self._chance("point") * (1 if self.settings.sides == "both" else 2)
-        early = 1.0 + EARLY / (n + 5)
+        early = 1.0 + EARLY / (n + EARLY_POINTS)
         cut = bisect_left(self.ordered, 0.0)
         below = [-z for z in reversed(self.ordered[:cut])]
         above = self.ordered[cut:]
@@ -391,6 +435,18 @@ class Watcher:
             if year < place.local.year
         ]
 
+    def _quiet(self, place: Place) -> float:
+        return holidays.quiet(place.local.date(), self.calendar) if self.step < 1.5 * slots.DAY else 0.0
+
+    def _as_on_other_days(self, best: Smoothing, place: Place) -> tuple[float, float]:
+        """How far below and above its own a holiday's pattern may lie, if it is that of another day of the week; around it half as far."""
+        part = self._quiet(place)
+        if not part:
+            return 0.0, 0.0
+        others = [best.season(slots.on_week_day(place, day)) for day in range(7)]
+        here = best.season(place)
+        return part * (min(others) - here), part * (max(others) - here)
+
     # -- drift and standing still --------------------------------------------------------------------------------------------------
 
     def _slowest(self) -> Smoothing:
@@ -400,13 +456,16 @@ class Watcher:
 
     def _drifted(self, place: Place, value: float) -> float:
         if self.learned < self.calm_until:
-            return 0.0
+            return self.trend
         slow = self._slowest()
         assert self.best is not None  # noqa: S101 - begun
-        z = (value - slow.foretold(place)) / self._unit(
-            self.best, place
-        )  # what drifts widens the slow one's own spread
+        # What drifts widens the slow one's own spread.
+        z = (value - slow.foretold(place)) / self._unit(self.best, place)
         return self.drift + DRIFT_GAIN * (max(-3.0, min(3.0, z)) - self.drift)
+
+    def _beyond_trend(self, drift: float) -> float:
+        """A series that grows always lies on one side of its slow level: it drifts where it lies farther out than it long did."""
+        return drift - self.trend
 
     def _take_drift_limit(self) -> None:
         """From what such means mostly were: of a series that wanders by nature they are large, and one drift among them moves it little."""
@@ -423,9 +482,10 @@ class Watcher:
         if self.learned < self.calm_until:
             return
         self.drift = self._drifted(place, value)
-        limit = self.drift_limit
-        self.drift_for = self.drift_for + 1 if abs(self.drift) > limit else 0
-        insort(self.drifts, abs(self.drift))
+        beyond = abs(self._beyond_trend(self.drift))
+        self.trend += TREND_GAIN * (self.drift - self.trend)
+        self.drift_for = self.drift_for + 1 if beyond > self.drift_limit else 0
+        insort(self.drifts, beyond)
         if self.drift_for >= self.settings.shift_points:
             quick = next(
                 one for one in self.smoothings if one.parts == self._slowest().parts and one.pace == PACES[1]
@@ -433,15 +493,19 @@ class Watcher:
             for one in self.smoothings:
                 if one.pace == PACES[0]:
                     one.level += quick.level - self._slowest().level
-            self._calm_drift()
+            self._calm_drift(3)
 
-    def _calm_drift(self) -> None:
-        """A level that was just taken is still being found: what it drifts by is not told for a while."""
-        self.drift, self.drift_for = 0.0, 0
-        self.calm_until = self.learned + 2 * self.settings.shift_points
+    def _calm_drift(self, times: int = 2) -> None:
+        """A level that was just taken is still being found, and a drift was told: no other is told for a while."""
+        self.drift = self.trend
+        self.drift_for = 0
+        self.calm_until = self.learned + times * self.settings.shift_points
 
     def _drifts(self, at: datetime, value: float) -> str:
-        drift, slow = self._drifted(self._place(at), self.scale.there(value)), self._slowest()
+        slow, drift = (
+            self._slowest(),
+            self._beyond_trend(self._drifted(self._place(at), self.scale.there(value))),
+        )
         if abs(drift) <= self.drift_limit:
             return ""
         if (self.settings.sides == "high" and drift < 0) or (self.settings.sides == "low" and drift > 0):
@@ -480,6 +544,11 @@ class Watcher:
         if max(here, overall) > 0.5 or max(here, overall) ** again > self._chance("frozen"):  # noqa: PLR2004 - it often stays
             return ""
         return f"{self._told(value)} {again + 1} times in a row: frozen, in a series that moves"
+
+    def _hangs(self, point: Point) -> bool:
+        """Whether a figure hangs that moved before: of what it stands at nothing is learned, unless that lasts."""
+        assert point.value is not None  # noqa: S101 - measured
+        return not point.mark and self.stayed < self.least and bool(self._frozen(point.value))
 
     def _place(self, at: datetime) -> Place:
         return slots.place(at, self.zone, self.slot_minutes)
