@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
+import resource
+import signal
+import string
 
+import duckdb
 import pytest
 
 import subject_rig
@@ -435,4 +441,36 @@ def test_damage_that_only_a_rewriting_meets_leaves_every_file_as_it_was(shop):
     assert shop.data_bytes() == before
     assert shop.query(f"SELECT count(*) FROM customers WHERE id = {SUBJECT}") == [(1,)]
     path.write_bytes(whole)
+    assert shop.apply(shop.erasure()).status == "done"
+
+
+@contextlib.contextmanager
+def disk_of(size):
+    """No file may become larger than this, as on a disk that is full."""
+    former, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.mark.parametrize(("large", "says"), [("lake", "clicks of lake cannot be written anew: File too large"), ("warehouse", "warehouse: there is no space to write")])  # fmt: skip
+def test_a_disk_that_is_full_leaves_every_file_as_it_was_and_says_so(shop, large, says):
+    filler = "".join(random.Random(7).choices(string.ascii_letters, k=1_500_000))  # noqa: S311 - it is only to be large
+    if large == "lake":
+        with (shop.folder / "lake/clicks.jsonl").open("a") as file:
+            file.write(json.dumps({"customer_id": OTHER, "page": filler}) + "\n")
+    else:
+        with duckdb.connect(str(shop.folder / "warehouse.duckdb")) as connection:
+            connection.execute("CREATE TABLE filler AS SELECT ? AS a", [filler])
+    plan, before = shop.erasure(), shop.data_bytes()
+    with disk_of(1_400_000):
+        outcome = shop.apply(plan)
+    assert outcome.status == "failed"
+    assert says in str(outcome.parts[0].reason)
+    assert shop.data_bytes() == before
+    assert not list(shop.folder.rglob(".*datareeve-*"))
+    assert shop.query(f"SELECT count(*) FROM customers WHERE id = {SUBJECT}") == [(1,)]
     assert shop.apply(shop.erasure()).status == "done"

@@ -227,6 +227,10 @@ def _not_a_database(system: str, path: str) -> Unreachable:
     )
 
 
+WRITING_FAILED = ("IOException", "TransactionException", "FatalException")
+NO_SPACE = ("No space left", "File too large", "quota exceeded")
+
+
 def _of_statement(said: str, kind: str, system: str, path: str) -> DatareeveError:  # noqa: PLR0911 - one a kind
     if kind == "PermissionException" or "disabled" in said or "read-only" in said:
         return Refused(
@@ -246,6 +250,12 @@ def _of_statement(said: str, kind: str, system: str, path: str) -> DatareeveErro
             "duckdb.regex",
             f"{system}: DuckDB cannot read a pattern of this statement.",
             "Write it as RE2 takes it.",
+        )
+    if kind in WRITING_FAILED and any(reason in said for reason in NO_SPACE):
+        return Failed(
+            "duckdb.no-space",
+            f"{system}: there is no space to write what {path} becomes.",
+            "Free as much space as that file takes: what stood there stays as it was.",
         )
     if kind == "OutOfMemoryException":
         return Failed(

@@ -170,18 +170,22 @@ class Subjects(Adapter):
     @effects
     def rewrite_files(self, stores: list[dict[str, Any]], sought: dict[str, Any] | None, holds: str = "", *, run: str) -> dict[str, Any]:  # fmt: skip
         """Write files anew without a subject's rows; the former ones stay beside. Gives {rows, datasets, files}. Errors: `Refused` `erasure.holds`."""
+        from datareeve.systems.subject_files import writing  # noqa: PLC0415 - beside what writes
+
         self._refuse_new_holds(holds)
         one = Sought.model_validate(sought) if sought else None
         made = [Store.model_validate(store) for store in stores]
         if self.kind == "duckdb":
             from datareeve.systems import duckdb_erase  # noqa: PLC0415 - an extra
 
-            return duckdb_erase.rewrite(
-                cast("Duckdb", self), made, lambda rows: self._looking(one, rows), run
-            )
+            with writing(self.name):
+                return duckdb_erase.rewrite(
+                    cast("Duckdb", self), made, lambda rows: self._looking(one, rows), run
+                )
         if self.kind != "folder":
             raise _cannot(self)
-        found = {store.dataset: self._files(store, one).rewrite(store.expected, run) for store in made}
+        with writing(f"{', '.join(store.dataset for store in made)} of {self.name}"):
+            found = {store.dataset: self._files(store, one).rewrite(store.expected, run) for store in made}
         files = [file for told in found.values() for file in told["files"]]
         return {"rows": sum(told["rows"] for told in found.values()), "datasets": {name: told["rows"] for name, told in found.items()}, "files": files}  # fmt: skip
 

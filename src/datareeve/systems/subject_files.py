@@ -17,7 +17,7 @@ import os
 import pwd
 import re
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -485,6 +485,15 @@ def _fields(text: str, path: Path, head: list[str]) -> dict[str, Any] | None:
         fields = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
         return dict(zip(head, fields, strict=True)) if len(fields) == len(head) else None
     return None
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """What the file system refuses while files are written anew, as ours: the run then puts the former ones back. Errors: `Failed` `erasure.not-written`."""
+    try:
+        yield
+    except OSError as error:
+        raise Failed("erasure.not-written", f"{what} cannot be written anew: {error.strerror or 'the file system refuses'}.", "Free as much space as its largest file takes, or mend the folder's rights; then plan again.") from None  # fmt: skip
 
 
 def take_place(new: Path, path: Path, run: str) -> dict[str, Any]:
