@@ -349,3 +349,12 @@ def test_a_run_of_some_rules_ends_no_incident_of_others():
     passed = [Verdict(rule=rule.id, says=Says.PASS) for rule in some.rules]
     every = tuple(rule.id for rule in RULES)
     assert incidents(some, "app", passed, Seen(at=NOW, open=(first,), rules=every)) == []
+
+
+def test_a_run_of_some_rules_takes_no_rule_out_of_an_incident():
+    both = {one: fails(one, failing=3, checked=90, keys=KEYS) for one in ("amount", "state")}
+    (first,) = looked(Seen(at=BEFORE), **both)
+    some = SHOP.model_copy(update={"rules": tuple(rule for rule in RULES if rule.id == "amount")})
+    seen = Seen(at=NOW, open=(first,), rules=tuple(rule.id for rule in RULES))
+    (found,) = incidents(some, "app", [both["amount"]], seen)
+    assert (found.id, found.words, found.rules) == (first.id, first.words, ("amount", "state"))

@@ -141,11 +141,11 @@ class _Run(NamedTuple):
     def incident(self, cause: str, subject: str, ids: Sequence[str], before: Incident | None) -> Incident:
         """The incident of some broken rules, which goes on with one that stood open."""
         seen, rules = self.seen, [self.rules[id_] for id_ in ids]
-        table = rules[0].table if cause not in ("closed", "system-down") else ""
+        table = {"closed": "", "system-down": "", "table-missing": subject}.get(cause, rules[0].table)
         opened = before.opened if before else seen.at
         dataset = _dataset(self.system, seen.tables.get(table, table), seen.datasets)
         good = [seen.last_good[id_] for id_ in ids if id_ in seen.last_good]
-        return Incident(
+        found = Incident(
             id=before.id
             if before
             else f"I-{fingerprint([self.contract, self.system, cause, subject, opened])[:8]}",
@@ -165,6 +165,15 @@ class _Run(NamedTuple):
             owners=tuple(dict.fromkeys(rule.owner for rule in rules if rule.owner)),
             counts={id_: failing for id_ in ids if (failing := self.verdicts[id_].failing)},
         )
+        return self._with_unasked(found, before) if before else found
+
+    def _with_unasked(self, found: Incident, before: Incident) -> Incident:
+        """With its rules that were not asked this time: it is still about them."""
+        unasked = (set(before.rules) & set(self.seen.rules)) - set(self.rules)
+        if not unasked:
+            return found
+        rules = tuple(sorted({*found.rules, *unasked}))
+        return found.model_copy(update={"rules": rules, "subject": before.subject, "what": before.what})
 
 
 def _likely(cause: str, table: str, good: Sequence[str], seen: Seen) -> str:
