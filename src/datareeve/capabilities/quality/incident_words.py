@@ -17,7 +17,7 @@ WORDS = {  # what a broken rule of a kind means, beginning with a verb; some by 
     "pattern": "holds values without the pattern", "pattern negated": "holds values of a pattern that is not allowed",
     "length": "holds values that are too short or too long", "type": "holds text that is no {type}", "format": "holds values that are no {format}",
     "condition": "breaks a condition", "unique": "holds rows more than once", "unique one": "holds values more than once",
-    "near-duplicates": "holds rows that are nearly the same", "dependency": "differs where it should be the same", "foreign-key": "refers to rows that are not there", "gaps": "has gaps", "continuity": "has gaps",
+    "near-duplicates": "holds rows that are nearly the same", "foreign-key": "refers to rows that are not there", "dependency": "holds different values where there is to be one", "gaps": "has gaps", "continuity": "has gaps",
     "row-count": "has another number of rows than is asked", "volume": "has an unusual number of rows", "learned row-count": "has an unusual number of rows",
     "learned": "has an unusual {metric}", "aggregate": "has another {metric} than is asked", "distribution": "has another distribution",
     "agreement": "does not agree with {other}", "sql": "breaks a query of its own",
