@@ -123,6 +123,8 @@ DEFECTS = (
     Defect("zero for NULL", "UPDATE products SET weight_kg = 0 WHERE sku < 'SKU-004'", "products-weight", 4),
     Defect("default date 1900", "UPDATE customers SET born = '1900-01-01' WHERE id <= 8", "customers-born", 8),
     Defect("default date 9999", "UPDATE customers SET born = '9999-12-31' WHERE id <= 2", "customers-born", 2),
+    Defect("dates that are to come", "UPDATE customers SET born = '2150-01-01' WHERE id <= 3", "customers-born-past", 3),
+    Defect("another unit for some", "UPDATE orders SET currency = 'USD' WHERE id <= 9", "orders-currency-of-status", 9),
     Defect("decimal comma as thousands", "UPDATE products SET price = price * 100 WHERE sku < 'SKU-005'", "products-price", 5),
     Defect("sign flipped", "UPDATE items SET quantity = -quantity WHERE order_id = 77", "items-quantity", 2),
     Defect("rounded to whole numbers", "UPDATE products SET price = round(price)", "products-price-cents", figure=100),

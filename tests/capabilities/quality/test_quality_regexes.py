@@ -212,8 +212,11 @@ def test_a_pattern_that_sets_flags_is_refused_and_not_read_without_them(source):
     assert caught.value.code == "rule.regex"
 
 
-@pytest.mark.parametrize("source", [".*", "a*", "^", "(?:)"])
-def test_a_pattern_that_everything_has_is_not_true_of_null(source):
+@pytest.mark.parametrize(
+    "source",
+    [".*", "a*", "^", "(?:)", "^[a-z]+$", "^[a-z0-9]{1,3}$", "^[a-z]$", "^x", "x$", "x", "^x$", "^(x|y)$"],
+)
+def test_null_has_a_pattern_as_little_as_it_lacks_it(source):
     dialect = dialect_of("sqlite")
     with sqlite3.connect(":memory:") as connection:
         connection.create_function(

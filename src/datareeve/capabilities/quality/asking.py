@@ -25,6 +25,8 @@ READABLE = {
     "boolean": r"^(?:true|false|TRUE|FALSE|True|False|t|f|T|F|0|1|yes|no|YES|NO|Yes|No|y|n|Y|N)$",
     "uuid": r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
 }
+NOW = "now"
+FURTHEST_ZONE = 14 * 3600  # seconds that the clocks of Kiritimati are ahead of UTC
 READABLE_BY_FORMAT = {"date": "date-iso", "timestamp": "datetime-iso", "json": "json"}
 
 
@@ -92,10 +94,19 @@ def _range(context: Context) -> Ask:
     given = context.rule.limits
     if not given:
         raise BadInput("rule.arguments", "A range is given without bounds.")
-    tests = [f"{named} {BOUNDS[key]} {d.value(value, column.family)}" for key, value in given.items()]
+    tests = [_within(context, column, named, key, value) for key, value in given.items()]
     kept_out = d.nan_is_greatest and bool({"at_most", "below"} & set(given))
     nan = "" if kept_out else d.is_nan(context.named(column), column.family)
     return _rows(context, d.all_of([*tests, f"NOT {nan}" if nan else ""]))
+
+
+def _within(context: Context, column: CatalogColumn, named: str, key: str, value: Any) -> str:
+    """One bound. A moment without a zone may be of any, and a date is the whole of its day: `now` is the latest that it is anywhere."""
+    d = context.dialect
+    if value == NOW and column.family in MOMENTS:
+        spare = 0 if column.family == "timestamptz" else FURTHEST_ZONE
+        return f"{d.epoch(context.named(column), column.family)} {BOUNDS[key]} {d.now} + {spare}"
+    return f"{named} {BOUNDS[key]} {d.value(value, column.family)}"
 
 
 def _pattern(context: Context) -> Ask:
@@ -174,7 +185,7 @@ def _schema(context: Context) -> Ask:
 
 KINDS: dict[str, Callable[[Context], Ask]] = {
     "not-null": _not_null, "set": _set, "range": _range, "pattern": _pattern, "length": _length, "type": _type, "format": _format,
-    "condition": _condition, "unique": asking_together.unique, "foreign-key": asking_together.foreign_key, "near-duplicates": asking_together.near_duplicates, "gaps": asking_together.gaps,
+    "condition": _condition, "unique": asking_together.unique, "foreign-key": asking_together.foreign_key, "near-duplicates": asking_together.near_duplicates, "dependency": asking_together.dependency, "gaps": asking_together.gaps,
     "continuity": asking_together.continuity, "row-count": asking_metrics.row_count, "aggregate": asking_metrics.aggregate, "freshness": asking_metrics.freshness, "volume": asking_metrics.row_count,
     "distribution": asking_metrics.distribution, "learned": asking_metrics.learned, "agreement": asking_metrics.agreement, "sql": asking_metrics.sql, "schema": _schema,
 }  # fmt: skip

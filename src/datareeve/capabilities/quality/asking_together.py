@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datareeve.capabilities.quality.engines.dialect import MOMENTS, NUMERIC, SECONDS_OF, Query
+from datareeve.capabilities.quality.verdicts import KEYS_SHOWN
 from datareeve.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -55,6 +56,38 @@ def near_duplicates(context: Context) -> Ask:
     left_out = "near-duplicates are told by their number"
     aggregates = {"checked": context.there_count(columns)}
     return context.made(aggregates=aggregates, queries={"failing": failing}, keys_left_out=left_out)
+
+
+def dependency(context: Context) -> Ask:
+    """Rows whose value is not the one that most rows of their group have."""
+    by = [context.column(str(name)) for name in context.rule.arguments.get("by", ())]
+    column, d = context.only, context.dialect
+    if not by or column in by:
+        raise BadInput("rule.columns", "It is not said which other columns decide the value.")
+    groups = [d.exact(context.named(one), one.family) for one in by]
+    value = d.exact(context.named(column), column.family)
+    # By its collation a group may be written in several ways: one of them is told.
+    told = [f"min({context.named(one)})" for one in by] if d.folds else groups
+    listed = [
+        f"{group} AS g{n}, {one} AS t{n}" for n, (group, one) in enumerate(zip(groups, told, strict=True))
+    ]
+    source = context.rows_of(context.there([*by, column]))
+    counted = (
+        f"SELECT {', '.join(listed)}, count(*) AS many FROM {source} GROUP BY {', '.join([*groups, value])}"
+    )
+    by_group = f"FROM ({counted}) AS by_value GROUP BY {', '.join(f'g{n}' for n in range(len(by)))}"
+    shown = ", ".join(
+        f"{f'min(t{n})' if d.folds else f'g{n}'} AS {context.named(one)}" for n, one in enumerate(by)
+    )
+    keys = f"SELECT {shown} {by_group} HAVING count(*) > 1 LIMIT {KEYS_SHOWN}"
+    beside = f"SELECT sum(many) - max(many) AS beside {by_group}"
+    personal = bool(context.personal & {one.name for one in by})
+    return context.made(
+        aggregates={"checked": context.there_count([*by, column])},
+        queries={"failing": f"SELECT coalesce(sum(beside), 0) AS failing FROM ({beside}) AS groups_of"},
+        keys="" if personal else keys,
+        keys_left_out="its columns are personal data" if personal else "",
+    )
 
 
 def foreign_key(context: Context) -> Ask:

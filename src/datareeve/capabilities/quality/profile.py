@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
-from datareeve.capabilities.quality import regexes
+from datareeve.capabilities.quality import regexes, relations
 from datareeve.capabilities.quality.classify import lexicon, sampling
 from datareeve.capabilities.quality.classify.column import ColumnEvidence
 from datareeve.capabilities.quality.classify.deciding import decide
 from datareeve.capabilities.quality.engines.dialect import MOMENTS, NUMERIC
+from datareeve.capabilities.quality.relations import Relations
 from datareeve.core.errors import BadInput
 from datareeve.core.personal_data import text as personal_text
 from datareeve.core.personal_data.values import look
@@ -100,6 +101,7 @@ class Profile(Value):
     references: tuple[Reference, ...] = ()
     refers: tuple[str, ...] = ()  # columns that the engine's own references are about
     ordered: tuple[tuple[str, str, int], ...] = ()  # (the lesser, the greater, rows that have both)
+    relations: Relations = Relations()
     left_out: tuple[
         str, ...
     ] = ()  # columns that could not be read, and statements that failed: with the reason
@@ -119,7 +121,7 @@ class Profile(Value):
         return next((one for one in self.columns if one.name == name), None)
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """What one table is asked with."""
 
     name: str
@@ -134,18 +136,26 @@ class _Look(NamedTuple):
 
     @property
     def sampled(self) -> bool:
+        """Whether not every row is looked at."""
         return (self.table.estimated_rows or 0) > self.sample_rows
 
     @property
     def source(self) -> str:
+        """The table, or the sample of it that is looked at."""
         return (
             self.dialect.sampled(self.table, self.sample_rows)
             if self.sampled
             else self.dialect.table(self.table)
         )
 
+    def some(self, columns: Sequence[str]) -> str:
+        """The first rows that come, of some columns: enough to see what does not hold."""
+        named = ", ".join(map(self.dialect.name, columns))
+        return f"(SELECT {named} FROM {self.dialect.table(self.table)} LIMIT {SOME_ROWS}) AS some_rows"
+
     @property
     def columns(self) -> list[CatalogColumn]:
+        """Those that can be looked into."""
         return [
             one
             for one in self.table.columns
@@ -178,7 +188,26 @@ def profile(  # noqa: PLR0913 - what is looked at, and how
     second |= _asked(reader, exact, timeout_seconds)
     found = {look.name: _of_second(look, found[look.name], second) for look in looks}
     third = _asked(reader, list(_references(looks, found)), timeout_seconds)
-    return tuple(_with_references(look, looks, found, third) for look in looks)
+    found = {look.name: _with_references(look, looks, found, third) for look in looks}
+    return _with_relations(reader, looks, found, timeout_seconds)
+
+
+def _with_relations(
+    reader: Reader, looks: Sequence[Look], found: Mapping[str, Profile], timeout_seconds: float | None
+) -> tuple[Profile, ...]:
+    """And what columns and rows say of one another."""
+    one = _asked(reader, [asked for look in looks for asked in relations.first(look, found[look.name])], timeout_seconds)  # fmt: skip
+    other = _asked(reader, [asked for look in looks for asked in relations.second(look, found[look.name], one)], timeout_seconds)  # fmt: skip
+    made = [
+        found[look.name].model_copy(
+            update={"relations": relations.relations(look, found[look.name], one, other)}
+        )
+        for look in looks
+    ]
+    return tuple(
+        each.model_copy(update={"relations": each.relations.model_copy(update={"agrees": relations.agreements(each, made)})})
+        for each in made
+    )  # fmt: skip
 
 
 def _called(tables: Iterable[CatalogTable]) -> list[str]:
@@ -211,7 +240,7 @@ def _look(  # noqa: PLR0913, PLR0917 - what is looked at, and how
     told: Mapping[str, str],
     sample_rows: int,
     seen: list[ColumnEvidence],
-) -> _Look:
+) -> Look:
     """With the columns that are personal: by what the estate says, else by their names, and by what a sample looks like."""
     by_name = [
         ColumnEvidence(
@@ -226,7 +255,7 @@ def _look(  # noqa: PLR0913, PLR0917 - what is looked at, and how
         name: category for name, category in {**guessed, **told}.items() if category and category != "no"
     }
     named = {one.name for one in seen if _may_name(one) and told.get(one.name) != "no"}
-    return _Look(name, table, dialect, personal, sample_rows, named=frozenset(named))
+    return Look(name, table, dialect, personal, sample_rows, named=frozenset(named))
 
 
 def _may_name(one: ColumnEvidence) -> bool:
@@ -251,7 +280,7 @@ def _row(found: dict[str, Any], id_: str) -> dict[str, Any]:
 # -- first: what each column is ------------------------------------------------------------------------------------------------------
 
 
-def _first(look: _Look) -> Iterator[dict[str, Any]]:
+def _first(look: Look) -> Iterator[dict[str, Any]]:
     """One statement for the table's rows, and one for each column: an engine that fails at one has the others."""
     d = look.dialect
     yield {"id": f"{look.name}:rows", "sql": f"SELECT count(*) AS n FROM {d.table(look.table)}"}
@@ -261,11 +290,11 @@ def _first(look: _Look) -> Iterator[dict[str, Any]]:
         if column.family == "text":
             told = {f"s{n}": _shape(look, column.name, regex) for n, regex in enumerate(SHAPES.values())}
             counted = ", ".join(f"{d.count_where(one)} AS {name}" for name, one in told.items() if one)
-            sql = f"SELECT count({d.name(column.name)}) AS n, {counted} FROM {_some(look, [column.name], SOME_ROWS)}"
+            sql = f"SELECT count({d.name(column.name)}) AS n, {counted} FROM {look.some([column.name])}"
             yield {"id": f"{look.name}:shapes:{column.name}", "sql": sql}
 
 
-def _figures(look: _Look, column: CatalogColumn) -> dict[str, str]:
+def _figures(look: Look, column: CatalogColumn) -> dict[str, str]:
     d, name = look.dialect, look.dialect.name(column.name)
     figures = {"looked_at": "count(*)", "present": f"count({name})", "distincts": f"count(DISTINCT {name})"}
     if column.family in NUMERIC and column.name not in look.personal:
@@ -280,7 +309,7 @@ def _figures(look: _Look, column: CatalogColumn) -> dict[str, str]:
     return figures
 
 
-def _shape(look: _Look, column: str, regex: str) -> str:
+def _shape(look: Look, column: str, regex: str) -> str:
     """The condition that a text has a shape; '' where this engine cannot tell."""
     d = look.dialect
     try:
@@ -289,13 +318,7 @@ def _shape(look: _Look, column: str, regex: str) -> str:
         return ""
 
 
-def _some(look: _Look, columns: Sequence[str], rows: int) -> str:
-    """The first rows that come, of some columns: enough to see what a column is not."""
-    named = ", ".join(map(look.dialect.name, columns))
-    return f"(SELECT {named} FROM {look.dialect.table(look.table)} LIMIT {rows}) AS some_rows"
-
-
-def _of_first(look: _Look, found: dict[str, Any]) -> Profile:
+def _of_first(look: Look, found: dict[str, Any]) -> Profile:
     columns, left_out = [], [f"{one.name}: {'this role may not read it' if not one.readable else f'a column of type {one.type} is not looked into'}" for one in look.table.columns if one not in look.columns]  # fmt: skip
     rows = int(_row(found, f"{look.name}:rows").get("n") or 0)
     looked_at = rows
@@ -315,7 +338,7 @@ def _of_first(look: _Look, found: dict[str, Any]) -> Profile:
     )  # fmt: skip
 
 
-def _column(look: _Look, column: CatalogColumn, told: dict[str, Any]) -> Column:
+def _column(look: Look, column: CatalogColumn, told: dict[str, Any]) -> Column:
     some = int(told.get("n") or 0)
     shapes = {name: 0 for n, name in enumerate(SHAPES) if some and int(told.get(f"s{n}") or 0) == some}
     numeric = column.family in NUMERIC
@@ -341,7 +364,7 @@ def _bound(value: Any, *, numeric: bool) -> float | str | None:
 # -- second: what that makes worth asking --------------------------------------------------------------------------------------------
 
 
-def _second(look: _Look, found: Profile) -> Iterator[dict[str, Any]]:
+def _second(look: Look, found: Profile) -> Iterator[dict[str, Any]]:
     d, source = look.dialect, look.source
     for column in found.columns:
         name = d.name(column.name)
@@ -361,7 +384,7 @@ def _second(look: _Look, found: Profile) -> Iterator[dict[str, Any]]:
             sql = f"SELECT {d.count_where(_shape(look, column.name, SHAPES[shape]))} AS n FROM {source}"
             yield {"id": f"{look.name}:shape:{column.name}", "sql": sql}
     for key in _key_candidates(found):
-        sql = f"SELECT count(*) AS n FROM (SELECT DISTINCT * FROM {_some(look, key, SOME_ROWS)}) AS kept"
+        sql = f"SELECT count(*) AS n FROM (SELECT DISTINCT * FROM {look.some(key)}) AS kept"
         yield {"id": f"{look.name}:some:{','.join(key)}", "sql": sql}
     for lesser, greater in _order_candidates(found):
         a, b = d.name(lesser), d.name(greater)
@@ -372,7 +395,7 @@ def _second(look: _Look, found: Profile) -> Iterator[dict[str, Any]]:
         }
 
 
-def _exact_keys(look: _Look, found: Profile, some: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _exact_keys(look: Look, found: Profile, some: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Of the sets of columns that had no two equal rows among some, the first few: among all."""
     d, first = look.dialect, min(SOME_ROWS, found.rows)
     left = [
@@ -495,7 +518,7 @@ def _told_order(a: str, b: str) -> tuple[str, str] | None:
     return None
 
 
-def _of_second(look: _Look, found: Profile, answers: dict[str, Any]) -> Profile:
+def _of_second(look: Look, found: Profile, answers: dict[str, Any]) -> Profile:
     columns = tuple(_with_values(look, one, answers) for one in found.columns)
     keys = list(found.keys) + [
         (one.name,)
@@ -525,7 +548,7 @@ def _minimal(keys: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return found
 
 
-def _with_values(look: _Look, column: Column, answers: dict[str, Any]) -> Column:
+def _with_values(look: Look, column: Column, answers: dict[str, Any]) -> Column:
     changes: dict[str, Any] = {}
     rows = answers.get(f"{look.name}:values:{column.name}", {}).get("rows") or []
     told = [(str(one["value"]), int(one["n"])) for one in rows]
@@ -550,7 +573,7 @@ def _name_somebody(name: str, values: Sequence[str]) -> bool:
 # -- third: references between the tables --------------------------------------------------------------------------------------------
 
 
-def _references(looks: Sequence[_Look], found: Mapping[str, Profile]) -> Iterator[dict[str, Any]]:
+def _references(looks: Sequence[Look], found: Mapping[str, Profile]) -> Iterator[dict[str, Any]]:
     for child, parent, pairs in _reference_candidates(looks, found):
         d = child.dialect
         named = [(f"c.{d.name(ours)}", d.name(theirs)) for ours, theirs in pairs]
@@ -562,13 +585,13 @@ def _references(looks: Sequence[_Look], found: Mapping[str, Profile]) -> Iterato
         }
 
 
-def _reference_id(child: _Look, parent: _Look, pairs: Sequence[tuple[str, str]]) -> str:
+def _reference_id(child: Look, parent: Look, pairs: Sequence[tuple[str, str]]) -> str:
     return f"{child.name}:reference:{parent.name}:{','.join(f'{a}={b}' for a, b in pairs)}"
 
 
 def _reference_candidates(
-    looks: Sequence[_Look], found: Mapping[str, Profile]
-) -> list[tuple[_Look, _Look, tuple[tuple[str, str], ...]]]:
+    looks: Sequence[Look], found: Mapping[str, Profile]
+) -> list[tuple[Look, Look, tuple[tuple[str, str], ...]]]:
     """(child, parent, columns): what names say, and short text whose values may be a parent's."""
     candidates = []
     for child in looks:
@@ -631,7 +654,7 @@ def _may_be_code_of(one: Column, target: Column) -> bool:
 
 
 def _with_references(
-    look: _Look, looks: Sequence[_Look], found: Mapping[str, Profile], answers: dict[str, Any]
+    look: Look, looks: Sequence[Look], found: Mapping[str, Profile], answers: dict[str, Any]
 ) -> Profile:
     own, references = found[look.name], []
     for child, parent, pairs in _reference_candidates(looks, found):

@@ -17,7 +17,7 @@ Kind = Literal[
     # rows: the figure is how many rows break it
     "not-null",  # {missing: [values that stand for nothing: '', 'n/a']}
     "set",  # {values: [...], negated: bool}
-    "range",  # {at_least, at_most, above, below}: numbers, or ISO dates and moments
+    "range",  # {at_least, at_most, above, below}: numbers, or ISO dates and moments; a moment may be held to `now`
     "pattern",  # {regex, negated}: the regex matches somewhere within, as `~` and re.search do
     "length",  # {at_least, at_most}: characters
     "type",  # {type}: text that is to be read as integer, number, date, timestamp, boolean, uuid, json
@@ -27,6 +27,7 @@ Kind = Literal[
     "unique",  # columns together; {nulls: 'ignored' (as SQL does) | 'equal'}: rows beyond the first of each key
     "foreign-key",  # {table, columns}: rows whose values have no row there
     "near-duplicates",  # columns together, compared after folding case, accents, spaces and punctuation
+    "dependency",  # {by: [columns]}: one value in each group; rows beside the most frequent value of theirs
     "gaps",  # {by: [columns], step: 1}: numbers that are missing between the least and the greatest
     "continuity",  # {every: '1 hour', by: [columns]}: moments that are missing
     # of the table: the figure is the metric
@@ -42,13 +43,13 @@ Kind = Literal[
     "schema",  # {columns: [{name, type}], more: bool}
 ]
 ROW_KINDS = frozenset(("not-null", "set", "range", "pattern", "length", "type", "format", "condition"))
-COUNTING_KINDS = ROW_KINDS | {"unique", "foreign-key", "near-duplicates", "gaps", "continuity"}
+COUNTING_KINDS = ROW_KINDS | {"unique", "foreign-key", "near-duplicates", "dependency", "gaps", "continuity"}
 Dimension = Literal[
     "accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness"
 ]
 DIMENSIONS: dict[str, Dimension] = {
     "not-null": "completeness", "row-count": "completeness", "gaps": "completeness", "continuity": "completeness", "volume": "completeness",
-    "unique": "uniqueness", "near-duplicates": "uniqueness", "foreign-key": "consistency", "agreement": "consistency", "condition": "consistency",
+    "unique": "uniqueness", "near-duplicates": "uniqueness", "foreign-key": "consistency", "agreement": "consistency", "condition": "consistency", "dependency": "consistency",
     "freshness": "timeliness", "set": "conformity", "pattern": "conformity", "length": "conformity", "type": "conformity", "format": "conformity",
     "schema": "conformity",
 }  # fmt: skip
@@ -144,14 +145,15 @@ class Rule(Value):
         }
         if self.kind in ("sql", "condition") and self.text:
             return self.text
-        said = WORDS[self.kind].format_map(_Given(given, self)) if self.kind in WORDS else self.kind
+        words = WORDS.get(f"{self.kind} negated" if given.get("negated") else self.kind, self.kind)
+        said = words.format_map(_Given(given, self))
         return said if self.bounds in (NONE_BREAK, Bounds()) else f"{said}: {self.unit} {self.bounds.words}"
 
 
 WORDS: dict[str, str] = {
-    "not-null": "has a value", "set": "is one of {values}", "range": "is {bounds}", "pattern": "has the pattern {regex}", "length": "has a length {bounds}",
+    "not-null": "has a value", "set": "is one of {values}", "set negated": "is none of {values}", "pattern negated": "has nothing of the pattern {regex}", "range": "is {bounds}", "pattern": "has the pattern {regex}", "length": "has a length {bounds}",
     "type": "can be read as {type}", "format": "is of the format {format}", "condition": "{sql}", "unique": "unique", "foreign-key": "is in {table}",
-    "near-duplicates": "no near-duplicates", "gaps": "without gaps", "continuity": "a moment {every}", "row-count": "number of rows", "aggregate": "{function}",
+    "near-duplicates": "no near-duplicates", "dependency": "the same wherever {by} is", "gaps": "without gaps", "continuity": "a moment {every}", "row-count": "number of rows", "aggregate": "{function}",
     "freshness": "age of the newest", "volume": "rows beside earlier runs", "distribution": "distribution by {method}", "learned": "{metric} as its history lets expect",
     "agreement": "{function} agrees with {with}", "sql": "its own query ({id})", "schema": "columns are those of the contract",
 }  # fmt: skip

@@ -86,3 +86,50 @@ def test_tables_of_one_name_in_two_schemas_are_two_tables(tmp_path):
     rules, keys = drafted(tmp_path, CUSTOMERS, "CREATE SCHEMA old", CUSTOMERS.replace("customers", "old.customers"))  # fmt: skip
     assert set(keys) == {"main.customers", "old.customers"}
     assert {table for _, table, _ in rules} == set(keys)
+
+
+TOWNS = "CREATE TABLE shops AS SELECT i AS id, 'town ' || i % 12 AS town, 'land ' || i % 12 // 4 AS land, hash(i) % 4 AS size, 'open' AS state, (i % 90)::decimal(9, 2) AS net, (i % 37 + 1)::decimal(9, 2) AS tax, (i % 90 + i % 37 + 1)::decimal(9, 2) AS gross, 0::decimal(9, 2) AS fee FROM range(1, 1001) r(i)"
+
+
+def test_what_hangs_together_is_drafted_and_what_only_seems_to_is_not(tmp_path):
+    rules, _ = drafted(tmp_path, TOWNS)
+    of_kind = {kind: {columns: arguments for one, _, columns in rules if one == kind for arguments in [rules[one, "shops", columns]]} for kind in ("dependency", "condition")}  # fmt: skip
+    assert of_kind["dependency"] == {
+        ("land",): {"by": ["town"]}
+    }  # and no size, and no state, which is one everywhere
+    assert of_kind["condition"] == {
+        ("gross", "net", "tax"): {"sql": 'abs("gross" - ("net" + "tax")) <= 0.005'}
+    }
+
+
+def test_a_value_that_is_nearly_everywhere_is_decided_by_nothing(tmp_path):
+    made = "CREATE TABLE shops AS SELECT i AS id, 'town ' || i % 12 AS town, CASE WHEN i % 200 = 0 THEN 'shut' ELSE 'open' END AS state FROM range(1, 2001) r(i)"
+    assert [one for one in drafted(tmp_path, made)[0] if one[0] == "dependency"] == []
+
+
+def test_few_rows_beside_a_dependency_are_allowed_for(tmp_path):
+    wrong = "UPDATE shops SET land = 'elsewhere' WHERE id IN (7, 8)"
+    rules, _ = drafted(tmp_path, TOWNS, wrong)
+    assert rules["dependency", "shops", ("land",)] == {"by": ["town"]}
+
+
+def test_a_number_that_has_a_gap_and_a_day_without_rows_make_no_series(tmp_path):
+    made = "CREATE TABLE visits AS SELECT i AS id, i % 7 AS n, TIMESTAMP '2025-01-01' + i * INTERVAL 30 MINUTE AS moment FROM range(1, 3001) r(i)"
+    whole, _ = drafted(tmp_path, made)
+    assert ("gaps", "visits", ("id",)) in whole
+    assert whole["continuity", "visits", ("moment",)] == {"every": "1 day"}
+    (tmp_path / "again").mkdir()
+    less, _ = drafted(tmp_path / "again", made, "DELETE FROM visits WHERE moment::date = '2025-01-20'")
+    assert not {"gaps", "continuity"} & {kind for kind, _, _ in less}
+
+
+def test_a_draft_of_damaged_text_asks_for_none_of_that_damage(tmp_path):
+    made = "CREATE TABLE shops AS SELECT i AS id, CASE WHEN i = 1 THEN 'RenÃ© ' WHEN i = 2 THEN 'N/A' ELSE 'shop no. ' || i END AS label FROM range(1, 301) r(i)"
+    rules, _ = drafted(tmp_path, made)
+    patterns = [
+        arguments["regex"]
+        for (kind, _, columns), arguments in rules.items()
+        if (kind, columns) == ("pattern", ("label",))
+    ]
+    assert patterns == [r"[\x01-\x08\x0b\x0c\x0e-\x1f\u200b\u2060\ufeff]"]
+    assert "missing" not in rules["not-null", "shops", ("label",)]

@@ -113,6 +113,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), m
 NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6).map(lambda number: round(number, 3) + 0.0)
 WORDS = st.sampled_from(["yes", "no", "1e3", "012", "12:30", "null", "~", "", " a ", "2024-01-01", "#x", "a: b", "'", '"', "\n", "é", "- a", "%d", "off"]) | NAMES  # fmt: skip
 ARGUMENTS = {
+    "dependency": st.just({"by": ["b c"]}),
     "not-null": st.fixed_dictionaries({}, optional={"missing": st.lists(WORDS, min_size=1, max_size=3)}),
     "set": st.fixed_dictionaries({"values": st.lists(WORDS | NUMBERS, min_size=1, max_size=4)}, optional={"negated": st.sampled_from([True])}),
     "range": st.fixed_dictionaries({"at_least": NUMBERS}, optional={"below": NUMBERS}),

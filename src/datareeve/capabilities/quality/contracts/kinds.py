@@ -27,6 +27,7 @@ ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
     "unique": {"nulls": TEXT},
     "foreign-key": {"table": TEXT, "columns": LIST},
     "near-duplicates": {},
+    "dependency": {"by": LIST},
     "gaps": {"by": LIST, "step": NUMBER},
     "continuity": {"every": TEXT, "by": LIST},
     "row-count": {},
@@ -50,7 +51,7 @@ ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
 }
 NEEDED: dict[str, tuple[str, ...]] = {
     "set": ("values",), "pattern": ("regex",), "type": ("type",), "format": ("format",), "condition": ("sql",),
-    "foreign-key": ("table", "columns"), "continuity": ("every",), "aggregate": ("function",),
+    "foreign-key": ("table", "columns"), "dependency": ("by",), "continuity": ("every",), "aggregate": ("function",),
     "agreement": ("with",), "sql": ("query",), "schema": ("columns",),
 }  # fmt: skip
 OPEN_KINDS = frozenset(
@@ -65,6 +66,7 @@ ONE_COLUMN = frozenset(
         "type",
         "format",
         "set",
+        "dependency",
         "gaps",
         "continuity",
         "freshness",

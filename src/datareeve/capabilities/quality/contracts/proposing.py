@@ -10,12 +10,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.quality.asking import NOW
+from datareeve.capabilities.quality.contracts import proposing_related as related
 from datareeve.capabilities.quality.contracts.drafts import column as quoted
 from datareeve.capabilities.quality.contracts.drafts import draft, spoken, with_ids
 from datareeve.capabilities.quality.contracts.imports.imported import ImportedColumn, ImportedTable
 from datareeve.capabilities.quality.contracts.write import new_contract
 from datareeve.capabilities.quality.engines.dialect import MOMENTS
 from datareeve.capabilities.quality.profile import SHAPES, Column, Profile, unique
+from datareeve.capabilities.quality.relations import GIVEN_OUT, stand_ins
 from datareeve.capabilities.quality.rule import Bounds, Rule
 
 if TYPE_CHECKING:
@@ -23,13 +26,11 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 20  # of fewer, nothing is learned but their number
 SELDOM = 5  # rows: a value that is rarer may have brothers that were not seen
+NONE_ZERO = 50  # values above zero that a zero among them would be strange beside
 OFTEN = 100  # rows that a shape, an order or a format rests on
 SLACK = 0.1  # of the span of a column's numbers, on either side
 RANGES = {"month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59), "second": (0, 60), "weekday": (0, 7), "quarter": (1, 4), "lat": (-90, 90), "latitude": (-90, 90), "lon": (-180, 180), "lng": (-180, 180), "long": (-180, 180), "longitude": (-180, 180), "percent": (0, 100), "percentage": (0, 100), "humid": (0, 100), "humidity": (0, 100)}  # fmt: skip
 LOGICAL = {"integer": "integer", "decimal": "number", "float": "number", "text": "string", "uuid": "string", "date": "date", "timestamp": "timestamp", "timestamptz": "timestamp", "time": "time", "boolean": "boolean"}  # fmt: skip
-GIVEN_OUT = re.compile(
-    r"(?i:(^|_)(id|key|fk|nr|no)$)|[a-z]I[dD]$"
-)  # names of numbers that are given out, one after another
 EARLIEST, LATEST = 1800, 2200  # numbers that are taken for years
 FRESH_WITHIN = timedelta(days=2)
 
@@ -59,6 +60,7 @@ def rules_of(profile: Profile, now: datetime) -> Iterator[Rule]:
     for column in profile.columns:
         yield from _of_column(profile, column, now)
     yield from _references(profile)
+    yield from related.rules_of(profile)
     for lesser, greater, rows in profile.ordered:
         if rows >= OFTEN:
             text = f"{_seen(profile, rows)} that have both, none the other way round."
@@ -138,20 +140,35 @@ def _refers(profile: Profile) -> set[str]:
 
 
 def _nulls(profile: Profile, column: Column) -> Iterator[Rule]:
-    rows, missing = profile.looked_at, profile.looked_at - column.present
+    rows, absent = profile.looked_at, profile.looked_at - column.present
+    told = column.name in profile.relations.present and rows >= OFTEN
+    missing = {"missing": list(stand_ins(column))} if told else {}
+    none = ", nor what stands for it" if told else ""
     key = profile.primary_key or (profile.keys[0] if profile.keys else ())
-    if not missing:
+    if not absent:
         if column.name not in key:  # a primary key says so already
             why = ", guaranteed by the engine" if column.not_null else ""
-            yield draft("not-null", profile.name, (column.name,), text=f"{_seen(profile)}, 0 NULL{why}.")
+            yield draft(
+                "not-null",
+                profile.name,
+                (column.name,),
+                missing,
+                text=f"{_seen(profile)}, 0 NULL{why}{none}.",
+            )
         return
-    percent = 100 * missing / rows
+    percent = 100 * absent / rows
     if percent <= 50 and rows >= OFTEN:  # noqa: PLR2004 - a column that is mostly empty says nothing
         error = 100 * 4 * math.sqrt(percent / 100 * (1 - percent / 100) / rows)
-        most = _nice_above(percent * 1.5 + error + 0.1)
-        text = f"{_seen(profile)}, {missing:,} NULL ({percent:.2f} %); up to {most:g} % are allowed."
+        most = related.nice_above(percent * 1.5 + error + 0.1)
+        text = f"{_seen(profile)}, {absent:,} NULL ({percent:.2f} %){none}; up to {most:g} % are allowed."
         yield draft(
-            "not-null", profile.name, (column.name,), bounds=Bounds(at_most=most), unit="percent", text=text
+            "not-null",
+            profile.name,
+            (column.name,),
+            missing,
+            bounds=Bounds(at_most=most),
+            unit="percent",
+            text=text,
         )
 
 
@@ -181,8 +198,16 @@ def _range(profile: Profile, column: Column) -> Iterator[Rule]:
         or not math.isfinite(greatest)
     ):
         return
-    known = RANGES.get(re.sub(r"^.*_", "", column.name.lower()))
+    word = re.sub(r"^.*_", "", column.name.lower())
+    known = RANGES.get(word)
     if known and known[0] <= least and greatest <= known[1]:
+        if word.startswith(
+            ("lat", "lon", "lng")
+        ):  # within what both may be, one could be taken for the other
+            known = _around(least, greatest, known)
+            text = f"{_values(column)}; half as far again on either side is allowed."
+            yield _bounded(profile, column, *known, text)
+            return
         yield _bounded(profile, column, *known, f"{_values(column)}, within what a {column.name} can be.")
         return
     distinct = unique(column, profile.looked_at)
@@ -194,22 +219,31 @@ def _range(profile: Profile, column: Column) -> Iterator[Rule]:
             yield draft("range", profile.name, (column.name,), {"at_least": 0}, text=text)
         return
     if re.search(r"(^|_)year$", column.name.lower()) and least >= EARLIEST and greatest <= LATEST:
-        low, high = least // 10 * 10, greatest + 10
-        yield _bounded(
-            profile,
-            column,
-            low,
-            high,
-            f"{_values(column)}, years; the decade that begins before them, and ten more after, are allowed.",
+        text = (
+            f"{_values(column)}, years; the decade that begins before them, and ten more after, are allowed."
         )
+        yield _bounded(profile, column, least // 10 * 10, greatest + 10, text)
         return
+    yield _measured(profile, column, least, greatest)
+
+
+def _measured(profile: Profile, column: Column, least: float, greatest: float) -> Rule:
+    """The bounds of a measure, with slack; it ends at 0 where it would cross it, and leaves 0 out where none is."""
     slack = SLACK * (greatest - least) or abs(greatest) * SLACK or 1.0
     low = 0.0 if least >= 0 and least - slack < 0 else _outward(least - slack, slack, math.floor)
     high = 0.0 if greatest <= 0 < greatest + slack else _outward(greatest + slack, slack, math.ceil)
     if column.family == "integer":
         low, high = math.floor(low), math.ceil(high)
+    if low == 0 < least and column.present >= NONE_ZERO:  # a zero may be what is written for no value
+        text = f"{_values(column)}, all above 0; the upper bound is wider than what was seen by a tenth of the span."
+        return draft("range", profile.name, (column.name,), {"above": 0, "at_most": _whole(high)}, text=text)
     text = f"{_values(column)}; bounds are wider than what was seen by a tenth of the span."
-    yield _bounded(profile, column, low, high, text)
+    return _bounded(profile, column, low, high, text)
+
+
+def _around(least: float, greatest: float, known: tuple[int, int]) -> tuple[int, int]:
+    half = max((greatest - least) / 2, 1.0)
+    return max(known[0], math.floor(least - half)), min(known[1], math.ceil(greatest + half))
 
 
 def _values(column: Column) -> str:
@@ -238,24 +272,23 @@ def _nice_below(value: float) -> int:
     return int(value // unit * unit)
 
 
-def _nice_above(percent: float) -> float:
-    """With two figures, upward, to 100 at most."""
-    unit = 10.0 ** (math.floor(math.log10(percent)) - 1)
-    return float(min(round(math.ceil(percent / unit - 1e-9) * unit, 6), 100.0))
-
-
 def _moments(profile: Profile, column: Column, now: datetime) -> Iterator[Rule]:
     least, newest = _moment(column.least), _moment(column.greatest)
     if least is None or newest is None:
+        if column.category and column.name in profile.relations.past:  # when: nobody is told
+            yield draft(
+                "range",
+                profile.name,
+                (column.name,),
+                {"at_most": NOW},
+                text=f"{_values(column)}, none yet to come.",
+            )
         return
-    first = f"{least.year:04d}-01-01"
-    yield draft(
-        "range",
-        profile.name,
-        (column.name,),
-        {"at_least": first},
-        text=f"{_values(column)}, none before {least.year}.",
-    )
+    bounds, ahead = {"at_least": f"{least.year:04d}-01-01"}, ""
+    if column.name in profile.relations.past:
+        bounds, ahead = {**bounds, "at_most": NOW}, " and none yet to come"
+    text = f"{_values(column)}, none before {least.year}{ahead}."
+    yield draft("range", profile.name, (column.name,), bounds, text=text)
     age = now - newest
     if timedelta() <= age <= FRESH_WITHIN and not profile.sampled:
         most = max(2 * age, timedelta(days=1)).total_seconds()
@@ -320,7 +353,7 @@ def _references(profile: Profile) -> Iterator[Rule]:
             yield draft("foreign-key", profile.name, one.columns, arguments, text=text)
             continue
         percent = 100 * one.orphans / one.rows
-        most = _nice_above(percent * 1.25 + 0.1)
+        most = related.nice_above(percent * 1.25 + 0.1)
         text = f"{one.rows:,} rows, {one.orphans:,} of which ({percent:.2f} %) have no row in {one.to_table}; up to {most:g} % are allowed."
         yield draft(
             "foreign-key",

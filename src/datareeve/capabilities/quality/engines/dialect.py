@@ -62,6 +62,7 @@ class Dialect:
         False  # does a comparison of texts fold case, accents or spaces unless it is told not to?
     )
     nan_is_greatest: ClassVar[bool] = False  # then an upper bound keeps it out
+    now: ClassVar[str] = "extract(epoch FROM CURRENT_TIMESTAMP)"  # seconds since 1970 UTC
     groups_few: ClassVar[bool] = (
         False  # is it cheaper to group by columns of few values first, and to ask of each value once?
     )

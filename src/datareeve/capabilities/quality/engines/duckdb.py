@@ -42,6 +42,7 @@ class DuckdbDialect(Dialect):
     kind: ClassVar[str] = "duckdb"
     sqlglot: ClassVar[str] = "duckdb"
     text_type: ClassVar[str] = "VARCHAR"
+    now: ClassVar[str] = "epoch(CURRENT_TIMESTAMP)"
     nan_is_greatest: ClassVar[bool] = True
     syntax: ClassVar[Syntax] = Syntax(lookaround=False)  # RE2: linear time
 

@@ -33,6 +33,7 @@ class MysqlDialect(Dialect):
     quote: ClassVar[str] = "`"
     text_type: ClassVar[str] = "char"
     integer_type: ClassVar[str] = "signed"
+    now: ClassVar[str] = "unix_timestamp()"
     casts_round: ClassVar[bool] = True
     folds: ClassVar[bool] = True
     backtracks: ClassVar[bool] = True

@@ -33,6 +33,7 @@ class PostgresqlDialect(Dialect):
     kind: ClassVar[str] = "postgresql"
     sqlglot: ClassVar[str] = "postgres"
     integer_type: ClassVar[str] = "bigint"
+    now: ClassVar[str] = "extract(epoch FROM CURRENT_TIMESTAMP)::float8"
     casts_round: ClassVar[bool] = True
     nan_is_greatest: ClassVar[bool] = True
     groups_few: ClassVar[bool] = True

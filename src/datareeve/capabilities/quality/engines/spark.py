@@ -28,6 +28,7 @@ class SparkDialect(Dialect):
     sqlglot: ClassVar[str] = "spark"
     quote: ClassVar[str] = "`"
     text_type: ClassVar[str] = "string"
+    now: ClassVar[str] = "unix_timestamp()"
     integer_type: ClassVar[str] = "bigint"
     backtracks: ClassVar[bool] = True  # Java's regex
     syntax: ClassVar[Syntax] = Syntax(vertical_tab=r"\x0b")

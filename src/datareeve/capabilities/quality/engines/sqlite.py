@@ -26,6 +26,7 @@ class SqliteDialect(Dialect):
 
     kind: ClassVar[str] = "sqlite"
     sqlglot: ClassVar[str] = "sqlite"
+    now: ClassVar[str] = "CAST(strftime('%s', 'now') AS real)"
     folds: ClassVar[bool] = True
     backtracks: ClassVar[bool] = True  # Python's re
     syntax: ClassVar[Syntax] = Syntax(end=r"\Z", hexadecimal=by_u)
@@ -44,7 +45,10 @@ class SqliteDialect(Dialect):
 
     def only_of(self, column: str, signs: str, least: int, most: int | None) -> str:
         """Trimmed of them nothing is left; the regex would be Python's, value by value."""
-        return self.all_of([f"typeof({column}) = 'text'", self.trimmed(column, signs, least, most)])
+        # What is NULL is neither: it must not be made false here.
+        return self.all_of(
+            [f"typeof({column}) IN ('text', 'null')", self.trimmed(column, signs, least, most)]
+        )
 
     def of_places(self, column: str, places: Sequence[frozenset[str]]) -> str:
         """GLOB."""

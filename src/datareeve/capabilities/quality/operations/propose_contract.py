@@ -39,7 +39,8 @@ class ProposeContract(Operation[ProposeFacts]):
     """Draft a data contract from what the tables look like.
 
     Looks at tables of a database, a folder of files or Spark: rows, NULLs, distinct values, ranges, lengths, shapes of text, keys of one, two or three columns,
-    references between the tables, orders between columns, and personal data by names and by a sample that the adapter looks at. Writes an ODCS file with a rule for each regularity,
+    references between the tables, orders between columns, sums and products, what one value decides of another (a city has one country), totals that are the sums
+    of their lines, series without gaps, rows that are alike but for their key, text without damage, and personal data by names and by a sample that the adapter looks at. Writes an ODCS file with a rule for each regularity,
     each with its evidence ("336,776 rows, 0 NULL") and bounds with slack, status draft: a person reviews it before it is relied on. Of columns
     that look personal, or that may say who did something, there are counts and lengths only; no value of them is written. Tables above `sample_rows` are looked at by a sample, which is said. Undo gives back the file that stood there.
     """
