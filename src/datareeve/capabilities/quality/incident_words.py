@@ -41,7 +41,8 @@ def what(rules: Sequence[Rule], *, whole: bool = False) -> str:
         f"{verb} {' and '.join(phrase.removeprefix(f'{verb} ') for phrase in several)}"
         for verb, several in groupby(shown, key=_verb)
     ]
-    told = " and ".join(by_verb) + (" and more" if len(phrases) > MOST else "")
+    *first, last = [*by_verb, "more"] if len(phrases) > MOST else by_verb
+    told = f"{', '.join(first)} and {last}" if first else last
     return _plural(told) if len({rule.table for rule in rules}) > 1 else told
 
 
@@ -51,7 +52,7 @@ def _verb(phrase: str) -> str:
 
 def _plural(told: str) -> str:
     for one, many in PLURAL:
-        told = re.sub(rf"(^| and ){one} ", rf"\1{many} ", told)
+        told = re.sub(rf"(^|, | and ){one} ", rf"\1{many} ", told)
     return told
 
 

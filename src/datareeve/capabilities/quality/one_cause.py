@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TWICE = frozenset(("unique", "near-duplicates"))
 HOLES = frozenset(("continuity", "gaps"))
 SHIFTED = frozenset(("range", "aggregate", "learned", "distribution"))  # what another unit breaks
-OF_ROWS = ROW_KINDS | {"foreign-key", "dependency"}  # whose keys name the rows themselves
+OF_ROWS = ROW_KINDS | {"foreign-key"}  # whose keys name the rows themselves
 MOST_SHARED = 0.25  # of a table: of more rows, that two rules have some in common is no sign
 ALIKE, NEAR, MANY = (
     0.5,
