@@ -23,6 +23,7 @@ from datareeve.capabilities.quality.learned.tails import reach
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from datareeve.capabilities.quality.learned.points import Mark
     from datareeve.capabilities.quality.learned.slots import Place
 
 YEAR = 365.25 * slots.DAY
@@ -49,6 +50,7 @@ SAME_SLOT = 3  # wild points in a row in one slot are how that slot is now
 MEMORY = 100  # points, at least, that say which pattern and pace foretell best
 SHORTLY, EXACTLY = 4, 12  # digits that a figure is told in
 PAIR = 0.6  # the power of the chance that each of two in a row may have: a half, were they independent
+MOSTLY = 0.8  # of a day's points tell of the day
 EVERYWHERE = -1  # beside the slots, what all spread by
 WIDTH_BEFORE = 6.0  # points' worth of belief that all slots spread alike
 
@@ -87,6 +89,7 @@ class Watcher:
         self.scale = Scale("as it is")
         self.smoothings: list[Smoothing] = []
         self.best: Smoothing | None = None
+        self.days = Days(settings, step) if step < slots.DAY / 2 else None
         self.forgets = 1 / max(MEMORY, min(self.least, 400))
         self.widths: dict[int, list[float]] = {}
         self.pool: deque[float] = deque()
@@ -104,7 +107,7 @@ class Watcher:
         )
         self.drift = self.trend = 0.0
         self.drift_for = self.calm_until = 0
-        self.drifts: list[float] = []
+        self.drifted: list[float] = []
         self.drift_limit = DRIFT_SPREAD * 2 * DRIFT_LEAST
         self.visits: Counter[float] = Counter()
         self.stays: Counter[float] = Counter()
@@ -158,7 +161,8 @@ class Watcher:
             return Judged("above", self._beside(value, found), found)
         if found.low is not None and value < found.low:
             return Judged("below", self._beside(value, found), found)
-        drifts = self._drifts(at, value)
+        drifts = self.drifts(at, value)
+        drifts = drifts or (self.days.drifts if self.days else "")
         if words := drifts or self._frozen(value):
             return Judged("drift" if drifts else "frozen", words, found)
         return Judged("", f"{self._told(value)}, as expected: {self._band(found)}", found)
@@ -231,6 +235,8 @@ class Watcher:
             self._count_stay(point.value)
             return
         place = self._place(point.at)
+        if self.days is not None:
+            self.days.learn(point, place)
         self.learned += 1
         self.began = self.began or point.at
         if self.best is None:
@@ -469,9 +475,9 @@ class Watcher:
 
     def _take_drift_limit(self) -> None:
         """From what such means mostly were: of a series that wanders by nature they are large, and one drift among them moves it little."""
-        if len(self.drifts) >= self.least:
+        if len(self.drifted) >= self.least:
             usual = (
-                self.drifts[int(0.3 * len(self.drifts))] / 0.3853
+                self.drifted[int(0.3 * len(self.drifted))] / 0.3853
             )  # of a normal: its third tenth beside its spread
             wanted = 1.1 * math.sqrt(2 * math.log(1 / self._chance("drift")))
             self.drift_limit = max(DRIFT_LEAST, wanted) * max(
@@ -485,7 +491,7 @@ class Watcher:
         beyond = abs(self._beyond_trend(self.drift))
         self.trend += TREND_GAIN * (self.drift - self.trend)
         self.drift_for = self.drift_for + 1 if beyond > self.drift_limit else 0
-        insort(self.drifts, beyond)
+        insort(self.drifted, beyond)
         if self.drift_for >= self.settings.shift_points:
             quick = next(
                 one for one in self.smoothings if one.parts == self._slowest().parts and one.pace == PACES[1]
@@ -501,7 +507,8 @@ class Watcher:
         self.drift_for = 0
         self.calm_until = self.learned + times * self.settings.shift_points
 
-    def _drifts(self, at: datetime, value: float) -> str:
+    def drifts(self, at: datetime, value: float) -> str:
+        """In words, that a series drifts; '' where it does not."""
         slow, drift = (
             self._slowest(),
             self._beyond_trend(self._drifted(self._place(at), self.scale.there(value))),
@@ -510,9 +517,11 @@ class Watcher:
             return ""
         if (self.settings.sides == "high" and drift < 0) or (self.settings.sides == "low" and drift > 0):
             return ""
-        place = self._place(at)
+        place, apart = self._place(at), self._apart()
         was = self.scale.back(slow.foretold(place))
-        now = self.scale.back(slow.foretold(place) + self._apart())
+        if apart * drift <= 0 or (value - was) * drift <= 0:
+            return ""  # it is on its way back
+        now = self.scale.back(slow.foretold(place) + apart)
         low, high = self._no_smaller_than_matters(was, was, was)
         if low <= now <= high:
             return ""
@@ -552,6 +561,40 @@ class Watcher:
 
     def _place(self, at: datetime) -> Place:
         return slots.place(at, self.zone, self.slot_minutes)
+
+
+class Days:
+    """The days of a series of hours: what drifts by the week moves no hour farther than its band, and its days tell it."""
+
+    def __init__(self, settings: Settings, step: float) -> None:
+        self.watcher = Watcher(settings.model_copy(update={"least_points": None}), slots.DAY)
+        self.whole = slots.DAY / step  # points of a day
+        self.of: list[Point] = []
+        self.place: Place | None = None
+        self.drifts = ""  # of the day that just ended
+
+    def learn(self, point: Point, place: Place) -> None:
+        """Take a point in; where it is the first of a day, the day before is looked at."""
+        self.drifts = ""
+        if self.place is not None and place.local.date() != self.place.local.date():
+            self._close(self.place)
+            self.of = []
+        self.place = place
+        self.of.append(point)
+
+    def _close(self, place: Place) -> None:
+        values = [point.value for point in self.of if point.value is not None]
+        if len(values) < MOSTLY * self.whole:
+            return
+        count = self.watcher.settings.nature == "count"
+        value = sum(values) / len(values)
+        value = float(round(value * self.whole)) if count else value
+        mark: Mark = next((point.mark for point in self.of if point.mark), "")
+        at = place.local.replace(hour=0, minute=0, second=0, microsecond=0)
+        judged = self.watcher.judge(at, value)
+        self.watcher.learn(Point(at, value, mark))
+        if judged.cause == "drift" or (judged.alarm and len(self.watcher.run) >= SAME_SLOT):
+            self.drifts = f"the day as a whole: {judged.words}"
 
 
 def _lost(one: Smoothing) -> float:
