@@ -62,7 +62,7 @@ CASES = {
     ),
     "name and e-mail address swapped": (
         ("UPDATE people SET full_name = email, email = full_name WHERE id % 5 = 0",),
-        {"people (email, full_name) holds values that are no email and values more than once and values that are too short or too long": {"email", "email-once", "name-length"}},
+        {"people (email, full_name) holds values that are no email, values more than once and values that are too short or too long": {"email", "email-once", "name-length"}},
     ),
     "NULL": (("UPDATE sales SET status = NULL WHERE id <= 30",), {"sales.status holds NULL": {"status-there"}}),
     "an enumeration": (("UPDATE sales SET status = 'void' WHERE id <= 30",), {"sales.status holds values outside its set": {"status"}}),

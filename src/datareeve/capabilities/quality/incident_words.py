@@ -38,12 +38,16 @@ def what(rules: Sequence[Rule], *, whole: bool = False) -> str:
     phrases = list(dict.fromkeys(_phrase(rule, whole=whole) for rule in of_one_first))
     shown = sorted(phrases[:MOST], key=lambda phrase: _verb(phrase) != _verb(phrases[0]))
     by_verb = [
-        f"{verb} {' and '.join(phrase.removeprefix(f'{verb} ') for phrase in several)}"
+        f"{verb} {_listed([phrase.removeprefix(f'{verb} ') for phrase in several])}"
         for verb, several in groupby(shown, key=_verb)
     ]
-    *first, last = [*by_verb, "more"] if len(phrases) > MOST else by_verb
-    told = f"{', '.join(first)} and {last}" if first else last
+    told = _listed([*by_verb, "more"] if len(phrases) > MOST else by_verb)
     return _plural(told) if len({rule.table for rule in rules}) > 1 else told
+
+
+def _listed(words: Sequence[str]) -> str:
+    """'a, b and c'."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 
 def _verb(phrase: str) -> str:

@@ -16,6 +16,7 @@ from datareeve.capabilities.quality.contracts.drafts import column as quoted
 from datareeve.capabilities.quality.contracts.drafts import draft, spoken, with_ids
 from datareeve.capabilities.quality.contracts.imports.imported import ImportedColumn, ImportedTable
 from datareeve.capabilities.quality.contracts.write import new_contract
+from datareeve.capabilities.quality.counting import counted
 from datareeve.capabilities.quality.engines.dialect import MOMENTS
 from datareeve.capabilities.quality.profile import SHAPES, Column, Profile, unique
 from datareeve.capabilities.quality.relations import GIVEN_OUT, stand_ins
@@ -77,9 +78,9 @@ def _seen(profile: Profile, rows: int | None = None) -> str:
     """'336,776 rows', or 'a sample of 100,000 of 336,776 rows'."""
     looked = profile.looked_at if rows is None else rows
     return (
-        f"{looked:,} rows of a sample of {profile.looked_at:,} from {profile.rows:,}"
+        f"{counted(looked, 'row')} of a sample of {profile.looked_at:,} from {profile.rows:,}"
         if profile.sampled
-        else f"{looked:,} rows"
+        else counted(looked, "row")
     )
 
 
@@ -101,13 +102,13 @@ def _table(profile: Profile) -> ImportedTable:
         name=profile.name,
         physical_name=profile.table,
         columns=columns,
-        description=f"{profile.rows:,} rows when it was profiled.{left}",
+        description=f"{counted(profile.rows, 'row')} when it was profiled.{left}",
     )
 
 
 def _row_count(profile: Profile) -> Rule:
     least = _nice_below(profile.rows * 0.8)
-    text = f"{profile.rows:,} rows; a fifth fewer are allowed."
+    text = f"{counted(profile.rows, 'row')}; a fifth fewer are allowed."
     return draft("row-count", profile.name, bounds=Bounds(at_least=least), text=text)
 
 
@@ -179,7 +180,9 @@ def _enumeration(profile: Profile, column: Column) -> Iterator[Rule]:
     )  # the other table lists them
     if least < SELDOM or len(column.values) != column.distinct or known:
         return
-    text = f"{column.present:,} values, {len(column.values)} distinct, each at least {least:,} times."
+    text = (
+        f"{counted(column.present, 'value')}, {len(column.values)} distinct, each at least {least:,} times."
+    )
     yield draft(
         "set",
         profile.name,
@@ -247,7 +250,7 @@ def _around(least: float, greatest: float, known: tuple[int, int]) -> tuple[int,
 
 
 def _values(column: Column) -> str:
-    return f"{column.present:,} values"
+    return counted(column.present, "value")
 
 
 def _bounded(profile: Profile, column: Column, low: float, high: float, text: str) -> Rule:
@@ -327,8 +330,8 @@ def _text(profile: Profile, column: Column) -> Iterator[Rule]:
     shape = next((name for name in SHAPES if column.shapes.get(name) == column.present), "")
     one_length = column.shortest == column.longest
     if shape and (one_length or (column.distinct or 0) > LEAST_ROWS):
-        counted = f"{{{column.shortest}}}" if one_length else "+"
-        regex = SHAPES[shape].replace("+", counted)
+        times = f"{{{column.shortest}}}" if one_length else "+"
+        regex = SHAPES[shape].replace("+", times)
         length = f" of length {column.shortest}" if one_length else ""
         yield draft(
             "pattern",
@@ -349,12 +352,12 @@ def _references(profile: Profile) -> Iterator[Rule]:
         arguments = {"table": one.to_table, "columns": list(one.to_columns)}
         if not one.orphans:
             why = ", guaranteed by the engine" if one.guaranteed else ""
-            text = f"{one.rows:,} rows, 0 of which have no row in {one.to_table}{why}."
+            text = f"{counted(one.rows, 'row')}, 0 of which have no row in {one.to_table}{why}."
             yield draft("foreign-key", profile.name, one.columns, arguments, text=text)
             continue
         percent = 100 * one.orphans / one.rows
         most = related.nice_above(percent * 1.25 + 0.1)
-        text = f"{one.rows:,} rows, {one.orphans:,} of which ({percent:.2f} %) have no row in {one.to_table}; up to {most:g} % are allowed."
+        text = f"{counted(one.rows, 'row')}, {one.orphans:,} of which ({percent:.2f} %) have no row in {one.to_table}; up to {most:g} % are allowed."
         yield draft(
             "foreign-key",
             profile.name,
