@@ -474,3 +474,30 @@ def test_a_disk_that_is_full_leaves_every_file_as_it_was_and_says_so(shop, large
     assert not list(shop.folder.rglob(".*datareeve-*"))
     assert shop.query(f"SELECT count(*) FROM customers WHERE id = {SUBJECT}") == [(1,)]
     assert shop.apply(shop.erasure()).status == "done"
+
+
+# -- what PostgreSQL keeps -----------------------------------------------------------------------------------------------------------------
+
+
+def test_free_text_is_forgotten_by_the_planner_where_a_table_becomes_empty(shop):
+    shop.change(
+        "CREATE TABLE letters (id int, customer_id int, body text)",
+        f"INSERT INTO letters SELECT n, {SUBJECT}, 'Dear Xochipilli' FROM generate_series(1, 50) n",
+        "ANALYZE letters",
+    )
+    kept = (
+        "SELECT count(*) FROM pg_stats WHERE tablename = 'letters' AND most_common_vals::text LIKE '%Xochi%'"
+    )
+    assert shop.query(kept) == [(1,)]
+    letters = {"system": "app", "table": "letters", "subject": "customer", "subject_key": "customer_id", "personal": {"body": "free-text"}}  # fmt: skip
+    shop.save(datasets={**shop.estate["datasets"], "letters": letters})
+    shop.reopen()
+    assert shop.apply(shop.erasure()).status == "done"
+    assert shop.query(kept) == [(0,)]
+
+
+def test_that_bytes_stay_in_free_space_and_wal_is_told(shop):
+    plan = shop.erasure()
+    assert any("free space of app's pages, and its WAL, may hold what is erased" in one.what and "VACUUM (FULL)" in one.what for one in plan.findings)  # fmt: skip
+    assert shop.apply(plan).status == "done"
+    assert any("free space of app's pages" in line for line in proof_of(shop)[0]["unreached"] + [proof_of(shop)[1]])  # fmt: skip

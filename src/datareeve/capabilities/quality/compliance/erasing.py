@@ -245,9 +245,7 @@ def _remove_bundles(facts: SubjectFacts) -> Step:
 
 
 def _clearing(facts: SubjectFacts, one: Counted) -> Step:
-    columns = sorted(
-        {*one.place.store.identifying, *one.place.store.set, *filter(None, [one.place.store.match.column])}
-    )
+    columns = sorted(facts.tables[one.place.system][one.place.table]["columns"])
     return Step(
         id=f"clear {one.place.name}",
         call=Call(system=one.place.system, action="clear_statistics", arguments={"table": one.place.table, "columns": columns}),

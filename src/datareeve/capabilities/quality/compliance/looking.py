@@ -313,7 +313,8 @@ def with_circumstances(systems: Systems, facts: SubjectFacts, declared: DataSett
             "bundles": systems["compliance"].read("bundles", subject_digest=facts.sought.digest),
             "holds_digest": systems["compliance"].read("holds_digest"),
             "holds": holds_on(declared, facts.sought.subject, facts.sought.digest, names),
-            "backups": tuple(one for name in used for one in _backups(systems, name)),
+            "backups": tuple(one for name in used for one in _backups(systems, name))
+            + tuple(map(_pages, postgres)),
             "servers": {name: systems[name].read("query", sql=SERVER_SQL, shape="row") for name in postgres},
             "left": left,
         }
@@ -343,6 +344,11 @@ def holds_on(declared: DataSettings, subject: str, digest: str, names: set[str])
 def _unreadable(hold: LegalHold, digest: str) -> bool:
     """Whether another key made one of the hold's digests: whom it names nobody can say, so it holds everybody."""
     return any(key[-MARK_HEX:] != digest[-MARK_HEX:] for key in hold.keys)
+
+
+def _pages(name: str) -> Backup:
+    """Where bytes of removed rows are that no statement reads any more."""
+    return Backup(system=name, what=f"the free space of {name}'s pages, and its WAL,", until="when they are written over; from the pages at once by VACUUM (FULL) of the tables concerned, which locks them")  # fmt: skip
 
 
 def _backups(systems: Systems, name: str) -> list[Backup]:
