@@ -495,27 +495,31 @@ def _names_a_thing(name: str) -> bool:
 
 def _order_candidates(found: Profile) -> list[tuple[str, str]]:
     """(the lesser, the greater): names that say so; of moments, every pair."""
-    pairs = []
     families = {one.name: one.family for one in found.columns if one.present and not one.category}
-    for a, b in combinations(families, 2):
-        moments = families[a] in MOMENTS and families[a] == families[b]
-        numbers = families[a] in NUMERIC and families[b] in NUMERIC
-        if (moments or numbers) and (told := _told_order(a, b)):
-            pairs.append(told)
-        elif moments:
+    told = _told_orders([name for name, family in families.items() if family in (*MOMENTS, *NUMERIC)])
+    pairs = [
+        (a, b) for a, b in told if families[a] == families[b] or {families[a], families[b]} <= set(NUMERIC)
+    ]
+    for a, b in combinations([name for name, family in families.items() if family in MOMENTS], 2):
+        if families[a] == families[b] and not {(a, b), (b, a)} & set(pairs):
             pairs += [(a, b), (b, a)]
     return pairs[:ORDERS_TRIED]
 
 
-def _told_order(a: str, b: str) -> tuple[str, str] | None:
-    for lesser, greater in ((a, b), (b, a)):
-        for early in EARLIER:
-            rest = re.sub(rf"(^|_){early}(?=_|$)", r"\1*", lesser.lower())
-            if rest != lesser.lower() and any(
-                re.sub(rf"(^|_){late}(?=_|$)", r"\1*", greater.lower()) == rest for late in LATER
-            ):
-                return (lesser, greater)
-    return None
+def _told_orders(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Names that differ by a word for what is earlier, and one for what is later: 'valid_from' and 'valid_to'."""
+    later: dict[str, list[str]] = {}
+    for name in names:
+        for stem in _stems(name, LATER):
+            later.setdefault(stem, []).append(name)
+    return [(name, other) for name in names for stem in _stems(name, EARLIER) for other in later.get(stem, ()) if other != name]  # fmt: skip
+
+
+def _stems(name: str, words: Iterable[str]) -> set[str]:
+    """A name with '*' in place of each of the words that it has."""
+    lower = name.lower()
+    told = (re.sub(rf"(^|_){word}(?=_|$)", r"\1*", lower) for word in words if word in lower)
+    return {stem for stem in told if stem != lower}
 
 
 def _of_second(look: Look, found: Profile, answers: dict[str, Any]) -> Profile:
