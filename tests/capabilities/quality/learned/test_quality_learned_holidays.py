@@ -150,11 +150,8 @@ def test_saturdays_that_turn_quiet_move_no_other_day():
         date(2024, 7, 24), lambda day: 0.5 if day >= begins and day.weekday() == 5 else 1.0, days=160
     )
     watcher = watched(history, history[-1].at + DAY, COUNT)
-    told = []
-    for point in history[-20:]:
-        told.append(watched(history, point.at, COUNT).judge(point.at, point.value).alarm)
-    weekdays = [one for one, point in zip(told, history[-20:], strict=True) if point.at.weekday() != 5]
-    assert not any(weekdays)
+    weekdays = [point for point in history[-20:] if point.at.weekday() != 5]
+    assert not any(watched(history, one.at, COUNT).judge(one.at, one.value).alarm for one in weekdays)
     assert watcher.expect(history[-1].at + 4 * DAY).centre == pytest.approx(600, rel=0.15)  # a Saturday
 
 
@@ -171,7 +168,7 @@ def test_what_hangs_for_two_weeks_leaves_what_was_learned_as_it_was():
 
 def test_a_series_that_grows_all_the_time_does_not_drift_again_and_again():
     told = 0
-    for seed in range(6):
+    for seed in range(4):
         random, watcher = Random(seed), Watcher(Settings(nature="value"), 86_400.0)  # noqa: S311 - no secret
         for n in range(730):
             point = Point(
@@ -179,7 +176,7 @@ def test_a_series_that_grows_all_the_time_does_not_drift_again_and_again():
             )
             told += watcher.judge(point.at, point.value).cause == "drift"
             watcher.learn(point)
-    assert told <= 12  # one a year
+    assert told <= 8  # one a year
 
 
 def test_hours_that_drift_by_the_week_are_told_by_their_days():
@@ -199,7 +196,7 @@ def test_hours_that_drift_by_the_week_are_told_by_their_days():
 @pytest.mark.parametrize("accepted", [2.0, 12.0])
 def test_no_more_false_alarms_come_than_were_accepted_where_tails_are_heavy(accepted):
     alarms = tested = 0
-    for seed in range(12):
+    for seed in range(8):
         random = Random(seed)  # noqa: S311 - no secret
         watcher = Watcher(Settings(false_alarms_per_year=accepted), 86_400)
         for n in range(730):

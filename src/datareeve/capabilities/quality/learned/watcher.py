@@ -593,7 +593,10 @@ class Days:
         at = place.local.replace(hour=0, minute=0, second=0, microsecond=0)
         judged = self.watcher.judge(at, value)
         self.watcher.learn(Point(at, value, mark))
-        if judged.cause == "drift" or (judged.alarm and len(self.watcher.run) >= SAME_SLOT):
+        lasts = judged.cause == "drift" or (judged.alarm and len(self.watcher.run) >= SAME_SLOT)
+        if (
+            lasts and not self.watcher.still
+        ):  # of days that never moved a change of one row is news: it is left to the hours
             self.drifts = f"the day as a whole: {judged.words}"
 
 
