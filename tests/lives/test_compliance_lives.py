@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import tempfile
 import zipfile
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -400,6 +403,35 @@ def test_a_review_by_hand_is_a_review_and_one_of_some_datasets_is_not(shop):
     assert outcome.status == "done"
     assert outcome.parts[0].steps[0].step == "keep the review"
     assert says() == "pass"
+
+
+def test_files_that_every_account_may_read_are_not_closed(shop):
+    def closed_by_default():
+        findings = shop.plan("compliance.check-rules", packs=["gdpr"]).findings
+        return next((one.what for one in findings if one.rule == "gdpr-closed-by-default"), "")
+
+    with tempfile.TemporaryDirectory() as made:  # that of a test lies in a folder that is closed
+        lake = Path(made)
+        shutil.copytree(shop.folder / "lake", lake, dirs_exist_ok=True)
+        lake.chmod(0o700)
+        shop.save(systems={**shop.estate["systems"], "lake": {"kind": "folder", "path": made}})
+        shop.reopen()
+        assert "events" not in closed_by_default()
+        lake.chmod(0o755)
+        told = closed_by_default()
+    assert told.startswith("Violated")
+    assert "events: every account of this machine may read 2 of 2 files" in told
+    assert "keeps no roles" not in told
+
+
+def test_a_reason_is_said_once_with_all_its_datasets_and_all_rules_are_counted(shop):
+    plan = shop.plan("compliance.check-rules", packs=["gdpr"])
+    (finding,) = [one for one in plan.findings if "Art. 6(1)" in one.subject]
+    assert finding.what.count("no processing gives it a lawful basis") == 1
+    assert "events, clicks" in finding.what
+    figures = plan.figures
+    assert figures["compliance_rules"] == sum(figures[f"compliance_{one}"] for one in ("passed", "violations", "not_run", "not_applicable"))  # fmt: skip
+    assert f"{figures['compliance_not_applicable']} do not apply" in plan.summary
 
 
 def test_critical_violations_fail_the_run_and_what_was_found_stays(shop):

@@ -175,6 +175,12 @@ class FileAccess(Value):
     all_read: int = 0  # files that every account of the machine may read
     all_write: int = 0
 
+    def open_to_all(self) -> str:
+        """What every account of the machine may do, in words; empty where nothing."""
+        may = "read and change" if self.all_write and self.all_read else "read" if self.all_read else "change"
+        some = max(self.all_read, self.all_write)
+        return f"every account of this machine may {may} {some} of {self.files} {'file' if self.files == 1 else 'files'}" if some else ""  # fmt: skip
+
 
 class AccessFacts(Value):
     """Every system with personal data."""
@@ -396,8 +402,7 @@ def _roles(one: SystemAccess) -> Iterator[Finding]:
 def _opened(one: FileAccess) -> Iterator[Finding]:
     place, whose = f"{one.system}: {one.dataset}", ", ".join(one.owners)
     if one.all_read or one.all_write:
-        may = "read and change" if one.all_write and one.all_read else "read" if one.all_read else "change"
-        yield _finding("files-open-to-all", place, f"Every account of this machine may {may} {max(one.all_read, one.all_write)} of {one.files} files of {one.dataset} (they are {whose}'s).", "chmod o-rwx those files, or the folder that they lie in.")  # fmt: skip
+        yield _finding("files-open-to-all", place, f"Of {one.dataset}, {one.open_to_all()} (they are {whose}'s).", "chmod o-rwx those files, or the folder that they lie in.")  # fmt: skip
     else:
         by = f", and the groups {', '.join(one.groups)} may read some" if one.groups else ""
         yield _finding("files-looked-at", place, f"{one.kind} keeps no roles. The {one.files} files of {one.dataset} are {whose}'s{by}; no other account of this machine may.", "Ask of the programs of these accounts who uses them.", Severity.INFO)  # fmt: skip

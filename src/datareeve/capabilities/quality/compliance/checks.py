@@ -332,14 +332,17 @@ def encrypted(facts: ComplianceFacts, by: str = "", **scope: Any) -> Result:
 
 @check
 def closed_to_public(facts: ComplianceFacts, **scope: Any) -> Result:
-    """PUBLIC has no right on a dataset."""
+    """PUBLIC has no right on a dataset, and not every account of the machine on its files."""
+    files = {one.dataset: one for one in facts.access.files}
 
     def wrong(name: str) -> str:
+        if name in files:
+            return files[name].open_to_all()
         one = facts.access_to(name)
         rights = one.public.get(name, ()) if one else ()
         return f"PUBLIC may {', '.join(rights)}" if rights else ""
 
-    return _each(facts.in_scope(scope), wrong, lambda name: _no_access(facts, name))
+    return _each(facts.in_scope(scope), wrong, lambda name: "" if name in files else _no_access(facts, name))
 
 
 @check

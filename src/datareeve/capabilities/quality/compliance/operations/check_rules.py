@@ -69,7 +69,7 @@ class CheckCompliance(Operation[ComplianceFacts]):
         looked = (keeping("findings", self.name, self.inputs(), "compliance_critical"),) if packs else ()
         steps = self._steps(facts) if self.watch else looked
         claims = tuple(step.probe for step in steps) if self.watch else _claims(found)
-        summary = f"{figures['compliance_passed']} of {len(found)} rules pass, {figures['compliance_violations']} fail, {figures['compliance_not_run']} were not run."
+        summary = f"{figures['compliance_passed']} of {len(found)} rules pass, {figures['compliance_violations']} fail, {figures['compliance_not_run']} were not run, {figures['compliance_not_applicable']} do not apply."
         return Plan(
             operation=self.name,
             inputs=self.inputs(),
@@ -147,14 +147,22 @@ def _claims(found: list[tuple[Pack, PackRule, Result]]) -> tuple[Claim, ...]:
     return (none_of("compliance_critical", f"the critical rules of {names} hold", "The findings name the article, the dataset and what mends it."),)  # fmt: skip
 
 
+def _told(told: dict[str, str]) -> tuple[str, str]:
+    """What fails, each reason once with the datasets that have it; and that there is more."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in list(told.items())[:SHOWN]:
+        by_reason.setdefault(why, []).append(name)
+    names = "; ".join(f"{', '.join(some)}: {why}" for why, some in by_reason.items())
+    return names, f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+
+
 def _finding(one: Pack, rule: PackRule, result: Result) -> Finding | None:
     """What fails, and what was not looked at; nothing for what passes or does not apply."""
     if result.says in ("pass", "not applicable"):
         return None
     failing = result.says == "fail"
     told = result.failing if failing else result.not_run
-    names = "; ".join(f"{name}: {why}" for name, why in list(told.items())[:SHOWN])
-    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    names, more = _told(told)
     unseen = f" Not looked at: {', '.join(result.not_run)}." if failing and result.not_run else ""
     return Finding(
         rule=f"{one.name}-{rule.id}",
