@@ -262,6 +262,13 @@ def said(rule: Rule, verdict: Verdict) -> str:
         return f"Not run: {verdict.reason.rstrip('.')}."
     if rule.kind == "schema" and verdict.keys_left_out:
         return f"{verdict.keys_left_out}."  # it begins with a name, which is told as it is
+    if rule.kind in ("gaps", "continuity") and verdict.failing is not None:
+        there = (
+            f", beside {verdict.checked:,} that {'is' if verdict.checked == 1 else 'are'} there"
+            if verdict.checked
+            else ""
+        )
+        return f"{verdict.failing:,} {'is' if verdict.failing == 1 else 'are'} missing{there}."
     if verdict.failing is not None:
         of = (
             f"{verdict.failing:,} of {counted(verdict.checked, 'row')}"
