@@ -514,14 +514,14 @@ def tally(cases: Sequence[Case], make: Callable[[Settings, float], Any], copies:
 
 def measure(*, quick: bool) -> Measured:
     """Ours beside the peers, on the same copies of the same series."""
-    each, copies = (1, 1) if quick else (8, 2)
+    each, copies = (1, 1) if quick else (6, 2)
     halves = {"_made": made(SEED, each), "_flights": flights(tuned_on=False)}
     sides: dict[str, Callable[[Settings, float], Any]] = {"datareeve": Ours, **PEERS}
     figures: dict[str, dict[str, float | None]] = {side: {} for side in sides}
     kinds = {}
     for side, make in sides.items():
         for suffix, cases in halves.items():
-            more = copies if suffix == "_made" else copies * 5
+            more = copies if suffix == "_made" else copies * 3
             found = tally(cases, make, more, SEED)
             figures[side] |= found.figures(suffix)
             kinds[side + suffix] = {kind: f"{hit} of {of}" for kind, (hit, of) in sorted(found.kinds.items())}
