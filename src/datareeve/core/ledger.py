@@ -203,10 +203,22 @@ class Ledger:
             if limit
             else query.order_by(entries_table.c.seq)
         )
+        found = self._found(query)
+        return found[::-1] if limit else found
+
+    def plans_naming(self, fingerprints: Sequence[str], names: Sequence[str]) -> list[Entry]:
+        """Of stored plans those that have any of the names in them; the others are left out before they are read."""
+        c = entries_table.c
+        named = sa.or_(*(c.body.contains(canonical(name), autoescape=True) for name in names))
+        query = sa.select(entries_table).where(
+            c.kind == "plan", indexed_kind, c.subject.in_(fingerprints), named
+        )
+        return self._found(query.order_by(c.seq)) if fingerprints and names else []
+
+    def _found(self, query: sa.Select[Any]) -> list[Entry]:
         with _translated(), self.engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
-        found = [Entry(**{**row, "body": json.loads(row["body"])}) for row in rows]
-        return found[::-1] if limit else found
+        return [Entry(**{**row, "body": json.loads(row["body"])}) for row in rows]
 
     # -- samples -----------------------------------------------------------------------------------------------------------------
 

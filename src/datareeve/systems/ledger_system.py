@@ -53,20 +53,23 @@ class LedgerSystem(Adapter):
     @reads
     def last_change(self, resources: list[str], limit: int = 200) -> dict[str, dict[str, str]]:
         """The newest of the last runs that changed each resource ('app:public.flights'): {resource: {run, operation, summary, at}}."""
-        wanted, found = set(resources), {}
-        for entry in reversed(self._ledger.entries("run", limit=2 * limit)):
-            if not wanted or entry.body.get("state") != "started":
-                continue
-            for plan in self._ledger.entries("plan", subject=entry.body["plan"], limit=1):
-                for resource, operation in _touched(plan.body["plan"]):
-                    if resource in wanted:
-                        wanted.discard(resource)
-                        found[resource] = {
-                            "run": entry.run,
-                            "operation": operation,
-                            "summary": entry.body["summary"],
-                            "at": entry.at,
-                        }
+        runs = [
+            one for one in self._ledger.entries("run", limit=2 * limit) if one.body.get("state") == "started"
+        ]
+        # Most runs touch none of them: the ledger leaves their plans out before they are read.
+        plans = self._ledger.plans_naming([one.body["plan"] for one in runs], resources)
+        touched = {one.subject: list(_touched(one.body["plan"])) for one in plans}
+        found: dict[str, dict[str, str]] = {}
+        for run in runs:  # the newest is told
+            for resource, operation in touched.get(run.body["plan"], ()):
+                if resource in resources:
+                    told = {
+                        "run": run.run,
+                        "operation": operation,
+                        "summary": run.body["summary"],
+                        "at": run.at,
+                    }
+                    found[resource] = told
         return found
 
     @reads

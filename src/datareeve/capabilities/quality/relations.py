@@ -1,7 +1,8 @@
 """What a table's columns and rows say of one another: sums and products, what a value decides, series without gaps, text without damage.
 
-Asked after the columns by themselves are known. What has many candidates is tried at some rows first; what is left is asked of every row
-that is looked at, and only what holds without exception is told. No value leaves the engine.
+Asked after the columns by themselves are known. What has many candidates or is slow to tell is tried at some rows first; what is left is
+asked of every row that is looked at, and only what holds of all of them, or of next to all where that is said, is told. No value leaves the
+engine.
 """
 
 from __future__ import annotations
@@ -36,9 +37,8 @@ PENNY = 0.005  # what rounding to cents takes or gives
 ROWS_COMPARED = 1_000_000  # rows of a table that are compared with one another as a whole
 ROWS_A_DAY, DAYS = 20, 28  # of events that come every day
 STEPS = ("1 minute", "5 minutes", "10 minutes", "15 minutes", "20 minutes", "30 minutes", "1 hour", "2 hours", "3 hours", "4 hours", "6 hours", "12 hours", "1 day")  # fmt: skip
-GIVEN_OUT = re.compile(
-    r"(?i:(^|_)(id|key|fk|nr|no)$)|[a-z]I[dD]$"
-)  # names of numbers that are given out, one after another
+# Names of numbers that are given out, one after another.
+GIVEN_OUT = re.compile(r"(?i:(^|_)(id|key|fk|nr|no)$)|[a-z]I[dD]$")
 # What damages text: signs of UTF-8 that was read as Latin-1, blanks at its ends, signs that nobody sees.
 DAMAGE = {
     "encoding": r"[\u00c2-\u00c5\u00cf-\u00d1][\u0080-\u009f\u00a1-\u00bf\u0152\u201a-\u2122]|\u00e2\u20ac|\ufffd",
@@ -52,15 +52,8 @@ READ_AS = {
 }  # fmt: skip
 # What stands for no value; words that are also names or codes (Null, None, NA) count where they can be neither.
 STAND_INS = ("", "-", "--", "?", "N/A", "n/a", "#N/A", "null", "NULL", "nan", "NaN", "NA", "None", "none")
-
-
-NO_DATES = (
-    "0001-01-01",
-    "1753-01-01",
-    "1899-12-30",
-    "1900-01-01",
-    "9999-12-31",
-)  # what programs write where there is no date
+# What programs write where there is no date.
+NO_DATES = ("0001-01-01", "1753-01-01", "1899-12-30", "1900-01-01", "9999-12-31")
 
 
 class Amount(NamedTuple):
@@ -169,12 +162,8 @@ def second(look: Look, found: Profile, answers: Answers) -> Iterator[dict[str, A
         yield _counted(look, "sums all", sums, look.source)
     for one in _likely(look, found, answers):
         yield _decides(look, one, look.source, what="decides all")
-    for column, type_ in _may_be_read(look, found, answers).items():
-        if type_ in READABLE_BY_FORMAT:
-            name, d = look.dialect.name(column), look.dialect
-            sql = f"SELECT min({name}) AS value, count(*) AS times FROM {look.source} WHERE {name} IS NOT NULL GROUP BY {d.exact(name, 'text')}"
-            check = {"format": READABLE_BY_FORMAT[type_], "arguments": {}}
-            yield {"id": f"{look.name}:readable:{column}", "sql": sql, "check": check}
+    for column in found.columns:
+        yield from _of_whole_text(look, column, _row(answers, f"{look.name}:text:{column.name}"))
     for regular in filter(None, [_stepped(look, found, answers)]):
         yield {"id": f"{look.name}:missing", "sql": _missing(look, regular)}
 
@@ -184,6 +173,7 @@ def relations(look: Look, found: Profile, some: Answers, all_: Answers) -> Relat
     sums = _held(look, all_, "sums all", list(_held(look, some, "sums", _sums(found))))
     stepped = _stepped(look, found, some)
     texts = {column.name: _row(some, f"{look.name}:text:{column.name}") for column in found.columns}
+    whole = {name: _row(all_, f"{look.name}:whole text:{name}") for name in texts}
     moments = {name: _row(some, f"{look.name}:moments:{name}") for name in _moments(found)}
     spreads = {one.name: _mean(_row(some, f"{look.name}:spread:{one.name}")) for one in amounts(found)}
     return Relations(
@@ -191,9 +181,9 @@ def relations(look: Look, found: Profile, some: Answers, all_: Answers) -> Relat
         decided=tuple(_decided(look, found, some, all_)),
         regular=stepped if stepped and _row(all_, f"{look.name}:missing").get("n") == 0 else _daily(look, found, some),
         apart=tuple(_beside_key(look, found)) if _row(some, f"{look.name}:apart").get("n") == found.rows else (),
-        undamaged={name: tuple(part for part in DAMAGE if told.get(part) == 0) for name, told in texts.items() if told},
-        readable=dict(_readable(look, found, some, all_)),
-        present=tuple(name for name, told in texts.items() if told.get("stands") == 0),
+        undamaged={name: _undamaged(told) for name, told in texts.items() if whole[name].get("damaged") == 0},
+        readable={name: type_ for name, told in texts.items() if (type_ := _read_as(told)) and _is_read(look, name, type_, all_)},
+        present=tuple(name for name, told in texts.items() if told.get("stands") == 0 == whole[name].get("stands")),
         past=tuple(name for name, told in moments.items() if told.get("ahead") == 0),
         dated=tuple(name for name, told in moments.items() if told.get("none") == 0),
         spread={name: told for name, told in spreads.items() if told},
@@ -213,9 +203,11 @@ def _of_columns(look: Look, found: Profile) -> Iterator[dict[str, Any]]:
     for column in found.columns:
         name = d.name(column.name)
         if column.family == "text" and column.present and not column.values and not column.format:
-            conditions = _text_conditions(look, column, name)
-            listed = ", ".join(f"{d.count_where(one)} AS {part}" for part, one in conditions.items())
-            yield {"id": f"{look.name}:text:{column.name}", "sql": f"SELECT {listed} FROM {look.source}"}
+            listed = ", ".join(
+                f"{d.count_where(one)} AS {part}" for part, one in _of_text(look, column).items()
+            )
+            sql = f"SELECT count({name}) AS there, {listed} FROM {look.some([column.name])}"
+            yield {"id": f"{look.name}:text:{column.name}", "sql": sql}
         if column.name in _moments(found):
             counted = [
                 f"{d.count_where(f'{d.epoch(name, column.family)} > {d.now} + {FURTHEST_ZONE}')} AS ahead"
@@ -235,34 +227,55 @@ def _of_columns(look: Look, found: Profile) -> Iterator[dict[str, Any]]:
         yield {"id": f"{look.name}:spread:{amount.name}", "sql": f"SELECT {figures} FROM {look.source}"}
 
 
-def _text_conditions(look: Look, column: Column, name: str) -> dict[str, str]:
-    """Whether a text is damaged in each of the ways, is of each of the types, and whether it stands for no value."""
-    d = look.dialect
-    found = {"stands": d.among(name, stand_ins(column))}
-    for part, regex in {**DAMAGE, **READ_AS}.items():
-        try:
-            found[part] = regexes.condition(d, name, regex, d.syntax)
-        except BadInput:  # not on this engine
-            continue
-    return found
+def _of_text(look: Look, column: Column) -> dict[str, str]:
+    """Whether a text is damaged in each of the ways, looks like each of the types, and whether it stands for no value."""
+    d, name = look.dialect, look.dialect.name(column.name)
+    told = {part: _matches(look, column.name, regex) for part, regex in {**DAMAGE, **READ_AS}.items()}
+    return {"stands": d.among(name, stand_ins(column)), **{part: one for part, one in told.items() if one}}
 
 
-def _may_be_read(look: Look, found: Profile, answers: Answers) -> dict[str, str]:
-    """Column of text -> the first type that every value looks like."""
-    told = {}
-    for column in found.columns:
-        figures = _row(answers, f"{look.name}:text:{column.name}")
-        type_ = next((one for one in READ_AS if column.present and figures.get(one) == column.present), "")
-        if type_:
-            told[column.name] = type_
-    return told
+def _matches(look: Look, column: str, regex: str) -> str:
+    """The condition that a text has a pattern; '' where this engine cannot tell."""
+    try:
+        return regexes.condition(look.dialect, look.dialect.name(column), regex, look.dialect.syntax)
+    except BadInput:
+        return ""
 
 
-def _readable(look: Look, found: Profile, some: Answers, all_: Answers) -> Iterator[tuple[str, str]]:
-    for column, type_ in _may_be_read(look, found, some).items():
-        checked = _row(all_, f"{look.name}:readable:{column}")
-        if type_ not in READABLE_BY_FORMAT or (checked.get("checked") and not checked.get("failing")):
-            yield column, type_
+def _undamaged(some: Mapping[str, Any]) -> tuple[str, ...]:
+    """The damages that some rows of a text have none of."""
+    return tuple(part for part in DAMAGE if some.get(part) == 0)
+
+
+def _read_as(some: Mapping[str, Any]) -> str:
+    """The first type that some rows of a text all look like."""
+    return next((one for one in READ_AS if some.get("there") and some.get(one) == some["there"]), "")
+
+
+def _of_whole_text(look: Look, column: Column, some: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Whether what some rows are free of, no row has; and whether what they all look like, every value is."""
+    d, name, type_ = look.dialect, look.dialect.name(column.name), _read_as(some)
+    damaged = _matches(look, column.name, "|".join(DAMAGE[part] for part in _undamaged(some)))
+    asked = {
+        "damaged": damaged if _undamaged(some) else "",
+        "stands": d.among(name, stand_ins(column)) if some.get("stands") == 0 else "",
+        "unread": f"NOT ({_matches(look, column.name, READ_AS[type_])})" if type_ in READABLE else "",
+    }
+    listed = [f"{d.count_where(one)} AS {what}" for what, one in asked.items() if one]
+    if listed:
+        sql = f"SELECT {', '.join(listed)} FROM {look.source}"
+        yield {"id": f"{look.name}:whole text:{column.name}", "sql": sql}
+    if type_ in READABLE_BY_FORMAT:
+        sql = f"SELECT min({name}) AS value, count(*) AS times FROM {look.source} WHERE {name} IS NOT NULL GROUP BY {d.exact(name, 'text')}"
+        check = {"format": READABLE_BY_FORMAT[type_], "arguments": {}}
+        yield {"id": f"{look.name}:readable:{column.name}", "sql": sql, "check": check}
+
+
+def _is_read(look: Look, column: str, type_: str, answers: Answers) -> bool:
+    if type_ in READABLE_BY_FORMAT:
+        checked = _row(answers, f"{look.name}:readable:{column}")
+        return bool(checked.get("checked")) and not checked.get("failing")
+    return _row(answers, f"{look.name}:whole text:{column}").get("unread") == 0
 
 
 def stand_ins(column: Column) -> tuple[str, ...]:
