@@ -262,23 +262,8 @@ def said(rule: Rule, verdict: Verdict) -> str:
         return f"Not run: {verdict.reason.rstrip('.')}."
     if rule.kind == "schema" and verdict.keys_left_out:
         return f"{verdict.keys_left_out}."  # it begins with a name, which is told as it is
-    if rule.kind in ("gaps", "continuity") and verdict.failing is not None:
-        there = (
-            f", beside {verdict.checked:,} that {'is' if verdict.checked == 1 else 'are'} there"
-            if verdict.checked
-            else ""
-        )
-        return f"{verdict.failing:,} {'is' if verdict.failing == 1 else 'are'} missing{there}."
     if verdict.failing is not None:
-        of = (
-            f"{verdict.failing:,} of {counted(verdict.checked, 'row')}"
-            if verdict.checked
-            else counted(verdict.failing, "row")
-        )
-        about = "" if verdict.exact else f" (in a sample; {_between(verdict)})"
-        unnamed = verdict.failing and not verdict.keys and verdict.keys_left_out
-        named = f" {'It is' if verdict.failing == 1 else 'They are'} not named: {verdict.keys_left_out}."
-        return f"{of} {'breaks' if verdict.failing == 1 else 'break'} it{about}.{named if unnamed else ''}"
+        return _counted(rule, verdict, verdict.failing)
     if rule.unit == "seconds" and verdict.figure is not None:
         most = rule.bounds.at_most if rule.bounds.at_most is not None else rule.bounds.below
         return f"It is {spell(verdict.figure)} old{f'; it may be at most {spell(most)}' if most else ''}."
@@ -291,6 +276,22 @@ def said(rule: Rule, verdict: Verdict) -> str:
         if verdict.figure is not None
         else f"It does not hold{reason}."
     )
+
+
+def _counted(rule: Rule, verdict: Verdict, failing: int) -> str:
+    """How many rows break it, or are missing."""
+    if rule.kind in ("gaps", "continuity"):
+        there = (
+            f", beside {verdict.checked:,} that {'is' if verdict.checked == 1 else 'are'} there"
+            if verdict.checked
+            else ""
+        )
+        return f"{failing:,} {'is' if failing == 1 else 'are'} missing{there}."
+    of = f"{failing:,} of {counted(verdict.checked, 'row')}" if verdict.checked else counted(failing, "row")
+    about = "" if verdict.exact else f" (in a sample; {_between(verdict)})"
+    unnamed = failing and not verdict.keys and verdict.keys_left_out
+    named = f" {'It is' if failing == 1 else 'They are'} not named: {verdict.keys_left_out}."
+    return f"{of} {'breaks' if failing == 1 else 'break'} it{about}.{named if unnamed else ''}"
 
 
 def _between(verdict: Verdict) -> str:
