@@ -155,16 +155,6 @@ def test_the_wheel_installs_into_an_empty_environment_and_starts(wheel, tmp_path
 
 def test_help_loads_nothing_heavy():
     code = "import sys; from datareeve.interfaces import cli; sys.argv=['datareeve','--help']\ntry: cli.main()\nexcept SystemExit: pass\n"
-    code += "print('LOADED', *sorted({'psycopg','sqlalchemy','alembic','sqlglot','mcp','psutil','jinja2'} & set(sys.modules)))"
+    code += "print('LOADED', *sorted({'psycopg','sqlalchemy','alembic','sqlglot','mcp','psutil','jinja2','duckdb','ruamel.yaml'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.splitlines()[-1] == "LOADED"
-
-
-def test_help_answers_within_400_milliseconds_of_work():
-    def cost():
-        before = os.times()
-        subprocess.run([Path(sys.executable).parent / "datareeve", "--help"], capture_output=True, check=True)
-        after = os.times()
-        return after.children_user + after.children_system - before.children_user - before.children_system
-
-    assert min(cost() for _ in range(3)) < 0.4

@@ -2,7 +2,7 @@
 
 import json
 import re
-import timeit
+import sys
 
 import pytest
 
@@ -222,7 +222,12 @@ def test_a_quantile_is_as_prometheus_computes_it():
     assert quantile_ms(counts, SECONDS, 0.99) == SECONDS[-1] * 1000
 
 
-def test_counting_a_request_costs_a_few_microseconds():
-    metrics, one = Metrics(), row()
-    seconds = min(timeit.repeat(lambda: metrics.observe(one), number=5000, repeat=5)) / 5000
-    assert seconds < 15e-6  # 1.7 µs on a quiet machine
+def test_counting_a_request_takes_few_calls():
+    metrics, one, calls = Metrics(), row(), []
+    metrics.observe(one)
+    sys.setprofile(lambda _frame, event, _argument: calls.append(event))
+    try:
+        metrics.observe(one)
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < 60  # made or returned from; microseconds are the bench's
