@@ -32,6 +32,15 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
         "polars",
         "duckdb==1.5.5",
     ),
+    "loads_dlt": (
+        "dlt[duckdb,postgres]==1.31.0",
+        "sqlalchemy>=2,<3",
+        "duckdb==1.5.5",
+        "pyarrow",
+        "numpy",
+        "psycopg[binary]",
+    ),
+    "loads_sling": ("sling>=1.4",),
     # Without its dependencies: it pins a pglast and a Python that its advisor does not need.
     "postgres_mcp": tuple(
         "--no-deps --ignore-requires-python postgres-mcp==0.3.0 pglast==7.20 psycopg psycopg-binary psycopg-pool typing-extensions humanize attrs".split()

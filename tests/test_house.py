@@ -158,3 +158,13 @@ def test_help_loads_nothing_heavy():
     code += "print('LOADED', *sorted({'psycopg','sqlalchemy','alembic','sqlglot','mcp','psutil','jinja2','duckdb','ruamel.yaml'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.splitlines()[-1] == "LOADED"
+
+
+def test_help_answers_within_400_milliseconds_of_work():
+    def cost():
+        before = os.times()
+        subprocess.run([Path(sys.executable).parent / "datareeve", "--help"], capture_output=True, check=True)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    assert any(cost() < 0.4 for _ in range(10))  # other work beside it makes some of them dearer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datareeve import capabilities
@@ -11,6 +12,8 @@ from datareeve.core import estate as estates
 from datareeve.core import secrets
 from datareeve.core.authority import Gate
 from datareeve.core.catalogue import Catalogue
+from datareeve.core.errors import DatareeveError
+from datareeve.core.estate_data import FolderSystem
 from datareeve.core.ledger import open_ledger
 from datareeve.core.runner import Runner, silent
 from datareeve.systems.documenter import Documenter
@@ -18,19 +21,25 @@ from datareeve.systems.ledger_system import LedgerSystem
 from datareeve.systems.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from datetime import date
-    from pathlib import Path
+    from datetime import date, datetime
 
     from datareeve.agent.known import Known
     from datareeve.agent.planner import TaskPlan
+    from datareeve.agent.schedule import More
+    from datareeve.capabilities.pipelines.scheduling.declared import Declared
+    from datareeve.capabilities.pipelines.scheduling.performing import Rest, Stop
+    from datareeve.capabilities.pipelines.spec import Schedule as PipelineSchedule
     from datareeve.core.estate import Estate
     from datareeve.core.journal import Boundary
     from datareeve.core.ledger import Ledger
     from datareeve.core.operation import Check, Copy, Operation, Outcome, Plan, Systems
     from datareeve.core.runner import Progress, RunSummary
+    from datareeve.core.secrets import Secret
     from datareeve.systems.compliance_desk import ComplianceDesk
+    from datareeve.systems.job_queue import JobQueue
+    from datareeve.systems.pipeline_desk import PipelineDesk
     from datareeve.systems.quality_desk import QualityDesk
 
 
@@ -59,12 +68,7 @@ class App:
     def ledger(self) -> Ledger:
         """The ledger, opened when first asked for."""
         url = self.estate.ledger or f"sqlite:///{self.project / estates.STATE_FOLDER / 'ledger.sqlite'}"
-        password = (
-            secrets.resolve(self.estate.ledger_password, base=self.project)
-            if self.estate.ledger_password
-            else None
-        )
-        return open_ledger(url, password)
+        return open_ledger(url, self._ledger_password())
 
     @cached_property
     def gate(self) -> Gate:
@@ -146,7 +150,9 @@ class App:
         """Carry a plan out. `approved`: `by` has seen this very plan and approves it, which is recorded."""
         if approved:
             self.approve(self.store(plan, asked_by=by, task=task), by=by)
-        return self.runner.apply(plan, by=by, task=task, progress=progress)
+        outcome = self.runner.apply(plan, by=by, task=task, progress=progress)
+        self._tell_of_run(plan, outcome)
+        return outcome
 
     def store(self, plan: Plan, *, asked_by: str, task: str = "") -> str:
         """Keep a plan for a later approval; gives its fingerprint."""
@@ -166,7 +172,25 @@ class App:
 
     def resume(self, run: str, *, by: str, progress: Progress = silent) -> Outcome:
         """Carry on a run whose worker died."""
-        return self.runner.resume(run, by=by, progress=progress)
+        outcome = self.runner.resume(run, by=by, progress=progress)
+        if self._is_told:
+            self._tell_of_run(self.stored_plan(outcome.plan), outcome)
+        return outcome
+
+    @property
+    def _is_told(self) -> bool:
+        return bool(self.estate.pipelines.lineage or self.estate.pipelines.otlp)
+
+    def _tell_of_run(self, plan: Plan, outcome: Outcome) -> None:
+        """What a run of pipelines did goes to whoever collects that; a run never fails for it."""
+        if not self._is_told:
+            return
+        from datareeve.capabilities.pipelines.lineage import told  # noqa: PLC0415 - only where runs are told
+        from datareeve.systems.lineage_desk import tell, trace  # noqa: PLC0415 - as above
+
+        if self.estate.pipelines.otlp:
+            trace(self.estate.pipelines.otlp, self.ledger, plan, outcome)
+        tell(self.estate, self.project, plan, outcome, told)
 
     # -- looking -------------------------------------------------------------------------------------------------------------------
 
@@ -197,6 +221,57 @@ class App:
             self._install()
         return estate
 
+    # -- pipelines by themselves -----------------------------------------------------------------------------------------------------
+
+    def more_schedules(self, start: Callable[[str], None]) -> More:
+        """What the loop does for pipelines at each look; `start` is called with each that has something to be done."""
+        from datareeve.capabilities.pipelines.scheduling.dispatching import Dispatcher  # noqa: PLC0415 - of `serve`
+
+        return Dispatcher(self.ledger, self.stored_plan, self.pipeline_schedules, self._arrived, start)
+
+    def pipeline_schedules(self) -> dict[str, PipelineSchedule | DatareeveError]:
+        """The schedule of each pipeline that has one, or what is wrong with its file."""
+        return self._declared(self.systems)
+
+    @cached_property
+    def _declared(self) -> Declared:
+        from datareeve.capabilities.pipelines.scheduling.declared import Declared  # noqa: PLC0415 - as above
+
+        return Declared(self.project)
+
+    def _arrived(self, schedule: PipelineSchedule, now: datetime) -> dict[str, str]:
+        from datareeve.capabilities.pipelines.scheduling.arrivals import complete  # noqa: PLC0415 - as above
+
+        def folder_of(name: str) -> Path | None:
+            entry = self.estate.systems.get(name)
+            return Path(entry.path) if isinstance(entry, FolderSystem) else None
+
+        return complete(schedule.on_file or "", now, project=self.project, folder_of=folder_of)
+
+    def perform_pipeline(self, name: str, stop: Stop) -> Rest:
+        """Carry out what is open of a pipeline. Errors: `BadInput` where its file is wrong; those of the ledger."""
+        from datareeve.capabilities.pipelines.scheduling.performing import Rest, perform  # noqa: PLC0415 - as above
+
+        schedule = self.pipeline_schedules().get(name)
+        if schedule is None:  # it has none any more
+            return Rest()
+        if isinstance(schedule, DatareeveError):
+            raise schedule
+        return perform(self, name, schedule, pools=self.estate.pipelines.pools, stop=stop)
+
+    def job_queue(self) -> JobQueue | None:
+        """The queue of workers; None where the ledger is not shared. Errors: those of a secret."""
+        from datareeve.systems.job_queue import JobQueue  # noqa: PLC0415 - as above
+
+        url = self.estate.ledger
+        if url is None or url.startswith("sqlite:"):
+            return None
+        return JobQueue(url, self._ledger_password())
+
+    def _ledger_password(self) -> Secret | None:
+        reference = self.estate.ledger_password
+        return secrets.resolve(reference, base=self.project) if reference else None
+
     def close(self) -> None:
         """Let go of every connection."""
         self.systems.close()
@@ -210,6 +285,7 @@ class App:
         )
         self.systems.add_lazily("compliance", self._compliance)
         self.systems.add_lazily("quality", self._quality_desk)
+        self.systems.add_lazily("pipelines", self._pipeline_desk)
         self.systems.add_lazily(
             "ledger",
             lambda: LedgerSystem(
@@ -231,6 +307,28 @@ class App:
         from datareeve.systems.quality_desk import QualityDesk  # noqa: PLC0415
 
         return QualityDesk(self.systems, self.estate, self.project, WORK)
+
+    def _pipeline_desk(self) -> PipelineDesk:
+        from datareeve.capabilities.pipelines.work import LOOKS, WORK  # noqa: PLC0415 - loaded when pipelines are worked on
+        from datareeve.systems.pipeline_desk import PipelineDesk  # noqa: PLC0415
+
+        return PipelineDesk(
+            self.systems,
+            self.estate,
+            self.project,
+            lambda: self.ledger,
+            WORK,
+            LOOKS,
+            self._operate,
+            self._preview_of,
+        )
+
+    def _preview_of(self, name: str, inputs: dict[str, Any]) -> Plan:
+        return self.preview(self.catalogue.make(name, inputs))
+
+    def _operate(self, name: str, inputs: dict[str, Any], run: str) -> Outcome:
+        """An operation as a run of its own, for a step of another run: within the authority, like any."""
+        return self.runner.apply(self._preview_of(name, inputs), by=f"run {run}")
 
 
 def _render_schema_documents(systems: Systems, system: str) -> dict[str, str]:

@@ -120,17 +120,17 @@ def test_a_doubtful_bullet_is_asked_with_three_readings(matcher):
 
 
 def test_a_later_capability_makes_way_for_its_operations():
-    build = fakes.operation(
-        "pipelines.set-up-pipeline",
-        "Set up a data pipeline.",
-        ("design an ETL pipeline", "build an ETL pipeline from Salesforce"),
+    move = fakes.operation(
+        "storage.set-lifecycle",
+        "Set lifecycle rules on a bucket.",
+        ("set lifecycle rules on S3 buckets", "move old objects of a bucket to cold storage"),
     )
     before = Matcher(fakes.catalogue(), playbooks.load())
-    assert before.match("Build an ETL pipeline from Salesforce").decision == "later"
-    matcher = Matcher(fakes.catalogue(build), playbooks.load())
-    match = matcher.match("Build an ETL pipeline from Salesforce")
-    assert match.readings[0].key == "pipelines.set-up-pipeline"
-    assert not any(reading.key == "later:pipelines" for reading in match.readings)
+    assert before.match("Set lifecycle rules on the S3 buckets").decision == "later"
+    matcher = Matcher(fakes.catalogue(move), playbooks.load())
+    match = matcher.match("Set lifecycle rules on the S3 buckets")
+    assert match.readings[0].key == "storage.set-lifecycle"
+    assert not any(reading.key == "later:storage" for reading in match.readings)
 
 
 BOOKS = {

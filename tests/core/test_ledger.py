@@ -225,3 +225,27 @@ def test_many_writers_of_several_entries_make_one_unbroken_chain(ledger):
 
 def url_of(ledger):
     return ledger.engine.url.render_as_string(hide_password=False).replace("+psycopg", "")
+
+
+def test_plans_are_found_by_the_names_in_them_and_no_sign_of_a_name_stands_for_others(ledger):
+    names = {
+        "p1": "app:public.50%_off",
+        "p2": "app:public.500_off",
+        "p3": "app:public.50%xoff",
+        "p4": 'app:"quoted"',
+        "p5": "app:été",
+    }
+    for plan, name in names.items():
+        ledger.append("plan", {"resources": [name]}, subject=plan)
+    ledger.append("run", {"resources": ["app:public.50%_off"]}, subject="p1")
+
+    def found(*asked, plans=tuple(names)):
+        return [one.subject for one in ledger.plans_naming(plans, asked)]
+
+    assert found("app:public.50%_off") == ["p1"]
+    assert found("app:public.50%xoff", 'app:"quoted"') == ["p3", "p4"]
+    assert found("app:été") == ["p5"]
+    assert not found("app:public.50%")  # a part of a name is no name
+    assert not found("app:public.50%_off", plans=("p2",))
+    assert not found()
+    assert not found("app:été", plans=())

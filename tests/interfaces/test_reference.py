@@ -17,6 +17,7 @@ def test_the_reference_covers_every_operation_command_and_error_and_is_made_the_
     assert "--approve STR: Approve and carry out the kept plan of this fingerprint." in commands
     assert "| `plan.stale` | 1 | This no longer holds: …. |" in (tmp_path / "errors.md").read_text()
     assert "systems" in json.loads((tmp_path / "estate.schema.json").read_text())["properties"]
+    assert "loads" in json.loads((tmp_path / "pipeline.schema.json").read_text())["properties"]
 
 
 def test_a_changed_missing_or_left_over_page_is_named(tmp_path, capsys):

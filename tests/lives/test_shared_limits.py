@@ -25,14 +25,15 @@ def pool_of(where, name):
     return SqlPool(GatewayStore.open(where), name)
 
 
-async def gateway(where, name, seconds, said):
-    """Asks for as much as it can get, in 25 requests at one time; says what it was given, and when."""
+async def gateway(where, name, seconds, said, together):
+    """Once all are ready: asks for as much as it can get, in 25 requests at one time; says what it was given, and when."""
     loop = asyncio.get_running_loop()
     leasing = Leasing(pool_of(where, name), now=loop.time)
     task = asyncio.create_task(leasing.run())
     meters = Meters(now=loop.time, leasing=leasing)
     rate = meters.of("key", LIMIT, "minute", REQUESTS)
     budget = meters.of("all", BUDGET, "month", MICROUSD)
+    await asyncio.to_thread(together.wait, 60)
     until = loop.time() + seconds
 
     async def client():
@@ -57,9 +58,8 @@ async def gateway(where, name, seconds, said):
 
 
 def process(where, name, seconds, path, together):
-    together.wait(60)
     with open(path, "w") as said:  # noqa: PTH123
-        asyncio.run(gateway(where, name, seconds, said))
+        asyncio.run(gateway(where, name, seconds, said, together))
 
 
 @pytest.fixture
@@ -106,9 +106,7 @@ def test_four_processes_share_one_limit_and_one_budget(where, tmp_path):
     assert given["failures"] == 0
     assert given["rate"] == LIMIT
     assert BUDGET - 2 * COST < given["spent"] < BUDGET + COST, "to the last request, which may be alone"
-    assert sum(told([path])["rate"] > 0 for path in paths) > 1, (
-        "a busy machine may let one come late, and the others have all by then"
-    )
+    assert min(told([path])["rate"] for path in paths) > 0
 
 
 def test_a_process_that_is_killed_costs_the_others_nothing_but_what_it_used(tmp_path):

@@ -14,7 +14,10 @@ from datareeve.app import App, catalogue
 
 OPERATIONS = catalogue()
 CANARY = "canary7f3a"
-INPUTS = {"databases.explain-query": {"sql": f"SELECT * FROM orders WHERE note = '{CANARY}'"}}
+INPUTS = {
+    "databases.explain-query": {"sql": f"SELECT * FROM orders WHERE note = '{CANARY}'"},
+    "pipelines.new": {"pipeline": "orders", "table": "orders", "target": "warehouse"},
+}
 HERE = ("mysql", "sqlite", "duckdb")
 PAIRS = [
     pytest.param(kind, name, marks=[pytest.mark.system] if kind == "mysql" else [])
@@ -74,7 +77,7 @@ def opened(folder, request):
                 witness = (folder / entry["path"]).read_bytes
             estate = {
                 "version": 1,
-                "systems": {"shop": entry},
+                "systems": {"shop": entry, "warehouse": {"kind": "duckdb", "path": "warehouse.duckdb"}},
                 "authority": {"rules": [{"decision": "allow"}]},
             }
             (folder / "estate.yaml").write_text(json.dumps(estate))

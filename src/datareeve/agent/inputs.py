@@ -6,10 +6,10 @@ Understood are a system's name, `field=value`, `on schema.table (column, column)
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from datareeve.core.operation import Operation
 
@@ -47,7 +47,27 @@ def said(operation: type[Operation[Any]], text: str) -> dict[str, Any]:
         if name in fields:
             value = match["quoted"] if match["quoted"] is not None else match["plain"]
             found[name] = value.split(",") if "tuple" in str(fields[name].annotation) else value
-    return found
+    return found | {field: match[group] for field, group, match in _in_its_words(operation, text)}
+
+
+def _in_its_words(operation: type[Operation[Any]], text: str) -> Iterator[tuple[str, str, re.Match[str]]]:
+    """(an input, the group that gives it, where) of what an operation itself says that words give; of an input, what comes first."""
+    met = set()
+    for pattern in operation.said_as:
+        match = re.search(pattern, text, re.IGNORECASE)
+        for group in match.groupdict() if match else ():
+            field = re.sub(r"_\d$", "", group)
+            if match and match[group] is not None and field in operation.model_fields and field not in met:
+                met.add(field)
+                yield field, group, match
+
+
+def names_said(operation: type[Operation[Any]], text: str) -> Iterator[str]:
+    """The names that words give to inputs of an operation by its own expressions; a choice of ours is no name."""
+    for field, group, match in _in_its_words(operation, text):
+        annotation = operation.model_fields[field].annotation
+        if get_origin(annotation) is not Literal and annotation is not bool:
+            yield match[group]
 
 
 def without_names(text: str) -> str:

@@ -26,6 +26,7 @@ LEAD = 1.3  # by how much the best reading must outweigh the next that means som
 LEAD_OF_LOOKING = 1.15  # the same for what only looks: it does no harm
 LOOKS = "write"  # the input of operations that only look where it is false
 OFFERED = 3
+FEW = 3  # telling words, of which each counts
 
 _JOINTS = re.compile(
     r"\s*(?:;|,\s*(?:and\s+|then\s+)?|\s&\s|\band\s+then\b|\band\b|\bthen\b|\bplus\b)\s*", re.IGNORECASE
@@ -84,6 +85,7 @@ class Matcher:
         self._changing = {
             key for key, operations in self._operations.items() if not reads.issuperset(operations)
         }
+        self._naming = tuple(catalogue.get(name) for name in names if catalogue.get(name).said_as)
         self._index = Index(documents | scope.documents(names))
         self._exact = {
             frozenset(terms(said)): key
@@ -109,7 +111,8 @@ class Matcher:
             return Match(
                 text=text, decision="refused", reason=refusal, readings=self._by_a_person(text, refusal)
             )
-        words = self._without(names, inputs.without_names(text), known)
+        said = (name for operation in self._naming for name in inputs.names_said(operation, text))
+        words = self._without(names, inputs.without_names(text), (*known, *said))
         exact = self._exact.get(frozenset(terms(words)), "")
         asked = asks(text)
         found = [score for score in self._index.search(words) if not asked or score.key not in self._changing]
@@ -164,7 +167,12 @@ class Matcher:
         against = max((score.rank * score.coverage for score in rivals), default=0.0)
         enough = CERTAIN if best.key in self._final else CONFIDENT
         lead = LEAD if best.key in self._changing or not self._operations.get(best.key) else LEAD_OF_LOOKING
-        return bool(telling) and best.coverage >= enough and best.rank * best.coverage >= lead * against
+        said = sum(self._index.says(best.key, term) for term in telling)
+        # Many nouns of which an operation says half: it is one of several things that are meant.
+        half = len(telling) <= FEW or not self._operations.get(best.key) or 2 * said > len(telling)
+        return (
+            bool(telling) and half and best.coverage >= enough and best.rank * best.coverage >= lead * against
+        )
 
     def _agree(self, one: str, other: str) -> bool:
         """Whether one reading is a part of the other: to choose between them does no harm."""

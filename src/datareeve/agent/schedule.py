@@ -9,25 +9,23 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
-from zoneinfo import ZoneInfo
-
-from cronsim import CronSim, CronSimError
 
 from datareeve.agent.escalation import Escalations
 from datareeve.agent.watch import State, evaluate
-from datareeve.core import clock
-from datareeve.core.errors import BadInput, DatareeveError, NeedsApproval
+from datareeve.core import clock, cron
+from datareeve.core.errors import DatareeveError, NeedsApproval
 from datareeve.core.estate import AlertRule, Estate, Schedule
 from datareeve.core.ledger import Sample
 from datareeve.core.operation import Effect
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from datareeve.agent.escalation import Sender
     from datareeve.core.ledger import Ledger
@@ -82,32 +80,7 @@ def _due(name: str, schedule: Schedule, last_run: datetime, now: datetime) -> Du
 
 
 def _moments(name: str, schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
-    """In UTC: two moments of one time zone compare by what the clock on the wall says."""
-    try:
-        zone = ZoneInfo(schedule.timezone)
-    except (KeyError, ValueError, OSError):
-        raise BadInput(
-            "schedule.timezone",
-            f"{name}: there is no time zone {schedule.timezone!r}.",
-            "Write Europe/Berlin.",
-        ) from None
-    if len(schedule.cron.split()) != 5:  # noqa: PLR2004 - cronsim takes seconds too, but the loop looks once a minute
-        raise _not_cron(name, schedule, "Wrong number of fields")
-    try:
-        ticks = CronSim(schedule.cron, after.astimezone(zone))
-    except CronSimError as error:
-        raise _not_cron(name, schedule, str(error)) from None
-    for moment in ticks:
-        moment_utc = moment.astimezone(UTC)
-        if moment_utc > until:
-            return
-        if moment_utc > after:
-            yield moment_utc
-
-
-def _not_cron(name: str, schedule: Schedule, why: str) -> BadInput:
-    what = f"{name}: {schedule.cron!r} is not a cron expression: {why}."
-    return BadInput("schedule.cron", what, "Five fields: minute, hour, day, month, weekday: '30 2 * * *'.")
+    return cron.moments(schedule.cron, schedule.timezone, after, until, name=name)
 
 
 class Engine(Protocol):
@@ -131,11 +104,25 @@ class Engine(Protocol):
         """Do it, within the authority. Errors: `NeedsApproval`, `Refused`, ..."""
 
 
-class Serve:
-    """The loop. `takes`: only operations of these effects, so that a long one need not hold up the watch of another loop."""
+More = Callable[[datetime], Iterable[tuple[str, Callable[[], None]]]]
 
-    def __init__(self, app: Engine, notify: Sender, *, takes: Iterable[Effect] = tuple(Effect)) -> None:
+
+class Serve:
+    """The loop. `takes`: only operations of these effects, so that a long one need not hold up the watch of another loop.
+
+    `more`: what else there is to do at a look, by the subject that trouble is written down under; the loop that acts does it.
+    """
+
+    def __init__(
+        self,
+        app: Engine,
+        notify: Sender,
+        *,
+        takes: Iterable[Effect] = tuple(Effect),
+        more: More | None = None,
+    ) -> None:
         self._app = app
+        self._more = more
         self._takes = frozenset(takes)
         self._escalations = Escalations(app.ledger, notify)
         self._estate = Estate()
@@ -175,10 +162,20 @@ class Serve:
             with self._surviving(name, now):
                 if _loop_of(self._app.catalogue.get(schedule.operation)) in self._takes:
                     self._run_if_due(name, schedule, now)
+        if self._more is not None and Effect.REVERSIBLE in self._takes:
+            with self._surviving("more", now):
+                self._do_more(self._more(now), now)
+                self._troubles.pop("more", None)
         if Effect.READ in self._takes:
             with self._surviving("alerts", now):
                 self._look_at_alerts(self._estate.alerts, now)
                 self._troubles.pop("alerts", None)
+
+    def _do_more(self, more: Iterable[tuple[str, Callable[[], None]]], now: datetime) -> None:
+        for subject, act in more:
+            with self._surviving(subject, now):
+                act()
+                self._troubles.pop(subject, None)
 
     # -- schedules -------------------------------------------------------------------------------------------------------------
 

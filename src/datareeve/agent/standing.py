@@ -60,6 +60,11 @@ DATA_LOOK = "quality.report"  # what looks at them: without the catalogs, it ask
 DATA_TARGET = "validation_pass_percent"
 
 
+PIPELINES = "pipelines"  # the name that the service level of pipelines' runs stands under
+PIPELINES_LOOK = "pipelines.status"  # what looks at them: it asks the ledger only
+PIPELINES_TARGET = "pipeline_success_percent"
+
+
 class Objective(Value):
     """A service level of one system: the target (at most, or more than), and what the last 30 days gave."""
 
@@ -102,6 +107,9 @@ def levels(
     part = _look(DATA_LOOK, None, catalogue, preview, coverage=False)
     if part.figures.get("contracts") or part.status == "failed":
         found[DATA] = {**part.figures, **({"why_not": part.reason} if part.status == "failed" else {})}
+    part = _look(PIPELINES_LOOK, None, catalogue, preview)
+    if part.figures.get("pipelines") or part.status == "failed":
+        found[PIPELINES] = {**part.figures, **({"why_not": part.reason} if part.status == "failed" else {})}
     return found
 
 
@@ -149,6 +157,7 @@ def objectives(
         *queries,
         *_api_objectives(estate, looked.get(API, {})),
         *_data_objectives(estate, looked.get(DATA)),
+        *_pipeline_objectives(estate, looked.get(PIPELINES)),
     )
 
 
@@ -185,6 +194,28 @@ def _data_objectives(estate: Estate, seen: Mapping[str, Any] | None) -> Iterator
     limit, latest = estate.targets.validation_pass_percent, seen.get("pass_percent_period")
     plain = Objective(system=DATA, target=DATA_TARGET, limit=limit, more_than=True, measured_by=measured_by)
     counted = {"measured": seen.get("verdicts", 0), "within": seen.get("verdicts_passed", 0)}
+    yield (
+        plain
+        if latest is None
+        else plain.model_copy(update={"latest": latest, "at": clock.stamp(), **counted})
+    )
+
+
+def _pipeline_objectives(estate: Estate, seen: Mapping[str, Any] | None) -> Iterator[Objective]:
+    """The success of pipelines' runs: each that ended is a measurement."""
+    if seen is None:
+        return
+    plain = Objective(
+        system=PIPELINES,
+        target=PIPELINES_TARGET,
+        limit=estate.targets.pipeline_success_percent,
+        more_than=True,
+        measured_by=str(
+            seen.get("why_not") or "`datareeve run pipelines.run`, by itself where a pipeline has a schedule"
+        ),
+    )
+    latest = seen.get("success_percent")
+    counted = {"measured": seen.get("runs", 0), "within": seen.get("runs_succeeded", 0)}
     yield (
         plain
         if latest is None
@@ -250,6 +281,21 @@ def api_status(
     told = report(None, looked, figures=figures)
     not_here = Line(name="Health", text="not looked at here")
     return (told.model_copy(update={"title": "Status of AI APIs", "database": (not_here,)}),)
+
+
+def pipelines_status(
+    catalogue: CatalogueView, preview: Callable[[Operation[Any]], Plan]
+) -> tuple[Report, ...]:
+    """The progress report of pipelines as they are now; () where the project has none."""
+    part = _look(PIPELINES_LOOK, None, catalogue, preview)
+    if not part.figures.get("pipelines") and part.status != "failed":
+        return ()
+    now = clock.stamp()
+    done = "done" if part.status != "failed" else "failed"
+    looked = Outcome(run="", plan="", status=done, parts=(part,), started_at=now, ended_at=now)
+    told = report(None, looked, figures=part.figures)
+    not_here = Line(name="Health", text="not looked at here")
+    return (told.model_copy(update={"title": "Status of pipelines", "database": (not_here,)}),)
 
 
 def status_elsewhere(estate: Estate, systems: Systems) -> tuple[Report, ...]:

@@ -1,4 +1,4 @@
-"""Vertical slices: databases, AI APIs and data quality now; pipelines, storage and analytics beside them. None imports another.
+"""Vertical slices: databases, AI APIs, data quality and pipelines now; storage and analytics beside them. None imports another.
 
 One operation a file: `databases/operations/create_index.py` holds `databases.create-index`. A command loads the operations that it uses.
 """
@@ -21,6 +21,7 @@ FOLDERS = {  # by the first part of an operation's name: where its file lies
     "ai": "ai.operations",
     "quality": "quality.operations",
     "compliance": "quality.compliance.operations",
+    "pipelines": "pipelines.operations",
 }
 
 

@@ -62,7 +62,7 @@ def _matches(rule: Rule, step: Step, operation: str, now: datetime) -> bool:
     every_or_any = all if rule.decision == "allow" else any
     return (
         (not rule.effects or step.effect in rule.effects)
-        and (not rule.systems or step.call.system in rule.systems)
+        and (not rule.systems or _on_systems(rule, step))
         and (not rule.operations or any(fnmatchcase(operation, pattern) for pattern in rule.operations))
         and (
             not rule.schemas
@@ -74,6 +74,12 @@ def _matches(rule: Rule, step: Step, operation: str, now: datetime) -> bool:
         )
         and (rule.window is None or in_window(rule.window, now))
     )
+
+
+def _on_systems(rule: Rule, step: Step) -> bool:
+    if rule.decision == "allow":
+        return set(step.on or (step.call.system,)) <= set(rule.systems)
+    return not {step.call.system, *step.on}.isdisjoint(rule.systems)
 
 
 def path_matches(path: str, pattern: str) -> bool:

@@ -17,6 +17,9 @@ from ruamel.yaml.error import YAMLError
 from datareeve.core.errors import BadInput
 from datareeve.core.estate_data import DataSettings, FolderSystem, QualitySettings, SparkSystem
 from datareeve.core.estate_gateway import AnthropicSystem, GatewaySettings, OpenaiSystem, SecretReference
+from datareeve.core.estate_lake import DucklakeSystem, IcebergSystem
+from datareeve.core.estate_orchestration import AirflowSystem, DbtSystem
+from datareeve.core.estate_pipelines import PipelineSettings
 from datareeve.core.operation import Effect, Severity
 from datareeve.core.value import Value
 
@@ -168,9 +171,13 @@ SystemEntry = Annotated[
     | SqliteSystem
     | DuckdbSystem
     | FolderSystem
+    | DucklakeSystem
+    | IcebergSystem
     | SparkSystem
     | OpenaiSystem
-    | AnthropicSystem,
+    | AnthropicSystem
+    | DbtSystem
+    | AirflowSystem,
     Field(discriminator="kind"),
 ]
 
@@ -265,6 +272,9 @@ class Targets(Value):
         le=100,
         description="verdicts of data contracts that passed, of those that passed or failed",
     )
+    pipeline_success_percent: float = Field(
+        99.0, gt=0, le=100, description="runs of pipelines that were done, of those that ended"
+    )
 
 
 class Estate(DataSettings):
@@ -283,6 +293,7 @@ class Estate(DataSettings):
     alerts: tuple[AlertRule, ...] = ()
     targets: Targets = Targets()
     quality: QualitySettings = QualitySettings()
+    pipelines: PipelineSettings = PipelineSettings()
 
     @model_validator(mode="after")
     def _targets_are_providers(self) -> Estate:

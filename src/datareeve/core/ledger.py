@@ -208,12 +208,14 @@ class Ledger:
 
     def plans_naming(self, fingerprints: Sequence[str], names: Sequence[str]) -> list[Entry]:
         """Of stored plans those that have any of the names in them; the others are left out before they are read."""
+        if not fingerprints or not names:
+            return []
         c = entries_table.c
         named = sa.or_(*(c.body.contains(canonical(name), autoescape=True) for name in names))
         query = sa.select(entries_table).where(
             c.kind == "plan", indexed_kind, c.subject.in_(fingerprints), named
         )
-        return self._found(query.order_by(c.seq)) if fingerprints and names else []
+        return self._found(query.order_by(c.seq))
 
     def _found(self, query: sa.Select[Any]) -> list[Entry]:
         with _translated(), self.engine.connect() as connection:
@@ -415,6 +417,12 @@ class Ledger:
         """Whether the run and every resource held with it are still ours: asked just before an effect outside the ledger's database."""
         with _translated(), self._writer() as driver:
             return self._dialect.holds(driver, fence.all())
+
+    def name(self) -> str:
+        """What tells this ledger from every other: the hash of its first entry; '' while it has none."""
+        query = sa.select(entries_table.c.hash).where(entries_table.c.seq == 1)
+        with _translated(), self.engine.connect() as connection:
+            return str(connection.execute(query).scalar() or "")
 
     def identity(self) -> str | None:
         """On PostgreSQL, what `Postgres.identity` gives for the same database and user; else None."""

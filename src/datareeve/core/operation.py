@@ -89,6 +89,9 @@ class Step(Value):
     no_undo: str = ""  # where there is no undo: why, said beforehand
     predicted: Prediction = Prediction()
     touches: tuple[str, ...] = ()  # resources leased for the run: 'app:public.flights', 'app:settings'
+    on: tuple[
+        str, ...
+    ] = ()  # systems that it changes, where the call is to one of ours that works on them: for the authority's rules
     schemas: tuple[str, ...] = ()  # for the authority's rules
     paths: tuple[str, ...] = ()  # files written, relative to the project
     cost_usd: float = 0.0
@@ -99,6 +102,9 @@ class Step(Value):
     shown: tuple[
         str, ...
     ] = ()  # what the call holds, for people to read in its place: the statements that are run
+    continues: bool = (
+        False  # done in parts that commit as they go: interrupted, it is carried on, and not undone first
+    )
     needs_person: bool = False  # only ever by a person's approval of this very plan, whatever the rules allow
 
 
@@ -287,11 +293,12 @@ class System(Reader, Protocol):
         """What this really is, equal for two names of the same thing ('pg:<system identifier>:<database oid>')."""
 
     def perform(
-        self, action: str, /, *, run: str, connection: Any = None, **arguments: Any
+        self, action: str, /, *, run: str, connection: Any = None, fence: Any = None, **arguments: Any
     ) -> dict[str, Any]:
         """Carry out a published effect, marked as `run`'s; gives figures (rows, bytes, ...) for the outcome.
 
         `connection`: the ledger's own open transaction, where the effect commits together with its outcome.
+        `fence`: the lease that the run is carried out under, for effects that are fenced where they commit.
         """
 
     def settle(self, run: str) -> None:
@@ -322,6 +329,9 @@ class Operation(Value, Generic[FactsT]):
     examples: ClassVar[
         tuple[str, ...]
     ] = ()  # utterances a person would use; the task intake matches against them
+    said_as: ClassVar[
+        tuple[str, ...]
+    ] = ()  # how words give its inputs, as regular expressions: a group is named for an input, or for it and a number
     goes_to: ClassVar[tuple[str, ...]] = ()  # the kinds of system it works on: ('postgresql',)
     takes_long: ClassVar[bool] = (
         False  # though it only reads: scheduled, it must not hold up what looks every minute

@@ -267,7 +267,7 @@ class Runner:
             try:
                 self._require_still(leaf, journal.run, self._entries(journal.run)[0].body["plan"])
             except StalePlan as stale:
-                return _part_outcome(leaf, "failed", reason=stale.what)
+                return _part_outcome(leaf, "failed", reason=f"{stale.what} {stale.remedy}".rstrip())
         for step in leaf.steps:
             progress("step", step=step.id, why=step.why, status="begins")
             outcome = self._step(leaf, step, journal)
@@ -308,10 +308,10 @@ class Runner:
                 outcome = StepOutcome(step=step.id, status="done", found_by_probe=True)
                 journal.outcome(leaf, step, outcome)
                 return outcome
-            if state.in_doubt:
-                self._call_all(step.undo, journal)
-            else:
+            if not state.in_doubt:
                 journal.intent(leaf, step)
+            elif not step.continues:
+                self._call_all(step.undo, journal)
             return self._make_effect(leaf, step, journal, began)
         except LeaseLost:
             raise
@@ -330,7 +330,7 @@ class Runner:
             return self._make_effect_with_outcome(leaf, step, journal, system)
         journal.boundary(f"before effect of {leaf.part_id}/{step.id}")
         self._must_hold(journal)
-        result = system.perform(step.call.action, run=journal.run, **step.call.arguments)
+        result = system.perform(step.call.action, run=journal.run, fence=journal.fence, **step.call.arguments)
         journal.boundary(f"after effect of {leaf.part_id}/{step.id}")
         if step.restarts:
             self._ledger.close()  # it may be on the server that was restarted: its connections are dead, and are made anew
@@ -426,7 +426,7 @@ class Runner:
         for call in calls:
             journal.boundary(f"before undo call {call.action}")
             self._must_hold(journal)
-            self._system(call).perform(call.action, run=journal.run, **call.arguments)
+            self._system(call).perform(call.action, run=journal.run, fence=journal.fence, **call.arguments)
             journal.boundary(f"after undo call {call.action}")
 
     def _must_hold(self, journal: Journal) -> None:

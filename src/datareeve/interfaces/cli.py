@@ -368,6 +368,7 @@ def status(*, common: Common = COMMON) -> int:
                 for name in looked_at
             ]
             reports += standing.status_elsewhere(app.estate, app.systems)
+            reports += standing.pipelines_status(app.catalogue, app.preview)
             reports += standing.api_status(app.estate, app.catalogue, app.preview)
         none = [] if reports else [console.line(console.NOTHING_YET)]
         screen.show(reports, *none, *(console.markdown_view(report.markdown()) for report in reports))
@@ -403,9 +404,10 @@ def serve(*, common: Common = COMMON) -> int:
     """Run what estate.yaml schedules, watch, and tell people when it cannot wait; until it is stopped."""
     from datareeve.agent.schedule import Serve  # noqa: PLC0415 - as above
     from datareeve.interfaces.console import line  # noqa: PLC0415 - as above
+    from datareeve.interfaces.worker import serving  # noqa: PLC0415 - as above
     from datareeve.systems.notify import Notifier  # noqa: PLC0415 - as above
 
-    with common.opened(acts=True) as (app, screen):
+    with common.opened(acts=True) as (app, screen), serving(app) as more:
         estate = app.estate
         screen.err.print(
             line(
@@ -413,7 +415,48 @@ def serve(*, common: Common = COMMON) -> int:
                 f"{len(estate.schedules)} schedules and {len(estate.alerts)} alerts of {app.project}; Ctrl-C stops, what is being done is finished first",
             )
         )
-        Serve(app, Notifier(app.project, estate.authority.file_paths)).run()
+        Serve(app, Notifier(app.project, estate.authority.file_paths), more=more).run()
+    return 0
+
+
+@cli.command(group=SERVE)
+def worker(
+    *,
+    concurrency: int = 1,
+    once: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = COMMON,
+) -> int:
+    """Take queued runs of pipelines from the shared ledger, on as many machines as there are; until it is stopped.
+
+    `datareeve serve`, on one of them, decides what is due. A worker that dies has its run carried on by another; one that is stopped finishes its step.
+
+    Parameters
+    ----------
+    concurrency
+        How many runs it carries out at once, each in a process of its own.
+    once
+        End when nothing is left in the queue.
+    """
+    from datareeve.core.errors import BadInput  # noqa: PLC0415 - as above
+    from datareeve.interfaces import worker as workers  # noqa: PLC0415 - as above
+    from datareeve.interfaces.console import line  # noqa: PLC0415 - as above
+
+    if concurrency < 1:
+        raise BadInput(
+            "worker.concurrency", "A worker carries out one run at least.", "Give --concurrency 1."
+        )
+    with common.opened(acts=True) as (app, screen):
+        queue = app.job_queue()
+        if queue is None:
+            raise BadInput(
+                "worker.needs-shared-ledger",
+                "Workers share a ledger on PostgreSQL; this project's is a file of its own.",
+                "Give `ledger: postgresql://user@host/database` in estate.yaml. On one machine none is needed: `datareeve serve` runs what is due itself.",
+            )
+        queue.prepare()
+        told = f"up to {concurrency} at once; Ctrl-C stops, what is being done is finished first"
+        screen.err.print(line(("working ", "bold"), told))
+        workers.work(app.project, queue, concurrency=concurrency, once=once)
     return 0
 
 

@@ -157,6 +157,7 @@ class Tools:
                 for name in names
             ]
             told += standing.api_status(app.estate, app.catalogue, app.preview)
+            told += standing.pipelines_status(app.catalogue, app.preview)
             return {
                 "systems": jsonable(told),
                 "service_levels": jsonable(

@@ -1,4 +1,4 @@
-"""The reference, made from the code: operations, command line, errors, the estate's schema. `--check` says what is out of date.
+"""The reference, made from the code: operations, command line, errors, the schemas of the estate and of a pipeline. `--check` says what is out of date.
 
 python -m datareeve.interfaces.reference [--check] [FOLDER]
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import datareeve
 from datareeve.app import catalogue
+from datareeve.capabilities.pipelines.spec_schema import schema
 from datareeve.core import errors
 from datareeve.core.estate import Estate
 from datareeve.interfaces import descriptions
@@ -39,6 +40,7 @@ def pages() -> dict[str, str]:
     operations = [known.get(name) for name in known.names()]
     return {
         "estate.schema.json": json.dumps(Estate.model_json_schema(), indent=2, ensure_ascii=False) + "\n",
+        "pipeline.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
         "operations.md": MADE + _overview(operations),
         **{f"operations/{operation.name}.md": MADE + _operation(operation) for operation in operations},
         "command-line.md": MADE + _command_line(),

@@ -38,16 +38,20 @@ class Adapter:
         return self._published(action, "read")(**arguments)
 
     def perform(
-        self, action: str, /, *, run: str, connection: Any = None, **arguments: Any
+        self, action: str, /, *, run: str, connection: Any = None, fence: Any = None, **arguments: Any
     ) -> dict[str, Any]:
         """Carry out a published effect.
 
         Methods that can work inside the ledger's transaction take `connection`; those that mark
-        what they start take `run`.
+        what they start take `run`; those that are fenced where they commit take `fence`.
         """
         method = self._published(action, "effect")
         wanted = inspect.signature(method).parameters
-        extra = {key: value for key, value in (("run", run), ("connection", connection)) if key in wanted}
+        extra = {
+            key: value
+            for key, value in (("run", run), ("connection", connection), ("fence", fence))
+            if key in wanted
+        }
         return method(**arguments, **extra) or {}
 
     def identity(self) -> str:

@@ -9,6 +9,7 @@ from datareeve.core.errors import BadInput
 from datareeve.core.ledger import Sample
 from datareeve.core.snapshots import Snapshots
 from datareeve.systems.adapter import Adapter, effects, reads
+from datareeve.systems.ledger_runs import runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,6 +72,21 @@ class LedgerSystem(Adapter):
                     }
                     found[resource] = told
         return found
+
+    @reads
+    def entries_since(self, kind: str, since: str, limit: int = 20_000) -> list[dict[str, Any]]:
+        """The entries of a kind since a moment, newest last."""
+        return [e.model_dump() for e in self._ledger.entries(kind, limit=limit) if e.at >= since]
+
+    @reads
+    def runs_of(
+        self, operations: list[str], since: str, parts: int = 30, limit: int = 20_000
+    ) -> list[dict[str, Any]]:
+        """Runs of some operations that began since a moment, oldest first: [{run, inputs, by, status, started_at, ended_at, parts}].
+
+        `parts`, as outcomes have them, are told of the newest so many of the same inputs, and of all that were not done.
+        """
+        return runs_of(self._ledger, operations, since, parts, limit)
 
     @reads
     def sampled(self, system: str, name: str | None = None, run: str | None = None) -> bool:

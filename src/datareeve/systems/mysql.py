@@ -215,6 +215,18 @@ class Mysql(Measured, Subjects):
                 "pip install cryptography, or connect over TLS or a socket.",
             ) from None
 
+    def conninfo(self) -> str:
+        """How DuckDB attaches this database, with the password. Never to be shown."""
+        parts = urlsplit(self.entry.url)
+        given = {
+            "host": parts.hostname or "localhost",
+            "port": str(parts.port or 3306),
+            "user": unquote(parts.username or ""),
+            "password": self.password.reveal() if self.password else "",
+            "database": unquote(parts.path.strip("/")),
+        }
+        return " ".join(f'{key}="{_escaped(value)}"' for key, value in given.items() if value)
+
     def kill(self, thread: int) -> None:
         """End a statement that went on after its reader had given up."""
         driver = _driver()
@@ -242,6 +254,10 @@ class Mysql(Measured, Subjects):
                 f"{self.name}: the statement and its parameters do not fit.",
                 "Name them as %(name)s, and write % as %%.",
             ) from None
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _driver() -> Any:

@@ -14,7 +14,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
 from urllib.parse import unquote, urlsplit
 
 import orjson
@@ -33,9 +33,8 @@ ATTEMPTS = 3
 AGAIN: Final = frozenset(
     {429, 502, 503, 504}
 )  # https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes
-CUMULATIVE, CLIENT, ERROR = 2, 3, 2  # AggregationTemporality, SpanKind, StatusCode
+CUMULATIVE, INTERNAL, CLIENT, ERROR = 2, 1, 3, 2  # AggregationTemporality, SpanKind, StatusCode
 HEADERS_VARIABLE = "OTEL_EXPORTER_OTLP_HEADERS"  # the collector's credentials, as every exporter takes them
-SCOPE: Final = {"name": "datareeve.gateway", "version": __version__}
 
 
 class Span(TypedDict):
@@ -47,6 +46,9 @@ class Span(TypedDict):
     end: int
     failed: bool
     attributes: dict[str, str | bool | int | float]
+    id: NotRequired[str]  # 16 hexadecimal digits, where it is another
+    parent: NotRequired[str]  # the id of the span that it is a part of
+    inside: NotRequired[bool]  # work of our own, not a request to somebody else
 
 
 Attributes = tuple[tuple[str, str], ...]
@@ -56,15 +58,22 @@ class Otlp:
     """A sender to one collector: `url` without the signal's path ('http://collector:4318'). `bounds` and `units`: by histogram."""
 
     def __init__(
-        self, url: str, *, bounds: Mapping[str, Sequence[float]], units: Mapping[str, str], instance: str = ""
+        self,
+        url: str,
+        *,
+        bounds: Mapping[str, Sequence[float]],
+        units: Mapping[str, str],
+        instance: str = "",
+        service: str = "gateway",
     ) -> None:
         self.dropped = 0  # spans that were not sent: the collector was away for too long, or refused them
         self._wire = _Wire(url)
         named = {
-            "service.name": "datareeve-gateway",
+            "service.name": f"datareeve-{service}",
             "service.version": __version__,
             "service.instance.id": instance,
         }
+        self._scope = {"name": f"datareeve.{service}", "version": __version__}
         self._resource = {"attributes": _attributes(named)}
         self._histograms = {
             name: _Histograms(name, units[name], tuple(limits)) for name, limits in bounds.items()
@@ -109,7 +118,7 @@ class Otlp:
     def _send_spans(self) -> None:
         while self._waiting and time.monotonic() < self._deadline:
             batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
-            scope = {"scope": SCOPE, "spans": [_told(span) for span in batch]}
+            scope = {"scope": self._scope, "spans": [_told(span) for span in batch]}
             body = {"resourceSpans": [{"resource": self._resource, "scopeSpans": [scope]}]}
             if not self._delivered("/v1/traces", body):
                 self.dropped += len(batch)
@@ -117,7 +126,7 @@ class Otlp:
     def _send_metrics(self) -> None:
         metrics = [told for series in self._histograms.values() if (told := series.told())]
         if metrics and time.monotonic() < self._deadline:
-            scope = {"scope": SCOPE, "metrics": metrics}
+            scope = {"scope": self._scope, "metrics": metrics}
             self._delivered(
                 "/v1/metrics", {"resourceMetrics": [{"resource": self._resource, "scopeMetrics": [scope]}]}
             )
@@ -204,9 +213,10 @@ def _told(span: Span) -> dict[str, Any]:
     """A span in OTLP's JSON: ids in hexadecimal, 64-bit integers as text."""
     return {
         "traceId": span["trace"],
-        "spanId": span["trace"][16:],
+        "spanId": span.get("id") or span["trace"][16:],
+        **({"parentSpanId": span["parent"]} if "parent" in span else {}),
         "name": span["name"],
-        "kind": CLIENT,
+        "kind": INTERNAL if span.get("inside") else CLIENT,
         "startTimeUnixNano": str(span["start"]),
         "endTimeUnixNano": str(span["end"]),
         "attributes": _attributes(span["attributes"]),

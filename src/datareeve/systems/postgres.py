@@ -608,6 +608,13 @@ class Postgres(Measured, Subjects):
             )
         return connection
 
+    def conninfo(self, **options: Any) -> str:
+        """How libpq connects here, with the password: for DuckDB, which attaches databases by such a text. Never to be shown."""
+        from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - asked for by pipelines only
+
+        secret = {"password": self.password.reveal()} if self.password else {}
+        return make_conninfo(self.entry.url, **secret, connect_timeout=CONNECT_SECONDS, **options)
+
     def reading(
         self, timeout_seconds: float | None = None
     ) -> AbstractContextManager[psycopg.Cursor[dict[str, Any]]]:

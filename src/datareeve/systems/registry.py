@@ -18,6 +18,8 @@ from datareeve.core.estate import (
 )
 from datareeve.core.estate_data import FolderSystem, SparkSystem
 from datareeve.core.estate_gateway import AnthropicSystem, OpenaiSystem
+from datareeve.core.estate_lake import DucklakeSystem, IcebergSystem
+from datareeve.core.estate_orchestration import AirflowSystem, DbtSystem
 from datareeve.systems.estate_file import EstateFile
 from datareeve.systems.files import Files
 from datareeve.systems.host import Host
@@ -46,6 +48,7 @@ class Registry:
         self.add_lazily("gateway", self._gateway)
         self.add_lazily("gateway-process", self._gateway_process)
         self.add_lazily("contract-tool", self._contract_tool)
+        self.add_lazily("pipeline-code", self._pipeline_code)
 
     def add(self, system: Adapter) -> None:
         """Add a built-in system, or replace one (a copy, during rehearsal)."""
@@ -86,7 +89,29 @@ class Registry:
             from datareeve.systems.pgbouncer import Pgbouncer  # noqa: PLC0415 - loaded when the estate has one
 
             return Pgbouncer(name, entry, self.project, self[entry.database])  # type: ignore[arg-type]
+        if isinstance(entry, (DbtSystem, AirflowSystem)):
+            return self._orchestrator(name, entry)
+        if isinstance(entry, (DucklakeSystem, IcebergSystem)):
+            return self._lake(name, entry)
         return self._elsewhere(name, entry)
+
+    def _orchestrator(self, name: str, entry: DbtSystem | AirflowSystem) -> Adapter:
+        if isinstance(entry, DbtSystem):
+            from datareeve.systems.dbt import Dbt  # noqa: PLC0415 - loaded when the estate has one
+
+            return Dbt(name, entry, self.project)
+        from datareeve.systems.airflow import Airflow  # noqa: PLC0415 - as above
+
+        return Airflow(name, entry, self.project)
+
+    def _lake(self, name: str, entry: DucklakeSystem | IcebergSystem) -> Adapter:
+        if isinstance(entry, DucklakeSystem):
+            from datareeve.systems.ducklake import Ducklake  # noqa: PLC0415 - as above
+
+            return Ducklake(name, entry, self.project, self._secret)
+        from datareeve.systems.destination_iceberg import Iceberg  # noqa: PLC0415 - as above
+
+        return Iceberg(name)
 
     def _gateway_process(self) -> Adapter:
         from datareeve.systems.gateway_process import GatewayProcess  # noqa: PLC0415 - loaded when first asked for
@@ -97,6 +122,11 @@ class Registry:
         from datareeve.systems.contract_tool import ContractTool  # noqa: PLC0415 - loaded when a contract goes in or out
 
         return ContractTool()
+
+    def _pipeline_code(self) -> Adapter:
+        from datareeve.systems.pipeline_code import PipelineCode  # noqa: PLC0415 - loaded when pipelines are read
+
+        return PipelineCode(self.project, self.estate)
 
     def _elsewhere(
         self,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.quality import contract_files, engines
-from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.core.errors import DatareeveError
+from datareeve.core.yaml_text import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,10 @@ from datareeve.capabilities.quality import regexes, relations
 from datareeve.capabilities.quality.classify import lexicon, sampling
 from datareeve.capabilities.quality.classify.column import ColumnEvidence
 from datareeve.capabilities.quality.classify.deciding import decide
+from datareeve.capabilities.quality.counting import counted
 from datareeve.capabilities.quality.engines.dialect import MOMENTS, NUMERIC
 from datareeve.capabilities.quality.relations import Relations
+from datareeve.capabilities.quality.relations_sums import agreements
 from datareeve.core.errors import BadInput
 from datareeve.core.personal_data import text as personal_text
 from datareeve.core.personal_data.values import look
@@ -116,6 +118,11 @@ class Profile(Value):
         """Whether not every row was looked at."""
         return self.looked_at < self.rows
 
+    def seen(self, number: int | None = None, noun: str = "row") -> str:
+        """How much evidence rests on: '336,776 rows', or '100,000 rows of a sample of 100,000 from 336,776'."""
+        told = counted(self.looked_at if number is None else number, noun)
+        return f"{told} of a sample of {self.looked_at:,} from {self.rows:,}" if self.sampled else told
+
     def column(self, name: str) -> Column | None:
         """The column of that name."""
         return next((one for one in self.columns if one.name == name), None)
@@ -205,7 +212,7 @@ def _with_relations(
         for look in looks
     ]
     return tuple(
-        each.model_copy(update={"relations": each.relations.model_copy(update={"agrees": relations.agreements(each, made)})})
+        each.model_copy(update={"relations": each.relations.model_copy(update={"agrees": agreements(each, made)})})
         for each in made
     )  # fmt: skip
 

@@ -13,6 +13,8 @@ import pytest
 from datareeve.app import catalogue, opened
 from datareeve.capabilities.quality import engines, profile
 from datareeve.capabilities.quality.contracts import proposing, write
+from datareeve.capabilities.quality.contracts import proposing_related as related
+from datareeve.capabilities.quality.contracts.drafts import draft
 from datareeve.capabilities.quality.contracts.exports import dbt, great_expectations, soda
 from datareeve.capabilities.quality.contracts.imports import dbt as dbt_import
 from datareeve.capabilities.quality.contracts.imports import great_expectations as gx_import
@@ -193,6 +195,18 @@ def test_a_large_table_is_looked_at_by_a_sample(flights):
     assert not found.keys
     text = proposing.propose("s", [found], system="air", now=clock.now())
     assert "of a sample of" in text
+    told = [rule.text for rule in related.rules_of(found) if rule.kind != "schema"]
+    assert told
+    assert [one for one in told if "of a sample of" not in one] == []
+
+
+@pytest.mark.parametrize("exporter", [great_expectations, soda, dbt])
+def test_a_bound_that_moves_is_exported_as_no_constant(exporter):
+    bound = draft("range", "t", ("seen_at",), {"at_most": "now"})
+    fixed = draft("range", "t", ("n",), {"at_most": 5})
+    held = exporter.write([bound, fixed], "t")
+    assert [rule.columns for rule, why in held.left if why] == [("seen_at",)]
+    assert "now" not in held.text
 
 
 @pytest.mark.parametrize(("exporter", "importer", "left"), [

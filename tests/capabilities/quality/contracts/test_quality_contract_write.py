@@ -13,9 +13,9 @@ from datareeve.capabilities.quality.contracts import write
 from datareeve.capabilities.quality.contracts.drafts import draft
 from datareeve.capabilities.quality.contracts.imports.imported import ImportedColumn, ImportedTable
 from datareeve.capabilities.quality.contracts.read import read
-from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.capabilities.quality.rule import Bounds, Kind
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import parse
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "data" / "odcs").rglob("*.yaml"))
 SMALL = [path for path in EXAMPLES if path.stat().st_size < 20_000 and "properties:" in path.read_text()]

@@ -9,18 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from datareeve.capabilities.quality.learned import Point, Settings, expect, settings_of, watched
-from datareeve.capabilities.quality.learned.holidays import (
-    BY_ZONE,
-    FULL,
-    NEAR,
-    RULES,
-    easter,
-    is_holiday,
-    quiet,
-)
 from datareeve.capabilities.quality.learned.watcher import Watcher
 from datareeve.capabilities.quality.rule import Bounds, Rule
 from datareeve.core.errors import BadInput
+from datareeve.core.holidays import BY_ZONE, FULL, NEAR, RULES, easter, is_holiday, quiet
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WEEK = (1.0, 1.05, 1.1, 1.08, 1.0, 0.6, 0.4)

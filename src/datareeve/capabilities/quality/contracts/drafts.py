@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -65,6 +66,12 @@ def share(most_percent: float) -> dict[str, Any]:
     if most_percent <= 0:
         return {}
     return {"bounds": Bounds(at_most=round(most_percent, 9)), "unit": "percent"}
+
+
+def nice_above(percent: float) -> float:
+    """With two figures, upward, to 100 at most."""
+    unit = 10.0 ** (math.floor(math.log10(percent)) - 1)
+    return float(min(round(math.ceil(percent / unit - 1e-9) * unit, 6), 100.0))
 
 
 def with_ids(drafts: Iterable[tuple[str, Rule]]) -> tuple[Rule, ...]:

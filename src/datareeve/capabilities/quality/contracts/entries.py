@@ -15,9 +15,9 @@ from datareeve.capabilities.quality.contracts.drafts import (
     severity_of,
 )
 from datareeve.capabilities.quality.contracts.standard import nearest
-from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.capabilities.quality.rule import COUNTING_KINDS, NONE_BREAK, Bounds, Kind, Rule
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from datareeve.capabilities.quality.contracts.exports import dbt as dbt_export
 from datareeve.capabilities.quality.contracts.exports import great_expectations as gx_export
 from datareeve.capabilities.quality.contracts.exports import soda as soda_export
 from datareeve.capabilities.quality.contracts.imports import avro, dbt, great_expectations, json_schema, soda
-from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

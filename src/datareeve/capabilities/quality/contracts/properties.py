@@ -14,8 +14,8 @@ from datareeve.core.personal_data.formats import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datareeve.capabilities.quality.contracts.yaml_text import Path
     from datareeve.capabilities.quality.rule import Rule
+    from datareeve.core.yaml_text import Path
 
 LIMITS = {
     "minimum": "at_least",

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from datareeve.capabilities.quality.asking import NOW
 from datareeve.capabilities.quality.contracts import proposing_related as related
 from datareeve.capabilities.quality.contracts.drafts import column as quoted
-from datareeve.capabilities.quality.contracts.drafts import draft, spoken, with_ids
+from datareeve.capabilities.quality.contracts.drafts import draft, nice_above, spoken, with_ids
 from datareeve.capabilities.quality.contracts.imports.imported import ImportedColumn, ImportedTable
 from datareeve.capabilities.quality.contracts.write import new_contract
 from datareeve.capabilities.quality.counting import counted
 from datareeve.capabilities.quality.engines.dialect import MOMENTS
 from datareeve.capabilities.quality.profile import SHAPES, Column, Profile, unique
-from datareeve.capabilities.quality.relations import GIVEN_OUT, stand_ins
+from datareeve.capabilities.quality.relations_columns import GIVEN_OUT, stand_ins
 from datareeve.capabilities.quality.rule import Bounds, Rule
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def rules_of(profile: Profile, now: datetime) -> Iterator[Rule]:
     yield from related.rules_of(profile)
     for lesser, greater, rows in profile.ordered:
         if rows >= OFTEN:
-            text = f"{_seen(profile, rows)} that have both, none the other way round."
+            text = f"{profile.seen(rows)} that have both, none the other way round."
             yield draft(
                 "condition",
                 profile.name,
@@ -72,16 +72,6 @@ def rules_of(profile: Profile, now: datetime) -> Iterator[Rule]:
                 {"sql": f"{quoted(lesser)} <= {quoted(greater)}"},
                 text=text,
             )
-
-
-def _seen(profile: Profile, rows: int | None = None) -> str:
-    """'336,776 rows', or 'a sample of 100,000 of 336,776 rows'."""
-    looked = profile.looked_at if rows is None else rows
-    return (
-        f"{counted(looked, 'row')} of a sample of {profile.looked_at:,} from {profile.rows:,}"
-        if profile.sampled
-        else counted(looked, "row")
-    )
 
 
 def _table(profile: Profile) -> ImportedTable:
@@ -118,7 +108,7 @@ def _keys(profile: Profile) -> Iterator[Rule]:
     for key in profile.keys:
         if key == first:
             continue
-        yield draft("unique", profile.name, key, text=f"{_seen(profile)}, as many distinct values.")
+        yield draft("unique", profile.name, key, text=f"{profile.seen()}, as many distinct values.")
 
 
 def _of_column(profile: Profile, column: Column, now: datetime) -> Iterator[Rule]:
@@ -154,14 +144,14 @@ def _nulls(profile: Profile, column: Column) -> Iterator[Rule]:
                 profile.name,
                 (column.name,),
                 missing,
-                text=f"{_seen(profile)}, 0 NULL{why}{none}.",
+                text=f"{profile.seen()}, 0 NULL{why}{none}.",
             )
         return
     percent = 100 * absent / rows
     if percent <= 50 and rows >= OFTEN:  # noqa: PLR2004 - a column that is mostly empty says nothing
         error = 100 * 4 * math.sqrt(percent / 100 * (1 - percent / 100) / rows)
-        most = related.nice_above(percent * 1.5 + error + 0.1)
-        text = f"{_seen(profile)}, {absent:,} NULL ({percent:.2f} %){none}; up to {most:g} % are allowed."
+        most = nice_above(percent * 1.5 + error + 0.1)
+        text = f"{profile.seen()}, {absent:,} NULL ({percent:.2f} %){none}; up to {most:g} % are allowed."
         yield draft(
             "not-null",
             profile.name,
@@ -356,7 +346,7 @@ def _references(profile: Profile) -> Iterator[Rule]:
             yield draft("foreign-key", profile.name, one.columns, arguments, text=text)
             continue
         percent = 100 * one.orphans / one.rows
-        most = related.nice_above(percent * 1.25 + 0.1)
+        most = nice_above(percent * 1.25 + 0.1)
         text = f"{counted(one.rows, 'row')}, {one.orphans:,} of which ({percent:.2f} %) have no row in {one.to_table}; up to {most:g} % are allowed."
         yield draft(
             "foreign-key",

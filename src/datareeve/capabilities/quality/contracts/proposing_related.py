@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from datareeve.capabilities.quality.contracts.drafts import draft
-from datareeve.capabilities.quality.relations import DAMAGE, GIVEN_OUT, NO_DATES, OFTEN
+from datareeve.capabilities.quality.contracts.drafts import draft, nice_above
+from datareeve.capabilities.quality.counting import counted
+from datareeve.capabilities.quality.relations_columns import DAMAGE, GIVEN_OUT, NO_DATES, OFTEN
 from datareeve.capabilities.quality.rule import Bounds
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ WANDERS = 0.25  # of a standard deviation: how far a mean may go
 CENT = 0.01
 PSI = 0.25  # a population stability index that is taken for another population
 MANY = 1000  # rows that a mean, or that no two rows are alike, rests on
-
-
-def nice_above(percent: float) -> float:
-    """With two figures, upward, to 100 at most."""
-    unit = 10.0 ** (math.floor(math.log10(percent)) - 1)
-    return float(min(round(math.ceil(percent / unit - 1e-9) * unit, 6), 100.0))
 
 
 def rules_of(profile: Profile) -> Iterator[Rule]:
@@ -50,20 +44,20 @@ def rules_of(profile: Profile) -> Iterator[Rule]:
             "schema", profile.name, (), {"columns": names, "more": False}, severity="warning", text=text
         )
     if profile.relations.apart and profile.rows >= MANY:
-        text = f"{profile.rows:,} rows, no two alike but for their key."
+        text = f"{counted(profile.rows, 'row')}, no two alike but for their key."
         rule = draft("unique", profile.name, profile.relations.apart, {"nulls": "equal"}, text=text)
         yield rule.model_copy(update={"id": f"{profile.name}-rows-unique"})
 
 
 def _identities(profile: Profile) -> Iterator[Rule]:
     for one in profile.relations.identities:
-        text = f"{one.rows:,} rows, {one.sql.replace(chr(34), '')} in each."
+        text = f"{profile.seen(one.rows)}, {one.sql.replace(chr(34), '')} in each."
         yield draft("condition", profile.name, one.columns, {"sql": one.sql}, text=text)
 
 
 def _agrees(profile: Profile) -> Iterator[Rule]:
     for one in profile.relations.agrees:
-        text = f"The sum of {one.column} is that of {one.other} of {one.rows:,} rows of {one.table}."
+        text = f"The sum of {one.column} is that of {one.other} of {counted(one.rows, 'row')} of {one.table}."
         arguments = {"function": "sum", "with": {"table": one.table, "column": one.other}}
         bounds = Bounds(at_least=-CENT, at_most=CENT)  # doubles are summed in any order
         yield draft("agreement", profile.name, (one.column,), arguments, bounds=bounds, text=text)
@@ -71,7 +65,7 @@ def _agrees(profile: Profile) -> Iterator[Rule]:
 
 def _decided(profile: Profile) -> Iterator[Rule]:
     for one in profile.relations.decided:
-        text = f"{one.rows:,} rows of {one.groups:,} different {' and '.join(one.by)}, with one {one.column} each"
+        text = f"{profile.seen(one.rows)}, {one.groups:,} different {' and '.join(one.by)} with one {one.column} each"
         allowed: dict[str, Any] = {}
         if one.beside:
             percent = 100 * one.beside / one.rows
@@ -95,11 +89,11 @@ def _series(profile: Profile) -> Iterator[Rule]:
     if regular:
         each = f" of each {' and '.join(regular.by)}" if regular.by else ""
         arguments = {"every": regular.every, "by": list(regular.by) or None}
-        text = f"{regular.rows:,} rows, and none is missing every {regular.every}{each}."
+        text = f"{profile.seen(regular.rows)}, and none is missing every {regular.every}{each}."
         yield draft("continuity", profile.name, (regular.column,), arguments, text=text)
     for column in profile.columns:
         if _numbered(profile, column):
-            text = f"{profile.rows:,} rows, numbered without a gap."
+            text = f"{counted(profile.rows, 'row')}, numbered without a gap."
             yield draft("gaps", profile.name, (column.name,), severity="warning", text=text)
 
 
@@ -119,7 +113,7 @@ def _undamaged(profile: Profile, column: Column) -> Iterator[Rule]:
     for name, (damages, said) in TEXTS.items():
         regex = "|".join(DAMAGE[one] for one in damages if one in undamaged)
         if regex:
-            text = f"{column.present:,} values, none with {said}."
+            text = f"{profile.seen(column.present, 'value')}, none with {said}."
             rule = draft(
                 "pattern", profile.name, (column.name,), {"regex": regex, "negated": True}, text=text
             )
@@ -129,13 +123,13 @@ def _undamaged(profile: Profile, column: Column) -> Iterator[Rule]:
 def _readable(profile: Profile, column: Column) -> Iterator[Rule]:
     type_ = profile.relations.readable.get(column.name)
     if type_ and column.present >= OFTEN and not column.format:
-        text = f"{column.present:,} values, each of which can be read as {type_}."
+        text = f"{profile.seen(column.present, 'value')}, each of which can be read as {type_}."
         yield draft("type", profile.name, (column.name,), {"type": type_}, text=text)
 
 
 def _dated(profile: Profile, column: Column) -> Iterator[Rule]:
     if column.name in profile.relations.dated and column.present >= OFTEN:
-        text = f"{column.present:,} values, none of the dates that programs write where there is none."
+        text = f"{profile.seen(column.present, 'value')}, none of the dates that programs write where there is none."
         arguments = {"values": list(NO_DATES), "negated": True}
         yield draft("set", profile.name, (column.name,), arguments, text=text)
 
@@ -146,7 +140,9 @@ def _shares(profile: Profile, column: Column) -> Iterator[Rule]:
         return
     values, rows = zip(*sorted(column.values), strict=True)
     arguments = {"method": "psi", "reference": {"categories": list(values), "counts": list(rows)}}
-    text = f"{column.present:,} values; their shares may move as far as an index of {PSI} (PSI)."
+    text = (
+        f"{profile.seen(column.present, 'value')}; their shares may move as far as an index of {PSI} (PSI)."
+    )
     yield draft(
         "distribution",
         profile.name,
@@ -164,7 +160,7 @@ def _mean(profile: Profile, column: Column) -> Iterator[Rule]:
         return
     mean, spread = told
     low, high = (float(f"{mean + sign * WANDERS * spread:.4g}") for sign in (-1, 1))
-    text = f"{column.present:,} values, {mean:.4g} on average; a quarter of their standard deviation more or less is allowed."
+    text = f"{profile.seen(column.present, 'value')}, {mean:.4g} on average; a quarter of their standard deviation more or less is allowed."
     bounds = Bounds(at_least=low, at_most=high)
     yield draft(
         "aggregate",

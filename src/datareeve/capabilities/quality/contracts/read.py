@@ -19,9 +19,9 @@ from datareeve.capabilities.quality.contracts import (
 from datareeve.capabilities.quality.contracts.drafts import with_ids
 from datareeve.capabilities.quality.contracts.imports import custom
 from datareeve.capabilities.quality.contracts.reading import SQLGLOT, Named, Place, Reading
-from datareeve.capabilities.quality.contracts.yaml_text import Document, parse, said
 from datareeve.capabilities.quality.rule import Contract, Rule, Table
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import Document, parse, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datareeve.capabilities.quality.contracts import entries
 from datareeve.capabilities.quality.contracts.standard import Problem, nearest
-from datareeve.capabilities.quality.contracts.yaml_text import Document, Path, said
 from datareeve.capabilities.quality.rule import Rule, Unsupported
+from datareeve.core.yaml_text import Document, Path, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from datareeve.capabilities.quality.contracts.reading import Named, Place, Reading
-    from datareeve.capabilities.quality.contracts.yaml_text import Path
     from datareeve.capabilities.quality.rule import Rule
+    from datareeve.core.yaml_text import Path
 
 
 def rules_of(holder: dict[str, Any], place: Place, reading: Reading) -> Iterator[Rule]:

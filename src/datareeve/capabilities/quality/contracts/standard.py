@@ -18,7 +18,7 @@ from datareeve.core.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datareeve.capabilities.quality.contracts.yaml_text import Path
+    from datareeve.core.yaml_text import Path
 
 Schema = dict[str, Any]
 # ODCS 3.0 wrote arguments of a rule beside it, as its own text shows: `rule: validValues`, `validValues: [...]`.

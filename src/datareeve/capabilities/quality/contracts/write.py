@@ -18,9 +18,9 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 from datareeve.capabilities.quality.contracts import kinds
 from datareeve.capabilities.quality.contracts.entries import OPERATORS
 from datareeve.capabilities.quality.contracts.read import read
-from datareeve.capabilities.quality.contracts.yaml_text import parse, said
 from datareeve.capabilities.quality.rule import COUNTING_KINDS, DIMENSIONS, NONE_BREAK, Bounds, Rule, rule_id
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import parse, said
 from datareeve.systems.estate_edit import NotInLines, edited
 
 if TYPE_CHECKING:

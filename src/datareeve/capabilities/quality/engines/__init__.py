@@ -19,6 +19,7 @@ KINDS = {  # by kind of system: the module, and the dialect in it
     "mysql": ("mysql", "MysqlDialect"),
     "sqlite": ("sqlite", "SqliteDialect"),
     "duckdb": ("duckdb", "DuckdbDialect"),
+    "ducklake": ("duckdb", "DuckdbDialect"),
     "folder": ("duckdb", "FolderDialect"),
     "spark": ("spark", "SparkDialect"),
 }

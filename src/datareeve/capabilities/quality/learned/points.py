@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from datareeve.capabilities.quality.learned import holidays
 from datareeve.capabilities.quality.learned.slots import zone_of
+from datareeve.core import holidays
 from datareeve.core.errors import BadInput
 from datareeve.core.value import Value
 

@@ -14,11 +14,12 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from datareeve.capabilities.quality.learned import holidays, slots
+from datareeve.capabilities.quality.learned import slots
 from datareeve.capabilities.quality.learned.points import Expectation, NotEnough, Point, Settings
 from datareeve.capabilities.quality.learned.scales import JITTER, Scale, scale_of
 from datareeve.capabilities.quality.learned.smoothing import CUT, MEAN_TO_SPREAD, PACES, Smoothing, middle
 from datareeve.capabilities.quality.learned.tails import reach
+from datareeve.core import holidays
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -86,13 +86,17 @@ class CheckContract(Operation[CheckFacts]):
         ge=1000,
         description="a first look: a sample of so many rows a table; verdicts then say between what the figure lies",
     )
+    places: dict[str, str] = Field(
+        default_factory=dict,
+        description="tables that stand for others: {flights: flights__next} checks what is about to be published as flights",
+    )
     allow_not_run: bool = Field(
         default=False, description="a rule that cannot be run does not fail the run; it is told all the same"
     )
 
     def observe(self, systems: Systems) -> CheckFacts:
         """The contract, and what the catalogs say of its tables."""
-        whole = contract_files.load(systems, self.contract)
+        whole = self._placed(contract_files.load(systems, self.contract))
         contract = self._wanted(whole)
         estate = set(systems.names())
         named = (self.system,) if self.system else tuple(name for name in contract.systems if name in estate)
@@ -104,6 +108,16 @@ class CheckContract(Operation[CheckFacts]):
             places=tuple(self._place(systems, contract, name, replicas.get(name, name)) for name in named),
             rules=tuple(rule.id for rule in whole.rules) if contract != whole else (),
         )
+
+    def _placed(self, contract: Contract) -> Contract:
+        tables = tuple(
+            table.model_copy(update={"physical_name": self.places[name]})
+            if (name := table.physical_name if table.physical_name in self.places else table.name)
+            in self.places
+            else table
+            for table in contract.tables
+        )
+        return contract.model_copy(update={"tables": tables})
 
     def _place(self, systems: Systems, contract: Contract, system: str, read_on: str) -> Place:
         catalog = engines.catalog_of_named(systems, read_on, sorted(tables_of(contract)))
@@ -170,7 +184,7 @@ class CheckContract(Operation[CheckFacts]):
 
     def _step(self, facts: CheckFacts, place: Place, compiled: Compiled) -> Step:
         contract = facts.contract
-        given = {"rules": list(facts.rules), "partial": bool(facts.rules or self.sample_rows), "contract": contract.model_dump(mode="json", exclude_defaults=True), "compiled": compiled.model_dump(mode="json", exclude_defaults=True),
+        given = {"rules": list(facts.rules), "partial": bool(facts.rules or self.sample_rows or self.places), "contract": contract.model_dump(mode="json", exclude_defaults=True), "compiled": compiled.model_dump(mode="json", exclude_defaults=True),
                  "system": place.system, "read_on": place.read_on}  # fmt: skip
         tables = [table for name, table in place.catalog.tables.items() if name in tables_of(contract)]
         rows, size = sum(t.estimated_rows or 0 for t in tables), sum(t.bytes or 0 for t in tables)

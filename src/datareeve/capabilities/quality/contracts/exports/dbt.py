@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.quality.asking import NOW
 from datareeve.capabilities.quality.contracts.drafts import literal
-from datareeve.capabilities.quality.contracts.exports.texts import Held
+from datareeve.capabilities.quality.contracts.exports.texts import MOVES, Held
 from datareeve.capabilities.quality.contracts.write import dumped
 from datareeve.capabilities.quality.rule import NONE_BREAK, Bounds, Rule
 
@@ -104,6 +105,8 @@ def _set(rule: Rule) -> Test | str:
 
 def _range(rule: Rule) -> Test | str:
     said = rule.arguments
+    if NOW in said.values():
+        return MOVES
     if {"at_least", "at_most"} >= said.keys() or {"above", "below"} >= said.keys():
         inclusive = {"at_least", "at_most"} >= said.keys()
         bounds = {

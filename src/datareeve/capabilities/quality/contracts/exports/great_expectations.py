@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.quality.asking import NOW
 from datareeve.capabilities.quality.contracts.drafts import quoted
-from datareeve.capabilities.quality.contracts.exports.texts import Held, mostly, orphans
+from datareeve.capabilities.quality.contracts.exports.texts import MOVES, Held, mostly, orphans
 from datareeve.capabilities.quality.rule import NONE_BREAK, Bounds, Rule
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def _rows(name: str, **given: Any) -> Callable[[Rule], tuple[str, dict[str, Any]
 
 def _range(rule: Rule) -> tuple[str, dict[str, Any]] | str:
     said = rule.arguments
+    if NOW in said.values():
+        return MOVES
     given = {
         "min_value": said.get("at_least", said.get("above")), "max_value": said.get("at_most", said.get("below")),
         "strict_min": "above" in said or None, "strict_max": "below" in said or None,

@@ -18,6 +18,9 @@ class Held(NamedTuple):
     left: tuple[tuple[Rule, str], ...]
 
 
+MOVES = "A bound that moves with the clock would be written down as a constant."
+
+
 def mostly(rule: Rule) -> float | None:
     """The share of rows that must be good; None where the tolerance is something else."""
     if rule.bounds == NONE_BREAK:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from datareeve.capabilities.quality.contracts.imports.imported import Collector, Imported, ImportedColumn
-from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import parse
 
 SOURCE = "avro"
 DEEPEST = 20

@@ -14,9 +14,9 @@ from datareeve.capabilities.quality.contracts.imports.imported import (
     ImportedColumn,
     Made,
 )
-from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.capabilities.quality.rule import NONE_BREAK, Bounds, Rule
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,8 @@ from typing import Any
 from datareeve.capabilities.quality.contracts.drafts import severity_of
 from datareeve.capabilities.quality.contracts.imports.expectations import plain_arguments, snake, translated
 from datareeve.capabilities.quality.contracts.imports.imported import Collector, Imported
-from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import parse
 
 SOURCE = "great-expectations"
 

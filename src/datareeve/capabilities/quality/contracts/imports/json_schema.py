@@ -6,8 +6,8 @@ from typing import Any
 
 from datareeve.capabilities.quality.contracts.drafts import draft
 from datareeve.capabilities.quality.contracts.imports.imported import Collector, Imported, ImportedColumn
-from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import parse
 
 SOURCE = "json-schema"
 DEEPEST = 20

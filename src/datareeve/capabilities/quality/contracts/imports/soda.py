@@ -9,9 +9,9 @@ from datareeve.capabilities.quality.contracts.drafts import column as quoted
 from datareeve.capabilities.quality.contracts.drafts import draft
 from datareeve.capabilities.quality.contracts.imports import soda_contract, sql_rules, types
 from datareeve.capabilities.quality.contracts.imports.imported import Collector, Imported, Made
-from datareeve.capabilities.quality.contracts.yaml_text import parse
 from datareeve.capabilities.quality.rule import NONE_BREAK, Bounds, Rule
 from datareeve.core.errors import BadInput
+from datareeve.core.yaml_text import parse
 
 SOURCE = "soda"
 HEADER = re.compile(

@@ -88,6 +88,11 @@ def is_holiday(day: date, calendar: tuple[str, ...]) -> bool:
     return christmas or any(day in _of_year(one, day.year) for one in calendar)
 
 
+def is_public(day: date, country: str) -> bool:
+    """Whether it is a public holiday of a whole country, or the weekday that is free for one."""
+    return day in _of_year(country, day.year)
+
+
 def _is_off(day: date, calendar: tuple[str, ...]) -> bool:
     return day.weekday() >= SATURDAY or is_holiday(day, calendar)
 

@@ -65,8 +65,15 @@ def said(path: Path) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def parse(text: str, what: str) -> Document:
-    """The text's data. `what` names it in errors: 'contracts/orders.yaml'. Errors: `BadInput` `contract.syntax`."""
+def parse(text: str, what: str, code: str = "contract.syntax") -> Document:
+    """The text's data. `what` names it in errors: 'contracts/orders.yaml'. Errors: `BadInput` with that code."""
+    try:
+        return _parsed(text, what)
+    except BadInput as error:
+        raise BadInput(code, error.what, error.remedy) from None
+
+
+def _parsed(text: str, what: str) -> Document:
     if len(text) > MOST_CHARACTERS:
         raise _syntax(what, f"is longer than {MOST_CHARACTERS:,} characters", "Split it into several.")
     if _NESTED.search(text):

@@ -1,0 +1,1 @@
+"""SQL models: read, put in order, written for each engine, built and tested."""

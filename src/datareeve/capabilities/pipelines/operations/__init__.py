@@ -1,0 +1,1 @@
+"""Operations of pipelines, one a file."""
