@@ -10,7 +10,7 @@ import pytest
 
 import servers
 import spark_rig
-from datareeve.core.errors import BadInput, DatareeveError, Unreachable
+from datareeve.core.errors import BadInput, Unreachable
 
 pytestmark = pytest.mark.spark  # the slow tier: a Spark takes half a minute to start
 CANARY = "canary7f3a"
@@ -158,10 +158,8 @@ def test_a_missing_driver_is_told_with_what_installs_it(tmp_path):
     assert out.stdout == "spark.driver pip install 'datareeve[spark]'\n"
 
 
-def test_spark_that_is_stopped_meanwhile_is_unreachable_and_starts_again(spark):
+def test_spark_that_was_stopped_meanwhile_starts_again(spark):
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
     SparkSession._instantiatedSession.sparkContext._jsc.sc().stop()
-    with pytest.raises(DatareeveError) as error:
-        spark.read("query", sql="SELECT count(*) FROM people", shape="scalar")
-    assert isinstance(error.value, Unreachable)
+    assert spark.read("query", sql="SELECT count(*) FROM people", shape="scalar") > 0

@@ -346,6 +346,9 @@ def _of_process(name: str, entry: SparkSystem, project: Path, spark: Any) -> Any
         if running.sparkContext.master != entry.url:
             raise BadInput("spark.another", f"{name}: this process already works with {running.sparkContext.master}, and Spark has one master a process.", "Work with one Spark at a time, or give one of them as sc://.")  # fmt: skip
         return running
+    if running is not None:
+        with contextlib.suppress(Exception):  # else Python's half of what was stopped is given again
+            running.stop()
     builder = spark.builder.master(entry.url)
     here = (
         {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
