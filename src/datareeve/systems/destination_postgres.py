@@ -11,6 +11,7 @@ from psycopg.rows import tuple_row
 from datareeve.systems.destination import STATE, Batch, Destination, Held, Rows
 from datareeve.systems.mover import identifier, literal, qualified
 from datareeve.systems.mover_errors import FENCED, translated
+from datareeve.systems.postgres_relay import relayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,14 +121,13 @@ class PostgresDestination(Destination):
 
     def copy(self, held: Held, batch: Batch, into: str, source: psycopg.Connection[Any], select: str) -> int:
         """Take the rows of a PostgreSQL as they are: COPY from there to here, in binary. Types are the same on both sides."""
-        with self.commit(held), source.cursor() as there, self._connection.cursor() as here:
-            with (
-                there.copy(f"COPY ({select}) TO STDOUT (FORMAT binary)") as rows,
-                here.copy(f"COPY {into} FROM STDIN (FORMAT binary)") as taken,
-            ):
-                for block in rows:
-                    taken.write(block)
-            written = here.rowcount
+        with self.commit(held):
+            written = relayed(
+                source.pgconn,
+                self._connection.pgconn,
+                f"COPY ({select}) TO STDOUT",
+                f"COPY {into} FROM STDIN",
+            )
             self.run(self.batch_row(held, batch, str(written)))
         return written
 
