@@ -91,6 +91,17 @@ def translate(error: Exception, what: str) -> DatareeveError:  # noqa: PLR0911 -
             f"{what}: the role has no right to do that.",
             "Grant it, or name another role.",
         )
+    if (
+        state == "2BP01"
+        or kind == "DependencyException"
+        or "depends on it" in said
+        or (state == "0A000" and "used by a" in said)
+    ):
+        return Refused(
+            "pipelines.rests-upon",
+            f"{what}: a view, an index or a rule rests on a column whose type would become another.",
+            "Drop it, run again, and make it anew; or give evolution.wider_type: quarantine.",
+        )
     if kind in ROW or state[:2] in ROW_STATES or "invalid input syntax" in said or "out of range" in said:
         return Unreadable(
             "pipelines.unreadable-row",

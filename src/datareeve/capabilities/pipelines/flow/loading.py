@@ -75,7 +75,13 @@ class Loading:
         known = {"table": table, "first": first, "mode": self._load.mode, "shape": shape.model_dump(mode="json"), "position": None if self._window or self._replayed else reading.position, "replayed": self._replayed, "window": self._window,
                  "parts": [asdict(part) for part in reading.parts], "target": self._target, "stated": reading.stated, "warnings": [*reading.warnings, *shape.notes],
                  "began": time.time()}  # fmt: skip
-        columns = ", ".join(f"{identifier(one.name)} {one.type}" for one in shape.columns)
+        types = {one.name: one.type for one in shape.columns}
+        if (
+            self._load.mode == "full" and shape.missing
+        ):  # the table takes the published one's place: they stay, without values
+            there = self._there.columns(self._schema, self._target)
+            types.update({name: there[name] for name in shape.missing})
+        columns = ", ".join(f"{identifier(name)} {type_}" for name, type_ in types.items())
         with self._there.commit(self._held):
             self._there.run(f"DROP TABLE IF EXISTS {self._there.table(self._schema, table)}")
             self._there.run(f"CREATE TABLE {self._there.table(self._schema, table)} ({columns})")

@@ -85,9 +85,8 @@ class Merging:
         if self._known["first"]:
             return Change(table=self._table, how="swap", first=True, added=after, rows_after=after)
         before = self._count(self._table)
-        change = Change(
-            table=self._table, how="swap", columns=self._shape.names, rows_before=before, rows_after=after
-        )
+        columns = (*self._shape.names, *self._shape.missing)
+        change = Change(table=self._table, how="swap", columns=columns, rows_before=before, rows_after=after)
         if self._there.dependents(self._schema, self._table):
             change = change.model_copy(
                 update={"how": "refill", "added_columns": self._added_columns, "widened": self._shape.widened}
@@ -103,7 +102,8 @@ class Merging:
 
     def _compared(self) -> tuple[int, int]:
         """How many rows are in both, and how many of these differ."""
-        rest = [one for one in self._shape.names if one not in self._load.keys]
+        columns = (*self._shape.names, *self._shape.missing)
+        rest = [one for one in columns if one not in self._load.keys]
         differs = self._differs(rest) or "FALSE"
         joined = f"{self._name(self._table)} AS p JOIN {self._name(names.next_(self._table))} AS b ON {self._equal(self._load.keys)}"
         if len(rest) > WIDE:
@@ -217,7 +217,7 @@ class Merging:
         lost = f"FROM {published} AS p WHERE NOT EXISTS (SELECT 1 FROM {self._name(names.keys(self._table))} AS b WHERE {self._equal(keys)})"
         if self._load.deletes == "mark":
             lost += f" AND NOT p.{identifier(self._load.deleted_column)}"
-            flagged = f"{self._listed(self._shape.names, 'p')}, TRUE"
+            flagged = f"{self._as_published(self._shape.names)}, TRUE"
             self._there.changed(f"INSERT INTO {self._name(came)} SELECT {flagged} {lost}")
         return self._there.changed(f"INSERT INTO {self._name(gone)} SELECT p.* {lost}")
 
@@ -243,7 +243,7 @@ class Merging:
             f"SELECT p.* FROM {published} AS p JOIN {arriving} AS b ON {self._equal(keys)} WHERE p.{current} AND ({differs}){late}",
         )
         columns = (*self._shape.names, history.valid_from, history.valid_to, history.current)
-        closed = self._listed(self._shape.names, "p")
+        closed = self._as_published(self._shape.names)
         opened = self._listed(self._shape.names, "b")
         closing = f"SELECT {closed}, p.{since}, {at} AS {until}, FALSE AS {current} FROM {self._name(gone)} AS p JOIN {arriving} AS b ON {self._equal(keys)}"
         fresh = (f"SELECT {opened}, {at} AS {since}, CAST(NULL AS {self._moment_type}) AS {until}, TRUE AS {current} FROM {arriving} AS b "
@@ -263,7 +263,7 @@ class Merging:
         current = identifier(history.current)
         lost = f"FROM {published} AS p WHERE p.{current} AND NOT EXISTS (SELECT 1 FROM {self._name(names.keys(self._table))} AS b WHERE {self._equal(keys)})"
         ended = (
-            f"{self._listed(self._shape.names, 'p')}, p.{identifier(history.valid_from)}, {self._now}, FALSE"
+            f"{self._as_published(self._shape.names)}, p.{identifier(history.valid_from)}, {self._now}, FALSE"
         )
         self._there.changed(f"INSERT INTO {self._name(came)} SELECT {ended} {lost}")
         return self._there.changed(f"INSERT INTO {self._name(gone)} SELECT p.* {lost}")
@@ -321,7 +321,7 @@ class Merging:
         if int(found[0][0]):
             raise Refused("pipelines.duplicate-keys", f"{self._table}: {found[0][0]} keys have several different rows{' of one cursor' if order else ''}; which one is right cannot be told.",
                           "Give more keys, or a cursor that tells their order.")  # fmt: skip
-        self._there.run(f"DROP TABLE {table}")
+        self._there.remove(self._schema, name)
         self._there.run(f"ALTER TABLE {self._name(one)} RENAME TO {identifier(name)}")
 
     def _view(self, change: Change) -> None:
@@ -333,9 +333,7 @@ class Merging:
             else f"CAST(NULL AS {change.added_columns[one]}) AS {identifier(one)}"
             for one in every
         )
-        coming = ", ".join(
-            identifier(one) if one in change.columns else f"NULL AS {identifier(one)}" for one in every
-        )
+        coming, arrived = self._coming(change, every)
         without = ""
         if change.span:
             without = f" WHERE ({change.span}) IS NOT TRUE"
@@ -344,8 +342,23 @@ class Merging:
             without = f" WHERE NOT EXISTS (SELECT 1 FROM {self._name(change.gone)} AS g WHERE {same})"
         view, old, new = (self._name(one) for one in (names.next_(self._table), self._table, change.came))
         self._there.run(
-            f"CREATE VIEW {view} AS SELECT {kept} FROM {old} AS p{without} UNION ALL SELECT {coming} FROM {new}"
+            f"CREATE VIEW {view} AS SELECT {kept} FROM {old} AS p{without} UNION ALL SELECT {coming} FROM {new} AS c{arrived}"
         )
+
+    def _coming(self, change: Change, every: Sequence[str]) -> tuple[str, str]:
+        """The columns of rows that come, and what they are joined with: of a changed row, a column that did not come stays as it was."""
+        lost = [one for one in every if one not in change.columns]
+        kept = lost and change.gone and change.match
+        listed = ", ".join(
+            f"c.{identifier(one)}"
+            if one in change.columns
+            else f"{f'g.{identifier(one)}' if kept else 'NULL'} AS {identifier(one)}"
+            for one in every
+        )
+        if not kept:
+            return listed, ""
+        same = " AND ".join(f"g.{identifier(one)} = c.{identifier(one)}" for one in change.match)
+        return listed, f" LEFT JOIN {self._name(change.gone)} AS g ON {same}"
 
     def _clean(self) -> None:
         for name in (names.came(self._table), names.gone(self._table)):
@@ -380,6 +393,16 @@ class Merging:
             else:
                 pairs.append(f"{old} IS DISTINCT FROM {new}")
         return " OR ".join(pairs)
+
+    def _as_published(self, columns: Sequence[str]) -> str:
+        """Columns of published rows, `p`; one that is not published yet was NULL."""
+        types = {one.name: one.type for one in self._shape.columns}
+        return ", ".join(
+            f"p.{identifier(one)}"
+            if one in self._existing
+            else f"CAST(NULL AS {types[one]}) AS {identifier(one)}"
+            for one in columns
+        )
 
     def _listed(self, columns: Sequence[str], alias: str = "") -> str:
         return ", ".join(f"{alias}.{identifier(one)}" if alias else identifier(one) for one in columns)

@@ -177,12 +177,14 @@ class Publishing:
             else:
                 self._take_place(change.table, names.former(change.table))
             return
+        for (
+            column
+        ) in change.added_columns:  # first: DuckDB alters no table whose rows the transaction has changed
+            self._there.run(f"ALTER TABLE {table} DROP COLUMN {identifier(column)}")
         if change.gone:
             self._replace(change, take=change.came, give=change.gone, columns=self._former_columns(change))
         else:
             self._without(change)
-        for column in change.added_columns:
-            self._there.run(f"ALTER TABLE {table} DROP COLUMN {identifier(column)}")
         for name in filter(None, (change.came, change.gone)):
             self._there.run(f"DROP TABLE {self._name(name)}")
 
@@ -193,9 +195,10 @@ class Publishing:
         """Of rows that only came, without keys: as many of each as came go again; which of equal rows cannot be told apart."""
         table, came = self._name(change.table), self._name(change.came)
         place = self._there.row_place
-        listed = ", ".join(map(identifier, change.columns))
+        columns = [one for one in change.columns if one not in change.added_columns]
+        listed = ", ".join(map(identifier, columns))
         same = " AND ".join(
-            f"p.{identifier(one)} IS NOT DISTINCT FROM c.{identifier(one)}" for one in change.columns
+            f"p.{identifier(one)} IS NOT DISTINCT FROM c.{identifier(one)}" for one in columns
         )
         numbered = f"SELECT {place} AS datareeve_place, row_number() OVER (PARTITION BY {listed} ORDER BY {place} DESC) AS datareeve_number, {listed} FROM {table}"
         counted = f"SELECT count(*) AS datareeve_count, {listed} FROM {came} GROUP BY {listed}"

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from datareeve.core.errors import BadInput
 from datareeve.core.value import Value
+from datareeve.systems.table_source_postgres import is_native
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -291,8 +292,15 @@ def _fitted(
             fitted.append(one if published is None else one.model_copy(update={"name": published}))
             continue
         there = existing[published]
+        _must_be_told(published, there, one)
+        named = one.model_copy(update={"name": published})
         wider = _wider(_canonical(there), _canonical(one.type))
-        if wider == _canonical(there):  # what comes fits into what is there
+        if _holds(there, one.type):  # PostgreSQL takes it as it is
+            fitted.append(named)
+        elif _limit(there)[0] == _limit(one.type)[0] and load.evolution.wider_type == "widen":
+            widened[published] = one.type
+            fitted.append(named)
+        elif wider == _canonical(there):  # what comes fits into what is there
             fitted.append(
                 one.model_copy(update={"name": published, "type": there, "cast": _canonical(there)})
             )
@@ -313,13 +321,55 @@ def _fitted(
     return fitted, widened
 
 
+def _must_be_told(name: str, there: str, one: Shaped) -> None:
+    """What is not made another type unless it is said how. Errors: `BadInput` `pipelines.type`."""
+    if there == "numeric" and not _holds(there, one.type):
+        raise BadInput(
+            "pipelines.type",
+            f"{name} is published as numeric, and the source has {one.told or one.read}.",
+            f"Give its type under `columns`: {name}: decimal(38,10), with as many digits as it has.",
+        )
+    if {_canonical(there), _canonical(one.type)} == {"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}:
+        raise BadInput(
+            "pipelines.type",
+            f"{name} is published as {there}, and the source has {one.told or one.read}: which time zone is meant is not said.",
+            f"Give its type or its time zone under `columns`: {name}: {{timezone: Europe/Berlin}}, or {{type: timestamp}} for UTC.",
+        )
+
+
+_LIMITED = re.compile(r"^(character varying|bit varying|time|timestamp)\((\d+)\)(.*)$")
+
+
+def _limit(type_: str) -> tuple[str, int | None]:
+    """A type of PostgreSQL without its length or digits of a second, and these; None where there is no limit."""
+    found = _LIMITED.match("character varying" if type_ == "text" else type_)
+    return (
+        (found[1] + found[3], int(found[2]))
+        if found
+        else ("character varying" if type_ == "text" else type_, None)
+    )
+
+
+def _holds(there: str, other: str) -> bool:
+    """Whether a type of PostgreSQL takes every value of another one, of its own family."""
+    if there == "numeric":
+        return bool(_digits(_canonical(other)))
+    (family, most), (other_family, of_other) = _limit(there), _limit(other)
+    return family == other_family and (most is None or (of_other is not None and of_other <= most))
+
+
 def _canonical(type_: str) -> str:
+    type_ = _limit(type_)[0] if _LIMITED.match(type_) else type_
     if type_ in _BACK:
         return _BACK[type_]
     found = _SHOWN.match(type_)
     if found:
         return f"DECIMAL({found[2]},{found[3]})"
-    return "VARCHAR" if type_.startswith(("character", "varchar")) else type_
+    if type_.startswith(("character", "varchar")) or (
+        type_ != "numeric" and type_.islower() and is_native(type_) and not type_.endswith("[]")
+    ):
+        return "VARCHAR"  # DuckDB has no type of that name, and takes it for text
+    return type_
 
 
 def _wider(one: str, other: str) -> str:

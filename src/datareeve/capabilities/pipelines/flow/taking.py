@@ -201,11 +201,13 @@ def tried(one: Shaped, read: str, value: str) -> str:
     return f"TRY_CAST({value} AS {one.cast or one.read})"
 
 
+OFFSET = r"\d(\.\d+)?\s*([+-]\d\d(:?\d\d)*|Z)$"
+
+
 def _lost(read: str, wanted: str, value: str) -> str:
     decimal = _DECIMAL.match(wanted)
-    if read == "VARCHAR" and (decimal or wanted in WHOLE):
-        scale = int(decimal[2]) if decimal else 0
-        return f"regexp_matches({value}, '\\.[0-9]{{{scale}}}[0-9]*[1-9]')"
+    if read == "VARCHAR":
+        return _lost_of_text(wanted, value)
     from_fraction = read in FRACTIONS or _DECIMAL.match(read)
     if (from_fraction and (decimal or wanted in WHOLE)) or (read == "DOUBLE" and wanted == "FLOAT"):
         return f"TRY_CAST({value} AS {wanted})::{read} IS DISTINCT FROM {value} AND TRY_CAST({value} AS {wanted}) IS NOT NULL"
@@ -213,4 +215,23 @@ def _lost(read: str, wanted: str, value: str) -> str:
         return f"TRY_CAST(CAST({value} AS {wanted}) AS HUGEINT) IS DISTINCT FROM CAST({value} AS HUGEINT)"
     if read in MOMENTS and wanted == "DATE":
         return f"CAST(CAST({value} AS DATE) AS TIMESTAMP) IS DISTINCT FROM CAST({value} AS TIMESTAMP)"
+    if wanted == "BOOLEAN" and (read in WHOLE or from_fraction):
+        return f"{value} NOT IN (0, 1)"
+    return ""
+
+
+def _lost_of_text(wanted: str, value: str) -> str:
+    """DuckDB rounds what a text says, cuts a day's time off, and takes no notice of an offset."""
+    decimal = _DECIMAL.match(wanted)
+    tried = f"TRY_CAST({value} AS {wanted})"
+    if decimal or wanted in WHOLE:
+        scale = int(decimal[2]) if decimal else 0
+        power = f"contains(lower({value}), 'e') AND {tried} IS NOT NULL AND TRY_CAST({value} AS DOUBLE) IS DISTINCT FROM CAST({tried} AS DOUBLE)"
+        return f"regexp_matches({value}, '\\.[0-9]{{{scale}}}[0-9]*[1-9]') OR ({power})"
+    if wanted == "DATE":
+        return f"contains({value}, ':') AND {tried} IS NOT NULL AND TRY_CAST({value} AS TIMESTAMP) IS DISTINCT FROM TRY_CAST({tried} AS TIMESTAMP)"
+    if wanted == "TIMESTAMP":
+        return f"{tried} IS NOT NULL AND TRY_CAST({value} AS TIMESTAMP WITH TIME ZONE) IS DISTINCT FROM timezone('UTC', {tried}) AND regexp_matches({value}, {literal(OFFSET)})"
+    if wanted in FRACTIONS:
+        return f"isinf({tried}) AND NOT contains(lower({value}), 'inf')"
     return ""
