@@ -70,7 +70,7 @@ def project(folder: Path, route: Route, source: str, target: str) -> Path:
     there = {
         "postgres": {"kind": "postgresql", "url": target},
         "duckdb": {"kind": "duckdb", "path": target},
-        "parquet": {"kind": "folder", "path": str(Path(target).parent)},
+        "parquet": {"kind": "folder", "path": str(Path(target).parent), "writable": True},
     }[route.target]
     app = (
         {"kind": "folder", "path": str(Path(source).parent)}

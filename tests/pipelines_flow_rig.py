@@ -78,6 +78,11 @@ class Project:
             with duckdb.connect(str(self.folder / given["path"]), read_only=True) as connection:
                 connection.execute("SET TimeZone = 'UTC'")
                 return connection.execute(sql).fetchall()
+        if given["kind"] == "folder":
+            with duckdb.connect() as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                show_dataset(connection, self.folder / given["path"])
+                return connection.execute(sql).fetchall()
         with psycopg.connect(given["url"], options="-c TimeZone=UTC") as connection:
             return connection.execute(sql).fetchall()
 
@@ -87,7 +92,7 @@ class Project:
 
     def tables(self, schema=None):
         """The names of all tables and views that a reader sees."""
-        default = "main" if self.systems["there"]["kind"] == "duckdb" else "public"
+        default = "public" if self.systems["there"]["kind"] == "postgresql" else "main"
         found = self.rows(
             f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{schema or default}' ORDER BY 1"
         )
@@ -97,7 +102,11 @@ class Project:
         """The files of ours that hold a text: ledger, state, spool, logs; not the pipeline's own, nor its target."""
         found = []
         for file in self.folder.rglob("*"):
-            if file.is_file() and file.suffix not in (".duckdb", ".wal") and "etl" not in file.parts:
+            if (
+                file.is_file()
+                and file.suffix not in (".duckdb", ".wal", ".parquet")
+                and "etl" not in file.parts
+            ):
                 with suppress(OSError):
                     if text.encode() in file.read_bytes():
                         found.append(str(file))
@@ -116,8 +125,21 @@ def source(url, *statements):
             connection.execute(statement)
 
 
+def show_dataset(connection, root):
+    """The tables of a folder as views, read as docs/how-to/lakehouse.md tells any reader to: by the newest manifest."""
+    found = connection.execute(
+        f"SELECT name, CAST(content->'tables'->name->'files' AS VARCHAR[]) FROM (SELECT content, unnest(json_keys(content, '$.tables')) AS name "
+        f"FROM (SELECT content FROM read_text('{root}/_datareeve/[0-9]*.json') ORDER BY filename DESC LIMIT 1))"
+    ).fetchall()
+    for name, files in found:
+        listed = ", ".join(f"'{root}/{file}'" for file in files)
+        connection.execute(f'CREATE VIEW "{name}" AS FROM read_parquet([{listed}])')
+
+
 def target(kind, url=None):
     """The entry of a target in an estate."""
+    if kind == "folder":
+        return {"kind": "folder", "path": "there", "writable": True}
     return (
         {"kind": "duckdb", "path": "there.duckdb"} if kind == "duckdb" else {"kind": "postgresql", "url": url}
     )

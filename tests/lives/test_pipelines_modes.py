@@ -8,7 +8,7 @@ import pipelines_flow_rig as rig
 import servers
 from pipelines_flow_rig import Project, into, source, target
 
-pytestmark = pytest.mark.parametrize("kind", ["duckdb", "postgresql"])
+pytestmark = pytest.mark.parametrize("kind", ["duckdb", "postgresql", "folder"])
 SCHEMA = """CREATE TABLE t (id int PRIMARY KEY, v text, n numeric(10,2), seen timestamptz NOT NULL);
 INSERT INTO t SELECT g, 'v' || g, g * 1.25, '2026-01-01'::timestamptz + g * interval '1 min' FROM generate_series(1, 1000) g"""
 ALL = "id, v, n, extract(epoch FROM seen)::bigint"
@@ -94,6 +94,10 @@ def state(project, binaries):
     """All that can be seen of a target: rows, and in PostgreSQL the schema with keys, indexes, rights, owners and comments."""
     kept = [name for name in project.tables() if "__" not in name]
     rows = {name: sorted(map(repr, project.rows(f"SELECT * FROM {name}"))) for name in kept}
+    if project.systems["there"]["kind"] == "folder":
+        return rows, project.rows(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
+        )
     if project.systems["there"]["kind"] == "duckdb":
         indexes = project.rows(
             "SELECT table_name, index_name, sql FROM duckdb_indexes() WHERE table_name NOT LIKE '%\\_\\_%' ESCAPE '\\' ORDER BY ALL"
@@ -116,7 +120,9 @@ def different(one, other):
 
 
 def surround(project, table):
-    """What people put around a published table."""
+    """What people put around a published table; nothing stands around files."""
+    if project.systems["there"]["kind"] == "folder":
+        return
     into(
         project,
         f"CREATE INDEX {table}_v ON {table} (v)",

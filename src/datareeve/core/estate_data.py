@@ -18,7 +18,10 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class FolderSystem(Value):
-    """A folder of data files (Parquet, CSV, JSON lines): each file, or each folder of files, is a table. Opened for reading only."""
+    """A folder of data files (Parquet, CSV, JSON lines): each file, or each folder of files, is a table.
+
+    Opened for reading only; with `writable`, pipelines publish tables to it as Parquet, and its tables are what they published.
+    """
 
     kind: Literal["folder"]
     path: str = Field(min_length=1, description="the folder, relative to the project or absolute")
@@ -26,7 +29,19 @@ class FolderSystem(Value):
         default_factory=dict,
         description="tables by name, as a file or pattern below the folder: {flights: flights/*.parquet}; default: one for each file and folder",
     )
+    writable: bool = Field(
+        default=False,
+        description="pipelines publish Parquet here; its tables are then those that its newest manifest names",
+    )
     read_timeout_seconds: float = Field(300.0, gt=0)
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> FolderSystem:
+        if self.writable and self.tables:
+            raise ValueError(
+                "give `writable` or `tables`: what is published says itself which files its tables are"
+            )
+        return self
 
 
 class SparkSystem(Value):

@@ -71,6 +71,7 @@ class Destination(ABC):
 
     dialect = ""
     row_place = ""  # what the engine calls the place of a row
+    published_as = "tables"  # or "files"
 
     def __init__(self, name: str, mover: Mover, must_hold: Callable[[], None]) -> None:
         self.name = name
@@ -114,6 +115,16 @@ class Destination(ABC):
     @abstractmethod
     def ready(self) -> None:
         """Tables were made: the mover is to see them."""
+
+    def begin_load(self, schema: str | None, table: str, columns: str, target: str) -> None:
+        """Make the table that a load's rows go into; `target`: what they will be published as, as they are, or ''."""
+        del target
+        self.run(f"DROP TABLE IF EXISTS {self.table(schema, table)}")
+        self.run(f"CREATE TABLE {self.table(schema, table)} ({columns})")
+
+    def settle(self, held: Held, table: str, beside: str, came: str, *, only_comes: bool) -> None:
+        """What `table` will be stands ready as `beside`; rows that come to it, in `came`. Asked in the transaction that made them."""
+        del held, table, beside, came, only_comes
 
     @abstractmethod
     def is_json(self, expression: str) -> str:

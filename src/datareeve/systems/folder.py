@@ -20,6 +20,8 @@ from datareeve.core.errors import BadInput, DatareeveError, Failed, Unreachable
 from datareeve.systems import duckdb_measure
 from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, shaped
+from datareeve.systems.dataset_manifest import folder_of, newest
+from datareeve.systems.dataset_work import notes, work_file
 from datareeve.systems.duckdb import _driver, execute, translate
 from datareeve.systems.erasing import Subjects
 from datareeve.systems.json_values import ROW_CAP
@@ -160,6 +162,8 @@ class Folder(Measured, Subjects):
 
     def identity(self) -> str:
         """The folder itself, whatever it is called."""
+        if self.entry.writable and not self.root.exists():
+            return f"folder:{self.root}"
         found = self.root.stat()
         return f"folder:{found.st_dev}:{found.st_ino}"
 
@@ -169,13 +173,17 @@ class Folder(Measured, Subjects):
     def root(self) -> Path:
         """The folder. Errors: `Unreachable` `folder.missing`."""
         place = (self.project / self.entry.path).resolve()
-        if not place.is_dir():
+        if not place.is_dir() and (
+            place.exists() or not self.entry.writable
+        ):  # a pipeline makes the folder that it writes to
             why = "is a file" if place.exists() else "does not exist"
             raise Unreachable("folder.missing", f"{self.name}: {self.entry.path} {why}.", f"Correct systems.{self.name}.path in estate.yaml.")  # fmt: skip
         return place
 
     def _tables(self) -> dict[str, Files]:
         root = self.root
+        if self.entry.writable:
+            return self._of_manifest(root)
         if self.entry.tables:
             return {name: self._declared(root, name, pattern) for name, pattern in self.entry.tables.items()}
         try:
@@ -192,6 +200,20 @@ class Folder(Measured, Subjects):
                 alone = path.is_file() and stems.count(_stem(path)) == 1
                 found[_stem(path) if alone else path.name] = one
         return found
+
+    def _of_manifest(self, root: Path) -> dict[str, Files]:
+        """What the newest manifest names; and what a build made ready, under the names that its audit has for it."""
+        found = newest(root, self.name).tables
+        ready = notes(work_file(self.project, root))
+        return {
+            name: Files(
+                tuple(root / file for file in one["files"]),
+                f"{folder_of(one.get('target', name))}/{said}.parquet",
+                "parquet",
+            )
+            for tables, said in ((found, "*"), (ready, "next-*"))
+            for name, one in tables.items()
+        }
 
     def _declared(self, root: Path, name: str, pattern: str) -> Files:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from datareeve.core.errors import BadInput, DatareeveError, LeaseLost
 from datareeve.core.estate import STATE_FOLDER
 from datareeve.systems.adapter import Adapter, effects, reads
+from datareeve.systems.dataset_work import reader, work_file
 from datareeve.systems.mover import Mover, literal
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from datareeve.systems.destination import Destination, Held
     from datareeve.systems.duckdb import Duckdb
     from datareeve.systems.ducklake import Ducklake
+    from datareeve.systems.folder import Folder
     from datareeve.systems.registry import Registry
     from datareeve.systems.row_source import RowSource
 
@@ -118,10 +120,22 @@ class Shop:
             from datareeve.systems.destination_iceberg import refused  # noqa: PLC0415 - as above
 
             raise refused(adapter.name)
+        if adapter.kind == "folder":
+            from datareeve.systems.destination_dataset import DatasetDestination  # noqa: PLC0415 - as above
+
+            root = target_folder(adapter)
+            return DatasetDestination.of(
+                adapter.name,
+                root,
+                work_file(self.project, root),
+                self.must_hold,
+                memory_mb=self.estate.pipelines.memory_mb,
+                spill=self.spool,
+            )
         raise BadInput(
             "pipelines.target-kind",
             f"{adapter.name} is of kind {adapter.kind}, which is no target.",
-            "A target is a system of kind postgresql, duckdb or ducklake.",
+            "A target is a system of kind postgresql, duckdb, ducklake, or folder with `writable: true`.",
         )
 
     def source(self, load: dict[str, Any]) -> RowSource:
@@ -129,6 +143,24 @@ class Shop:
         from datareeve.systems.sources import source_of  # noqa: PLC0415 - loaded when rows are read
 
         return source_of(self.systems, self.project, self.spool, load)
+
+
+def target_folder(adapter: Adapter) -> Path:
+    """The folder that is published to. Errors: `BadInput` `pipelines.target-kind`."""
+    folder = cast("Folder", adapter)
+    if "://" in folder.entry.path:
+        raise BadInput(
+            "pipelines.target-kind",
+            f"{adapter.name}: Parquet is published to a folder, not to a bucket yet.",
+            "Name a system of kind ducklake, with its data in the bucket.",
+        )
+    if not folder.entry.writable:
+        raise BadInput(
+            "pipelines.target-kind",
+            f"{adapter.name} is a folder that is only read.",
+            f"Say systems.{adapter.name}.writable: true in estate.yaml, of a folder that pipelines alone write to.",
+        )
+    return folder.root
 
 
 class PipelineDesk(Adapter):
@@ -188,7 +220,7 @@ class PipelineDesk(Adapter):
         if self._known(pipeline, system) is None:
             return {"rows": 0, "until": "", "reasons": {}}
         sql = f"SELECT reason, count(*) AS n, max(moment) AS until FROM datareeve.rejected WHERE pipeline = {literal(pipeline)} AND load = {literal(load)} GROUP BY reason ORDER BY 2 DESC"
-        rows = self._systems[system].read("query", sql=sql)
+        rows = self._kept_in(system).read("query", sql=sql)
         reasons = {str(row["reason"]): int(row["n"]) for row in rows}
         return {
             "rows": sum(reasons.values()),
@@ -205,6 +237,28 @@ class PipelineDesk(Adapter):
             from datareeve.systems.destination_iceberg import refused  # noqa: PLC0415 - as above
 
             raise refused(adapter.name)
+        if adapter.kind == "folder":
+            return self._known_of_files(pipeline, adapter)
+        return self._recorded(pipeline, adapter)
+
+    def _known_of_files(self, pipeline: str, adapter: Adapter) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The manifest says what is published, whatever the work file says; what is published is no build any more."""
+        from datareeve.systems.dataset_manifest import newest  # noqa: PLC0415 - as above
+
+        root = target_folder(adapter)
+        published = newest(root, adapter.name).pipelines.get(pipeline, {}).get("published", {})
+        build = (self._recorded(pipeline, self._kept_in(adapter.name)) or ({},))[0]
+        return ({} if build.get("id") == published.get("id") else build), published
+
+    def _kept_in(self, system: str) -> Adapter:
+        """Where what is known of pipelines and rejected rows is kept: the target, or of a folder its work file."""
+        adapter = self._systems[system]
+        if adapter.kind != "folder":
+            return adapter
+        return reader(system, work_file(self._project, target_folder(adapter)))
+
+    @staticmethod
+    def _recorded(pipeline: str, adapter: Adapter) -> tuple[dict[str, Any], dict[str, Any]] | None:
         try:
             rows = adapter.read(
                 "query",

@@ -61,6 +61,8 @@ def observe(systems: Systems, name: str, environment: str | None, *, look: bool)
         system, schema, key = other.system or system, other.schema_ or schema, f"{loaded.name}@{environment}"
     _refuse_what_is_not_done(loaded.path, pipeline)
     known = systems["pipelines"].read("known", pipeline=key, system=system)
+    if systems[system].kind == "folder":
+        _refuse_what_files_are_not(loaded.path, pipeline, schema)
     positions = {load: one.get("position") for load, one in known["published"].get("loads", {}).items()}
     given = {
         "loads": {load: dumped(one) for load, one in pipeline.loads.items()},
@@ -96,6 +98,23 @@ def _refuse_what_is_not_done(path: str, pipeline: Pipeline) -> None:
                 f"{path}: models.{name}.engine: a run builds models in their target itself, not elsewhere yet.",
                 "Leave `engine` out.",
             )
+
+
+def _refuse_what_files_are_not(path: str, pipeline: Pipeline, schema: str | None) -> None:
+    views = [name for name, model in pipeline.models.items() if model.materialized == "view"]
+    if schema or views:
+        what = (
+            "target.schema: a folder has no schemas"
+            if schema
+            else f"models.{views[0]}: a folder has no views"
+        )
+        raise BadInput(
+            "pipelines.of-databases",
+            f"{path}: {what}.",
+            "Leave `schema` out; name another folder, as a system of its own."
+            if schema
+            else "Give it `materialized: table`.",
+        )
 
 
 def dumped(value: Value) -> dict[str, Any]:

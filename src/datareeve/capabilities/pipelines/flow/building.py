@@ -8,7 +8,7 @@ from datareeve.capabilities.pipelines.flow import names
 from datareeve.capabilities.pipelines.flow.loading import Loading
 from datareeve.capabilities.pipelines.flow.looking import shaped
 from datareeve.capabilities.pipelines.flow.merging import Change, Merging
-from datareeve.capabilities.pipelines.flow.publishing import Publishing
+from datareeve.capabilities.pipelines.flow.publishing_files import publishing
 from datareeve.capabilities.pipelines.spec import ChangeBudget, Load
 from datareeve.core import clock
 from datareeve.core.errors import Failed, Refused, StalePlan
@@ -95,6 +95,8 @@ def compare(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
         held = own_build(shop, there, given)
         with there.commit(held):
             changes = list(_changes(there, held, given))
+            for change in changes:
+                settle(there, held, change)
             held.build["changes"] = [one.model_dump(mode="json") for one in changes]
             there.record(held, build=held.build)
     return {
@@ -103,6 +105,12 @@ def compare(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
             for one in changes
         }
     }
+
+
+def settle(there: Destination, held: Held, change: Change) -> None:
+    """Have what a table will be made ready, where a destination publishes files."""
+    only_comes = change.how == "change" and not change.gone and not change.match
+    there.settle(held, change.table, names.next_(change.table), change.came, only_comes=only_comes)
 
 
 def _changes(there: Destination, held: Held, given: dict[str, Any]) -> Iterator[Change]:
@@ -185,7 +193,7 @@ def publish(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
             )
         if held.build:
             held.build["run"] = shop.run
-        return Publishing(there, held, given.get("schema")).publish(clock.stamp())
+        return publishing(there, held, given.get("schema")).publish(clock.stamp())
 
 
 def put_back(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +208,7 @@ def put_back(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
             )
         if held.published.get("run") != shop.run:
             return {"rows": 0}
-        return Publishing(there, held, given.get("schema")).put_back()
+        return publishing(there, held, given.get("schema")).put_back()
 
 
 def drop(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:

@@ -71,7 +71,8 @@ class Loading:
         position = (self._held.published.get("loads", {}).get(self._name) or {}).get("position")
         reading = self._source.reading(self._there.mover, position, self._load.batch_rows)
         shape = shaper()
-        table = next_(self._target) if straight(self._load, first=first) else incoming(self._target)
+        as_it_is = straight(self._load, first=first)
+        table = next_(self._target) if as_it_is else incoming(self._target)
         known = {"table": table, "first": first, "mode": self._load.mode, "shape": shape.model_dump(mode="json"), "position": None if self._window or self._replayed else reading.position, "replayed": self._replayed, "window": self._window,
                  "parts": [asdict(part) for part in reading.parts], "target": self._target, "stated": reading.stated, "warnings": [*reading.warnings, *shape.notes],
                  "began": time.time()}  # fmt: skip
@@ -83,8 +84,7 @@ class Loading:
             types.update({name: there[name] for name in shape.missing})
         columns = ", ".join(f"{identifier(name)} {type_}" for name, type_ in types.items())
         with self._there.commit(self._held):
-            self._there.run(f"DROP TABLE IF EXISTS {self._there.table(self._schema, table)}")
-            self._there.run(f"CREATE TABLE {self._there.table(self._schema, table)} ({columns})")
+            self._there.begin_load(self._schema, table, columns, self._target if as_it_is else "")
             self._keep(known)
         return known
 

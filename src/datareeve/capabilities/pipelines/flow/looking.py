@@ -83,7 +83,7 @@ def contracts(shop: Shop, given: dict[str, Any]) -> dict[str, str]:
 def tables(shop: Shop, given: dict[str, Any]) -> dict[str, dict[str, str]]:
     """The tables of a target's schema, with their columns and types: what models may read besides what the pipeline loads."""
     adapter, schema = shop.systems[given["system"]], given.get("schema")
-    default = "main" if adapter.kind == "duckdb" else "public"
+    default = "public" if adapter.kind == "postgresql" else "main"
     try:
         rows = adapter.read("query", sql=ALL_COLUMNS.format(schema=literal(schema or default)))
     except DatareeveError as error:
@@ -131,7 +131,7 @@ def _published(shop: Shop, given: dict[str, Any], table: str, load: Load, since:
 def columns_there(shop: Shop, system: str, schema: str | None, table: str) -> list[str]:
     """The columns of a published table; none where there is no table, or no database yet."""
     adapter = shop.systems[system]
-    default = "main" if adapter.kind in ("duckdb", "ducklake") else "public"
+    default = "public" if adapter.kind == "postgresql" else "main"
     try:
         found = adapter.read(
             "query", sql=CATALOG.format(table=literal(table), schema=literal(schema or default))

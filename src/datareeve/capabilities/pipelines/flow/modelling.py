@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.pipelines.flow import names
-from datareeve.capabilities.pipelines.flow.building import own_build
+from datareeve.capabilities.pipelines.flow.building import own_build, settle
 from datareeve.capabilities.pipelines.flow.merging import Change, Merging
 from datareeve.capabilities.pipelines.models.incremental import before, floor, from_on
 from datareeve.capabilities.pipelines.spec import Load
@@ -24,6 +24,7 @@ def model(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
         tested(there, given)
         with there.commit(held):
             change = _built(there, held, given)
+            settle(there, held, change)
             known = {"target": given["table"], "mode": given["materialized"]}
             others = [one for one in held.build["changes"] if one["table"] != given["table"]]
             build = {
