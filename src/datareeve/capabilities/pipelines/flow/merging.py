@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from datareeve.capabilities.pipelines.flow import names
+from datareeve.capabilities.pipelines.flow.compared import Compared
 from datareeve.capabilities.pipelines.flow.shaping import Shape
+from datareeve.capabilities.pipelines.flow.versions import Chain
 from datareeve.core.errors import Refused
 from datareeve.core.value import Value
 from datareeve.systems.mover import identifier, literal
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
     from datareeve.capabilities.pipelines.spec import Load
     from datareeve.systems.destination import Destination
-
-NO_EQUALITY = ("json", "xml", "point", "JSON")
 
 WIDE = 700  # columns: PostgreSQL's join gives at most 1,664 to what stands above it
 
@@ -49,7 +49,7 @@ class Change(Value):
     compared: bool = True  # False: there are no keys to compare by, and only rows are counted
 
 
-class Merging:
+class Merging(Compared):
     """One load's change."""
 
     def __init__(  # noqa: PLR0913 - what it rests on
@@ -180,13 +180,7 @@ class Merging:
         keys, rest = list(self._load.keys), [one for one in self._shape.names if one not in self._load.keys]
         published, arriving = self._name(self._table), self._name(names.incoming(self._table))
         differs = " OR ".join(filter(None, (self._differs(rest), self._undeleted()))) or "FALSE"
-        if self._known.get("replayed"):  # what has come since is newer than what was rejected
-            cursor = self._load.cursor
-            differs = (
-                f"({differs}) AND b.{identifier(cursor.column)} > p.{identifier(cursor.column)}"
-                if cursor
-                else "FALSE"
-            )
+        differs = f"({differs}){self._newer}"
         mark = self._load.deletes == "mark"
         flag = f", FALSE AS {identifier(self._load.deleted_column)}" if mark else ""
         came, gone = names.came(self._table), names.gone(self._table)
@@ -225,37 +219,66 @@ class Merging:
 
     def _versioned(self) -> Change:
         history, keys = self._load.history, list(self._load.keys)
-        tracked = list(history.track) or [
-            one
-            for one in self._shape.names
-            if one not in keys and one != (self._load.cursor.column if self._load.cursor else None)
-        ]
-        published, arriving = self._name(self._table), self._name(names.incoming(self._table))
         came, gone = names.came(self._table), names.gone(self._table)
-        current, since, until = (
-            identifier(one) for one in (history.current, history.valid_from, history.valid_to)
-        )
-        differs = self._differs(tracked) or "FALSE"
-        at = self._at("b")
-        late = f" AND {at} > p.{since}" if history.changed_at else ""
-        self._make(
-            gone,
-            f"SELECT p.* FROM {published} AS p JOIN {arriving} AS b ON {self._equal(keys)} WHERE p.{current} AND ({differs}){late}",
-        )
-        columns = (*self._shape.names, history.valid_from, history.valid_to, history.current)
-        closed = self._as_published(self._shape.names)
-        opened = self._listed(self._shape.names, "b")
-        closing = f"SELECT {closed}, p.{since}, {at} AS {until}, FALSE AS {current} FROM {self._name(gone)} AS p JOIN {arriving} AS b ON {self._equal(keys)}"
-        fresh = (f"SELECT {opened}, {at} AS {since}, CAST(NULL AS {self._moment_type}) AS {until}, TRUE AS {current} FROM {arriving} AS b "
-                 f"LEFT JOIN {published} AS p ON {self._equal(keys)} AND p.{current} WHERE p.{identifier(keys[0])} IS NULL OR (({differs}){late})")  # fmt: skip
+        every = f"{names.incoming(self._table)}_all"[:60]
+        if history.changed_at:
+            replayed, known = bool(self._known.get("replayed")), self._as_published(self._shape.names)
+            self._make(every, self._chain.select(self._name(self._table), known, replayed=replayed))
+            goes, comes = self._chain.changes(
+                self._name(self._table), self._name(every), self._differs(self._tracked) or "FALSE"
+            )
+        else:
+            goes, comes = self._one_version(gone)
+        self._make(gone, goes)
+        self._make(came, comes)
+        self._there.run(f"DROP TABLE IF EXISTS {self._name(every)}")
         changed = self._count(gone)
-        self._make(came, f"{closing} UNION ALL {fresh}")
         added = self._count(came) - changed
         ended = (
             self._ended(gone, came) if self._load.deletes != "keep" and not self._known.get("replayed") else 0
         )
+        columns = (*self._shape.names, history.valid_from, history.valid_to, history.current)
         return Change(table=self._table, how="change", match=(*keys, history.valid_from), columns=columns, came=came, gone=gone,
                       added=added, changed=changed + ended)  # fmt: skip
+
+    def _one_version(self, gone: str) -> tuple[str, str]:
+        """Where nothing says when a row changed: what is current ends now, and what came begins."""
+        history, keys = self._load.history, list(self._load.keys)
+        published, arriving = self._name(self._table), self._name(names.incoming(self._table))
+        current, since, until = (
+            identifier(one) for one in (history.current, history.valid_from, history.valid_to)
+        )
+        differs = f"({self._differs(self._tracked) or 'FALSE'}){self._newer}"
+        goes = f"SELECT p.* FROM {published} AS p JOIN {arriving} AS b ON {self._equal(keys)} WHERE p.{current} AND {differs}"
+        opened, now = self._listed(self._shape.names, "b"), self._now
+        closing = f"SELECT {self._as_published(self._shape.names)}, p.{since}, {now} AS {until}, FALSE AS {current} FROM {self._name(gone)} AS p JOIN {arriving} AS b ON {self._equal(keys)}"
+        fresh = (f"SELECT {opened}, {now} AS {since}, CAST(NULL AS {self._moment_type}) AS {until}, TRUE AS {current} FROM {arriving} AS b "
+                 f"LEFT JOIN {published} AS p ON {self._equal(keys)} AND p.{current} WHERE p.{identifier(keys[0])} IS NULL OR ({differs})")  # fmt: skip
+        return goes, f"{closing} UNION ALL {fresh}"
+
+    @property
+    def _newer(self) -> str:
+        """A condition more, of rows that are replayed: what has come since is newer than what was rejected."""
+        if not self._known.get("replayed"):
+            return ""
+        cursor = self._load.cursor
+        column = identifier(cursor.column) if cursor else ""
+        return f" AND b.{column} > p.{column}" if cursor else " AND FALSE"
+
+    @property
+    def _tracked(self) -> list[str]:
+        unfollowed = {*self._load.keys, self._load.cursor.column if self._load.cursor else None}
+        return list(self._load.history.track) or [one for one in self._shape.names if one not in unfollowed]
+
+    @property
+    def _chain(self) -> Chain:
+        history, types = self._load.history, {one.name: one.type for one in self._shape.columns}
+        at = f"b.{identifier(str(history.changed_at))}"
+        zoned = "WITH TIME ZONE" in types[str(history.changed_at)].upper()
+        at = at if zoned else f"CAST({at} AS TIMESTAMP) AT TIME ZONE 'UTC'"
+        return Chain(columns=self._shape.names, keys=self._load.keys, since=history.valid_from, until=history.valid_to, current=history.current,
+                     at=f"coalesce({at}, {self._now})", now=self._now, incoming=self._name(names.incoming(self._table)),
+                     differs=self._differs(self._tracked, types) or "FALSE")  # fmt: skip
 
     def _ended(self, gone: str, came: str) -> int:
         """Current versions of rows that the source no longer has end now."""
@@ -283,10 +306,6 @@ class Merging:
     def _now(self) -> str:
         return f"CAST({literal(self._moment)} AS {self._moment_type})"
 
-    def _at(self, alias: str) -> str:
-        column = self._load.history.changed_at
-        return f"CAST({alias}.{identifier(column)} AS {self._moment_type})" if column else self._now
-
     def _arriving(self) -> str:
         """The rows that came, with the columns that the mode adds, where nothing of their kind is published."""
         listed, arriving = self._listed(self._shape.names, "b"), self._name(names.incoming(self._table))
@@ -294,7 +313,9 @@ class Merging:
             return f"SELECT {listed}, {self._now} AS snapshot_at FROM {arriving} AS b"
         if self._load.mode == "scd2":
             history = self._load.history
-            own = f"{self._at('b')} AS {identifier(history.valid_from)}, CAST(NULL AS {self._moment_type}) AS {identifier(history.valid_to)}, TRUE AS {identifier(history.current)}"
+            if history.changed_at:
+                return self._chain.first()
+            own = f"{self._now} AS {identifier(history.valid_from)}, CAST(NULL AS {self._moment_type}) AS {identifier(history.valid_to)}, TRUE AS {identifier(history.current)}"
             return f"SELECT {listed}, {own} FROM {arriving} AS b"
         return f"SELECT {listed}, FALSE AS {identifier(self._load.deleted_column)} FROM {arriving} AS b"
 
@@ -303,7 +324,10 @@ class Merging:
         if self._load.mode not in ("upsert", "scd2"):
             return
         name = str(self._known["table"])
-        table, keys = self._name(name), ", ".join(map(identifier, self._load.keys))
+        table = self._name(name)
+        # Of a row whose changes have moments, each moment is a version.
+        moments = filter(None, (self._load.history.changed_at,)) if self._load.mode == "scd2" else ()
+        keys = ", ".join(map(identifier, dict.fromkeys((*self._load.keys, *moments))))
         twice = f"SELECT 1 FROM {table} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1"
         if not self._there.run(twice):
             return
@@ -374,35 +398,3 @@ class Merging:
 
     def _name(self, name: str) -> str:
         return self._there.table(self._schema, name)
-
-    def _equal(self, keys: Sequence[str]) -> str:
-        return " AND ".join(f"p.{identifier(key)} = b.{identifier(key)}" for key in keys)
-
-    def _differs(self, columns: Sequence[str]) -> str:
-        """Whether published and arriving values differ; a column that is not published yet was NULL."""
-        pairs = []
-        for one in columns:
-            as_text = self._existing.get(one, "").startswith(NO_EQUALITY) and not self._existing.get(
-                one, ""
-            ).startswith("jsonb")
-            old, new = (f"{alias}.{identifier(one)}" for alias in "pb")
-            if one not in self._existing:
-                pairs.append(f"{new} IS NOT NULL")
-            elif as_text:
-                pairs.append(f"CAST({old} AS VARCHAR) IS DISTINCT FROM CAST({new} AS VARCHAR)")
-            else:
-                pairs.append(f"{old} IS DISTINCT FROM {new}")
-        return " OR ".join(pairs)
-
-    def _as_published(self, columns: Sequence[str]) -> str:
-        """Columns of published rows, `p`; one that is not published yet was NULL."""
-        types = {one.name: one.type for one in self._shape.columns}
-        return ", ".join(
-            f"p.{identifier(one)}"
-            if one in self._existing
-            else f"CAST(NULL AS {types[one]}) AS {identifier(one)}"
-            for one in columns
-        )
-
-    def _listed(self, columns: Sequence[str], alias: str = "") -> str:
-        return ", ".join(f"{alias}.{identifier(one)}" if alias else identifier(one) for one in columns)

@@ -118,6 +118,7 @@ def _known(load: Load, source: Sequence[SourceColumn]) -> None:
         ("keys", load.keys),
         ("cursor", (load.cursor.column,) if load.cursor else ()),
         ("history.track", load.history.track),
+        ("history.changed_at", filter(None, (load.history.changed_at if load.mode == "scd2" else None,))),
     ):
         for name in wanted:
             if name not in names:
