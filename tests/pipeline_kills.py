@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import random
@@ -22,7 +23,7 @@ PHASES = {  # from the boundary that begins it to the one that ends it
 }
 CHILDREN = multiprocessing.get_context("forkserver")
 PRELOAD = ["pipeline_kills", "datareeve.app", "datareeve.capabilities.pipelines.flow.building", "datareeve.systems.destination_duckdb",
-           "datareeve.systems.destination_postgres", "datareeve.systems.sources", "datareeve.systems.pipeline_desk", "duckdb"]  # fmt: skip
+           "datareeve.systems.destination_postgres", "datareeve.systems.destination_dataset", "datareeve.systems.sources", "datareeve.systems.pipeline_desk", "duckdb"]  # fmt: skip
 CHILDREN.set_forkserver_preload(PRELOAD)
 COLUMNS = "id, v, n, seen"
 SOURCE = """CREATE TABLE t (id int PRIMARY KEY, v text, n numeric(10,2), seen timestamptz NOT NULL);
@@ -32,6 +33,10 @@ systems:
   app: {{kind: postgresql, url: "{source}"}}
   there: {target}
 """
+OF_PATHS = {
+    "duckdb": "{kind: duckdb, path: there.duckdb}",
+    "dataset": "{kind: folder, path: there, writable: true}",
+}
 PIPELINE = """version: 1
 target: there
 loads:
@@ -50,7 +55,7 @@ class World:
 
     project: Path
     source: str  # URL of a PostgreSQL database
-    target: str  # 'duckdb', or the URL of another one
+    target: str  # 'duckdb', 'dataset', or the URL of another PostgreSQL database
     mode: str = "upsert"
     rows: int = 2000
     batch: int = 300
@@ -62,11 +67,7 @@ class World:
     def make(self) -> World:
         """Make the project and the source's table."""
         (self.project / "etl").mkdir(parents=True, exist_ok=True)
-        target = (
-            "{kind: duckdb, path: there.duckdb}"
-            if self.target == "duckdb"
-            else f'{{kind: postgresql, url: "{self.target}"}}'
-        )
+        target = OF_PATHS.get(self.target) or f'{{kind: postgresql, url: "{self.target}"}}'
         (self.project / "estate.yaml").write_text(ESTATE.format(source=self.source, target=target))
         more = {"upsert": "cursor: seen\n    deletes: remove", "append": "cursor: seen"}.get(self.mode, "")
         (self.project / "etl/p.yaml").write_text(PIPELINE.format(mode=self.mode, more=more, batch=self.batch))
@@ -113,6 +114,8 @@ class World:
             with duckdb.connect(str(self.project / "there.duckdb"), read_only=True) as connection:
                 connection.execute("SET TimeZone = 'UTC'")
                 return _digest(connection.execute(f"SELECT {COLUMNS} FROM t").fetchall())
+        if self.target == "dataset":
+            return _digest(_published(self.project / "there"))
         with psycopg.connect(self.target) as connection:
             return _digest(connection.execute(f"SELECT {COLUMNS} FROM t").fetchall())
 
@@ -220,6 +223,17 @@ def trials(world: World, phase: str, kills: int, *, progress=None) -> Tally:
         if progress:
             progress(tally)
     return tally
+
+
+def _published(root: Path) -> list:
+    """The rows of the files that the newest manifest names."""
+    import duckdb  # noqa: PLC0415 - as above
+
+    newest = max(root.glob("_datareeve/*.json"))
+    files = [str(root / file) for file in json.loads(newest.read_text())["tables"]["t"]["files"]]
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.execute(f"SELECT {COLUMNS} FROM read_parquet(?)", [files]).fetchall()
 
 
 def _ended(mine) -> bool:

@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_kills import CHILDREN, World, trials
+from pipeline_kills import CHILDREN, OF_PATHS, World, trials
 
 pytestmark = pytest.mark.kills
 KILLS = 4  # of each phase here; `script/bench pipeline-kills` makes 200
 DEADLINE = 60
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
+@pytest.fixture(params=["duckdb", "postgresql", "dataset"])
 def world(request, tmp_path, pg18):
     def made(**more):
-        return World(tmp_path, source, "duckdb" if request.param == "duckdb" else target, **more).make()
+        return World(
+            tmp_path, source, target if request.param == "postgresql" else request.param, **more
+        ).make()
 
     with pg18.database() as source, pg18.database() as target:
         yield made
@@ -43,7 +45,7 @@ def test_a_worker_that_slept_in_its_transaction_while_another_took_over_commits_
     assert made.run() == "done"
     made.change(50)
     mine, theirs = CHILDREN.Pipe(duplex=False)
-    zombie = CHILDREN.Process(target=sleeper, args=(str(made.project), made.target == "duckdb", theirs))
+    zombie = CHILDREN.Process(target=sleeper, args=(str(made.project), made.target in OF_PATHS, theirs))
     zombie.start()
     theirs.close()
     try:
@@ -62,13 +64,13 @@ def test_a_worker_that_slept_in_its_transaction_while_another_took_over_commits_
 
 
 def taken_over(made):
-    """Another worker does the sleeper's work. A DuckDB file lets nobody else write while the sleeper has it open: there only the lease is taken."""
+    """Another worker does the sleeper's work. A DuckDB file, a work file too, lets nobody else write while the sleeper has it open: there only the lease is taken."""
     with closing(sqlite3.connect(made.project / ".datareeve/ledger.sqlite")) as ledger:
         ledger.execute(
-            "UPDATE leases SET expires_at = 0" + (", token = token + 1" if made.target == "duckdb" else "")
+            "UPDATE leases SET expires_at = 0" + (", token = token + 1" if made.target in OF_PATHS else "")
         )
         ledger.commit()
-    if made.target != "duckdb":
+    if made.target not in OF_PATHS:
         assert made.run() == "done"
         assert made.there() == made.truth()
 
