@@ -126,6 +126,10 @@ class Destination(ABC):
         """What `table` will be stands ready as `beside`; rows that come to it, in `came`. Asked in the transaction that made them."""
         del held, table, beside, came, only_comes
 
+    def looked_at(self, schema: str | None, table: str) -> None:
+        """Have the engine look at the values of a table that was just filled: by them it chooses how to join it."""
+        del schema, table
+
     @abstractmethod
     def is_json(self, expression: str) -> str:
         """The condition that a text is JSON."""
@@ -216,6 +220,12 @@ class Destination(ABC):
             f"WHERE pipeline = {literal(held.pipeline)} AND build = {literal(build)} AND load = {literal(load)}"
         )
         return {part: (int(rows), int(rejected)) for part, rows, rejected in found}
+
+    def forget_batch(self, held: Held, batch: Batch) -> None:
+        """Remove what is recorded of a batch that is done again, in the open transaction."""
+        self.run(
+            f"DELETE FROM datareeve.batches WHERE pipeline = {literal(held.pipeline)} AND load = {literal(batch.load)} AND part = {literal(batch.part)}"
+        )
 
     def forget_batches(self, held: Held) -> None:
         """Remove what is recorded of batches, once their build is published or dropped."""

@@ -160,6 +160,10 @@ class PostgresDestination(Destination):
         """See `Destination`."""
         self.attach()
 
+    def looked_at(self, schema: str | None, table: str) -> None:
+        """See `Destination`: nothing else does so within the transaction."""
+        self.run(f"ANALYZE {self.table(schema, table)}")
+
     def _recorded(self, held: Held, batch: Batch, taken: int, rejected: int) -> str:
         row = self.batch_row(held, batch, str(taken), rejected)
         where = f"pipeline = {literal(held.pipeline)} AND epoch = {held.epoch:d}"

@@ -72,6 +72,7 @@ class Merging(Compared):
         self._clean()
         if self._load.mode == "full" or (self._known["first"] and self._load.mode == "append"):
             return self._swapped()
+        self._there.looked_at(self._schema, str(self._known["table"]))
         self._one_row_a_key()
         if self._known["first"]:
             self._make(names.next_(self._table), self._arriving()) if self._own else None
@@ -184,15 +185,17 @@ class Merging(Compared):
         mark = self._load.deletes == "mark"
         flag = f", FALSE AS {identifier(self._load.deleted_column)}" if mark else ""
         came, gone = names.came(self._table), names.gone(self._table)
-        joined = f"{published} AS p JOIN {arriving} AS b ON {self._equal(keys)} WHERE {differs}"
-        taken = self._listed(self._shape.names, "b")
-        absent = f"p.{identifier(keys[0])} IS NULL"
-        self._make(gone, f"SELECT p.* FROM {joined}")
+        joined = f"{published} AS p JOIN {arriving} AS b ON {self._equal(keys)}"
+        self._make(gone, f"SELECT p.* FROM {joined} WHERE {differs}")
         changed = self._count(gone)
-        self._make(
-            came,
-            f"SELECT {taken}{flag} FROM {arriving} AS b LEFT JOIN {published} AS p ON {self._equal(keys)} WHERE {absent} OR {differs}",
-        )
+        if not mark and changed == int(self._there.run(f"SELECT count(*) FROM {joined}")[0][0]):
+            came = names.incoming(self._table)  # none is as it was: they are published as they came
+        else:
+            taken, absent = self._listed(self._shape.names, "b"), f"p.{identifier(keys[0])} IS NULL"
+            self._make(
+                came,
+                f"SELECT {taken}{flag} FROM {arriving} AS b LEFT JOIN {published} AS p ON {self._equal(keys)} WHERE {absent} OR {differs}",
+            )
         added = self._count(came) - changed
         removed = self._deleted(gone, came)
         columns = (*self._shape.names, *((self._load.deleted_column,) if mark else ()))
@@ -392,6 +395,7 @@ class Merging(Compared):
 
     def _make(self, name: str, select: str) -> None:
         self._there.run(f"CREATE TABLE {self._name(name)} AS {select}")
+        self._there.looked_at(self._schema, name)
 
     def _count(self, name: str) -> int:
         return int(self._there.run(f"SELECT count(*) FROM {self._name(name)}")[0][0])

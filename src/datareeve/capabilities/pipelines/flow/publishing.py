@@ -91,7 +91,14 @@ class Publishing:
             return self._kept(change.model_copy(update={"came": next_, "gone": former}))
         self._there.remove(self._schema, next_)
         self._reshape(change)
-        self._replace(change, take=change.gone, give=change.came, columns=change.columns)
+        self._replace(
+            change,
+            take=change.gone,
+            give=change.came,
+            columns=change.columns,
+            leaving=change.removed,
+            coming=change.added,
+        )
         return self._kept(change)
 
     def _show(self, view: str, select: str) -> None:
@@ -121,8 +128,20 @@ class Publishing:
                 update[field] = kept
         return change.model_copy(update=update)
 
-    def _replace(self, change: Change, *, take: str, give: str, columns: tuple[str, ...]) -> None:
-        """Rows of `take` are no longer there, rows of `give` are: what is in both is updated, so that references to it hold."""
+    def _replace(  # noqa: PLR0913 - what it is made of
+        self,
+        change: Change,
+        *,
+        take: str,
+        give: str,
+        columns: tuple[str, ...],
+        leaving: int | None = None,
+        coming: int | None = None,
+    ) -> None:
+        """Rows of `take` are no longer there, rows of `give` are: what is in both is updated, so that references to it hold.
+
+        `leaving` and `coming`: how many rows are in one of them only, where that was counted; for none, none is looked for.
+        """
         table = self._name(change.table)
         listed = ", ".join(map(identifier, columns))
         if (
@@ -139,13 +158,17 @@ class Publishing:
             self._there.changed(
                 f"UPDATE {table} AS t SET {sets} FROM {self._name(give)} AS g WHERE {same_taken} AND EXISTS (SELECT 1 FROM {self._name(take)} AS k WHERE {self._same(change, 'k', 'g')})"
             )
-        self._there.changed(
-            f"DELETE FROM {table} AS t USING {self._name(take)} AS g WHERE {same_taken} AND NOT EXISTS (SELECT 1 FROM {self._name(give)} AS k WHERE {self._same(change, 'k', 'g')})"
-        )
-        from_ = f"FROM {self._name(give)} AS g WHERE NOT EXISTS (SELECT 1 FROM {self._name(take)} AS k WHERE {self._same(change, 'k', 'g')})"
-        self._there.changed(
-            f"INSERT INTO {table} ({listed}) SELECT {', '.join(f'g.{identifier(one)}' for one in columns)} {from_}"
-        )
+        only = "WHERE {same}NOT EXISTS (SELECT 1 FROM {other} AS k WHERE {match})"
+        match = self._same(change, "k", "g")
+        if leaving != 0:
+            where = only.format(same=f"{same_taken} AND ", other=self._name(give), match=match)
+            self._there.changed(f"DELETE FROM {table} AS t USING {self._name(take)} AS g {where}")
+        if coming != 0:
+            where = only.format(same="", other=self._name(take), match=match)
+            selected = ", ".join(f"g.{identifier(one)}" for one in columns)
+            self._there.changed(
+                f"INSERT INTO {table} ({listed}) SELECT {selected} FROM {self._name(give)} AS g {where}"
+            )
 
     def _swap(self, change: Change) -> None:
         if not change.first:
@@ -177,12 +200,20 @@ class Publishing:
             else:
                 self._take_place(change.table, names.former(change.table))
             return
-        for (
-            column
-        ) in change.added_columns:  # first: DuckDB alters no table whose rows the transaction has changed
+        for column in (
+            change.added_columns
+        ):  # first: DuckDB alters no table whose rows the transaction has changed
             self._there.run(f"ALTER TABLE {table} DROP COLUMN {identifier(column)}")
         if change.gone:
-            self._replace(change, take=change.came, give=change.gone, columns=self._former_columns(change))
+            counted = change.how == "change"
+            self._replace(
+                change,
+                take=change.came,
+                give=change.gone,
+                columns=self._former_columns(change),
+                leaving=change.added if counted else None,
+                coming=change.removed if counted else None,
+            )
         else:
             self._without(change)
         for name in filter(None, (change.came, change.gone)):
