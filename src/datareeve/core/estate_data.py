@@ -57,6 +57,15 @@ class SparkSystem(Value):
     )
     settings: dict[str, str] = Field(default_factory=dict, description="spark.* settings of the session")
     read_timeout_seconds: float = Field(600.0, gt=0)
+    folder: str | None = Field(
+        None,
+        min_length=1,
+        description="a folder that this machine and every worker see, for what pipelines' models read and make: /mnt/shared/datareeve;"
+        " default: .datareeve/spark of the project, where Spark runs on this machine alone",
+    )
+    build_timeout_seconds: float = Field(
+        21_600.0, gt=0, description="a pipeline's model that is built for longer is ended"
+    )
 
 
 class Dataset(Value):

@@ -328,7 +328,7 @@ def _opened(name: str, entry: SparkSystem, project: Path) -> Any:
         except ImportError:
             raise missing_driver("spark", "Spark", "pyspark") from None
         logging.getLogger("SQLQueryContextLogger").disabled = True  # it quotes values
-        _must_answer(name, entry.url)
+        must_answer(name, entry.url)
         if entry.url.startswith("sc://"):
             session = SparkSession.builder.remote(entry.url).create()
         else:
@@ -352,7 +352,7 @@ def _of_process(name: str, entry: SparkSystem, project: Path, spark: Any) -> Any
     builder = spark.builder.master(entry.url)
     here = (
         {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
-        if _is_here(entry.url)
+        if is_here(entry.url)
         else {}
     )
     place = {"spark.sql.warehouse.dir": str(project / ".datareeve" / "spark-warehouse")}
@@ -361,12 +361,13 @@ def _of_process(name: str, entry: SparkSystem, project: Path, spark: Any) -> Any
     return builder.getOrCreate()
 
 
-def _is_here(url: str) -> bool:
+def is_here(url: str) -> bool:
+    """Whether Spark runs on this machine."""
     return url.startswith("local") or urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
-def _must_answer(name: str, url: str) -> None:
-    """Spark waits a minute for a master that is not there; a look takes no time."""
+def must_answer(name: str, url: str) -> None:
+    """See that something listens there: Spark waits a minute for a master that is not there. Errors: `Unreachable`."""
     if url.startswith("local"):
         return
     for one in re.split(r"[/;]", url.split("://", 1)[1])[0].split(","):

@@ -5,14 +5,15 @@ It runs in a session of its own, whose settings make results those of the other 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from datareeve.core.errors import Refused
+from datareeve.core.errors import Failed, Refused
 from datareeve.systems.spark import FORBIDDEN, SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from datareeve.systems.spark import Spark
 
@@ -46,11 +47,31 @@ def build(
 
     Errors: those of `Spark`, `Refused` `spark.not-a-read`; without a value of a row.
     """
-    with spark.running(select, timeout_seconds or spark.entry.read_timeout_seconds, {}):
+    with _timed(spark, select, timeout_seconds):
         frame = _frame(spark, select, tables)
         columns = _columns(frame)
         frame.write.mode("overwrite").parquet(result)
     return Built(f"{result.rstrip('/')}/*.parquet", columns)
+
+
+def answered(spark: Spark, select: str, timeout_seconds: float | None = None) -> tuple[Any, ...]:
+    """The first row of a SELECT that reads no tables, by the rules that models are built by. Errors: as `build`; `Failed` where there is no row."""
+    with _timed(spark, select, timeout_seconds):
+        found = _frame(spark, select, {}).first()
+    if found is None:
+        raise Failed("spark.no-answer", f"{spark.name}: a statement that answers one row answered none.", "Please report this.")  # fmt: skip
+    return tuple(found)
+
+
+@contextmanager
+def _timed(spark: Spark, select: str, seconds: float | None) -> Iterator[None]:
+    try:
+        with spark.running(select, seconds or spark.entry.build_timeout_seconds, {}):
+            yield
+    except Failed as error:
+        if error.code != "spark.timeout":
+            raise
+        raise Failed("spark.timeout", f"{spark.name}: a model was built for longer than allowed.", f"Give systems.{spark.name}.build_timeout_seconds more.") from None  # fmt: skip
 
 
 def columns(spark: Spark, select: str, tables: Mapping[str, str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ class PipelineFacts(Value):
     broken_contracts: dict[str, str] = {}  # noqa: RUF012 - as above: what is wrong with them
     dialect: str = "duckdb"  # of the target
     tables: dict[str, dict[str, str]] = {}  # noqa: RUF012 - as above: columns and types of what else is in the target
+    engines: dict[str, dict[str, str]] = {}  # noqa: RUF012 - as above: where models are built besides the target: {folder} or {error}
     build: dict[str, Any] = {}  # noqa: RUF012 - as above
     published: dict[str, Any] = {}  # noqa: RUF012 - as above
 
@@ -77,7 +78,9 @@ def observe(systems: Systems, name: str, environment: str | None, *, look: bool)
         systems["pipelines"].read("look", what="contracts", given=asked) if look and pipeline.contract else {}
     )
     tables = systems["pipelines"].read("look", what="tables", given=given) if look and pipeline.models else {}
-    return PipelineFacts(broken_contracts=broken, dialect="postgres" if kind == "postgresql" else "duckdb", tables=tables, name=loaded.name, path=loaded.path, pipeline=pipeline, digest=loaded.digest, sql=loaded.sql, key=key, system=system,
+    elsewhere = sorted(filter(None, {pipeline.engine_of(one) for one in pipeline.models}))
+    engines = systems["pipelines"].read("look", what="engines", given={"engines": elsewhere}) if look and elsewhere else {}  # fmt: skip
+    return PipelineFacts(engines=engines, broken_contracts=broken, dialect="postgres" if kind == "postgresql" else "duckdb", tables=tables, name=loaded.name, path=loaded.path, pipeline=pipeline, digest=loaded.digest, sql=loaded.sql, key=key, system=system,
                          schema_=schema, looked=looked, build=known["build"], published=known["published"])  # fmt: skip
 
 
@@ -91,13 +94,6 @@ def _refuse_what_is_not_done(path: str, pipeline: Pipeline) -> None:
                     f"{path}: {kind}.{name}.to names a schema, and a pipeline publishes into one.",
                     "Give the table's name alone, and the schema under `target`: {system: NAME, schema: NAME}.",
                 )
-    for name, model in pipeline.models.items():
-        if model.engine:
-            raise BadInput(
-                "pipelines.engine",
-                f"{path}: models.{name}.engine: a run builds models in their target itself, not elsewhere yet.",
-                "Leave `engine` out.",
-            )
 
 
 def _refuse_what_files_are_not(path: str, pipeline: Pipeline, schema: str | None) -> None:

@@ -295,7 +295,8 @@ class Model(Value):
     keys: tuple[str, ...] = ()
     to: TableName | None = None
     engine: str | None = Field(
-        None, description="a Spark system of the estate that builds it; default: the target itself"
+        None,
+        description="a Spark system of the estate that builds it, or the target's name; default: the pipeline's `engine`",
     )
     unit_tests: tuple[UnitTest, ...] = ()
 
@@ -369,12 +370,22 @@ class Pipeline(Value):
     target: Target
     loads: dict[Name, Load] = Field(default_factory=dict)
     models: dict[Name, Model] = Field(default_factory=dict)
+    engine: str | None = Field(
+        None,
+        description="a Spark system of the estate that builds all models but views; default: the target itself",
+    )
     contract: tuple[str, ...] = Field(
         (), description="data contracts that what is built must keep before it is published"
     )
     change_budget: ChangeBudget = ChangeBudget()
     schedule: Schedule | None = None
     environments: dict[Name, Environment] = Field(default_factory=dict)
+
+    def engine_of(self, name: str) -> str | None:
+        """The system that builds a model, where it is another than the target. A view is read where it lies, so it is built there."""
+        model = self.models[name]
+        engine = model.engine or (None if model.materialized == "view" else self.engine)
+        return None if engine == self.target.system else engine
 
     @field_validator("contract", mode="before")
     @classmethod

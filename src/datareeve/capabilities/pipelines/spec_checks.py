@@ -115,14 +115,22 @@ def _load(path: Path, load: Load, around: Around) -> Iterator[Problem]:
     yield from _duration((*path, "cursor", "lag"), load.cursor.lag if load.cursor else None)
 
 
+def _engine(path: Path, engine: str | None, pipeline: Pipeline, around: Around) -> Iterator[Problem]:
+    if engine is None:
+        return
+    yield from _unknown(path, engine, around)
+    kind = around.systems.get(engine, "spark")
+    if kind != "spark" and engine != pipeline.target.system:
+        yield Problem(path, f"{engine} is of kind {kind}: a model is built by the target itself, or by Spark")
+
+
 def _models(pipeline: Pipeline, around: Around) -> Iterator[Problem]:
+    yield from _engine(("engine",), pipeline.engine, pipeline, around)
     for name, model in pipeline.models.items():
         path: Path = ("models", name)
-        if model.engine is not None:
-            yield from _unknown((*path, "engine"), model.engine, around)
-            kind = around.systems.get(model.engine, "spark")
-            if kind != "spark" and model.engine != pipeline.target.system:
-                yield Problem((*path, "engine"), f"{model.engine} is of kind {kind}: a model is built by the target itself, or by Spark")  # fmt: skip
+        yield from _engine((*path, "engine"), model.engine, pipeline, around)
+        if model.materialized == "view" and pipeline.engine_of(name):
+            yield Problem((*path, "engine"), f"a view is read where it lies, and {model.engine} keeps no tables: give materialized: table, or leave `engine` out")  # fmt: skip
         start = model.incremental.start if model.incremental else None
         if (
             start is not None

@@ -36,4 +36,5 @@ LOOKS: dict[str, Look] = {
     "backfill": _of("flow.looking", "backfill"),
     "tables": _of("flow.looking", "tables"),
     "contracts": _of("flow.looking", "contracts"),
+    "engines": _of("flow.handing", "engines"),
 }

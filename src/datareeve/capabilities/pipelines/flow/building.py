@@ -31,7 +31,7 @@ def begin(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
             if goes_on:
                 build["run"] = shop.run
             else:
-                _drop(there, held, given.get("schema"))
+                _drop(shop, there, held, given.get("schema"))
                 build = {
                     "id": shop.run,
                     "run": shop.run,
@@ -217,13 +217,18 @@ def drop(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
         held = shop.claim(there, given["key"])
         if held.build.get("run") == shop.run:
             with there.commit(held):
-                _drop(there, held, given.get("schema"))
+                _drop(shop, there, held, given.get("schema"))
     return {}
 
 
-def _drop(there: Destination, held: Held, schema: str | None) -> None:
+def _drop(shop: Shop, there: Destination, held: Held, schema: str | None) -> None:
     build = held.build
-    for known in (*build.get("loads", {}).values(), *build.get("models", {}).values()):
+    elsewhere = build.get("elsewhere", {}).values()  # models that another engine had not built to the end
+    for engine in {one["engine"] for one in elsewhere}:
+        from datareeve.capabilities.pipelines.flow import handing  # noqa: PLC0415 - for the rare build that has one
+
+        handing.forget(shop, engine, there.name, held)
+    for known in (*build.get("loads", {}).values(), *build.get("models", {}).values(), *elsewhere):
         for beside in (names.next_, names.came, names.gone, names.incoming, names.keys):
             there.remove(schema, beside(known["target"]))
     if build:

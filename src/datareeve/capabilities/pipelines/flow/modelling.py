@@ -13,61 +13,88 @@ from datareeve.core.errors import Failed
 from datareeve.systems.mover import identifier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from datareeve.systems.destination import Destination, Held
     from datareeve.systems.pipeline_desk import Shop
 
 
 def model(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
     """Build one model beside what is published, and find what it changes."""
+    if given.get("engine"):
+        from datareeve.capabilities.pipelines.flow import handing  # noqa: PLC0415 - only where another engine builds
+
+        return handing.model(shop, given)
     with shop.destination(given["system"]) as there:
         held = own_build(shop, there, given)
-        tested(there, given)
+        tested(lambda statement: there.run(statement)[0], given)
         with there.commit(held):
             change = _built(there, held, given)
-            settle(there, held, change)
-            known = {"target": given["table"], "mode": given["materialized"]}
-            others = [one for one in held.build["changes"] if one["table"] != given["table"]]
-            build = {
-                **held.build,
-                "models": {**held.build["models"], given["name"]: known},
-                "changes": [*others, change.model_dump(mode="json")],
-            }
-            there.record(held, build=build)
-    figures = change.model_dump(include={"added", "changed", "removed", "rows_before", "rows_after"})
+            record(there, held, given, change)
+    return figures(given, change)
+
+
+def record(there: Destination, held: Held, given: dict[str, Any], change: Change) -> None:
+    """Say that a model is built, in the open transaction."""
+    settle(there, held, change)
+    known = {"target": given["table"], "mode": given["materialized"]}
+    others = [one for one in held.build["changes"] if one["table"] != given["table"]]
+    build = {
+        **held.build,
+        "models": {**held.build["models"], given["name"]: known},
+        "changes": [*others, change.model_dump(mode="json")],
+    }
+    there.record(held, build=build)
+
+
+def figures(given: dict[str, Any], change: Change) -> dict[str, Any]:
+    """What is told of a model that is built."""
+    told = change.model_dump(include={"added", "changed", "removed", "rows_before", "rows_after"})
     return {
         "rows": change.rows_after,
         "table": given["table"],
         "tests": len(given["tests"]),
-        "changes": {given["table"]: figures},
+        "changes": {given["table"]: told},
     }
 
 
-def tested(there: Destination, given: dict[str, Any]) -> None:
+def tested(answer: Callable[[str], Sequence[Any]], given: dict[str, Any]) -> None:
     """Run a model's unit tests, where it will be built. Errors: `Failed` `pipelines.unit-test`, with counts only."""
     for name, statement in given["tests"].items():
-        missing, unexpected = (int(count or 0) for count in there.run(statement)[0][:2])
+        missing, unexpected = (int(count or 0) for count in answer(statement)[:2])
         if missing or unexpected:
             raise Failed("pipelines.unit-test", f"{given['name']}: its unit test {name!r} fails: {missing} rows that were expected are missing, {unexpected} were not expected.",
                          "Correct the model, or the test.")  # fmt: skip
 
 
-def _built(there: Destination, held: Held, given: dict[str, Any]) -> Change:
-    schema, table = given.get("schema"), given["table"]
-    for beside in (names.next_, names.incoming):
-        there.remove(schema, beside(table))
-    kind = there.kind_of(schema, table)
-    if given["materialized"] == "view":
-        return _view(there, given)
+def way(there: Destination, given: dict[str, Any]) -> tuple[str, str]:
+    """How a model's rows come to what is published, and from what moment on where they are not all: ('full', ''), ('upsert', ''), ('append', since)."""
+    kind = there.kind_of(given.get("schema"), given["table"])
     if given["materialized"] == "incremental" and kind == "TABLE":
-        return _incremental(there, held, given)
+        return ("upsert", "") if given["incremental"]["by"] == "key" else ("append", _since(there, given))
     if kind == "VIEW":
         raise Failed(
             "pipelines.was-a-view",
-            f"{table} is published as a view, and the model is a table now.",
+            f"{given['table']} is published as a view, and the model is a table now.",
             "Drop the view, or give the model another `to`.",
         )
-    there.run(f"CREATE TABLE {there.table(schema, names.next_(table))} AS {given['select']}")
-    return _merged(there, held, given, mode="full", first=not kind, made=names.next_(table))
+    return "full", ""
+
+
+def _built(there: Destination, held: Held, given: dict[str, Any]) -> Change:
+    schema, table, select = given.get("schema"), given["table"], given["select"]
+    for beside in (names.next_, names.incoming):
+        there.remove(schema, beside(table))
+    if given["materialized"] == "view":
+        return _view(there, given)
+    mode, since = way(there, given)
+    made = (names.next_ if mode == "full" else names.incoming)(table)
+    if since:
+        column = given["incremental"]["column"]
+        select = from_on(select, column, there.columns(schema, table)[column], since, there.dialect)
+    there.run(f"CREATE TABLE {there.table(schema, made)} AS {select}")
+    first = mode == "full" and not there.kind_of(schema, table)
+    return merged(there, held, given, mode=mode, first=first, made=made, since=since)
 
 
 def _view(there: Destination, given: dict[str, Any]) -> Change:
@@ -90,19 +117,6 @@ def _view(there: Destination, given: dict[str, Any]) -> Change:
     )
 
 
-def _incremental(there: Destination, held: Held, given: dict[str, Any]) -> Change:
-    """The rows of what is new: of the newest intervals, or all of them to be merged by key."""
-    schema, table, how = given.get("schema"), given["table"], given["incremental"]
-    into, select, made = there.table(schema, names.incoming(table)), given["select"], names.incoming(table)
-    if how["by"] == "key":
-        there.run(f"CREATE TABLE {into} AS {select}")
-        return _merged(there, held, given, mode="upsert", first=False, made=made)
-    since = _since(there, given)
-    told = there.columns(schema, table)[how["column"]]
-    there.run(f"CREATE TABLE {into} AS {from_on(select, how['column'], told, since, there.dialect)}")
-    return _merged(there, held, given, mode="append", first=False, made=made, since=since)
-
-
 def _since(there: Destination, given: dict[str, Any]) -> str:
     """From where on the model is built anew: the interval of its newest row, less the lag."""
     how = given["incremental"]
@@ -114,7 +128,7 @@ def _since(there: Destination, given: dict[str, Any]) -> str:
     return before(floor(newest, how["interval"]), how["interval"], how["lag"]).isoformat(sep=" ")
 
 
-def _merged(  # noqa: PLR0913 - what a change is found by
+def merged(  # noqa: PLR0913 - what a change is found by
     there: Destination,
     held: Held,
     given: dict[str, Any],
@@ -124,6 +138,7 @@ def _merged(  # noqa: PLR0913 - what a change is found by
     made: str,
     since: str = "",
 ) -> Change:
+    """What a model's rows, made as `made`, change of what is published."""
     schema, table = given.get("schema"), given["table"]
     columns = [
         {"name": name, "source": name, "read": type_, "type": type_}

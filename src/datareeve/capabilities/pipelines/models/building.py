@@ -1,13 +1,15 @@
-"""The models of a pipeline as steps of its build: in order, in the destination's own SQL, over what is built or published."""
+"""The models of a pipeline as steps of its build: in order, in the SQL of the engine that builds them, over what is built or published."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.pipelines.flow import names
-from datareeve.capabilities.pipelines.models import unit_tests
+from datareeve.capabilities.pipelines.flow.shaping import duckdb_type
+from datareeve.capabilities.pipelines.models import handing, unit_tests
 from datareeve.capabilities.pipelines.models.dry_run import columns
 from datareeve.capabilities.pipelines.models.graph import order
+from datareeve.capabilities.pipelines.models.kinds import common, kind_of
 from datareeve.capabilities.pipelines.models.writing import select_for
 from datareeve.systems.mover import qualified
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from datareeve.capabilities.pipelines.facts import PipelineFacts
     from datareeve.capabilities.pipelines.models.graph import Parsed
+    from datareeve.capabilities.pipelines.spec import Load
 
 Types = dict[str, dict[str, str]]
 Keys = dict[str, list[list[str]]]
@@ -28,7 +31,12 @@ def built(facts: PipelineFacts) -> Iterator[dict[str, Any]]:
     parsed = order(pipeline.models, facts.sql, tables)
     types: Types = {
         **facts.tables,
-        **{tables[name]: looked.get("types", {}) for name, looked in facts.looked.items()},
+        **{
+            tables[name]: _types(
+                pipeline.loads[name], looked.get("types", {}), facts.tables.get(tables[name], {})
+            )
+            for name, looked in facts.looked.items()
+        },
     }
     keys: Keys = {
         tables[name]: [list(load.keys)]
@@ -41,29 +49,56 @@ def built(facts: PipelineFacts) -> Iterator[dict[str, Any]]:
         yield _given(facts, one, types, keys, ours)
 
 
+def _types(load: Load, source: dict[str, str], there: dict[str, str]) -> dict[str, str]:
+    """What a load's columns will be, in any engine's words: the source's, what the pipeline says of them, and what is published already."""
+    found = {}
+    for name, told in source.items():
+        said = load.columns.get(name)
+        if said is None or not said.drop:
+            zoned = "TIMESTAMP WITH TIME ZONE" if said and said.timezone else told
+            found[name] = duckdb_type(said.type) if said and said.type else zoned
+    if load.mode == "full":
+        return found
+    kept = {name: told for name, told in there.items() if _as_wide(told, found.get(name, told))}
+    return {**found, **kept}
+
+
+def _as_wide(one: str, other: str) -> bool:
+    return common(kind_of(one), kind_of(other)) == kind_of(one)
+
+
 def _given(facts: PipelineFacts, one: Parsed, types: Types, keys: Keys, ours: set[str]) -> dict[str, Any]:
-    model = facts.pipeline.models[one.name]
+    model, engine = facts.pipeline.models[one.name], facts.pipeline.engine_of(one.name)
     beside = {
         table: _place(facts, names.next_(_bare(table)) if table in ours else table) for table in one.reads
     }
     published = {table: _place(facts, _bare(table) if table in ours else table) for table in one.reads}
-    tests = {
-        test.name: unit_tests.statement(one, test, facts.dialect, types, types[one.table], keys)
-        for test in model.unit_tests
-    }
     form = "a table, of what is new" if model.incremental else f"a {model.materialized}"
+    why = f"{one.name} is made of {', '.join(one.reads) or 'no table'}, as {form}"
+    if engine:
+        handed = handing.handed(facts, one, types, keys, ours)
+        dialect, select, known = "spark", handed.select, handed.types
+        elsewhere = {"engine": engine, "inputs": handed.inputs, "columns": types[one.table]}
+        why += f", on {engine} (`engine`): what it reads goes there as Parquet files by way of {facts.engines[engine].get('folder', 'a folder')}"
+    else:
+        dialect, select, known = facts.dialect, select_for(one, facts.dialect, beside, types, keys), types
+        elsewhere = {}
     return {
         "name": one.name,
         "table": _bare(one.table),
         "materialized": model.materialized,
         "incremental": model.incremental.model_dump(mode="json") if model.incremental else None,
         "keys": list(model.keys),
-        "select": select_for(one, facts.dialect, beside, types, keys),
+        "select": select,
         "published": select_for(one, facts.dialect, published, types, keys)
         if model.materialized == "view"
         else "",
-        "tests": tests,
-        "why": f"{one.name} is made of {', '.join(one.reads) or 'no table'}, as {form}.",
+        "tests": {
+            test.name: unit_tests.statement(one, test, dialect, known, types[one.table], keys)
+            for test in model.unit_tests
+        },
+        **elsewhere,
+        "why": f"{why}.",
     }
 
 

@@ -60,6 +60,7 @@ class Build(Operation[PipelineFacts]):
         blockers = (
             *(f"{name}: {one['error']}" for name, one in facts.looked.items() if "error" in one),
             *facts.broken_contracts.values(),
+            *(one["error"] for one in facts.engines.values() if "error" in one),
         )
         loads = facts.pipeline.loads
         rows = [one.get("rows") for one in facts.looked.values()]
@@ -161,7 +162,7 @@ def step(  # noqa: PLR0913, PLR0917 - what a step is made of
         predicted=predicted or Prediction(),
         shown=_shown(facts, work, given),
         touches=(f"pipeline:{facts.key}",),
-        on=(facts.system,),
+        on=(facts.system, *([given["engine"]] if given.get("engine") else [])),
         schemas=(facts.schema_,) if facts.schema_ else (),
         continues=True,
     )
