@@ -48,10 +48,11 @@ ROW = (
 )
 ROW_STATES = ("22", "23")  # SQLSTATE classes: data exception, integrity constraint violation
 LOST = ("server closed", "connection to server", "could not connect", "SSL SYSCALL", "terminating connection", "Lost connection", "gone away", "Unable to connect", "no connection to the server")  # fmt: skip
+LOGIN = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "FATAL:  role", "FATAL:  database", "Access denied for user")  # fmt: skip
 FULL = ("No space left", "File too large", "quota exceeded", "disk full", "could not extend file")
 
 
-def translate(error: Exception, what: str) -> DatareeveError:  # noqa: PLR0911 - one a kind
+def translate(error: Exception, what: str) -> DatareeveError:  # noqa: C901, PLR0911 - one a kind
     """The error as ours."""
     said, kind = str(error), type(error).__name__
     state = str(getattr(error, "sqlstate", None) or "")
@@ -74,6 +75,12 @@ def translate(error: Exception, what: str) -> DatareeveError:  # noqa: PLR0911 -
             "pipelines.memory",
             f"{what}: it needs more memory than it may have.",
             "Give pipelines.memory_mb more, or make batch_rows smaller.",
+        )
+    if any(text in said for text in LOGIN) or state[:2] == "28":
+        return Refused(
+            "pipelines.login",
+            f"{what}: the server lets this user in no more: its name, its password or the database is another.",
+            "Correct what estate.yaml refers to: url, password.",
         )
     if (
         any(text in said for text in LOST)

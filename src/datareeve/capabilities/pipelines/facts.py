@@ -73,7 +73,10 @@ def observe(systems: Systems, name: str, environment: str | None, *, look: bool)
     }
     looked = systems["pipelines"].read("look", what="loads", given=given) if look else {}
     kind = systems[system].kind
-    asked = {"contracts": list(pipeline.contract), "system": system}
+    published_as = [
+        part.to or name for parts in (pipeline.loads, pipeline.models) for name, part in parts.items()
+    ]
+    asked = {"contracts": list(pipeline.contract), "system": system, "schema": schema, "tables": published_as}
     broken = (
         systems["pipelines"].read("look", what="contracts", given=asked) if look and pipeline.contract else {}
     )

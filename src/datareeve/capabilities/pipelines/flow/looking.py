@@ -12,6 +12,8 @@ from datareeve.systems.mover import identifier, literal, qualified
 from datareeve.systems.table_source_postgres import is_native
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from datareeve.systems.destination import Destination
     from datareeve.systems.pipeline_desk import Shop
     from datareeve.systems.row_source import RowSource, SourceColumn
@@ -69,15 +71,36 @@ def _look(shop: Shop, name: str, given_load: dict[str, Any], given: dict[str, An
 
 
 def contracts(shop: Shop, given: dict[str, Any]) -> dict[str, str]:
-    """What is wrong with the contracts that a build is to keep, by contract; what they say of tables that are not there yet is not asked."""
+    """What is wrong with the contracts that a build is to keep, by contract; what they say of tables that are not there yet is not asked.
+
+    One that names no table of the pipeline would be kept by anything: it is wrong too.
+    """
+    default = "public" if shop.systems[given["system"]].kind == "postgresql" else "main"
+    schema = given.get("schema") or default
+    own = {name.casefold() for table in given["tables"] for name in (table, f"{schema}.{table}")}
     found = {}
     for contract in given["contracts"]:
         try:
-            shop.preview("quality.check-contract", {"contract": contract, "system": given["system"]})
+            plan = shop.preview("quality.check-contract", {"contract": contract, "system": given["system"]})
         except DatareeveError as error:
             if error.code.startswith("contract."):
                 found[contract] = f"{error.code}: {error.what}"
+            continue
+        named = list(_tables_of(plan))
+        if named and not own & {name.casefold() for name in named}:
+            found[contract] = (
+                f"pipelines.contract-elsewhere: the contract {contract} is of {', '.join(named[:5])}, and of no table of this pipeline "
+                f"({', '.join(given['tables'][:5])}): it would be kept whatever is published."
+            )
     return found
+
+
+def _tables_of(plan: Any) -> Iterator[str]:
+    """The tables that a check of a contract reads, under both their names."""
+    for part in (plan, *plan.parts):
+        for step in part.steps:
+            for table in step.call.arguments["given"]["contract"].get("tables", ()):
+                yield from dict.fromkeys(filter(None, (table.get("physical_name"), table["name"])))
 
 
 def tables(shop: Shop, given: dict[str, Any]) -> dict[str, dict[str, str]]:
