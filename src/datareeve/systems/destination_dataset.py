@@ -75,7 +75,8 @@ class DatasetDestination(DuckdbDestination):
         self.run("SET TimeZone = 'UTC'")
         self.prepare()
         self._manifest = newest(self._root, self.name)
-        self._show_published()
+        with self.transaction():
+            self._show_published()
         self._tell()
 
     def prepare(self) -> None:
