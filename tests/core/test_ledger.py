@@ -249,3 +249,19 @@ def test_plans_are_found_by_the_names_in_them_and_no_sign_of_a_name_stands_for_o
     assert not found("app:public.50%_off", plans=("p2",))
     assert not found()
     assert not found("app:été", plans=())
+
+
+def test_a_new_file_is_made_as_the_migrations_make_it(tmp_path, monkeypatch):
+    """The script that makes it at once is `dumped` of what they make: write that into it after a new migration."""
+    made = tmp_path / "made.sqlite"
+    open_ledger(f"sqlite:///{made}").close()
+    migrated = tmp_path / "migrated.sqlite"
+    monkeypatch.setattr("datareeve.core.ledger._made_new", lambda _: False)
+    open_ledger(f"sqlite:///{migrated}").close()
+    assert dumped(made) == dumped(migrated)
+
+
+def dumped(path):
+    """All that is in a file, as a script of SQL."""
+    with sqlite3.connect(path) as connection:
+        return "\n".join(connection.iterdump())
