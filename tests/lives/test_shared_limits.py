@@ -106,7 +106,8 @@ def test_four_processes_share_one_limit_and_one_budget(where, tmp_path):
     assert given["failures"] == 0
     assert given["rate"] == LIMIT
     assert BUDGET - 2 * COST < given["spent"] < BUDGET + COST, "to the last request, which may be alone"
-    assert min(told([path])["rate"] for path in paths) > 0
+    # A process that the machine keeps waiting may find all of it given out.
+    assert sum(told([path])["rate"] > 0 for path in paths) > 1
 
 
 def test_a_process_that_is_killed_costs_the_others_nothing_but_what_it_used(tmp_path):

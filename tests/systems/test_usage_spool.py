@@ -190,3 +190,25 @@ def test_a_folder_that_cannot_be_written_is_told_by_name(tmp_path):
     with pytest.raises(Failed) as caught:
         Spool(tmp_path / "spool", "gw")
     assert caught.value.code == "gateway.spool"
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_spool_that_somebody_drains_before_its_process_has_it_is_another(store, folder, monkeypatch, done):
+    """Between making the lock's file and locking it, it looks like that of a process that is gone."""
+    flock, holding = usage_spool.fcntl.flock, []
+
+    def slow(lock, how):
+        monkeypatch.setattr(usage_spool.fcntl, "flock", flock)
+        if done:
+            drain(store, folder)
+        else:
+            holding.append(usage_spool._lock(folder, next(folder.glob("*.lock")).stem))
+        flock(lock, how)
+
+    monkeypatch.setattr(usage_spool.fcntl, "flock", slow)
+    left_behind(folder, encoded(1, [], [row(0)]))
+    for lock in holding:
+        os.close(lock)
+    drain(store, folder)
+    assert usage_rig.totals(store)["rows"] == 1
+    assert not list(folder.iterdir())

@@ -45,6 +45,7 @@ CASTABLE = {
     "zoned": "TIMESTAMPTZ",
 }  # the 30th of February has the shape only
 BIT = {shape: 1 << place for place, shape in enumerate(("blank", *SHAPES, "text"))}
+ZONED = {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"}
 AT_A_TIME = 100  # columns that one statement looks at
 DIGITAL = {"whole", "decimal", "grouped", "grouped?", "comma", "double"}
 PLAIN = {"blank", "whole", "decimal", "double"}
@@ -95,7 +96,9 @@ class Typed:
         if self.type == "DOUBLE":
             return [f"NOT isinf({casted})", f"{value} ILIKE '%inf%'"]
         pattern = literal(f" *({self.pattern}) *")
-        return [f"CAST({casted} AS VARCHAR) = {value}", f"regexp_full_match({value}, {pattern})"]
+        ways = [f"CAST({casted} AS VARCHAR) = {value}", f"regexp_full_match({value}, {pattern})"]
+        # A moment in a zone is written by a calendar of zones, which takes five times as long as its pattern.
+        return ways[::-1] if self.type in ZONED else ways
 
     @property
     def column(self) -> SourceColumn:

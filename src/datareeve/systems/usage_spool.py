@@ -90,13 +90,11 @@ class Spool:
 
     def __init__(self, folder: Path, instance: str) -> None:
         """Errors: `Failed` `gateway.spool` where the folder cannot be written."""
-        # Never used before: frames of a name are counted once.
-        self.name = f"{re.sub(r'[^A-Za-z0-9_-]', '_', instance)[:80]}-{uuid4().hex[:12]}"
         self.folder = folder
         self.frame = 0  # the last that was numbered
         with _told("written"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = _lock(folder, self.name)
+            self.name, self._lock = _new(folder, re.sub(r"[^A-Za-z0-9_-]", "_", instance)[:80])
         self._serial = 0
         self._fd = -1
         self._size = 0
@@ -327,19 +325,35 @@ def _taken(folder: Path, name: str) -> Iterator[bool]:
         os.close(lock)
 
 
-def _lock(folder: Path, name: str) -> int:
-    """The lock of a spool, free again when the process is gone in whatever way (flock(2)). Errors: `BlockingIOError` where it is held.
+def _new(folder: Path, stem: str) -> tuple[str, int]:
+    """A name that was never used before, and its lock: frames of a name are counted once.
 
-    Another process may remove the file between our opening and our locking it: then it is made anew.
+    Whoever drains may take the file for a spool of a process that is gone, before we have locked it. Then its name is done with, and we take another.
     """
-    path = folder / f"{name}.lock"
     while True:
-        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and path.stat().st_ino == os.fstat(lock).st_ino:
-                return lock
-        except BlockingIOError:
-            os.close(lock)
-            raise
+        name = f"{stem}-{uuid4().hex[:12]}"
+        with suppress(BlockingIOError):
+            if (lock := _locked(folder, name)) is not None:
+                return name, lock
+
+
+def _lock(folder: Path, name: str) -> int:
+    """The lock of a spool, free again when the process is gone in whatever way (flock(2)). Errors: `BlockingIOError` where it is held."""
+    while True:
+        if (lock := _locked(folder, name)) is not None:
+            return lock
+
+
+def _locked(folder: Path, name: str) -> int | None:
+    """A lock's file made and locked; None where another process removed it between the two. Errors: `BlockingIOError` where it is held."""
+    path = folder / f"{name}.lock"
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.exists() and path.stat().st_ino == os.fstat(lock).st_ino:
+            return lock
+    except BlockingIOError:
         os.close(lock)
+        raise
+    os.close(lock)
+    return None
