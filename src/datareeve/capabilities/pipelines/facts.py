@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from datareeve.capabilities.pipelines import spec_files
+from datareeve.capabilities.pipelines import ahead, spec_files
+from datareeve.capabilities.pipelines.ahead import Ahead
 from datareeve.capabilities.pipelines.spec import Pipeline  # noqa: TC001 - the type of a field, which pydantic reads
 from datareeve.core.errors import BadInput
 from datareeve.core.operation import Call, Systems
@@ -29,6 +30,7 @@ class PipelineFacts(Value):
     engines: dict[str, dict[str, str]] = {}  # noqa: RUF012 - as above: where models are built besides the target: {folder} or {error}
     build: dict[str, Any] = {}  # noqa: RUF012 - as above
     published: dict[str, Any] = {}  # noqa: RUF012 - as above
+    ahead: Ahead = Ahead()  # what a run touches besides, and what former ones took
 
     @property
     def default_schema(self) -> str:
@@ -50,6 +52,7 @@ def observe(systems: Systems, name: str, environment: str | None, *, look: bool)
     loaded = spec_files.load(systems, name)
     pipeline = loaded.pipeline
     system, schema, key = pipeline.target.system, pipeline.target.schema_, loaded.name
+    asked_for = environment
     environment = environment or systems["estate"].read("get", where=["pipelines", "environment"])
     if environment:
         other = pipeline.environments.get(environment)
@@ -83,7 +86,8 @@ def observe(systems: Systems, name: str, environment: str | None, *, look: bool)
     tables = systems["pipelines"].read("look", what="tables", given=given) if look and pipeline.models else {}
     elsewhere = sorted(filter(None, {pipeline.engine_of(one) for one in pipeline.models}))
     engines = systems["pipelines"].read("look", what="engines", given={"engines": elsewhere}) if look and elsewhere else {}  # fmt: skip
-    return PipelineFacts(engines=engines, broken_contracts=broken, dialect="postgres" if kind == "postgresql" else "duckdb", tables=tables, name=loaded.name, path=loaded.path, pipeline=pipeline, digest=loaded.digest, sql=loaded.sql, key=key, system=system,
+    before = ahead.seen(systems, loaded.name, pipeline, system=system, schema=schema, environment=asked_for)
+    return PipelineFacts(ahead=before, engines=engines, broken_contracts=broken, dialect="postgres" if kind == "postgresql" else "duckdb", tables=tables, name=loaded.name, path=loaded.path, pipeline=pipeline, digest=loaded.digest, sql=loaded.sql, key=key, system=system,
                          schema_=schema, looked=looked, build=known["build"], published=known["published"])  # fmt: skip
 
 

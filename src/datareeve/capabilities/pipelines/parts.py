@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from datareeve.capabilities.pipelines import ahead
 from datareeve.capabilities.pipelines.operations.build import Build, step
 from datareeve.capabilities.pipelines.operations.publish import Publish, is_published, published
 from datareeve.core.operation import Claim, Plan, Prediction, Step
@@ -74,7 +75,7 @@ def once_more(  # noqa: PLR0913 - what such a load is made of
             {**told, **given},
             Prediction(rows=rows, basis="counted"),
         )
-        return made.model_copy(update={"shown": shown})
+        return ahead.foreseen(facts, made).model_copy(update={"shown": shown})
 
     build = whole.model_copy(
         update={"steps": tuple(map(changed, whole.steps)), "part_id": "build", "summary": why}

@@ -37,4 +37,5 @@ LOOKS: dict[str, Look] = {
     "tables": _of("flow.looking", "tables"),
     "contracts": _of("flow.looking", "contracts"),
     "engines": _of("flow.handing", "engines"),
+    "views": _of("flow.viewed", "views"),
 }

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.pipelines import ahead
 from datareeve.capabilities.pipelines import facts as looking
 from datareeve.capabilities.pipelines.facts import PipelineFacts, dumped
 from datareeve.capabilities.pipelines.parts import once_more
@@ -98,7 +99,9 @@ class Backfill(Operation[BackfillFacts]):
         parts = once_more(
             facts.pipeline, self, load, why=why, rows=rows, given={"window": self._window}, shown=shown
         )
-        return Plan(operation=self.name, inputs=self.inputs(), summary=why, parts=parts)
+        return ahead.told(
+            facts.pipeline, Plan(operation=self.name, inputs=self.inputs(), summary=why, parts=parts)
+        )
 
 
 def _listed(counted: tuple[tuple[str, str, int, int], ...]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.pipelines import ahead
 from datareeve.capabilities.pipelines import facts as looking
 from datareeve.capabilities.pipelines.facts import PipelineFacts, dumped
 from datareeve.core.operation import (
@@ -23,8 +24,6 @@ from datareeve.core.operation import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROWS_A_SECOND = 400_000  # a first guess, of one machine: the bench tells what was measured
 
 
 class Build(Operation[PipelineFacts]):
@@ -78,8 +77,8 @@ class Build(Operation[PipelineFacts]):
         }
         if blockers:
             return Plan(**common, blockers=blockers)
-        return Plan(
-            **common, steps=tuple(self._steps(facts)), figures={"rows_expected": sum(r or 0 for r in rows)}
+        return ahead.told(
+            facts, Plan(**common, steps=tuple(ahead.foreseen(facts, one) for one in self._steps(facts)))
         )
 
     def _steps(self, facts: PipelineFacts) -> Iterator[Step]:
@@ -204,10 +203,7 @@ def _why(facts: PipelineFacts, name: str) -> str:
 
 def _predicted(looked: dict[str, Any]) -> Prediction:
     rows = looked.get("rows")
-    seconds = round(rows / ROWS_A_SECOND, 1) if rows else None
-    return Prediction(
-        rows=rows, bytes=looked.get("bytes"), seconds=seconds, basis="the source's own statistics"
-    )
+    return Prediction(rows=rows, bytes=looked.get("bytes"), basis="the source's own statistics")
 
 
 def _findings(facts: PipelineFacts) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.pipelines import ahead
 from datareeve.capabilities.pipelines import facts as looking
 from datareeve.capabilities.pipelines.facts import PipelineFacts
 from datareeve.core.operation import Call, Claim, Effect, Operation, Plan, Prediction, Step, Systems
@@ -56,14 +57,14 @@ class Publish(Operation[PipelineFacts]):
             call=facts.read("another", build["id"]),
             expected=False,
         )
-        return Plan(operation=self.name, inputs=self.inputs(), summary=summary, requirements=(stands,),
-                    steps=(published(facts, build=build["id"], held=bool(why), rows=_rows(build["changes"])),), checks=(is_published(facts),))  # fmt: skip
+        return ahead.told(facts, Plan(operation=self.name, inputs=self.inputs(), summary=summary, requirements=(stands,),
+                    steps=(published(facts, build=build["id"], held=bool(why), rows=_rows(build["changes"])),), checks=(is_published(facts),)))  # fmt: skip
 
 
 def published(facts: PipelineFacts, *, build: str, held: bool, rows: int | None = None) -> Step:
     """The step that publishes."""
     given = facts.given(build=build)
-    return Step(
+    step = Step(
         id="publish",
         call=Call(system="pipelines", action="do", arguments={"work": "publish", "given": given}),
         why=f"All tables of {facts.key} and its cursor change in one transaction on {facts.system}.",
@@ -80,6 +81,7 @@ def published(facts: PipelineFacts, *, build: str, held: bool, rows: int | None 
         continues=True,
         needs_person=held,
     )
+    return ahead.foreseen(facts, step)
 
 
 def is_published(facts: PipelineFacts) -> Claim:

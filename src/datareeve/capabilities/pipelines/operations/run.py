@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from datareeve.capabilities.pipelines import ahead
 from datareeve.capabilities.pipelines import facts as looking
 from datareeve.capabilities.pipelines.facts import PipelineFacts
 from datareeve.capabilities.pipelines.operations.build import Build
@@ -55,4 +56,5 @@ class Run(Operation[PipelineFacts]):
             build.model_copy(update={"part_id": "build"}),
             publication(facts, self.pipeline, self.environment),
         )
-        return Plan(operation=self.name, inputs=self.inputs(), summary=f"Run {facts.key}: {build.summary.partition(': ')[2]} Then publish it.", parts=parts, findings=build.findings)  # fmt: skip
+        summary = f"Run {facts.key}: {build.summary.partition(': ')[2].partition(' Expected: ')[0]} Then publish it."
+        return ahead.told(facts, Plan(operation=self.name, inputs=self.inputs(), summary=summary, parts=parts, findings=build.findings))  # fmt: skip
