@@ -130,6 +130,11 @@ class Destination(ABC):
         """Have the engine look at the values of a table that was just filled: by them it chooses how to join it."""
         del schema, table
 
+    def anew(self, schema: str | None, table: str) -> bool:
+        """Whether changed rows are better removed and added than updated: where updating is slow and nothing points to a row."""
+        del schema, table
+        return False
+
     @abstractmethod
     def is_json(self, expression: str) -> str:
         """The condition that a text is JSON."""

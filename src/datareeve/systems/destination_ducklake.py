@@ -142,6 +142,11 @@ class DucklakeDestination(DuckdbDestination):
         del schema, table
         return []
 
+    def anew(self, schema: str | None, table: str) -> bool:
+        """See `Destination`: an update tells the lake's feed of changes which row became which."""
+        del schema, table
+        return False
+
     def adopt(self, schema: str | None, old: str, new: str) -> list[str]:
         """See `Destination`: there are no indexes."""
         del schema, old, new

@@ -138,7 +138,7 @@ class Publishing:
         leaving: int | None = None,
         coming: int | None = None,
     ) -> None:
-        """Rows of `take` are no longer there, rows of `give` are: what is in both is updated, so that references to it hold.
+        """Rows of `take` are no longer there, rows of `give` are: what is in both is updated, so that references to it hold, where there may be some.
 
         `leaving` and `coming`: how many rows are in one of them only, where that was counted; for none, none is looked for.
         """
@@ -148,10 +148,14 @@ class Publishing:
             not change.match and take
         ):  # nothing tells rows from one another: all go, of a backfill all of its span, and all come
             self._there.changed(f"DELETE FROM {table}" + (f" WHERE {change.span}" if change.span else ""))
-        if not take or not change.match:
+        same_taken = self._same(change, "t", "g")
+        whole = set(columns) == set(self._there.columns(self._schema, change.table))
+        anew = bool(take and change.match) and whole and self._there.anew(self._schema, change.table)
+        if anew:
+            self._there.changed(f"DELETE FROM {table} AS t USING {self._name(take)} AS g WHERE {same_taken}")
+        if anew or not take or not change.match:
             self._there.changed(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {self._name(give)}")
             return
-        same_taken = self._same(change, "t", "g")
         rest = [one for one in columns if one not in change.match]
         if rest:
             sets = ", ".join(f"{identifier(one)} = g.{identifier(one)}" for one in rest)
@@ -200,9 +204,9 @@ class Publishing:
             else:
                 self._take_place(change.table, names.former(change.table))
             return
-        for column in (
-            change.added_columns
-        ):  # first: DuckDB alters no table whose rows the transaction has changed
+        for (
+            column
+        ) in change.added_columns:  # first: DuckDB alters no table whose rows the transaction has changed
             self._there.run(f"ALTER TABLE {table} DROP COLUMN {identifier(column)}")
         if change.gone:
             counted = change.how == "change"
