@@ -109,6 +109,20 @@ def _lineage_is_told(app):
     assert "ann@" not in text
 
 
+def test_the_columns_of_models_are_told_with_those_they_are_made_of(app):
+    models = "models:\n  totals: {query: 'SELECT id AS number, amount FROM orders'}\n"
+    (app.project / "etl" / "orders.yaml").write_text(ORDERS + models)
+    plan = app.preview(app.catalogue.make("pipelines.run", {"pipeline": "orders"}))
+    assert app.apply(plan, by="a person").status == "done"
+    events = [json.loads(line) for line in (app.project / "data" / "lineage.jsonl").read_text().splitlines()]
+    told = {one["name"]: one["facets"] for one in events[-1]["outputs"]}
+    fields = told["totals"]["columnLineage"]["fields"]
+    source = {"namespace": "duckdb://warehouse.duckdb", "name": "orders"}
+    assert fields["number"] == {"inputFields": [{**source, "field": "id"}]}
+    assert fields["amount"] == {"inputFields": [{**source, "field": "amount"}]}
+    assert "columnLineage" not in told["orders"]
+
+
 def test_a_run_that_fails_is_told_with_its_code_only(app):
     plan = app.preview(app.catalogue.make("pipelines.run", {"pipeline": "orders"}))
     with contextlib.closing(sqlite3.connect(app.project / "shop.db")) as shop:

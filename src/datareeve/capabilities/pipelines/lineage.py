@@ -113,11 +113,7 @@ def _outputs(steps: list[tuple[Step, dict[str, Any]]], naming: Naming) -> Iterat
             "name": name,
             **({"rows": rows} if isinstance(rows, int) else {}),
             **({"columns": result["columns"]} if isinstance(result.get("columns"), dict) else {}),
-            **(
-                {"lineage": _columns(result["lineage"], given, naming)}
-                if isinstance(result.get("lineage"), dict)
-                else {}
-            ),
+            **({"lineage": _columns(given["lineage"], given, naming)} if given.get("lineage") else {}),
         }
 
 
@@ -127,7 +123,9 @@ def _columns(
     """A model's columns, each with those it is made of."""
 
     def field(one: dict[str, str]) -> dict[str, str]:
-        namespace, name = naming(str(given.get("system", "")), one["table"])
+        table, schema = one["table"], given.get("schema")
+        whole = f"{schema}.{table}" if schema and "." not in table else table
+        namespace, name = naming(str(given.get("system", "")), whole)
         return {"namespace": namespace, "name": name, "field": one["column"]}
 
     return {column: [field(one) for one in made_of] for column, made_of in lineage.items()}

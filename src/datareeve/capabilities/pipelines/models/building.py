@@ -10,6 +10,7 @@ from datareeve.capabilities.pipelines.models import handing, unit_tests
 from datareeve.capabilities.pipelines.models.dry_run import columns
 from datareeve.capabilities.pipelines.models.graph import order
 from datareeve.capabilities.pipelines.models.kinds import common, kind_of
+from datareeve.capabilities.pipelines.models.lineage import of_model
 from datareeve.capabilities.pipelines.models.writing import select_for
 from datareeve.systems.mover import qualified
 
@@ -46,7 +47,12 @@ def built(facts: PipelineFacts) -> Iterator[dict[str, Any]]:
     ours = {*tables.values(), *(one.table for one in parsed)}
     for one in parsed:
         types[one.table] = columns(one, types, keys) or {}
-        yield _given(facts, one, types, keys, ours)
+        made_of = of_model(one, {table: list(columns_) for table, columns_ in types.items()})
+        origins = {
+            name: [{"table": table, "column": column} for table, column in found]
+            for name, found in made_of.items()
+        }
+        yield {**_given(facts, one, types, keys, ours), "lineage": origins}
 
 
 def _types(load: Load, source: dict[str, str], there: dict[str, str]) -> dict[str, str]:
