@@ -23,7 +23,9 @@ COLUMNS = {
     "readings": "sensor text, n int, taken timestamptz, celsius float8",
 }
 HOURS = 240
-NEWEST = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)  # once: tables made later, when an hour has passed, are equal
+NEWEST = datetime.now(UTC).replace(
+    minute=0, second=0, microsecond=0
+)  # once: tables made later, when an hour has passed, are equal
 
 
 def shop(folder: Path) -> rig.Tables:

@@ -443,7 +443,7 @@ def test_openai_a_broken_responses_stream_raises(oai, provider, fresh):
 def test_openai_a_client_that_waits_no_longer(oai, provider, fresh):
     provider.next(silence())
     # The SDK tells the gateway how long it waits: on a busy machine the gateway may be the first to say that it is over.
-    with pytest.raises((openai.APITimeoutError, openai.InternalServerError), match="timed out|504"):
+    with pytest.raises((openai.APITimeoutError, openai.InternalServerError), match=r"timed out|504"):
         oai.with_options(timeout=0.3).chat.completions.create(model=fresh("openai"), messages=HELLO)
     provider.wait_until(lambda: provider.seen[0].ended)
     assert provider.seen[0].ended == "client left"  # the provider is not left to write for nobody

@@ -28,7 +28,6 @@ from datareeve.core.errors import BadInput, Failed, LeaseLost, LedgerDamaged, Un
 from datareeve.core.value import Value, canonical
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
 
     from datareeve.core.secrets import Secret
@@ -878,7 +877,7 @@ def _made_new(engine: sa.Engine) -> bool:
         if sa.inspect(connection).get_table_names():
             return False
         script = (Path(__file__).parent / "migrations" / "new_sqlite.sql").read_text(encoding="utf-8")
-        cast("sqlite3.Connection", connection.connection.dbapi_connection).executescript(script)
+        cast("Any", connection.connection.dbapi_connection).executescript(script)
     return True
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from datareeve.systems.mover import Mover
     from datareeve.systems.row_source import SourceColumn
 
+SETTLED_NS = 2 * 10**9  # a file that was written just now may be written again, and have the same time
+LOOKS_KEPT = 200
+# What was seen of files as they are: a plan looks at them, and the run after it would look at the same again.
+_LOOKS: dict[tuple[object, ...], tuple[Shape, dict[str, Looked]]] = {}
 FORMATS: dict[str, Any] = {"csv": Csv, "fixed": Fixed, "jsonl": JsonLines, "json": JsonLines}
 
 
@@ -91,10 +96,17 @@ class TextFiles:
             self._empty(file, plain)
             return
         like = next((one.shape for one in self.seen.values() if one.shape.names), None)
-        shape = self.rows.look(mover, file, head, sample, like)
-        shape = replace(shape, encoding=encoding, told=(*shape.told, *((told,) if told else ())))
+        settled = time.time_ns() - file.changed_ns > SETTLED_NS
+        of = (file, self.format, json.dumps(self.read_as, sort_keys=True, default=str), repr(like), settled)
+        if of not in _LOOKS or not settled:
+            shape = self.rows.look(mover, file, head, sample, like)
+            shape = replace(shape, encoding=encoding, told=(*shape.told, *((told,) if told else ())))
+            if len(_LOOKS) >= LOOKS_KEPT:
+                _LOOKS.clear()
+            _LOOKS[of] = shape, self._looked(mover, file, shape, sample)
+        shape, looked = _LOOKS[of]
         self.warnings += [f"{file.name}: {one}" for one in shape.told]
-        self.seen[file.name] = Seen(file, shape, self._looked(mover, file, shape, sample), whole, plain)
+        self.seen[file.name] = Seen(file, shape, dict(looked), whole, plain)
 
     def _empty(self, file: FoundFile, plain: Path | None) -> None:
         self.warnings.append(f"{file.name} is empty")
