@@ -7,6 +7,7 @@ import pytest
 
 from datareeve.core.errors import DatareeveError, Failed, LeaseLost
 from datareeve.systems.dataset_manifest import KEPT, PLACE, Manifest, folder_of, newest, put
+from datareeve.systems.dataset_store import LocalStore
 from datareeve.systems.destination import Batch
 from datareeve.systems.destination_dataset import DatasetDestination
 
@@ -90,15 +91,15 @@ def parquet(tmp_path):
 
 
 def test_of_two_manifests_of_one_number_the_first_stays(tmp_path):
-    assert put(tmp_path, Manifest(1, {"a": {"files": []}}), "there")
-    assert not put(tmp_path, Manifest(1, {"b": {"files": []}}), "there")
-    assert list(newest(tmp_path, "there").tables) == ["a"]
+    assert put(LocalStore(tmp_path, "there"), Manifest(1, {"a": {"files": []}}))
+    assert not put(LocalStore(tmp_path, "there"), Manifest(1, {"b": {"files": []}}))
+    assert list(newest(LocalStore(tmp_path, "there")).tables) == ["a"]
     assert [path.name for path in (tmp_path / PLACE).iterdir()] == ["000000000001.json"]
 
 
 def test_old_manifests_go_and_the_last_ones_stay(tmp_path):
     for number in range(1, KEPT + 6):
-        assert put(tmp_path, Manifest(number), "there")
+        assert put(LocalStore(tmp_path, "there"), Manifest(number))
     numbers = sorted(int(path.stem) for path in (tmp_path / PLACE).iterdir())
     assert numbers == list(range(6, KEPT + 6))
 
@@ -108,10 +109,10 @@ def test_old_manifests_go_and_the_last_ones_stay(tmp_path):
     ["", "{", "[]", '{"datareeve": 1}', '{"datareeve": 2, "tables": {}, "pipelines": {}, "garbage": []}'],
 )
 def test_a_manifest_that_cannot_be_read_is_said_and_none_before_it_is_taken_for_it(tmp_path, text):
-    put(tmp_path, Manifest(1), "there")
+    put(LocalStore(tmp_path, "there"), Manifest(1))
     (tmp_path / PLACE / "000000000002.json").write_text(text)
     with pytest.raises(DatareeveError) as caught:
-        newest(tmp_path, "there")
+        newest(LocalStore(tmp_path, "there"))
     assert caught.value.code == "pipelines.manifest"
 
 
@@ -130,10 +131,10 @@ def test_what_is_built_is_seen_by_nobody_before_it_is_published(opened, tmp_path
     there = opened()
     held = built(there)
     assert there.columns(None, "t") == {}
-    assert newest(tmp_path / "there", "there").number == 0
+    assert newest(LocalStore(tmp_path / "there", "there")).number == 0
     publish(there, held)
     assert ids(there) == list(range(10))
-    assert newest(tmp_path / "there", "there").pipelines["p"]["published"] == {"id": "b1"}
+    assert newest(LocalStore(tmp_path / "there", "there")).pipelines["p"]["published"] == {"id": "b1"}
 
 
 def test_a_crash_between_manifest_and_work_file_leaves_what_is_published(opened, tmp_path):
@@ -154,7 +155,8 @@ def test_a_crash_between_manifest_and_work_file_leaves_what_is_published(opened,
         after.record(found, build={})
     assert ids(after) == list(range(10))
     assert parquet(tmp_path) == [
-        name.partition("/")[2] for name in newest(tmp_path / "there", "there").tables["t"]["files"]
+        name.partition("/")[2]
+        for name in newest(LocalStore(tmp_path / "there", "there")).tables["t"]["files"]
     ]
 
 
@@ -166,7 +168,7 @@ def test_a_publisher_that_slept_while_another_machine_published_publishes_nothin
     with pytest.raises(LeaseLost) as caught:
         publish(here, held)
     assert caught.value.code == "pipelines.fenced"
-    assert newest(tmp_path / "there", "there").pipelines["p"]["published"] == {"id": "b2"}
+    assert newest(LocalStore(tmp_path / "there", "there")).pipelines["p"]["published"] == {"id": "b2"}
     again = opened("looks")
     assert ids(again) == list(range(20))
 

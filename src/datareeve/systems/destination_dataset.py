@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from datareeve.core.errors import Failed, Refused, StalePlan
-from datareeve.systems.dataset_manifest import Manifest, folder_of, newest, put, settle, writing
+from datareeve.systems.dataset_manifest import Manifest, folder_of, newest, put
+from datareeve.systems.dataset_store import LocalStore, settle, writing
 from datareeve.systems.dataset_work import as_stored, note_text, sidecar
 from datareeve.systems.destination import Batch, Held, Rows
 from datareeve.systems.destination_duckdb import DuckdbDestination, _opened
@@ -48,6 +49,7 @@ class DatasetDestination(DuckdbDestination):
     ) -> None:
         super().__init__(name, mover, must_hold)
         self._root, self._work = root, work
+        self._store = LocalStore(root, name)
         self._manifest = Manifest()
         self._epoch = 0  # of the pipeline that is claimed, in the manifest
         self._news: dict[str, Any] | None = None  # what will be published
@@ -74,7 +76,7 @@ class DatasetDestination(DuckdbDestination):
     def _begin(self) -> None:
         self.run("SET TimeZone = 'UTC'")
         self.prepare()
-        self._manifest = newest(self._root, self.name)
+        self._manifest = newest(self._store)
         with self.transaction():
             self._show_published()
         self._tell()
@@ -162,10 +164,10 @@ class DatasetDestination(DuckdbDestination):
 
     def _put(self, held: Held, news: dict[str, Any]) -> None:
         for _ in range(TRIES):
-            latest = newest(self._root, self.name)
+            latest = newest(self._store)
             self._must_be_based(held, latest)
             made = self._made(held, latest, news)
-            if put(self._root, made, self.name):
+            if put(self._store, made):
                 self._manifest = made
                 self._show_published()
                 self._remove_files(latest.garbage if self._undoing else made.garbage)

@@ -21,6 +21,7 @@ from datareeve.systems import duckdb_measure
 from datareeve.systems.adapter import reads
 from datareeve.systems.answers import Shape, answers, shaped
 from datareeve.systems.dataset_manifest import folder_of, newest
+from datareeve.systems.dataset_store import LocalStore
 from datareeve.systems.dataset_work import notes, work_file
 from datareeve.systems.duckdb import _driver, execute, translate
 from datareeve.systems.erasing import Subjects
@@ -203,7 +204,7 @@ class Folder(Measured, Subjects):
 
     def _of_manifest(self, root: Path) -> dict[str, Files]:
         """What the newest manifest names; and what a build made ready, under the names that its audit has for it."""
-        found = newest(root, self.name).tables
+        found = newest(LocalStore(root, self.name)).tables
         ready = notes(work_file(self.project, root))
         return {
             name: Files(

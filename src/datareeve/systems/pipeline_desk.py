@@ -244,9 +244,10 @@ class PipelineDesk(Adapter):
     def _known_of_files(self, pipeline: str, adapter: Adapter) -> tuple[dict[str, Any], dict[str, Any]]:
         """The manifest says what is published, whatever the work file says; what is published is no build any more."""
         from datareeve.systems.dataset_manifest import newest  # noqa: PLC0415 - as above
+        from datareeve.systems.dataset_store import LocalStore  # noqa: PLC0415
 
         root = target_folder(adapter)
-        published = newest(root, adapter.name).pipelines.get(pipeline, {}).get("published", {})
+        published = newest(LocalStore(root, adapter.name)).pipelines.get(pipeline, {}).get("published", {})
         build = (self._recorded(pipeline, self._kept_in(adapter.name)) or ({},))[0]
         return ({} if build.get("id") == published.get("id") else build), published
 
