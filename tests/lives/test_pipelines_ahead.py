@@ -105,3 +105,21 @@ def test_a_backfill_says_its_rows_what_follows_later_and_what_it_took_before(wor
     done = world.done(operation="pipelines.backfill", **span)
     taken = {step.step: step.result for part in done.parts for step in part.steps}
     assert taken["load t"]["rows"] == 300
+
+
+def test_a_backfill_of_many_intervals_counts_each_of_them(world):
+    load = {"source": {"system": "app", "table": "t"}, "keys": ["id"], "mode": "upsert", "cursor": "id"}
+    world.pipeline(loads={"t": load})
+    world.done()
+    span = {"pipeline": "p", "load": "t", "since": "1", "until": "301", "interval": "1"}
+    counted = world.app.catalogue.make("pipelines.backfill", span).observe(world.app.systems).counted
+    assert len(counted) == 300
+    assert {(there, here) for _, _, there, here in counted} == {(1, 1)}
+
+
+def test_a_model_reads_a_table_beyond_the_thousandth_column(world, kind):
+    columns = ", ".join(f"{number} AS c{number}" for number in range(1200))
+    views(world, kind, f"CREATE TABLE wide AS SELECT {columns}")
+    world.pipeline(models={"m": {"query": "SELECT c1100 FROM wide"}})
+    world.done()
+    assert world.rows("SELECT c1100 FROM m") == [(1100,)]

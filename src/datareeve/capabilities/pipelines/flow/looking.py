@@ -12,7 +12,7 @@ from datareeve.systems.mover import identifier, literal, qualified
 from datareeve.systems.table_source_postgres import is_native
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from datareeve.systems.destination import Destination
     from datareeve.systems.pipeline_desk import Shop
@@ -24,7 +24,9 @@ CATALOG = """SELECT column_name AS name, data_type AS type, numeric_precision AS
 
 FETCHED = ("http", "python", "dlt")
 ALL_COLUMNS = """SELECT table_name AS tab, column_name AS name, data_type AS type, numeric_precision AS digits, numeric_scale AS scale FROM information_schema.columns
- WHERE table_schema = {schema} AND position('__' IN table_name) = 0 ORDER BY table_name, ordinal_position LIMIT 900"""
+ WHERE table_schema = {schema} AND position('__' IN table_name) = 0 ORDER BY table_name, ordinal_position LIMIT {rows} OFFSET {after}"""
+COLUMNS_AT_ONCE = 900  # an answer holds a thousand rows at most
+COUNTED_AT_ONCE = 200
 
 
 def loads(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
@@ -107,8 +109,13 @@ def tables(shop: Shop, given: dict[str, Any]) -> dict[str, dict[str, str]]:
     """The tables of a target's schema, with their columns and types: what models may read besides what the pipeline loads."""
     adapter, schema = shop.systems[given["system"]], given.get("schema")
     default = "public" if adapter.kind == "postgresql" else "main"
+    rows: list[dict[str, Any]] = []
     try:
-        rows = adapter.read("query", sql=ALL_COLUMNS.format(schema=literal(schema or default)))
+        while len(rows) % COLUMNS_AT_ONCE == 0:
+            sql = ALL_COLUMNS.format(schema=literal(schema or default), rows=COLUMNS_AT_ONCE, after=len(rows))
+            if not (more := adapter.read("query", sql=sql)):
+                break
+            rows += more
     except DatareeveError as error:
         if error.code == "duckdb.missing":
             return {}
@@ -135,20 +142,30 @@ def backfill(shop: Shop, given: dict[str, Any]) -> list[list[Any]]:
             there = [source.count(mover, part) for part in source.reading(mover, None, None).parts]
     finally:
         source.close()
-    here = [_published(shop, given, table, load, since, until) for since, until in spans]
+    here = _published(shop, given, table, load.cursor.column if load.cursor else "", spans)
     return [
         [since, until, rows, published]
         for (since, until), rows, published in zip(spans, there, here, strict=True)
     ]
 
 
-def _published(shop: Shop, given: dict[str, Any], table: str, load: Load, since: str, until: str) -> int:  # noqa: PLR0913, PLR0917 - one interval of one table
-    column = load.cursor.column if load.cursor else ""
-    if column not in columns_there(shop, given["system"], given.get("schema"), table):
-        return 0
-    name = identifier(column)
-    sql = f"SELECT count(*) FROM {qualified(given.get('schema'), table)} WHERE {name} >= {literal(since)} AND {name} < {literal(until)}"
-    return int(shop.systems[given["system"]].read("query", sql=sql, shape="scalar"))
+def _published(
+    shop: Shop, given: dict[str, Any], table: str, column: str, spans: Sequence[tuple[str, str]]
+) -> list[int]:
+    """How many rows of each interval are published: many of them by one statement, since each opens the database."""
+    adapter, schema = shop.systems[given["system"]], given.get("schema")
+    if column not in columns_there(shop, given["system"], schema, table):
+        return [0] * len(spans)
+    count = f"SELECT count(*) AS n FROM {qualified(schema, table)} WHERE {identifier(column)}"
+    found: list[int] = []
+    for start in range(0, len(spans), COUNTED_AT_ONCE):
+        counts = (
+            f"SELECT {place} AS place, n FROM ({count} >= {literal(since)} AND {identifier(column)} < {literal(until)}) AS counted"
+            for place, (since, until) in enumerate(spans[start : start + COUNTED_AT_ONCE])
+        )
+        rows = adapter.read("query", sql=f"{' UNION ALL '.join(counts)} ORDER BY place")
+        found += [int(row["n"]) for row in rows]
+    return found
 
 
 def columns_there(shop: Shop, system: str, schema: str | None, table: str) -> list[str]:
