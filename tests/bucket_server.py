@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +20,7 @@ WAIT_SECONDS = 60
 @contextlib.contextmanager
 def bucket_server(folder):
     """Its endpoint, while it runs."""
-    weed = os.environ.get("DATAREEVE_WEED") or shutil.which("weed")
+    weed = _weed()
     config = folder / "s3.json"
     given = [
         {
@@ -50,7 +51,12 @@ def bucket_server(folder):
 
 def installed():
     """Whether there is one."""
-    return bool(os.environ.get("DATAREEVE_WEED") or shutil.which("weed"))
+    return bool(_weed())
+
+
+def _weed():
+    beside = os.path.dirname(sys.executable)  # noqa: PTH120 - the environment's own, though it is a link
+    return os.environ.get("DATAREEVE_WEED") or shutil.which("weed", path=beside) or shutil.which("weed")
 
 
 def free_ports():

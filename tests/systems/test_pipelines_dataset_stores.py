@@ -101,6 +101,14 @@ def test_manifests_are_numbered_one_is_first_and_old_ones_go(store):
     assert len(store.names(PLACE)) == KEPT
 
 
+def test_a_publisher_that_slept_until_its_number_came_free_again_publishes_nothing(store):
+    for number in range(1, KEPT + 4):
+        assert put(store, Manifest(number, {"a": {"files": [str(number)]}}))
+    assert not put(store, Manifest(2, {"b": {"files": []}}))
+    assert newest(store).tables == {"a": {"files": [str(KEPT + 3)]}}
+    assert len(store.names(PLACE)) == KEPT
+
+
 # -- buckets -------------------------------------------------------------------------------------------------------------------------------
 
 

@@ -62,7 +62,13 @@ def put(store: Store, made: Manifest) -> bool:
             "pipelines": made.pipelines, "garbage": list(made.garbage)}  # fmt: skip
     if not store.create(_named(made.number), json.dumps(told).encode()):
         return False
-    for old in _numbers(store):
+    there = _numbers(store)
+    if (
+        max(there) - made.number >= KEPT
+    ):  # it slept while so many were published that its number had come free again
+        store.remove(_named(made.number))
+        return False
+    for old in there:
         if old <= made.number - KEPT:
             store.remove(_named(old))
     return True
