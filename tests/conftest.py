@@ -33,6 +33,11 @@ def pytest_unconfigure(config):
         shutil.rmtree(config.own_temporary, ignore_errors=True)
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Bytes are named by their number: what is packed holds the time, and of several processes each would call a test by another name."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def pg18():
     """The embedded PostgreSQL 18 of this session."""

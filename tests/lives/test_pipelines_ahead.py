@@ -123,3 +123,19 @@ def test_a_model_reads_a_table_beyond_the_thousandth_column(world, kind):
     world.pipeline(models={"m": {"query": "SELECT c1100 FROM wide"}})
     world.done()
     assert world.rows("SELECT c1100 FROM m") == [(1100,)]
+
+
+def test_runs_in_the_estates_own_environment_are_those_that_name_it_and_those_that_name_none(world, kind):
+    world.pipeline(
+        loads={"t": {"source": {"system": "app", "table": "t"}, "keys": ["id"], "mode": "upsert"}},
+        environments={"dev": {"schema": "dev"}},
+    )
+    world.estate(pipelines={"environment": "dev"})
+    world.app.close()
+    world.app = type(world.app).open(world.folder)
+    world.done()
+    world.done(environment="dev")
+    for asked in ({}, {"environment": "dev"}):
+        status = world.app.preview(world.app.catalogue.make("pipelines.status", {"pipeline": "p", **asked}))
+        assert status.figures["runs"] == 2
+    assert world.plan(environment="dev").figures["seconds_expected"] != "unknown"

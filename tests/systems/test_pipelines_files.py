@@ -277,7 +277,7 @@ def test_a_document_is_never_held_whole(mover, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "data", "code"), [
-    ("a.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 9000)[:-6], "pipelines.file-cut-off"),
+    ("a.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 9000, mtime=0)[:-6], "pipelines.file-cut-off"),
     ("a.csv.bz2", bz2.compress(b"a,b\n" + b"1,2\n" * 9000)[:-6], "pipelines.file-cut-off"),
     ("a.parquet", b"PAR1" + b"x" * 100, "pipelines.file-unfinished"), ("a.csv.part", b"a,b\n1,2\n", "pipelines.file-unfinished"),
     ("a.json", b'[{"a":1},', "pipelines.file-cut-off"), ("a.json", b'{"a":1}]', "pipelines.not-json"), ("a.jsonl", b"hello\n", "pipelines.not-json"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from datareeve.core import clock
-from datareeve.systems.mover import literal, qualified
+from datareeve.systems.mover import identifier, literal, qualified
 from datareeve.systems.mover_errors import fenced
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Destination(ABC):
     dialect = ""
     row_place = ""  # what the engine calls the place of a row
     published_as = "tables"  # or "files"
+    schemas = "SELECT 1 FROM duckdb_schemas() WHERE database_name = current_database() AND schema_name"
 
     def __init__(self, name: str, mover: Mover, must_hold: Callable[[], None]) -> None:
         self.name = name
@@ -115,6 +116,11 @@ class Destination(ABC):
     @abstractmethod
     def ready(self) -> None:
         """Tables were made: the mover is to see them."""
+
+    def make_schema(self, schema: str) -> None:
+        """Make a schema, where there is none, in the open transaction. What is asked for first needs no right to make one."""
+        if not self.run(f"{self.schemas} = {literal(schema)}"):
+            self.run(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
 
     def begin_load(self, schema: str | None, table: str, columns: str, target: str) -> None:
         """Make the table that a load's rows go into; `target`: what they will be published as, as they are, or ''."""

@@ -32,6 +32,7 @@ class PostgresDestination(Destination):
 
     dialect = "postgres"
     row_place = "ctid"
+    schemas = "SELECT 1 FROM pg_namespace WHERE nspname"
 
     def __init__(
         self,
@@ -86,6 +87,11 @@ class PostgresDestination(Destination):
         with self.transaction():
             self.run(f"SELECT pg_advisory_xact_lock({LOCK})")
             super().prepare()
+
+    def make_schema(self, schema: str) -> None:
+        """See `Destination`. Of two that make it at once, one waits for the other."""
+        self.run(f"SELECT pg_advisory_xact_lock({LOCK})")
+        super().make_schema(schema)
 
     def columns(self, schema: str | None, table: str) -> dict[str, str]:
         """See `Destination`."""

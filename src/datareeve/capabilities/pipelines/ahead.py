@@ -135,7 +135,8 @@ def _former(
     since = clock.stamp(clock.now() - timedelta(days=DAYS))
     runs = systems["ledger"].read("runs_of", operations=OPERATIONS, since=since, parts=RUNS, limit=ENTRIES)
     found: dict[str, list[tuple[int | None, float]]] = {}
-    for run in [one for one in reversed(runs) if pipeline_of(one["inputs"], environment) == name]:
+    default = systems["estate"].read("get", where=["pipelines", "environment"])
+    for run in [one for one in reversed(runs) if pipeline_of(one["inputs"], environment, default) == name]:
         for part in run["parts"]:
             for step in part["steps"]:
                 if step["status"] == "done" and step["seconds"] is not None and not step["found_by_probe"]:

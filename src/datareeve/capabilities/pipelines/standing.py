@@ -243,10 +243,10 @@ def _sum(results: Sequence[dict[str, Any]], figure: str) -> int | None:
 
 
 def of_pipeline(
-    runs: Iterable[dict[str, Any]], name: str, environment: str | None
+    runs: Iterable[dict[str, Any]], name: str, environment: str | None, default: str | None
 ) -> tuple[dict[str, Any], ...]:
-    """Those of one pipeline, in one environment."""
-    return tuple(run for run in runs if pipeline_of(run["inputs"], environment) == name)
+    """Those of one pipeline, in one environment; `default`: the estate's own, of runs that named none."""
+    return tuple(run for run in runs if pipeline_of(run["inputs"], environment, default) == name)
 
 
 ENTRIES = KIND

@@ -31,7 +31,9 @@ def begin(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
             if goes_on:
                 build["run"] = shop.run
             else:
-                _drop(shop, there, held, given.get("schema"))
+                if schema := given.get("schema"):
+                    there.make_schema(schema)
+                _drop(shop, there, held, schema)
                 build = {
                     "id": shop.run,
                     "run": shop.run,

@@ -84,9 +84,10 @@ class Status(Operation[StatusFacts]):
     def _kept(
         self, systems: Systems, name: str, runs: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]]
     ) -> Kept:
+        default = systems["estate"].read("get", where=["pipelines", "environment"])
         known = {
             "pipeline": name,
-            "runs": of_pipeline(runs, name, self.environment),
+            "runs": of_pipeline(runs, name, self.environment, default),
             "entries": tuple(entry for entry in entries if entry["subject"] == name),
         }
         try:

@@ -68,9 +68,9 @@ class Publications:
         return {leaf.part_id: name for leaf in leaves if (name := pipeline_of(leaf.inputs, None))}
 
 
-def pipeline_of(inputs: Mapping[str, Any], environment: str | None) -> str:
-    """The pipeline that an operation with such inputs is about, where it is about that environment; else ''."""
+def pipeline_of(inputs: Mapping[str, Any], environment: str | None, default: str | None = None) -> str:
+    """The pipeline that an operation with such inputs is about, where it is about that environment; else ''. `default`: the estate's own."""
     named = str(inputs.get("pipeline") or "")
-    if (inputs.get("environment") or None) != environment:
+    if (inputs.get("environment") or default) != (environment or default):
         return ""
     return PurePosixPath(named).stem if named.endswith(FILES) else named
