@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import ValidationError
 
 from datareeve.core import clock
+from datareeve.core.amounts import watched
 from datareeve.core.errors import BadInput, DatareeveError, Failed, LeaseLost, StalePlan
 from datareeve.core.journal import Journal, ended
 from datareeve.core.operation import (
@@ -48,7 +49,10 @@ RECENT = 2000  # of the entries about runs: what was interrupted before them is 
 
 
 class Progress(Protocol):
-    """Told what the runner is doing: 'part', 'step', 'check', 'rehearsal', with fields that name it."""
+    """Told what the runner is doing: 'part', 'step', 'check', 'rehearsal', with fields that name it.
+
+    One with a method `amount` is told with it, from another thread, how far the step is (`Amount`).
+    """
 
     def __call__(self, event: str, **fields: Any) -> None:
         """Something began or ended."""
@@ -270,7 +274,8 @@ class Runner:
                 return _part_outcome(leaf, "failed", reason=f"{stale.what} {stale.remedy}".rstrip())
         for step in leaf.steps:
             progress("step", step=step.id, why=step.why, status="begins")
-            outcome = self._step(leaf, step, journal)
+            with watched(getattr(progress, "amount", None)):
+                outcome = self._step(leaf, step, journal)
             progress("step", step=step.id, why=step.why, status=outcome.status, seconds=outcome.seconds)
             if outcome.status != "done":
                 return self._undo_part(leaf, journal, outcome.error, progress)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
+import time
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from datareeve.agent.standing import Objective
+    from datareeve.core.amounts import Amount
     from datareeve.core.operation import (
         Call,
         Check,
@@ -706,6 +708,9 @@ def _table(*columns: str) -> Table:
 # -- progress ----------------------------------------------------------------------------------------------------------------------
 
 
+PLAIN_SECONDS = 30.0  # between two lines of how far a step is, where there is no terminal
+
+
 class Watcher:
     """Tells a person what the runner is doing: a live bar on a terminal, plain lines elsewhere, nothing with --json."""
 
@@ -713,6 +718,7 @@ class Watcher:
         self._console = console
         self._quiet = quiet
         self._serves = ""
+        self._at, self._told_at = "", 0.0  # the step, and when it last told how far it is
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -747,11 +753,26 @@ class Watcher:
 
     def _step(self, *, step: str, status: str, seconds: float | None = None, **_: Any) -> None:
         if status == "begins":
+            self._at, self._told_at = step, time.monotonic()
             self._bar.update(self._task, description=text(step).plain)
             return
         self._bar.advance(self._task)
         took = f"  {seconds:,.1f} s" if seconds is not None else ""
         self._print(line((f"{status:<7} ", status_style(status)), step, (took, "dim"), indent=4))
+
+    def amount(self, done: Amount) -> None:
+        """How far the step is, from another thread."""
+        if self._quiet:
+            return
+        told = [f"{done.rows:,} rows" if done.rows is not None else f"{100 * done.share:.0f} %"]
+        if done.rows_per_s is not None:
+            told.append(f"{done.rows_per_s:,.0f} a second")
+        if done.seconds_left is not None:
+            told.append(f"about {timedelta(seconds=round(done.seconds_left))} left")
+        self._bar.update(self._task, description=text(f"{self._at}: {', '.join(told)}").plain)
+        if not self._console.is_terminal and time.monotonic() > self._told_at + PLAIN_SECONDS:
+            self._told_at = time.monotonic()
+            self._print(line((", ".join(told), "dim"), indent=6))
 
     def _check(self, *, text: str, verdict: Verdict, **_: Any) -> None:
         mark, style = VERDICT_MARKS[Verdict(verdict)]

@@ -6,6 +6,8 @@ Extensions are those of the installed wheels, loaded by their path: nothing is d
 from __future__ import annotations
 
 import tempfile
+import threading
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,8 +16,10 @@ from datareeve.core.errors import BadInput, Failed
 from datareeve.systems.answers import missing_driver
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
+LOOK_SECONDS = 1.0
 MEMORY_MB = 320  # of DuckDB's own; the process around it has about 100 more
 EXTENSIONS = {  # by DuckDB's name: the wheel
     "postgres_scanner": "postgres-scanner",
@@ -60,6 +64,8 @@ class Mover:
         except driver.Error:
             self._spill.cleanup()
             raise
+        for setting in ("enable_progress_bar = true", "enable_progress_bar_print = false"):
+            self.connection.execute(f"SET {setting}")  # how far a statement is, is asked for, and never drawn
         self._loaded: set[str] = set()
         self._names = 0
 
@@ -90,6 +96,26 @@ class Mover:
         """A name that nothing of this connection has."""
         self._names += 1
         return f"{stem}_{self._names}"
+
+    @contextmanager
+    def watched(self, tell: Callable[[float], None] | None) -> Iterator[None]:
+        """Tell once a second, from another thread, what share of the statement that runs is done: 0 to 1, as DuckDB thinks."""
+        if tell is None:
+            yield
+            return
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(LOOK_SECONDS):
+                tell(min(1.0, max(0.0, self.connection.query_progress() / 100)))
+
+        looking = threading.Thread(target=look, daemon=True, name="progress")
+        looking.start()
+        try:
+            yield
+        finally:
+            over.set()
+            looking.join()
 
     def close(self) -> None:
         """Close the connection and remove what was spilled."""

@@ -89,6 +89,7 @@ class Kept(Value):
     error: str = ""  # what is wrong with its file
     runs: tuple[dict[str, Any], ...] = ()  # as `LedgerSystem.runs_of` tells them
     entries: tuple[dict[str, Any], ...] = ()  # its occasions, as the ledger keeps them
+    far: str = ""  # how far what runs now is
 
 
 def standing(kept: Kept, now: datetime, since: str) -> Standing:
@@ -130,7 +131,7 @@ def _state(  # noqa: PLR0911 - one for each state
     if kept.error:
         return "broken", kept.error
     if last and last["status"] == "under way":
-        return "running", f"since {last['started_at'][:16]}Z"
+        return "running", "; ".join(filter(None, (f"since {last['started_at'][:16]}Z", kept.far)))
     if last and last["status"] == "interrupted":
         return "interrupted", f"run {last['run']} is half done, and nobody is at it"
     if failed and failed[-1].at > good:

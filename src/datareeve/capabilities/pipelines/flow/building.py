@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from datareeve.capabilities.pipelines.flow import names
+from datareeve.capabilities.pipelines.flow.following import telling
 from datareeve.capabilities.pipelines.flow.loading import Loading
 from datareeve.capabilities.pipelines.flow.looking import shaped
 from datareeve.capabilities.pipelines.flow.merging import Change, Merging
@@ -58,7 +59,14 @@ def load(shop: Shop, given: dict[str, Any]) -> dict[str, Any]:
             held = own_build(shop, there, given)
             first = not there.columns(schema, table)
             loading = Loading(
-                there, source, held, name=name, load=one, schema=schema, window=given.get("window")
+                there,
+                source,
+                held,
+                name=name,
+                load=one,
+                schema=schema,
+                window=given.get("window"),
+                tell=telling(shop, given["system"], given["key"], name),
             )
             done = loading.run(
                 lambda: shaped(there, source, one, schema=schema, table=table, first=first), first=first

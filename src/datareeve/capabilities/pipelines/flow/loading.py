@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
+from datareeve.capabilities.pipelines.flow.following import Following
 from datareeve.capabilities.pipelines.flow.names import incoming, keys, next_
 from datareeve.capabilities.pipelines.flow.shaping import Shape
 from datareeve.capabilities.pipelines.flow.taking import CarefulRows, KeyRows, PartRows
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from datareeve.capabilities.pipelines.spec import Load
+    from datareeve.core.amounts import Amount
     from datareeve.systems.destination import Destination, Held
     from datareeve.systems.destination_postgres import PostgresDestination
     from datareeve.systems.row_source import RowSource
@@ -39,7 +41,9 @@ class Loading:
         schema: str | None,
         window: dict[str, str] | None = None,
         replayed: str = "",
+        tell: Callable[[Amount], None] | None = None,
     ) -> None:
+        self._tell = tell
         self._there, self._source, self._held = destination, source, held
         self._name, self._load, self._schema = name, load, schema
         self._window = window  # what is loaded once more: a backfill, which does not move the cursor
@@ -115,9 +119,14 @@ class Loading:
         into = self._there.moved(self._schema, known["table"])
         self._there.ready()
         self._source.columns(self._there.mover)
+        following = Following(
+            [Part(**part) for part in known["parts"]], parts, self._rows + self._rejected, self._tell
+        )
         for part in parts:
             began = time.monotonic()
-            rows, rejected = self._batch(part, into, shape)
+            with following.of(part, self._there.mover):
+                rows, rejected = self._batch(part, into, shape)
+            following.done(part, rows + rejected)
             self._rows, self._rejected = self._rows + rows, self._rejected + rejected
             self._throttle(rows + rejected, time.monotonic() - began)
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from datareeve.capabilities.pipelines import spec_files
+from datareeve.capabilities.pipelines.flow.following import SAMPLE
 from datareeve.capabilities.pipelines.scheduling.publications import RUN
 from datareeve.capabilities.pipelines.standing import ENTRIES, TROUBLE, Kept, Standing, of_pipeline, standing
 from datareeve.core import clock
 from datareeve.core.errors import BadInput, DatareeveError
 from datareeve.core.operation import Effect, Finding, Operation, Plan, Severity
+from datareeve.core.runner import UNDER_WAY
 from datareeve.core.value import Value
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from datareeve.core.operation import Systems
 
 RUNS = [RUN, "pipelines.publish", "pipelines.build"]
+TOLD = 50  # samples of how far loads are: the newest is among them, though pipelines run side by side
 CRITICAL = ("failing", "broken", "held")
 
 
@@ -91,9 +94,12 @@ class Status(Operation[StatusFacts]):
             "entries": tuple(entry for entry in entries if entry["subject"] == name),
         }
         try:
-            return Kept(**known, schedule=spec_files.load(systems, name).pipeline.schedule)
+            pipeline = spec_files.load(systems, name).pipeline
         except DatareeveError as error:
             return Kept(**known, error=f"{error.code}: {error.what}")
+        other = pipeline.environments.get(self.environment or default or "")
+        system = (other and other.system) or pipeline.target.system
+        return Kept(**known, schedule=pipeline.schedule, far=_far(systems, system, known["runs"]))
 
     def plan(self, facts: StatusFacts) -> Plan:
         """Figures and findings; nothing is done."""
@@ -106,6 +112,23 @@ class Status(Operation[StatusFacts]):
             findings=tuple(_findings(found)),
             figures=_figures(found),
         )
+
+
+def _far(systems: Systems, system: str, runs: Sequence[dict[str, Any]]) -> str:
+    """How far the load is that runs now, by what it told last; '' where none does, or it has told nothing yet."""
+    if not runs or runs[-1]["status"] != UNDER_WAY:
+        return ""
+    told = systems["ledger"].read(
+        "samples", system=system, name=SAMPLE, since=runs[-1]["started_at"], limit=TOLD
+    )
+    mine = [one for one in told if one["labels"]["run"] == runs[-1]["run"]]
+    if not mine:
+        return ""
+    labels, share = mine[-1]["labels"], mine[-1]["value"]
+    rows = f", {labels['rows']:,} rows" if labels["rows"] is not None else ""
+    left = labels["seconds_left"]
+    ends = f", about {timedelta(seconds=round(left))} left" if left is not None else ""
+    return f"load {labels['load']} {100 * share:.0f} %{rows}{ends}, told at {mine[-1]['at'][11:19]}Z"
 
 
 def _summary(found: Sequence[Standing], days: float) -> str:
