@@ -88,9 +88,10 @@ class Status(Operation[StatusFacts]):
         self, systems: Systems, name: str, runs: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]]
     ) -> Kept:
         default = systems["estate"].read("get", where=["pipelines", "environment"])
-        known = {
+        mine = of_pipeline(runs, name, self.environment, default)
+        known: dict[str, Any] = {
             "pipeline": name,
-            "runs": of_pipeline(runs, name, self.environment, default),
+            "runs": mine,
             "entries": tuple(entry for entry in entries if entry["subject"] == name),
         }
         try:
@@ -99,7 +100,7 @@ class Status(Operation[StatusFacts]):
             return Kept(**known, error=f"{error.code}: {error.what}")
         other = pipeline.environments.get(self.environment or default or "")
         system = (other and other.system) or pipeline.target.system
-        return Kept(**known, schedule=pipeline.schedule, far=_far(systems, system, known["runs"]))
+        return Kept(**known, schedule=pipeline.schedule, far=_far(systems, system, mine))
 
     def plan(self, facts: StatusFacts) -> Plan:
         """Figures and findings; nothing is done."""
