@@ -8,6 +8,7 @@ from rich.console import Console
 
 from datareeve.app import App
 from datareeve.capabilities.pipelines.flow import following
+from datareeve.capabilities.pipelines.flow.loading import Loading
 from datareeve.core.amounts import Amount
 from datareeve.interfaces.console import Watcher
 from datareeve.systems import mover
@@ -90,3 +91,18 @@ def test_with_json_nothing_is_told():
         watcher("step", step="load t", status="begins")
         watcher.amount(Amount(0.5))
     assert out.getvalue() == ""
+
+
+def test_a_load_reads_with_as_many_threads_as_it_may(project, monkeypatch):
+    seen = []
+    batch = Loading._batch
+
+    def looked(self, *given):
+        seen.append(self._there.mover.row("SELECT current_setting('threads')")[0])
+        return batch(self, *given)
+
+    monkeypatch.setattr(Loading, "_batch", looked)
+    load = {"source": {"files": "t.csv"}, "keys": ["id"], "mode": "full"}
+    project.pipeline(loads={"t": {**load, "parallel": 1}})
+    project.done()
+    assert seen == [1]

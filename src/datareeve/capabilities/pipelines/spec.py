@@ -223,7 +223,12 @@ class Load(Value):
     )
     deleted_column: Name = Field("is_deleted", description="deletes: mark")
     batch_rows: int | None = Field(None, gt=0, description="rows that commit together; default: by time")
-    parallel: int | None = Field(None, gt=0, le=64)
+    parallel: int | None = Field(
+        None,
+        gt=0,
+        le=64,
+        description="threads, and connections to the source's database, that read at once; default: one for each core",
+    )
     rows_per_second: float | None = Field(
         None, gt=0, description="a throttle, for a source that others work on"
     )

@@ -118,6 +118,8 @@ class Loading:
         parts = [Part(**part) for part in known["parts"] if part["id"] not in committed]
         into = self._there.moved(self._schema, known["table"])
         self._there.ready()
+        if self._load.parallel:
+            self._there.mover.execute(f"SET threads = {self._load.parallel:d}")
         self._source.columns(self._there.mover)
         following = Following(
             [Part(**part) for part in known["parts"]], parts, self._rows + self._rejected, self._tell
