@@ -255,6 +255,17 @@ def test_a_whole_number_in_json_is_not_cut(mover, tmp_path):
     assert (len(good), [place for place, _, _ in bad]) == (59_999, ["a.jsonl:6001"])
 
 
+def test_of_a_large_file_it_is_told_that_keys_of_rows_that_were_not_looked_at_are_not_loaded(mover, tmp_path):
+    lines = [f'{{"a":{n},"pad":"{"x" * 80}"}}' for n in range(60_000)]
+    lines[6_000] = '{"a":1,"seldom":2}'
+    put(tmp_path, "large.jsonl", "\n".join(lines) + "\n")
+    put(tmp_path, "small.jsonl", "\n".join(lines[:100]) + "\n")
+    with source(tmp_path, "*.jsonl") as files:
+        files.columns(mover)
+        told = [one for one in files.reading(mover, None, None).warnings if "looked at in part" in one]
+    assert [one.partition(" ")[0] for one in told] == ["large.jsonl"]
+
+
 @pytest.mark.parametrize(("text", "records", "rows"), [
     ('{"n":[{"a":5}],"data":{"items":[{"a":1},\n {"a":2,"b":"q]}"}]}}', "data.items", [(1, None), (2, "q]}")]),
     ('[{"a":1},{"a":2}]', None, [(1,), (2,)]), ('{"a":1}\n{"a":2}\n', None, [(1,), (2,)]), ('{"a":\n 7}', None, [(7,)]),

@@ -106,6 +106,10 @@ class TextFiles:
             _LOOKS[of] = shape, self._looked(mover, file, shape, sample)
         shape, looked = _LOOKS[of]
         self.warnings += [f"{file.name}: {one}" for one in shape.told]
+        if not whole and self.format in ("json", "jsonl"):
+            self.warnings.append(
+                f"{file.name} was looked at in part: a key that is in none of the rows looked at is not loaded"
+            )
         self.seen[file.name] = Seen(file, shape, dict(looked), whole, plain)
 
     def _empty(self, file: FoundFile, plain: Path | None) -> None:
