@@ -245,7 +245,7 @@ ENDLESS = SLOW.format(more="CROSS JOIN sale d CROSS JOIN sale e CROSS JOIN sale 
 
 
 def test_a_model_that_takes_too_long_is_ended_and_what_was_published_stands(project):
-    one = project("duckdb", build_timeout_seconds=8)
+    one = project("duckdb", build_timeout_seconds=20)
     one.pipeline(
         loads=LOADS, models={"m": {"query": "SELECT id % 7 AS r, 1 AS n FROM sale", "engine": "cluster"}}
     )
